@@ -1,0 +1,96 @@
+// Command gallery is the lab's model gallery: a small OCI registry on 127.0.0.1 with TLS and basic authentication, that
+// keeps everything on disk and holds a few tiny simulated models from the start.
+//
+//	gallery -listen 127.0.0.1:5443 -cert server.crt -key server.key -data directory
+//
+// PAIF_GALLERY_USERNAME and PAIF_GALLERY_PASSWORD name the one account. The process ends when its parent does.
+package main
+
+import (
+	"context"
+	"crypto/subtle"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"log"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	listen := flag.String("listen", "", "address to serve on, 127.0.0.1:PORT")
+	cert := flag.String("cert", "", "server certificate, PEM")
+	key := flag.String("key", "", "server key, PEM")
+	data := flag.String("data", "", "directory that holds blobs and manifests")
+	flag.Parse()
+	if err := run(*listen, *cert, *key, *data); err != nil {
+		fmt.Fprintln(os.Stderr, "gallery:", err)
+		os.Exit(1)
+	}
+}
+
+func run(listen, cert, key, data string) error {
+	username, password := os.Getenv("PAIF_GALLERY_USERNAME"), os.Getenv("PAIF_GALLERY_PASSWORD")
+	if username == "" || password == "" {
+		return errors.New("PAIF_GALLERY_USERNAME and PAIF_GALLERY_PASSWORD must both be set")
+	}
+	if listen == "" || cert == "" || key == "" || data == "" {
+		return errors.New("-listen, -cert, -key and -data are all needed")
+	}
+	gallery, err := open(data)
+	if err != nil {
+		return err
+	}
+	if err := gallery.seed(simulatedModels); err != nil {
+		return err
+	}
+	server := &http.Server{
+		Addr:              listen,
+		Handler:           authenticated(gallery, username, password),
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          log.New(os.Stderr, "", log.LstdFlags),
+		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12},
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	go endWithParent(os.Getppid())
+	go func() {
+		<-ctx.Done()
+		_ = server.Close()
+	}()
+	if err := server.ListenAndServeTLS(cert, key); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// endWithParent ends the process when it is given to another parent. Everything on disk is complete at any moment, so
+// nothing needs to be said goodbye to.
+func endWithParent(parent int) {
+	for os.Getppid() == parent {
+		time.Sleep(time.Second)
+	}
+	os.Exit(0)
+}
+
+// authenticated lets only the one account through, and asks for basic authentication as a registry does.
+func authenticated(next http.Handler, username, password string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		gotUser, gotPassword, _ := r.BasicAuth()
+		// Both are compared always, in constant time: the answer's delay says nothing about which one was wrong.
+		right := subtle.ConstantTimeCompare([]byte(gotUser), []byte(username)) &
+			subtle.ConstantTimeCompare([]byte(gotPassword), []byte(password))
+		if right != 1 {
+			w.Header().Set("WWW-Authenticate", `Basic realm="paif lab model gallery (simulation)"`)
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusUnauthorized)
+			fmt.Fprint(w, `{"errors":[{"code":"UNAUTHORIZED","message":"user name and password of the gallery are needed"}]}`)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
