@@ -1,0 +1,200 @@
+"""What the lab consists of, and in which order it comes up."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ruamel.yaml import YAML
+
+from lab.control import Part
+from lab.kubernetes import control_plane_parts, etcd_part, kubeconfig_path
+from lab.pki import lab_authority
+from lab.state import bin_directory, read_json, write_atomically, write_json
+
+if TYPE_CHECKING:
+    from lab.daemon import Daemon
+
+SUPERVISOR = "supervisor"
+STOP_FIRST = {"operators": 0}
+_USER = "administrator@lab.test"
+_HERE = Path(__file__).resolve().parent
+
+
+def lab_secrets(lab: Path) -> dict[str, str]:
+    """The lab's own passwords: random, made once, readable by their owner only."""
+    path = lab / "secrets.json"
+    known: dict[str, str] = read_json(path, {})
+    missing = {"vcenter", "gallery", "token"} - known.keys()
+    if missing:
+        known |= {name: secrets.token_urlsafe(18) for name in missing}
+        write_json(path, known)
+    return known
+
+
+def _write_endpoints(daemon: Daemon, words: dict[str, str]) -> None:
+    lab = daemon.directory
+    ca = lab_authority(lab).pem
+    write_json(
+        lab / "endpoints.json",
+        {
+            "vcenter": {
+                "server": f"127.0.0.1:{daemon.port('vcenter')}",
+                "username": _USER,
+                "password": words["vcenter"],
+                "ca": ca,
+            },
+            "supervisor": {
+                "kubeconfig": kubeconfig_path(lab, SUPERVISOR).read_text(encoding="utf-8"),
+                "name": "pai-supervisor",
+            },
+            "gallery": {
+                "host": f"127.0.0.1:{daemon.port('gallery')}",
+                "username": "robot$paif-lab",
+                "password": words["gallery"],
+                "ca": ca,
+            },
+            "oidc": {"issuer": f"https://127.0.0.1:{daemon.port('oidc')}/oidc", "clientId": "pais", "ca": ca},
+            "helm": {"repository": f"http://127.0.0.1:{daemon.port('charts')}/charts"},
+        },
+    )
+
+
+def _served_parts(daemon: Daemon, words: dict[str, str]) -> list[Part]:
+    """The vCenter simulation, the gallery and the web part: they need nothing of each other."""
+    lab = daemon.directory
+    server = lab_authority(lab).issue("server")
+    ca = str(lab_authority(lab).cert)
+    vcenter, gallery = daemon.port("vcenter"), daemon.port("gallery")
+    oidc, charts = daemon.port("oidc"), daemon.port("charts")
+    return [
+        Part(
+            name="vcenter",
+            argv=[
+                str(bin_directory() / "paif-lab-vcenter"),
+                f"--listen=127.0.0.1:{vcenter}",
+                f"--cert={server.cert}",
+                f"--key={server.key}",
+                f"--state={lab / 'vcenter'}",
+                f"--inventory={_HERE / 'inventory.yaml'}",
+                f"--username={_USER}",
+                f"--token-file={lab / 'token'}",
+                f"--faults={lab / 'faults.json'}",
+            ],
+            env={"PAIF_LAB_VCENTER_PASSWORD": words["vcenter"]},
+            ready={"url": f"https://127.0.0.1:{vcenter}/api/session", "ca": ca},
+        ),
+        Part(
+            name="gallery",
+            argv=[
+                str(bin_directory() / "paif-lab-gallery"),
+                f"--listen=127.0.0.1:{gallery}",
+                f"--cert={server.cert}",
+                f"--key={server.key}",
+                f"--state={lab / 'gallery'}",
+                "--username=robot$paif-lab",
+            ],
+            env={"PAIF_LAB_GALLERY_PASSWORD": words["gallery"]},
+            ready={"url": f"https://127.0.0.1:{gallery}/v2/", "ca": ca},
+        ),
+        Part(
+            name="web",
+            argv=[
+                sys.executable,
+                "-m",
+                "lab.web",
+                f"--oidc-port={oidc}",
+                f"--charts-port={charts}",
+                f"--cert={server.cert}",
+                f"--key={server.key}",
+                f"--state={lab / 'web'}",
+            ],
+            ready={"url": f"http://127.0.0.1:{charts}/charts/index.yaml"},
+        ),
+    ]
+
+
+def _operators(daemon: Daemon) -> Part:
+    lab = daemon.directory
+    return Part(
+        name="operators",
+        argv=[sys.executable, "-m", "lab.operators"],
+        env={
+            "KUBECONFIG": str(kubeconfig_path(lab, SUPERVISOR)),
+            "PAIF_LAB_VCENTER": f"https://127.0.0.1:{daemon.port('vcenter')}",
+            "PAIF_LAB_TOKEN_FILE": str(lab / "token"),
+            "PAIF_LAB_CA": str(lab_authority(lab).cert),
+        },
+        ready={"tcp": daemon.port("operators"), "seconds": 60},
+    )
+
+
+def _install_crds(kubeconfig: Path) -> None:
+    """Create or replace the definitions of the operators' objects, and wait until they are served."""
+    from kubernetes import client, config  # noqa: PLC0415 - 40 MiB, needed for a moment only
+
+    api_client = config.new_client_from_config(str(kubeconfig))
+    api = client.ApiextensionsV1Api(api_client)
+    files = [*sorted((_HERE / "crds").glob("*.yaml")), *sorted((bin_directory() / "crds").glob("*.yaml"))]
+    parser = YAML(typ="safe")
+    existing = {each.metadata.name for each in api.list_custom_resource_definition().items}
+    for path in files:
+        for document in parser.load_all(path.read_text(encoding="utf-8")):
+            if not document or document.get("kind") != "CustomResourceDefinition":
+                continue
+            body = one_version(document)
+            if body["metadata"]["name"] in existing:
+                continue
+            api.create_custom_resource_definition(body)
+    api_client.close()
+
+
+SERVED_VERSIONS = {"cluster.x-k8s.io": "v1beta1", "vmoperator.vmware.com": "v1alpha3"}
+
+
+def one_version(definition: dict[str, Any]) -> dict[str, Any]:
+    """``definition`` with one served version: without the vendor's conversion webhook others cannot be converted."""
+    spec = definition["spec"]
+    wanted = SERVED_VERSIONS.get(spec["group"])
+    versions = [each for each in spec["versions"] if wanted is None or each["name"] == wanted]
+    for each in versions:
+        each["served"] = each["storage"] = True
+    metadata = definition["metadata"]
+    annotations = {
+        key: value for key, value in metadata.get("annotations", {}).items() if key.startswith("controller-gen")
+    }
+    return {
+        **definition,
+        "metadata": {"name": metadata["name"], "annotations": annotations},
+        "spec": {**{key: value for key, value in spec.items() if key != "conversion"}, "versions": versions},
+    }
+
+
+async def bring_up(daemon: Daemon) -> None:
+    """Start everything. Raises ``lab.daemon.PartFailedError`` naming the part that does not come up."""
+    lab = daemon.directory
+    words = lab_secrets(lab)
+    write_atomically(lab / "token", words["token"])
+    for name in ("control", "etcd", "etcd-peer", f"{SUPERVISOR}-apiserver", "vcenter", "gallery", "oidc", "charts"):
+        daemon.port(name)
+    daemon.phase("etcd, vCenter simulation, model gallery")
+    served = [
+        asyncio.create_task(daemon.ensure(part, remember=False), name=part.name)
+        for part in _served_parts(daemon, words)
+    ]
+    await daemon.ensure(Part(**etcd_part(daemon)), remember=False)
+    daemon.phase("Supervisor API server")
+    api_server, *others = control_plane_parts(daemon, SUPERVISOR, guest=False)
+    await daemon.ensure(Part(**api_server), remember=False)
+    await asyncio.gather(*(daemon.ensure(Part(**each), remember=False) for each in others))
+    daemon.phase("custom resource definitions")
+    await asyncio.to_thread(_install_crds, kubeconfig_path(lab, SUPERVISOR))
+    _write_endpoints(daemon, words)
+    await asyncio.gather(*served)
+    daemon.phase("what the operators had started")
+    await daemon.bring_back()
+    daemon.phase("operators")
+    await daemon.ensure(_operators(daemon), remember=False)
