@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 
-from lab.control import Part
-from lab.kubernetes import control_plane_parts, etcd_part, kubeconfig_path
+from lab.control import Part, PartFailedError, Ready
+from lab.kubernetes import api_client, control_plane_parts, etcd_part, kubeconfig_path
 from lab.pki import lab_authority
 from lab.state import bin_directory, read_json, write_atomically, write_json
 
@@ -67,7 +67,7 @@ def _served_parts(daemon: Daemon, words: dict[str, str]) -> list[Part]:
     """The vCenter simulation, the gallery and the web part: they need nothing of each other."""
     lab = daemon.directory
     server = lab_authority(lab).issue("server")
-    ca = str(lab_authority(lab).cert)
+    ca = lab_authority(lab).cert
     vcenter, gallery = daemon.port("vcenter"), daemon.port("gallery")
     oidc, charts = daemon.port("oidc"), daemon.port("charts")
     return [
@@ -85,7 +85,7 @@ def _served_parts(daemon: Daemon, words: dict[str, str]) -> list[Part]:
                 f"--faults={lab / 'faults.json'}",
             ],
             env={"PAIF_LAB_VCENTER_PASSWORD": words["vcenter"]},
-            ready={"url": f"https://127.0.0.1:{vcenter}/api/session", "ca": ca},
+            ready=Ready(url=f"https://127.0.0.1:{vcenter}/api/session", ca=ca),
         ),
         Part(
             name="gallery",
@@ -98,7 +98,7 @@ def _served_parts(daemon: Daemon, words: dict[str, str]) -> list[Part]:
                 "--username=robot$paif-lab",
             ],
             env={"PAIF_LAB_GALLERY_PASSWORD": words["gallery"]},
-            ready={"url": f"https://127.0.0.1:{gallery}/v2/", "ca": ca},
+            ready=Ready(url=f"https://127.0.0.1:{gallery}/v2/", ca=ca),
         ),
         Part(
             name="web",
@@ -112,7 +112,7 @@ def _served_parts(daemon: Daemon, words: dict[str, str]) -> list[Part]:
                 f"--key={server.key}",
                 f"--state={lab / 'web'}",
             ],
-            ready={"url": f"http://127.0.0.1:{charts}/charts/index.yaml"},
+            ready=Ready(url=f"http://127.0.0.1:{charts}/charts/index.yaml"),
         ),
     ]
 
@@ -128,28 +128,31 @@ def _operators(daemon: Daemon) -> Part:
             "PAIF_LAB_TOKEN_FILE": str(lab / "token"),
             "PAIF_LAB_CA": str(lab_authority(lab).cert),
         },
-        ready={"tcp": daemon.port("operators"), "seconds": 60},
+        ready=Ready(tcp=daemon.port("operators"), seconds=60),
     )
 
 
-def _install_crds(kubeconfig: Path) -> None:
-    """Create or replace the definitions of the operators' objects, and wait until they are served."""
-    from kubernetes import client, config  # noqa: PLC0415 - 40 MiB, needed for a moment only
+def _install_crds(daemon: Daemon) -> None:
+    """Create the definitions of the operators' objects, and wait until they are served.
 
-    api_client = config.new_client_from_config(str(kubeconfig))
-    api = client.ApiextensionsV1Api(api_client)
+    Raises ``PartFailedError`` with the API server's own words when one is refused.
+    """
     files = [*sorted((_HERE / "crds").glob("*.yaml")), *sorted((bin_directory() / "crds").glob("*.yaml"))]
     parser = YAML(typ="safe")
-    existing = {each.metadata.name for each in api.list_custom_resource_definition().items}
-    for path in files:
-        for document in parser.load_all(path.read_text(encoding="utf-8")):
-            if not document or document.get("kind") != "CustomResourceDefinition":
-                continue
-            body = one_version(document)
-            if body["metadata"]["name"] in existing:
-                continue
-            api.create_custom_resource_definition(body)
-    api_client.close()
+    with api_client(daemon, SUPERVISOR) as client:
+        path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+        there = {each["metadata"]["name"] for each in client.get(path).raise_for_status().json()["items"]}
+        for file in files:
+            for document in parser.load_all(file.read_text(encoding="utf-8")):
+                if not document or document.get("kind") != "CustomResourceDefinition":
+                    continue
+                body = one_version(document)
+                if body["metadata"]["name"] in there:
+                    continue
+                answer = client.post(path, json=body)
+                if answer.is_error:
+                    raise PartFailedError(f"{file.name}: the API server refused it: {answer.json().get('message')}")
+                there.add(body["metadata"]["name"])
 
 
 SERVED_VERSIONS = {"cluster.x-k8s.io": "v1beta1", "vmoperator.vmware.com": "v1alpha3"}
@@ -191,7 +194,7 @@ async def bring_up(daemon: Daemon) -> None:
     await daemon.ensure(Part(**api_server), remember=False)
     await asyncio.gather(*(daemon.ensure(Part(**each), remember=False) for each in others))
     daemon.phase("custom resource definitions")
-    await asyncio.to_thread(_install_crds, kubeconfig_path(lab, SUPERVISOR))
+    await asyncio.to_thread(_install_crds, daemon)
     _write_endpoints(daemon, words)
     await asyncio.gather(*served)
     daemon.phase("what the operators had started")

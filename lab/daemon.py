@@ -27,7 +27,7 @@ import psutil
 from aiohttp import web
 
 from lab import boot
-from lab.control import Part, PartStatus, Ready
+from lab.control import Part, PartFailedError, PartStatus, Ready
 from lab.process import spawn
 from lab.state import bin_directory, lab_directory, read_json, state_directory, write_json
 
@@ -36,10 +36,6 @@ _BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 _STOP_SECONDS = 8.0
 _LOG_BYTES = 4 << 20
 _FAILED_AFTER = 4
-
-
-class PartFailedError(Exception):
-    """A part did not become ready in its time, or keeps dying."""
 
 
 def _tail(path: Path, lines: int = 15) -> str:

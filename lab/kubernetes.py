@@ -218,6 +218,17 @@ def start_cluster(control: Starter, name: str) -> Kubeconfig:
     return admin_kubeconfig(control, name)
 
 
+def api_client(ports: Ports, name: str) -> httpx.Client:
+    """A client of cluster ``name``'s API as its administrator."""
+    authority = _authority(ports.directory, name)
+    pair = authority.issue(f"{name}-admin", client=True, organisation="system:masters")
+    context = ssl.create_default_context(cafile=str(authority.cert))
+    context.load_cert_chain(pair.cert, pair.key)
+    return httpx.Client(
+        base_url=f"https://127.0.0.1:{ports.port(f'{name}-apiserver')}", verify=context, trust_env=False, timeout=60
+    )
+
+
 def _etcd_client(ports: Ports) -> httpx.Client:
     authority = Authority.load_or_create(ports.directory / "pki" / "etcd", "paif lab etcd (simulation)")
     pair = authority.issue("apiserver", client=True)
