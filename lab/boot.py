@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SUPERVISOR = "supervisor"
 STOP_FIRST = {"operators": 0}
 _USER = "administrator@lab.test"
+GALLERY_USER = "robot$paif-lab"
 _HERE = Path(__file__).resolve().parent
 
 
@@ -53,7 +54,7 @@ def _write_endpoints(daemon: Daemon, words: dict[str, str]) -> None:
             },
             "gallery": {
                 "host": f"127.0.0.1:{daemon.port('gallery')}",
-                "username": "robot$paif-lab",
+                "username": GALLERY_USER,
                 "password": words["gallery"],
                 "ca": ca,
             },
@@ -94,10 +95,9 @@ def _served_parts(daemon: Daemon, words: dict[str, str]) -> list[Part]:
                 f"--listen=127.0.0.1:{gallery}",
                 f"--cert={server.cert}",
                 f"--key={server.key}",
-                f"--state={lab / 'gallery'}",
-                "--username=robot$paif-lab",
+                f"--data={lab / 'gallery'}",
             ],
-            env={"PAIF_LAB_GALLERY_PASSWORD": words["gallery"]},
+            env={"PAIF_GALLERY_USERNAME": GALLERY_USER, "PAIF_GALLERY_PASSWORD": words["gallery"]},
             ready=Ready(url=f"https://127.0.0.1:{gallery}/v2/", ca=ca),
         ),
         Part(
@@ -119,6 +119,7 @@ def _served_parts(daemon: Daemon, words: dict[str, str]) -> list[Part]:
 
 def _operators(daemon: Daemon) -> Part:
     lab = daemon.directory
+    port = daemon.port("operators")
     return Part(
         name="operators",
         argv=[sys.executable, "-m", "lab.operators"],
@@ -126,9 +127,10 @@ def _operators(daemon: Daemon) -> Part:
             "KUBECONFIG": str(kubeconfig_path(lab, SUPERVISOR)),
             "PAIF_LAB_VCENTER": f"https://127.0.0.1:{daemon.port('vcenter')}",
             "PAIF_LAB_TOKEN_FILE": str(lab / "token"),
+            "PAIF_LAB_OPERATORS_LIVENESS": f"http://127.0.0.1:{port}/healthz",
             "PAIF_LAB_CA": str(lab_authority(lab).cert),
         },
-        ready=Ready(tcp=daemon.port("operators"), seconds=60),
+        ready=Ready(url=f"http://127.0.0.1:{port}/healthz", seconds=60),
     )
 
 
@@ -188,6 +190,19 @@ async def bring_up(daemon: Daemon) -> None:
         asyncio.create_task(daemon.ensure(part, remember=False), name=part.name)
         for part in _served_parts(daemon, words)
     ]
+    try:
+        await _supervisor(daemon)
+        _write_endpoints(daemon, words)
+        await asyncio.gather(*served)
+    finally:
+        for task in served:
+            task.cancel()
+        await asyncio.gather(*served, return_exceptions=True)
+    daemon.phase("operators, and what they had started")
+    await asyncio.gather(daemon.ensure(_operators(daemon), remember=False), daemon.bring_back())
+
+
+async def _supervisor(daemon: Daemon) -> None:
     await daemon.ensure(Part(**etcd_part(daemon)), remember=False)
     daemon.phase("Supervisor API server")
     api_server, *others = control_plane_parts(daemon, SUPERVISOR, guest=False)
@@ -195,9 +210,3 @@ async def bring_up(daemon: Daemon) -> None:
     await asyncio.gather(*(daemon.ensure(Part(**each), remember=False) for each in others))
     daemon.phase("custom resource definitions")
     await asyncio.to_thread(_install_crds, daemon)
-    _write_endpoints(daemon, words)
-    await asyncio.gather(*served)
-    daemon.phase("what the operators had started")
-    await daemon.bring_back()
-    daemon.phase("operators")
-    await daemon.ensure(_operators(daemon), remember=False)

@@ -281,7 +281,7 @@ class Daemon:
                 part.log.unlink(missing_ok=True)
 
     async def bring_back(self) -> None:
-        """Start every remembered part again, all at once."""
+        """Start every remembered part again: API servers first, since others end when they find none."""
 
         async def one(definition: dict[str, Any]) -> None:
             try:
@@ -289,7 +289,11 @@ class Daemon:
             except PartFailedError as error:
                 _log.error("%s", error)
 
-        await asyncio.gather(*(one(definition) for definition in list(self._remembered.values())))
+        waves: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
+        for definition in self._remembered.values():
+            waves[0 if definition["name"].endswith("-apiserver") else 1].append(definition)
+        for wave in waves:
+            await asyncio.gather(*(one(definition) for definition in wave))
 
     def _routes(self) -> web.Application:
         def guarded(

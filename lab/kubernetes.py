@@ -158,6 +158,7 @@ def control_plane_parts(ports: Ports, name: str, *, guest: bool) -> list[dict[st
                 f"--etcd-certfile={etcd_client.cert}",
                 f"--etcd-keyfile={etcd_client.key}",
                 "--bind-address=127.0.0.1",
+                "--external-hostname=127.0.0.1",
                 f"--secure-port={port}",
                 f"--tls-cert-file={server.cert}",
                 f"--tls-private-key-file={server.key}",
