@@ -1,0 +1,300 @@
+"""Facts about the platform as typed data: versions, GPUs, Deep Learning VM properties, ClusterClasses, waits, names.
+
+The facts live in the YAML files beside this module, each with its source and a grade. Code asks here and holds no
+versions, device ids or condition names of its own. Every function reads its file once and keeps the result; importing
+reads nothing.
+
+Raises `pydantic.ValidationError` when a file breaks its model, which the unit tests rule out for a committed tree.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+_FOLDER = Path(__file__).parent
+# The parser in C where the wheel has it: ten times faster, and this runs at every preview.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class Grade(StrEnum):
+    """How well a fact is known."""
+
+    VENDOR = "vendor"
+    """Read in a vendor's document, source code or CRD."""
+    COMMUNITY = "community"
+    """Read in a public text or tool without official weight."""
+    INFERRED = "inferred"
+    """Follows from code or samples; nobody states it."""
+    MEMORY = "memory"
+    """No source found: a hypothesis."""
+    UNCONFIRMED = "unconfirmed"
+    """Sources disagree or name only a pattern: look at the live system."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+class Fact(_Model):
+    """Something known, how well, and from where."""
+
+    grade: Grade
+    source: str
+    note: str = ""
+
+
+class Version(Fact):
+    """A version in use. `constraint` is the range a site may choose from, in the syntax of `satisfies`."""
+
+    version: str
+    constraint: str = ""
+    repository: str = ""
+    chart: str = ""
+    image: str = ""
+
+
+class Versions(_Model):
+    """The baseline matrix."""
+
+    baseline: str
+    facts: dict[str, Version]
+
+    def __getitem__(self, name: str) -> Version:
+        return self.facts[name]
+
+
+class Gpu(Fact):
+    """A GPU model. Memory in GiB; ids are lower-case hex without 0x, as the inventory of vSphere writes them."""
+
+    name: str
+    device_ids: list[str] = Field(min_length=1)
+    framebuffer_gib: int = Field(gt=0)
+    profile_prefixes: list[str] = Field(min_length=1)
+    profile_sizes_gib: list[int] = Field(min_length=1)
+    mmio_gib: int = Field(gt=0)
+
+    def profiles(self) -> list[str]:
+        """Names of all time-sliced compute (C series) profiles, smallest first, the usual prefix before the others."""
+        return [f"{prefix}-{size}c" for prefix in self.profile_prefixes for size in self.profile_sizes_gib]
+
+
+class Gpus(_Model):
+    """GPU models by the name that a configuration uses."""
+
+    vendor_id: str
+    vendor_name: str
+    gpus: dict[str, Gpu]
+
+    def by_device(self, device_id: str) -> str | None:
+        """Model name of a PCI device id, or None."""
+        wanted = device_id.lower().removeprefix("0x")
+        return next((model for model, gpu in self.gpus.items() if wanted in gpu.device_ids), None)
+
+
+class Profile(_Model):
+    """A vGPU profile name taken apart. `slices` is set for MIG profiles only."""
+
+    name: str
+    prefix: str
+    framebuffer_gib: int
+    series: Literal["c", "q", "b", "a"]
+    slices: int | None = None
+
+
+class DlvmProperty(Fact):
+    """One OVF property of the Deep Learning VM image."""
+
+    encoding: Literal["text", "base64"]
+    secret: bool = False
+    required_by: Literal["", "always", "vgpu", "password-login"] = ""
+    since: str
+
+
+class DlvmLogin(Fact):
+    """How a person reaches a Deep Learning VM."""
+
+    user: str
+    ssh_port: int
+    jupyter_port: int
+
+
+class DlvmProperties(_Model):
+    """All OVF properties of the image, and its login."""
+
+    properties: dict[str, DlvmProperty]
+    login: DlvmLogin
+
+
+class ClusterClass(Fact):
+    """Kubernetes minors, first and last, that a ClusterClass takes. `central`: lives in the central namespace only."""
+
+    kubernetes: tuple[str, str]
+    central: bool = False
+
+    def takes(self, release: str) -> bool:
+        """Whether the class can run a Kubernetes release such as v1.32.0+vmware.6-fips-vkr.2."""
+        minor = _numbers(release)[:2]
+        return _numbers(self.kubernetes[0]) <= minor <= _numbers(self.kubernetes[1])
+
+
+class VmSize(_Model):
+    """vCPU and GiB of a VM class."""
+
+    cpu_count: int
+    memory_gib: int
+
+
+class ClusterClasses(_Model):
+    """ClusterClasses, the annotations around them, and the VM classes every Supervisor has."""
+
+    worker_class: str
+    os_image_annotation: str
+    skip_rebase_annotation: str
+    ignore_changes: list[str]
+    central_namespace: str
+    classes: dict[str, ClusterClass]
+    default_vm_classes: dict[str, VmSize]
+
+
+class Condition(Fact):
+    """When an object is ready: expressions of the annotation pulumi.com/waitFor, and the longest wait in seconds."""
+
+    wait_for: list[str] = Field(min_length=1)
+    timeout_seconds: int = Field(gt=0)
+
+
+class PublishedSecret(Fact):
+    """A Secret that an operator writes after the object it belongs to is ready."""
+
+    key: str
+    timeout_seconds: int = Field(gt=0)
+    suffix: str = ""
+
+
+class Conditions(_Model):
+    """Wait conditions by `<apiVersion>/<kind>`, and Secrets that appear late."""
+
+    conditions: dict[str, Condition]
+    secrets: dict[str, PublishedSecret]
+
+
+class NameKind(_Model):
+    """How one kind of thing is named: its code inside the name, and the longest whole name in characters."""
+
+    code: str
+    max_length: int
+    resource: str
+    reason: str
+
+
+class Naming(_Model):
+    """Codes of the naming convention, and the keys of the labels that everything carries."""
+
+    kinds: dict[str, NameKind]
+    labels: dict[str, str]
+
+
+_M = TypeVar("_M", bound=BaseModel)
+
+
+def _load(file: str, model: type[_M]) -> _M:
+    return model.model_validate(yaml.load((_FOLDER / file).read_text(encoding="utf-8"), Loader=_LOADER))  # noqa: S506 (a safe loader)
+
+
+@cache
+def versions() -> Versions:
+    """The baseline matrix."""
+    return _load("versions.yaml", Versions)
+
+
+@cache
+def gpus() -> Gpus:
+    """All GPU models."""
+    return _load("gpus.yaml", Gpus)
+
+
+@cache
+def dlvm_properties() -> DlvmProperties:
+    """OVF properties of the Deep Learning VM image."""
+    return _load("dlvm_properties.yaml", DlvmProperties)
+
+
+@cache
+def cluster_classes() -> ClusterClasses:
+    """ClusterClasses of VKS."""
+    return _load("cluster_classes.yaml", ClusterClasses)
+
+
+@cache
+def conditions() -> Conditions:
+    """Wait conditions and late Secrets."""
+    return _load("conditions.yaml", Conditions)
+
+
+@cache
+def naming() -> Naming:
+    """The naming convention."""
+    return _load("naming.yaml", Naming)
+
+
+# Both prefixes are in use, depending on the host driver's release; MIG profiles name their slices before the size.
+_PROFILE = re.compile(
+    r"(?P<prefix>(?:grid|nvidia)_[a-z0-9]+)(?:-(?P<slices>\d))?-(?P<size>\d+)(?P<series>[cqba])(?:me)?"
+)
+
+
+def parse_profile(name: str) -> Profile | None:
+    """Take a vGPU profile name such as grid_a100-40c apart; None when it is none."""
+    match = _PROFILE.fullmatch(name)
+    if match is None:
+        return None
+    slices = match["slices"]
+    return Profile(
+        name=name,
+        prefix=match["prefix"],
+        framebuffer_gib=int(match["size"]),
+        series=match["series"],  # type: ignore[arg-type]  # the pattern admits these four letters only
+        slices=int(slices) if slices else None,
+    )
+
+
+def mmio_window_gib(models: list[Gpu]) -> int:
+    """64-bit MMIO window in GiB for these GPUs in one VM: the power of two that holds the windows of all of them."""
+    return 1 << (sum(gpu.mmio_gib for gpu in models) - 1).bit_length()
+
+
+def unknown_properties(descriptor_keys: set[str]) -> set[str]:
+    """Catalogued OVF properties that an image's descriptor does not have, so that a deployment with them would fail."""
+    return set(dlvm_properties().properties) - descriptor_keys
+
+
+def satisfies(version: str, constraint: str) -> bool:
+    """Whether a version meets a constraint of comma-separated comparisons, e.g. `>=1.32,<1.33`. No constraint: always.
+
+    Only the leading numbers count (v1.32.0+vmware.6-fips is 1.32.0). Raises ValueError for a constraint it cannot read.
+    """
+    have = _numbers(version)
+    for part in filter(None, (piece.strip() for piece in constraint.split(","))):
+        match = re.fullmatch(r"(>=|<=|==|>|<)\s*v?(\d+(?:\.\d+)*)", part)
+        if match is None:
+            raise ValueError(f"version constraint {part!r}: expected a comparison such as >=1.32")
+        want = _numbers(match[2])
+        width = max(len(have), len(want))
+        left, right = have + (0,) * (width - len(have)), want + (0,) * (width - len(want))
+        holds = {">=": left >= right, "<=": left <= right, "==": left == right, ">": left > right, "<": left < right}
+        if not holds[match[1]]:
+            return False
+    return True
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    match = re.match(r"v?(\d+(?:\.\d+)*)", version)
+    return tuple(int(part) for part in match[1].split(".")) if match else ()
