@@ -1,0 +1,71 @@
+"""All operators of the lab in one process: ``python -m lab.operators [MODULE ...]`` (default: every module)."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import ctypes
+import importlib
+import importlib.util
+import logging
+import os
+import signal
+import sys
+from typing import Any
+
+import kopf
+
+from lab.operators.common import PREFIX
+
+MODULES = ("wcp", "vm_service", "dsm", "vks", "pais")
+THREADS = 12
+_PR_SET_PDEATHSIG = 1
+
+
+@kopf.on.startup()
+def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+    """Marks under the lab's own prefix, no events from kopf itself, bounded work, quick retries."""
+    settings.persistence.finalizer = f"{PREFIX}/finalizer"
+    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=PREFIX)
+    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=PREFIX)
+    settings.posting.enabled = False
+    settings.execution.executor = concurrent.futures.ThreadPoolExecutor(THREADS, thread_name_prefix="operator")
+    settings.execution.default_backoff = 2
+    settings.queueing.worker_limit = 64
+    settings.queueing.error_delays = (1, 1, 2, 3, 5, 8, 13)
+    settings.networking.error_backoffs = (0.5, 1, 2, 3, 5, 8, 13)
+    settings.watching.reconnect_backoff = 0.5
+    settings.process.ultimate_exiting_timeout = 10
+
+
+def die_with_parent() -> None:
+    """End this process when the one that started it ends, however it ends (Linux)."""
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        sys.exit(1)
+
+
+def main(names: list[str]) -> int:
+    """Run the named modules' operators until told to stop."""
+    die_with_parent()
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    for noisy in ("kopf", "httpx", "httpcore", "aiohttp", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    # Each retry is said once by common.reconciling; kopf would say it every time.
+    logging.getLogger("kopf.objects").setLevel(logging.CRITICAL)
+    unknown = sorted(set(names) - set(MODULES))
+    if unknown:
+        sys.stderr.write(f"unknown operator {', '.join(unknown)}; expected some of {', '.join(MODULES)}\n")
+        return 2
+    for name in names or MODULES:
+        module = f"lab.operators.{name}"
+        if names or importlib.util.find_spec(module):
+            importlib.import_module(module)
+    liveness = os.environ.get("PAIF_LAB_OPERATORS_LIVENESS")
+    asyncio.run(kopf.operator(standalone=True, clusterwide=True, liveness_endpoint=liveness))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
