@@ -1,0 +1,277 @@
+"""The commands."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from cli import doctor as doctoring
+from cli import engine, labctl
+from cli.configuration import Problems, check_all, load_stack, stack_names
+from cli.output import BAD_INPUT, Failed, json_result, say, show, stop, table
+from lab.state import ROOT
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Provision VMware Private AI Foundation with NVIDIA, per environment, on a VCF or on the local lab.",
+)
+lab_app = typer.Typer(no_args_is_help=True, help="The local lab: a simulated VCF with real Kubernetes API servers.")
+app.add_typer(lab_app, name="lab")
+
+Environment = Annotated[str, typer.Argument(metavar="ENV", help="dev, qa, staging, prod, or one of your own")]
+Rest = Annotated[list[str] | None, typer.Argument(help="further options for pulumi, after --")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+Until = Annotated[
+    str | None,
+    typer.Option(help="stop after this phase: foundation, data, ai-services, endpoints, workstations, clusters"),
+]
+
+
+def _prepare(name: str, *, start_lab: bool = True) -> engine.Stack:
+    """Check the stack file, have its target there, its stack made and cleared of what a cut-off run left."""
+    stack = load_stack(name)
+    if stack.lab and start_lab:
+        labctl.up()
+    engine.select(stack)
+    engine.clear_up(stack)
+    return stack
+
+
+def _agreed(stack: engine.Stack, yes: bool) -> list[str]:
+    # The lab is there to be tried: nothing of value is behind it.
+    return ["--yes"] if yes or stack.lab else []
+
+
+def _run(stack: engine.Stack, *arguments: str, extra: dict[str, str] | None = None) -> None:
+    status = engine.run(stack, *arguments, extra=extra)
+    if status:
+        raise typer.Exit(1)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def up(
+    env: Environment,
+    rest: Rest = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask (the lab never asks)")] = False,
+    until: Until = None,
+) -> None:
+    """Provision an environment. On the lab this is all it takes; a cut-off run is cleared up and completed."""
+    stack = _prepare(env)
+    arguments = ["up", "--stack", env, *_agreed(stack, yes), *(rest or [])]
+    if stack.lab:
+        arguments.append("--skip-preview")
+    _run(stack, *arguments, extra={"PAIF_UNTIL": until} if until else None)
+    if stack.lab:
+        say(f"{env} is up; `./paif outputs {env}` shows what each persona gets")
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def preview(env: Environment, rest: Rest = None, until: Until = None) -> None:
+    """Show what `up` would do; nothing is changed."""
+    stack = _prepare(env)
+    _run(stack, "preview", "--stack", env, *(rest or []), extra={"PAIF_UNTIL": until} if until else None)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def refresh(
+    env: Environment,
+    rest: Rest = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask (the lab never asks)")] = False,
+) -> None:
+    """Bring the state in line with what is really there."""
+    stack = _prepare(env)
+    _run(stack, "refresh", "--stack", env, *_agreed(stack, yes), *(rest or []))
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def destroy(
+    env: Environment,
+    rest: Rest = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask (the lab never asks)")] = False,
+) -> None:
+    """Remove an environment, in reverse order. What is protected refuses; see `unprotect`."""
+    stack = _prepare(env)
+    _run(stack, "destroy", "--stack", env, *_agreed(stack, yes), "--skip-preview", *(rest or []))
+
+
+@app.command()
+def unprotect(env: Environment, yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False) -> None:
+    """Lift the protection of everything in an environment: the deliberate way to destroy a protected one."""
+    stack = _prepare(env)
+    if not yes and not typer.confirm(f"Lift the protection of the databases and clusters of {env}?"):
+        raise stop("nothing was changed")
+    engine.capture(stack, "state", "unprotect", "--all", "--stack", env, "--yes")
+    say(f"nothing in {env} is protected until its next `up`")
+
+
+@app.command()
+def outputs(
+    env: Environment,
+    as_json: AsJson = False,
+    secrets: Annotated[bool, typer.Option("--show-secrets", help="print secret values in the clear")] = False,
+) -> None:
+    """What each persona gets from an environment."""
+    stack = load_stack(env)
+    engine.select(stack)
+    arguments = ["stack", "output", "--stack", env]
+    if as_json:
+        arguments.append("--json")
+    if secrets:
+        arguments.append("--show-secrets")
+    show(engine.capture(stack, *arguments).stdout.rstrip())
+
+
+@app.command("env")
+def environment(env: Annotated[str, typer.Argument(metavar="[ENV]")] = "dev") -> None:
+    """Print what a shell needs to run plain pulumi: eval "$(./paif env)"."""
+    stack = load_stack(env)
+    for line in engine.shell_lines(lab=stack.lab):
+        show(line)
+
+
+@app.command()
+def check(as_json: AsJson = False) -> None:
+    """Check every stack file, each alone and all together; nothing is contacted."""
+    found = check_all()
+    if as_json:
+        json_result({"problems": found.as_dict()})
+    if found.problems:
+        if not as_json:
+            raise stop(str(found), BAD_INPUT)
+        raise typer.Exit(BAD_INPUT)
+    if not as_json:
+        show(f"{len(stack_names())} environments are fine: {', '.join(stack_names())}")
+
+
+@app.command()
+def schema(
+    file: Annotated[Path | None, typer.Argument(help="where to write it; standard output otherwise")] = None,
+) -> None:
+    """The JSON Schema of a stack file, for editors."""
+    from cli.configuration import schema_text  # noqa: PLC0415 - only here
+
+    if file is None:
+        show(schema_text())
+    else:
+        file.write_text(schema_text(), encoding="utf-8")
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Which tools are there, from where, which version, and what mends what is missing."""
+    rows = doctoring.examine()
+    if as_json:
+        json_result([row.as_dict() for row in rows])
+    else:
+        sheet = Table("tool", "version", "from", "where", box=None, pad_edge=False)
+        for row in rows:
+            sheet.add_row(row.name, row.version, row.how, row.where)
+        table(sheet)
+        for row in rows:
+            if row.mend:
+                show(f"{row.name}: {row.mend}")
+    if any(row.mend and not row.optional for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def mirror(folder: Path) -> None:
+    """Write the tools of this machine to a folder that PAIF_MIRROR can name on another one without network."""
+    for name in doctoring.write_mirror(folder):
+        show(name)
+
+
+@app.command("test", context_settings={"ignore_unknown_options": True})
+def run_tests(rest: Rest = None) -> None:
+    """Run all tests; further arguments go to pytest."""
+    values = {**os.environ, **engine.environment(lab=True), "PYTHONPATH": str(ROOT)}
+    status = subprocess.run([sys.executable, "-m", "pytest", *(rest or [])], cwd=ROOT, env=values, check=False)
+    raise typer.Exit(status.returncode)
+
+
+@lab_app.command("up")
+def lab_up() -> None:
+    """Start the lab and wait until it is ready."""
+    if labctl.up() == 0:
+        show("the lab runs already")
+
+
+@lab_app.command("down")
+def lab_down() -> None:
+    """Stop the lab; what was provisioned in it stays and comes back with it."""
+    show("the lab is down" if labctl.down() else "the lab was down already")
+
+
+@lab_app.command("reset")
+def lab_reset() -> None:
+    """Stop the lab and forget everything in it. Stacks that were provisioned there must be removed as well."""
+    labctl.reset()
+    show("the lab is forgotten; `pulumi stack rm --force` forgets a stack that was in it")
+
+
+@lab_app.command("status")
+def lab_status(as_json: AsJson = False) -> None:
+    """The parts of the lab: state, process, restarts and memory."""
+    parts = labctl.parts()
+    if as_json:
+        json_result(labctl.as_json(parts))
+        return
+    sheet = Table("part", "state", "pid", "restarts", "MiB", box=None, pad_edge=False)
+    for name, part in parts.items():
+        sheet.add_row(name, part.state, str(part.pid or ""), str(part.restarts), str(part.rss_bytes >> 20))
+    table(sheet)
+    show(
+        f"{sum(part.rss_bytes for part in parts.values()) / 2**30:.2f} GiB resident in all (shared pages counted once)"
+    )
+    for name, part in parts.items():
+        if part.problem:
+            show(f"{name}: {part.problem}")
+    if any(part.state == "failed" for part in parts.values()):
+        raise typer.Exit(1)
+
+
+@lab_app.command("fault")
+def lab_fault(
+    name: Annotated[str | None, typer.Argument(help="a fault; without one they are listed")] = None,
+    parameters: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE ...")] = None,
+    off: Annotated[bool, typer.Option("--off", help="switch it off")] = False,
+) -> None:
+    """Switch a fault on or off."""
+    from lab.faults import FAULTS  # noqa: PLC0415 - only here
+
+    if name is None:
+        active = labctl.faults()
+        sheet = Table("fault", "on", "what happens", "parameters", box=None, pad_edge=False)
+        for each, fault in FAULTS.items():
+            sheet.add_row(each, "on" if each in active else "", fault.what, str(fault.parameters or ""))
+        table(sheet)
+        return
+    given: dict[str, Any] = {}
+    for each in parameters or []:
+        key, separator, value = each.partition("=")
+        if not separator:
+            raise stop(f"{each!r} is no parameter; expected KEY=VALUE", BAD_INPUT)
+        given[key] = value
+    try:
+        labctl.set_fault(name, None if off else given)
+    except ValueError as error:
+        raise stop(str(error), BAD_INPUT) from None
+
+
+def main() -> None:
+    """Run one command; what goes wrong is one readable message and an exit status."""
+    try:
+        app()
+    except Problems as problems:
+        raise SystemExit(stop(str(problems), BAD_INPUT).exit_code) from None
+    except Failed as failed:
+        raise SystemExit(stop(str(failed)).exit_code) from None

@@ -1,0 +1,220 @@
+"""Running the Pulumi engine: its environment, its stack, and clearing up after one that was cut off."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from cli.output import Failed, say, warn
+from lab.state import ROOT, bin_directory, state_directory, write_json
+from tools.spec import pulumi_home
+
+LAB_PASSPHRASE = "paif-lab"  # noqa: S105 - it guards example values of a lab and is documented as worth nothing
+_MARK = "PAIF_RUN"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One environment as the engine knows it; ``lab`` tells whether it goes to the local lab."""
+
+    name: str
+    lab: bool
+
+    @property
+    def file(self) -> Path:
+        return ROOT / "stacks" / f"Pulumi.{self.name}.yaml"
+
+
+def backend_directory() -> Path:
+    """Where stacks that target the lab keep their state."""
+    return state_directory() / "pulumi"
+
+
+def _mark() -> str:
+    return hashlib.sha256(str(state_directory()).encode()).hexdigest()[:12]
+
+
+def environment(*, lab: bool) -> dict[str, str]:
+    """What a process needs so that plain ``pulumi`` works: only what differs from the present environment.
+
+    For the lab: a file backend below the state directory and the documented passphrase. A real target keeps the
+    backend and the secrets provider that the user has chosen.
+    """
+    path = [str(bin_directory()), str(ROOT / ".venv" / "bin")]
+    rest = [each for each in os.environ.get("PATH", "").split(os.pathsep) if each and each not in path]
+    values = {
+        "PATH": os.pathsep.join([*path, *rest]),
+        "PAIF_STATE": str(state_directory()),
+        _MARK: _mark(),
+        # The plugins are there, or deliberately not: a look-up in the network costs seconds at every run.
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PYTHONDONTWRITEBYTECODE": "",
+    }
+    if lab:
+        backend_directory().mkdir(mode=0o700, parents=True, exist_ok=True)
+        values |= {
+            "PULUMI_BACKEND_URL": f"file://{backend_directory()}",
+            "PULUMI_CONFIG_PASSPHRASE": LAB_PASSPHRASE,
+            "NO_PROXY": ",".join(filter(None, ["127.0.0.1,localhost", os.environ.get("NO_PROXY", "")])),
+        }
+    return values
+
+
+def shell_lines(*, lab: bool) -> list[str]:
+    """``export`` lines for a POSIX shell."""
+    return [f"export {name}={shlex.quote(value)}" for name, value in environment(lab=lab).items()]
+
+
+def _full_environment(stack: Stack) -> dict[str, str]:
+    return {**os.environ, **environment(lab=stack.lab)}
+
+
+def capture(stack: Stack, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run ``pulumi`` for what it prints. Raises ``Failed`` with its error text when ``check`` and it fails."""
+    answer = subprocess.run(
+        ["pulumi", *arguments, "--non-interactive"],
+        cwd=ROOT,
+        env=_full_environment(stack),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if check and answer.returncode:
+        raise Failed(f"pulumi {arguments[0]} failed:\n{(answer.stderr or answer.stdout).strip()}")
+    return answer
+
+
+def run(stack: Stack, *arguments: str, extra: dict[str, str] | None = None) -> int:
+    """Run ``pulumi`` in the foreground; Ctrl-C reaches it as it would without this wrapper. Returns its exit status."""
+    # A handler, unlike SIG_IGN, is not inherited: the engine ends in its own way and this process waits for it.
+    previous = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        return subprocess.run(
+            ["pulumi", *arguments], cwd=ROOT, env={**_full_environment(stack), **(extra or {})}, check=False
+        ).returncode
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def select(stack: Stack) -> None:
+    """Make the stack on first use. The committed salt stays as it is. Raises ``Failed``."""
+    if not stack.lab and not (os.environ.get("PULUMI_BACKEND_URL") or (pulumi_home() / "credentials.json").exists()):
+        raise Failed(
+            f"{stack.name} targets a real VCF and no Pulumi backend is chosen; expected PULUMI_BACKEND_URL (an S3, "
+            "Azure Blob or GCS bucket, PostgreSQL, or file://…) or `pulumi login`. docs/real-vcf.md tells more."
+        )
+    capture(stack, "stack", "select", stack.name, "--create")
+
+
+def _holders(stack: Stack) -> list[tuple[Path, dict[str, Any]]]:
+    locks = backend_directory() / ".pulumi" / "locks" / "organization" / "paif" / stack.name
+    found = []
+    for path in sorted(locks.glob("*.json")):
+        try:
+            found.append((path, json.loads(path.read_text(encoding="utf-8"))))
+        except (OSError, ValueError):
+            continue
+    return found
+
+
+def _is_engine(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).name().startswith("pulumi")
+    except psutil.Error:
+        return False
+
+
+def survivors() -> list[psutil.Process]:
+    """Processes that an engine of this clone started and that have no engine above them any more."""
+    marked: dict[int, psutil.Process] = {}
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(_MARK) == _mark():
+                marked[process.pid] = process
+        except (psutil.Error, OSError):
+            continue
+    own = {os.getpid(), *(each.pid for each in psutil.Process().parents())}
+    left = []
+    for pid, process in marked.items():
+        try:
+            above = [process, *process.parents()]
+            name = process.name()
+        except psutil.Error:
+            continue
+        if pid in own or any(each.pid in own for each in above):
+            continue
+        engine = any(each.name() == "pulumi" for each in above if each.is_running())
+        plugin = name.startswith("pulumi-") or "pulumi" in " ".join(_command(process))
+        if plugin and not engine:
+            left.append(process)
+    return left
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return [str(part) for part in process.cmdline()]
+    except psutil.Error:
+        return []
+
+
+def clear_up(stack: Stack) -> None:
+    """Remove what a cut-off run left: its plugins, its lock and its pending operations, so that the next one goes on.
+
+    Raises ``Failed`` when another engine holds the stack at this moment.
+    """
+    if stack.lab:
+        for path, holder in _holders(stack):
+            pid = int(holder.get("pid", 0))
+            if holder.get("hostname") == socket.gethostname() and not _is_engine(pid):
+                path.unlink(missing_ok=True)
+                say(f"removed the lock that a run which no longer exists (process {pid}) left on {stack.name}")
+            else:
+                raise Failed(
+                    f"{stack.name} is being changed by process {pid} on {holder.get('hostname')}; wait until it is done"
+                )
+    left = survivors()
+    for process in left:
+        try:
+            process.kill()
+        except psutil.Error:
+            continue
+    if left:
+        psutil.wait_procs(left, timeout=5)
+        say(f"ended {len(left)} plugin processes that a cut-off run left behind")
+    if pending_operations(stack):
+        warn(f"{stack.name}: a cut-off run left operations pending; clearing them (what they made is adopted)")
+        drop_pending_operations(stack)
+
+
+def export(stack: Stack) -> dict[str, Any]:
+    """The stack's state as the engine exports it; secrets stay encrypted."""
+    state: dict[str, Any] = json.loads(capture(stack, "stack", "export").stdout)
+    return state
+
+
+def pending_operations(stack: Stack) -> list[dict[str, Any]]:
+    deployment = export(stack).get("deployment") or {}
+    return list(deployment.get("pending_operations") or [])
+
+
+def drop_pending_operations(stack: Stack) -> None:
+    """Forget operations that never ended. Creations are repeated and adopt what exists; nothing else is touched."""
+    state = export(stack)
+    state["deployment"].pop("pending_operations", None)
+    path = state_directory() / "run" / f"{stack.name}.state.json"
+    try:
+        write_json(path, state)
+        capture(stack, "stack", "import", "--file", str(path))
+    finally:
+        path.unlink(missing_ok=True)

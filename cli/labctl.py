@@ -1,0 +1,162 @@
+"""Starting, stopping and looking at the local lab."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from cli.output import Failed, say
+from lab.control import Control, LabDownError, PartStatus
+from lab.state import ROOT, lab_directory, read_json
+
+_UP_SECONDS = 180
+_DOWN_SECONDS = 40
+
+
+def running() -> Control | None:
+    """The lab's control API, or ``None`` when the daemon does not run."""
+    try:
+        control = Control.connect(lab_directory())
+        control.health()
+    except (LabDownError, OSError):
+        return None
+    return control
+
+
+def _daemon_environment() -> dict[str, str]:
+    # The daemon outlives the command that starts it: what marks an engine's children must not mark it.
+    drop = {"PAIF_RUN", "PULUMI_CONFIG_PASSPHRASE", "PAIF_LAB_CONTROL"}
+    return {
+        **{name: value for name, value in os.environ.items() if name not in drop and not name.startswith("PULUMI_")},
+        "PYTHONPATH": str(ROOT),
+    }
+
+
+def _start() -> subprocess.Popen[bytes]:
+    directory = lab_directory()
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (directory / "daemon.log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "lab.daemon"],
+            cwd=ROOT,
+            env=_daemon_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def _pauses() -> Iterator[float]:
+    pause = 0.05
+    deadline = time.monotonic() + _UP_SECONDS
+    while time.monotonic() < deadline:
+        yield pause
+        pause = min(pause * 1.5, 0.5)
+
+
+def up() -> float:
+    """Have the lab running and ready; returns the seconds it took, 0 when it ran already.
+
+    Raises ``Failed`` with what does not come up and the end of its log.
+    """
+    started = time.monotonic()
+    process: subprocess.Popen[bytes] | None = None
+    phase = ""
+    for pause in _pauses():
+        control = running()
+        if control is None:
+            if process is None:
+                say("starting the lab (simulated vCenter, real Kubernetes API servers)")
+                process = _start()
+            elif process.poll() is not None:
+                raise Failed(f"the lab's daemon ended at once:\n{_tail(lab_directory() / 'daemon.log')}")
+        else:
+            health = control.health()
+            if health["ready"]:
+                seconds = time.monotonic() - started
+                if process is not None:
+                    say(f"the lab is ready after {seconds:.1f} s")
+                return seconds if process is not None else 0.0
+            if health["problem"]:
+                control.stop()
+                raise Failed(f"the lab did not come up: {health['problem']}")
+            if health["phase"] != phase:
+                phase = health["phase"]
+                say(f"lab: {phase}")
+        time.sleep(pause)
+    raise Failed(f"the lab was not ready within {_UP_SECONDS} s; `./paif lab status` shows its parts")
+
+
+def down() -> bool:
+    """Stop the lab; its state stays. Returns whether it ran. Raises ``Failed`` when it does not end."""
+    control = running()
+    data = read_json(lab_directory() / "control.json", None)
+    if control is None:
+        return False
+    control.stop()
+    try:
+        psutil.Process(int(data["pid"])).wait(_DOWN_SECONDS)
+    except psutil.NoSuchProcess:
+        pass
+    except psutil.TimeoutExpired:
+        raise Failed(f"the lab's daemon (process {data['pid']}) did not end within {_DOWN_SECONDS} s") from None
+    return True
+
+
+def reset() -> None:
+    """Stop the lab and forget everything in it, ports and authorities included."""
+    down()
+    shutil.rmtree(lab_directory(), ignore_errors=True)
+
+
+def parts() -> dict[str, PartStatus]:
+    """Every part of the running lab. Raises ``Failed`` when it is down."""
+    control = running()
+    if control is None:
+        raise Failed("the lab is down; `./paif lab up` starts it")
+    return control.parts()
+
+
+def _tail(path: Path, lines: int = 20) -> str:
+    try:
+        return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+    except FileNotFoundError:
+        return "(no log)"
+
+
+def endpoints() -> dict[str, dict[str, str]]:
+    """What the lab offers, as the program reads it. Raises ``Failed`` when it never ran."""
+    found: dict[str, dict[str, str]] | None = read_json(lab_directory() / "endpoints.json", None)
+    if found is None:
+        raise Failed("the lab has never been up here; `./paif lab up` starts it")
+    return found
+
+
+def faults() -> dict[str, dict[str, object]]:
+    return dict(read_json(lab_directory() / "faults.json", {}))
+
+
+def set_fault(name: str, parameters: dict[str, object] | None) -> None:
+    """Switch fault ``name`` on with ``parameters``, or off with ``None``."""
+    from lab.faults import check_fault  # noqa: PLC0415 - only here
+    from lab.state import write_json  # noqa: PLC0415
+
+    current = faults()
+    if parameters is None:
+        current.pop(name, None)
+    else:
+        current[name] = check_fault(name, parameters)
+    write_json(lab_directory() / "faults.json", current)
+
+
+def as_json(status: dict[str, PartStatus]) -> object:
+    return json.loads(json.dumps({name: part.model_dump() for name, part in status.items()}))

