@@ -1,0 +1,1 @@
+"""The Pulumi program, and everything that reads a stack's configuration."""

@@ -1,0 +1,1040 @@
+"""One environment, typed: what a stack's configuration may say, its defaults, and what contradicts itself.
+
+`validate` is the only way in: a stack file (`stacks.stackfile`) and Pulumi's configuration (`stacks.configuration`) go
+through it, so both report the same problems. Sizes are in GiB and vCPU as names say. Defaults that differ by kind of
+environment are in `DEFAULTS`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+import catalog
+from stacks.problems import NAMESPACE, Path, Problem, listed, nearest, property_path, shown
+
+Kind = Literal["dev", "qa", "staging", "prod"]
+Persona = Literal["data-scientist", "mlops-engineer"]
+
+SECRETS = (
+    "licenceToken",
+    "ngcApiKey",
+    "registryPassword",
+    "workstationPassword",
+    "databasePassword",
+    "vcenterPassword",
+    "kubeconfig",
+)
+"""Top-level keys that must be encrypted in a stack's configuration."""
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What an environment of one kind gets when its stack file does not say otherwise."""
+
+    endpoint_replicas: int
+    control_plane_replicas: int
+    high_availability: bool
+    protect: bool
+
+
+DEFAULTS: dict[str, Defaults] = {
+    "dev": Defaults(endpoint_replicas=1, control_plane_replicas=1, high_availability=False, protect=False),
+    "qa": Defaults(endpoint_replicas=1, control_plane_replicas=1, high_availability=False, protect=False),
+    "staging": Defaults(endpoint_replicas=2, control_plane_replicas=3, high_availability=True, protect=False),
+    "prod": Defaults(endpoint_replicas=3, control_plane_replicas=3, high_availability=True, protect=True),
+}
+
+
+def _matching(pattern: str, expected: str) -> AfterValidator:
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if compiled.fullmatch(value) is None:
+            raise PydanticCustomError("paif", "{expected}", {"expected": expected})
+        return value
+
+    return AfterValidator(check)
+
+
+def _network(value: str) -> str:
+    try:
+        ipaddress.ip_network(value)
+    except ValueError as error:
+        raise PydanticCustomError(
+            "paif", "{expected}", {"expected": f"a network such as 10.96.0.0/12 ({error})"}
+        ) from None
+    return value
+
+
+_LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
+Label = Annotated[
+    str,
+    _matching(_LABEL, "a DNS label: lower-case letters, digits and inner hyphens, at most 63 characters"),
+]
+Short = Annotated[
+    str,
+    _matching(r"[a-z](?:[-a-z0-9]{0,18}[a-z0-9])?", "a short DNS label: a letter first, at most 20 characters"),
+]
+LabelValue = Annotated[
+    str,
+    _matching(
+        r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?",
+        "a Kubernetes label value: letters, digits, '-', '_' and '.' inside, at most 63 characters",
+    ),
+]
+Text = Annotated[str, _matching(r"(?s).*\S.*", "some text")]
+Repository = Annotated[
+    str,
+    _matching(
+        r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)+",
+        "a model in the gallery as <project>/<organisation>/<model>, lower case without spaces",
+    ),
+]
+Network = Annotated[str, AfterValidator(_network)]
+Https = Annotated[str, _matching(r"https://\S+", "an https:// address")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        alias_generator=to_camel,
+        validate_by_name=False,
+        validate_by_alias=True,
+        hide_input_in_errors=True,
+    )
+
+
+class Gpu(_Model):
+    """How virtual machines get GPUs: vGPU profiles (licensed) or whole devices through DirectPath I/O."""
+
+    mode: Literal["vgpu", "directpath"]
+    model: Text = Field(description="GPU model of the catalogue, e.g. A100")
+
+
+class Vcenter(_Model):
+    """The vCenter. For target lab only `computeCluster` matters; the password is paif:vcenterPassword."""
+
+    server: str = ""
+    username: str = ""
+    ca_bundle: str = Field("", description="PEM of the authorities that signed vCenter's certificate")
+    compute_cluster: Text = Field(description="compute cluster with the GPU hosts")
+
+
+class Supervisor(_Model):
+    """The Supervisor. Its kubeconfig is paif:kubeconfig or the environment variable PAIF_KUBECONFIG."""
+
+    name: Text
+    networks: list[Network] = Field(default=[], description="networks in use there; cluster networks must not overlap")
+
+
+class Access(_Model):
+    """One entry of the namespace's access list."""
+
+    subject_type: Literal["USER", "GROUP"] = "GROUP"
+    subject: Text
+    domain: Text
+    role: Literal["OWNER", "EDIT", "VIEW"]
+
+
+class Storage(_Model):
+    """A storage policy that the namespace may use, and how much of it (GiB)."""
+
+    policy: Text
+    limit_gib: int | None = Field(default=None, gt=0)
+
+
+class Namespace(_Model):
+    """The Supervisor namespace. The first storage policy is the default of everything in it."""
+
+    name: Label = Field(description="whole name; <organisation>-<environment>-ns-<name> by convention")
+    adopt: bool = Field(default=False, description="take over an existing namespace instead of failing")
+    access_list: list[Access] = []
+    storage: list[Storage] = Field(min_length=1)
+
+
+class Content(_Model):
+    """Content libraries by name, and the Deep Learning VM image in the first."""
+
+    dlvm_library: Text
+    dlvm_image: Text
+    kubernetes_library: Text
+
+
+class VmClass(_Model):
+    """A VM class. A GPU class names a vGPU profile, or a number of whole GPUs (DirectPath I/O)."""
+
+    name: Short
+    cpu_count: int = Field(gt=0, le=768)
+    memory_gib: int = Field(gt=0, le=24576)
+    profile: str | None = Field(default=None, description="vGPU profile, e.g. grid_a100-40c")
+    gpus: int = Field(default=0, ge=0, le=16, description="whole GPUs (DirectPath I/O)")
+    label: Text | None = Field(default=None, description="custom label that the hosts' devices carry (DirectPath I/O)")
+    existing: bool = Field(default=False, description="the class exists under just this name and is not managed here")
+
+    @property
+    def has_gpu(self) -> bool:
+        """Whether machines of this class carry a GPU."""
+        return self.profile is not None or self.gpus > 0
+
+
+class Backup(_Model):
+    """Where backups go, and how many days they are kept."""
+
+    location: Text
+    retention_days: int = Field(default=30, gt=0, le=365)
+
+
+class Maintenance(_Model):
+    """When the database may be changed by its operator."""
+
+    start_day: Literal["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"] = "SATURDAY"
+    start_time: Annotated[str, _matching(r"([01]\d|2[0-3]):[0-5]\d", "a time such as 22:00")] = "22:00"
+    duration: Annotated[str, _matching(r"\d+h(\d+m(\d+s)?)?", "a duration such as 6h0m0s")] = "6h0m0s"
+
+
+class Database(_Model):
+    """The vector database: PostgreSQL with pgvector through Data Services Manager."""
+
+    name: Short = "vectors"
+    version: str | None = Field(default=None, description="DSM release; the catalogue's by default")
+    high_availability: bool = Field(default=False, description="primary, replica and monitor; on in staging and prod")
+    vm_class: str = Field(default="best-effort-large", alias="class")
+    storage_gib: int = Field(default=60, ge=20, le=16384)
+    storage_policy: str | None = None
+    infrastructure_policy: Text
+    database_name: Annotated[str, _matching(r"[a-z_][a-z0-9_]{0,62}", "a PostgreSQL name in lower case")] = "pais"
+    admin_username: Annotated[str, _matching(r"[a-z_][a-z0-9_]{0,62}", "a PostgreSQL name in lower case")] = "pgadmin"
+    maintenance: Maintenance = Maintenance()
+    backup: Backup | None = None
+
+
+class Oidc(_Model):
+    """The identity provider that signs people in to Private AI Services (public client, PKCE)."""
+
+    issuer_url: Https
+    client_id: Text
+    ca_bundle: str = ""
+
+
+class Gallery(_Model):
+    """The model gallery. The password is paif:registryPassword; target lab brings its own."""
+
+    registry: Annotated[str, _matching(r"[a-z0-9.-]+(?::\d+)?", "a registry as host or host:port")]
+    username: Text
+    ca_bundle: str = ""
+
+
+class AiServices(_Model):
+    """Private AI Services in the namespace."""
+
+    control_plane_class: str = "best-effort-large"
+    storage_policy: str | None = None
+    authorized_groups: list[Text] = []
+    oidc: Oidc | None = Field(default=None, description="required for target vcf")
+
+
+class Model(_Model):
+    """A model in the gallery, by tag or digest."""
+
+    repository: Repository
+    reference: Annotated[
+        str,
+        _matching(r"[\w][\w.-]{0,127}|sha256:[0-9a-f]{64}", "a tag such as v1, or a digest sha256:…"),
+    ]
+
+
+class ModelEndpoint(_Model):
+    """A model served under a routing name."""
+
+    name: Short
+    type: Literal["Completions", "Embeddings"]
+    engine: Literal["vLLM", "Infinity"]
+    model: Model
+    routing_name: Annotated[str, _matching(r"[\w./-]{1,128}", "letters, digits and . _ - / only")] | None = None
+    vm_class: str = Field(alias="class")
+    storage_policy: str | None = None
+    replicas: int = Field(default=1, ge=1, le=16, description="1 in dev and qa, 2 in staging, 3 in prod")
+
+    @property
+    def routed(self) -> str:
+        """Name under which clients ask for the model: the routing name, or the repository without its project."""
+        return self.routing_name or self.model.repository.split("/", 1)[1]
+
+
+class Proxy(_Model):
+    """Proxy of a workstation. Without `noProxy` the guest driver's download fails behind an HTTPS proxy."""
+
+    http: str = ""
+    https: str = ""
+    no_proxy: list[str] = Field(min_length=1)
+
+
+class VspherePlacement(_Model):
+    """Where a workstation on route vsphere runs: a fixed device pins it to its host."""
+
+    datacenter: Text
+    host: Text
+    datastore: Text
+    network: Text
+    ovf_network: Text = "VM Network"
+    pci_device: Annotated[
+        str,
+        _matching(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]", "a PCI address such as 0000:3b:00.0"),
+    ]
+    disk_gib: int = Field(default=200, gt=0, description="must equal the template's disk")
+    guest_id: Text = "ubuntu64Guest"
+
+
+class Workstation(_Model):
+    """A Deep Learning VM for one person."""
+
+    name: Short
+    owner: LabelValue
+    persona: Persona
+    vm_class: str = Field(alias="class")
+    route: Literal["vm-service", "vsphere"] = "vm-service"
+    storage_policy: str | None = None
+    public_key: str = Field(default="", description="SSH public key of the owner")
+    proxy: Proxy | None = None
+    vsphere: VspherePlacement | None = Field(default=None, description="required for route vsphere")
+
+
+class NodePool(_Model):
+    """A node pool: a fixed number of nodes, or a range for the autoscaler."""
+
+    name: Short
+    vm_class: str = Field(alias="class")
+    replicas: int | None = Field(default=None, ge=0, le=150)
+    min_replicas: int | None = Field(default=None, ge=0, le=150)
+    max_replicas: int | None = Field(default=None, ge=1, le=150)
+    container_storage_gib: int = Field(default=200, ge=20)
+
+    @property
+    def largest(self) -> int:
+        """Most nodes that the pool may have."""
+        return self.max_replicas if self.max_replicas is not None else self.replicas or 0
+
+
+class ControlPlane(_Model):
+    """Control plane of a cluster: 1 machine in dev and qa, else 3."""
+
+    vm_class: str = Field(default="guaranteed-medium", alias="class")
+    replicas: Literal[1, 3, 5] = 1
+
+
+class GpuOperator(_Model):
+    """The NVIDIA GPU Operator on the cluster; versions are the catalogue's unless given."""
+
+    enabled: bool = True
+    version: str | None = None
+    driver_version: str | None = Field(default=None, description="guest driver (vGPU mode)")
+
+
+class Cluster(_Model):
+    """A Kubernetes cluster of VKS with GPU nodes."""
+
+    name: Short
+    release: str | None = Field(default=None, description="Kubernetes release; the catalogue's by default")
+    cluster_class: str | None = None
+    control_plane: ControlPlane = ControlPlane()
+    pools: list[NodePool] = Field(min_length=1)
+    storage_policy: str | None = None
+    pod_network: Network = "192.168.156.0/20"
+    service_network: Network = "10.96.0.0/12"
+    gpu_operator: GpuOperator = GpuOperator()
+
+
+class Protection(_Model):
+    """Protect what holds data or serves people from deletion; keep data when its resource leaves the program."""
+
+    protect: bool = False
+    retain: bool = False
+
+
+class Environment(_Model):
+    """Everything a stack's configuration says, complete with defaults."""
+
+    target: Literal["lab", "vcf"]
+    kind: Kind
+    organisation: Short
+    owner: LabelValue
+    cost_centre: LabelValue
+    gpu: Gpu
+    vcenter: Vcenter
+    supervisor: Supervisor
+    namespace: Namespace
+    content: Content
+    vm_classes: list[VmClass] = []
+    database: Database | None = None
+    gallery: Gallery | None = Field(default=None, description="required for target vcf with aiServices")
+    ai_services: AiServices | None = None
+    model_endpoints: list[ModelEndpoint] = []
+    workstations: list[Workstation] = []
+    clusters: list[Cluster] = []
+    protection: Protection = Protection()
+    conditions: dict[str, list[Text]] = Field(default={}, description="wait conditions instead of the catalogue's")
+
+    licence_token: SecretStr | None = Field(default=None, description="NVIDIA client configuration token")
+    ngc_api_key: SecretStr | None = None
+    registry_password: SecretStr | None = None
+    workstation_password: SecretStr | None = None
+    database_password: SecretStr | None = Field(default=None, description="DSM makes one when none is given")
+    vcenter_password: SecretStr | None = None
+    kubeconfig: SecretStr | None = None
+
+    _name: str = PrivateAttr(default="")
+
+    @property
+    def name(self) -> str:
+        """The environment's name: that of its stack."""
+        return self._name
+
+    def named(self, kind: str, name: str) -> str:
+        """A full name, <organisation>-<environment>-<kind>-<name>; `kind` is a key of the naming catalogue."""
+        return f"{self.organisation}-{self._name}-{catalog.naming().kinds[kind].code}-{name}"
+
+    def labels(self, persona: str = "") -> dict[str, str]:
+        """Labels that everything carries: organisation, environment, owner, cost centre and, if given, persona."""
+        keys = catalog.naming().labels
+        values = {
+            "organisation": self.organisation,
+            "environment": self._name,
+            "owner": self.owner,
+            "costCentre": self.cost_centre,
+            "persona": persona,
+        }
+        return {keys[key]: value for key, value in values.items() if value}
+
+    def vm_class(self, name: str) -> VmClass:
+        """The class of this name: one of the configuration's or of the Supervisor's own. Raises KeyError."""
+        for own in self.vm_classes:
+            if own.name == name:
+                return own
+        size = catalog.cluster_classes().default_vm_classes[name]
+        return VmClass.model_construct(
+            name=name, cpu_count=size.cpu_count, memory_gib=size.memory_gib, profile=None, gpus=0, existing=True
+        )
+
+    def vm_class_name(self, name: str) -> str:
+        """Name of a class in vCenter. Raises KeyError for a class that is not defined."""
+        vm_class = self.vm_class(name)
+        return name if vm_class.existing else self.named("vm-class", name)
+
+    def used_vm_classes(self) -> list[str]:
+        """Classes that the configuration defines or refers to, each once, by their short names."""
+        used = dict.fromkeys(own.name for own in self.vm_classes)
+        used.update(dict.fromkeys(name for _, name in _class_references(self)))
+        return list(used)
+
+    def storage_policy(self, own: str | None = None) -> str:
+        """A thing's storage policy, else the namespace's first."""
+        return own or self.namespace.storage[0].policy
+
+
+def storage_class(policy: str) -> str:
+    """Name of the Kubernetes storage class of a storage policy: lower case, anything else turned into hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", policy.lower()).strip("-")
+
+
+def validate(
+    raw: dict[str, Any], name: str, encrypted: frozenset[str] | set[str]
+) -> tuple[Environment | None, list[tuple[Path, Problem]]]:
+    """Check a configuration: the environment (None when anything is wrong) and every problem with its path.
+
+    `raw` maps keys without their namespace to plain values; `name` is the stack's; `encrypted` names the top-level keys
+    that are encrypted where they come from. Nothing is looked up outside: what exists is checked when the program runs.
+    """
+    findings = _Findings(raw)
+    if re.fullmatch(r"[a-z](?:[-a-z0-9]{0,18}[a-z0-9])?", name) is None:
+        findings.add((), "a stack named as a short DNS label, since its name becomes part of every name", shown(name))
+    for secret in SECRETS:
+        if secret in raw and secret not in encrypted:
+            findings.add(
+                (secret,), f"an encrypted value: pulumi config set --secret {NAMESPACE}:{secret}", "in plain text"
+            )
+    environment = _typed(deepcopy(raw), findings)
+    if environment is not None:
+        environment._name = name
+        for path, problem in _contradictions(environment, findings):
+            findings.put(findings.original(path), problem)
+    if findings.problems:
+        return None, findings.problems
+    return environment, []
+
+
+@dataclass
+class _Findings:
+    """Problems so far, and what had to be left out of the configuration to look for further ones."""
+
+    raw: dict[str, Any]
+    problems: list[tuple[Path, Problem]] = field(default_factory=list)
+    gone: set[Path] = field(default_factory=set)
+    positions: dict[Path, list[int]] = field(default_factory=dict)
+
+    def add(self, path: Path, expected: str, value: str = "", near: str = "") -> None:
+        hidden = "[secret]" if value and path[:1] and path[0] in SECRETS else value
+        self.put(path, Problem("", expected, hidden, near))
+
+    def put(self, path: Path, problem: Problem) -> None:
+        entry = (path, replace(problem, path=property_path(path)))
+        if entry not in self.problems:
+            self.problems.append(entry)
+
+    def lacks(self, *path: str | int) -> bool:
+        """Whether what stood at `path`, or something that held it, was wrong and is a stand-in or missing now."""
+        return any(path[:length] in self.gone for length in range(1, len(path) + 1))
+
+    def original(self, path: Path) -> Path:
+        """Where something stands in the configuration as it was given, before entries were left out."""
+        result: list[str | int] = []
+        for part in path:
+            position = part
+            if isinstance(position, int):
+                for removed in self.positions.get(tuple(result), []):
+                    position += removed <= position
+            result.append(position)
+        return tuple(result)
+
+    def leave_out(self, data: dict[str, Any], path: Path) -> None:
+        """Remove what is at `path` from `data`; a list's entry is remembered, so that later positions stay right."""
+        parent: Any = data
+        for part in path[:-1]:
+            parent = parent[part]
+        where = self.original(path)
+        self.gone.add(where)
+        if isinstance(parent, list):
+            self.positions.setdefault(where[:-1], []).append(int(where[-1]))
+            self.positions[where[:-1]].sort()
+        del parent[path[-1]]
+
+
+# Stand-ins for required keys that are missing or wrong, so that the rest of the configuration is still checked.
+_STAND_INS: dict[str, Any] = {
+    "target": "lab",
+    "kind": "dev",
+    "organisation": "org",
+    "owner": "owner",
+    "costCentre": "cost",
+    "gpu": {"mode": "vgpu", "model": "A100"},
+    "vcenter": {"computeCluster": "cluster"},
+    "supervisor": {"name": "supervisor"},
+    "namespace": {"name": "namespace", "storage": [{"policy": "policy"}]},
+    "content": {"dlvmLibrary": "library", "dlvmImage": "image", "kubernetesLibrary": "library"},
+}
+
+
+def _typed(data: dict[str, Any], findings: _Findings) -> Environment | None:
+    """Turn plain data into the model, leaving out what is wrong until the rest fits."""
+    while True:
+        try:
+            return Environment.model_validate(_with_defaults(data))
+        except ValidationError as invalid:
+            wrong: set[Path] = set()
+            for error in invalid.errors(include_url=False, include_context=True):
+                path: Path = tuple(error["loc"])
+                where, missing = findings.original(path), error["type"] == "missing"
+                if not (missing and findings.lacks(*where)):
+                    expected, near = _expectation(error, path)
+                    findings.add(where, expected, "" if missing else shown(_at(data, path)), near)
+                wrong.add(path[:-1] if missing and len(path) > 1 else path)
+            # From the end, so that earlier positions still hold; a part goes with the whole it belongs to.
+            outer = [path for path in wrong if not any(path[:length] in wrong for length in range(1, len(path)))]
+            for path in sorted(outer, key=_order, reverse=True):
+                if _at(data, path) is not _NOTHING:
+                    findings.leave_out(data, path)
+                else:
+                    findings.gone.add(findings.original(path))
+                if len(path) == 1 and path[0] in _STAND_INS:
+                    data[str(path[0])] = deepcopy(_STAND_INS[str(path[0])])
+
+
+def _order(path: Path) -> tuple[tuple[str, int], ...]:
+    return tuple(("", part) if isinstance(part, int) else (part, 0) for part in path)
+
+
+_NOTHING = object()
+
+
+def _at(data: Any, path: Path) -> Any:
+    for part in path:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return _NOTHING
+    return data
+
+
+def _with_defaults(data: dict[str, Any]) -> dict[str, Any]:
+    """A copy with the defaults of the environment's kind put where nothing is said."""
+    kind = data.get("kind")
+    defaults = DEFAULTS.get(kind) if isinstance(kind, str) else None
+    if defaults is None:
+        return data
+    data = deepcopy(data)
+    for endpoint in _mappings(data.get("modelEndpoints")):
+        endpoint.setdefault("replicas", defaults.endpoint_replicas)
+    for cluster in _mappings(data.get("clusters")):
+        plane = cluster.setdefault("controlPlane", {})
+        if isinstance(plane, dict):
+            plane.setdefault("replicas", defaults.control_plane_replicas)
+    for database in _mappings([data.get("database")]):
+        database.setdefault("highAvailability", defaults.high_availability)
+    protection = data.setdefault("protection", {})
+    if isinstance(protection, dict):
+        protection.setdefault("protect", defaults.protect)
+        protection.setdefault("retain", defaults.protect)
+    return data
+
+
+def _mappings(entries: Any) -> list[dict[str, Any]]:
+    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+
+
+_TYPES = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+
+
+def _expectation(error: Any, path: Path) -> tuple[str, str]:
+    """What was expected at `path`, and the nearest valid name."""
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        keys = _keys(path[:-1])
+        return f"one of the keys {listed(keys)}", nearest(path[-1], keys)
+    if kind == "missing":
+        hint = _description(path)
+        return f"a value: this key is required{f' ({hint})' if hint else ''}", ""
+    if kind == "literal_error":
+        if path[-1:] == ("persona",) and error["input"] == "app-developer":
+            return (
+                "data-scientist or mlops-engineer: application developers get endpoint URLs and no Deep Learning VM, "
+                "since they need no GPU to call an API",
+                "",
+            )
+        choices = re.findall(r"'([^']*)'", context["expected"])
+        return f"one of {context['expected'].replace(chr(39), '')}", nearest(error["input"], choices)
+    if kind == "paif":
+        return context["expected"], ""
+    bounds = {
+        "greater_than": "more than {gt}",
+        "greater_than_equal": "at least {ge}",
+        "less_than_equal": "at most {le}",
+    }
+    if kind in bounds:
+        return bounds[kind].format(**context), ""
+    if kind == "too_short":
+        return f"at least {context['min_length']} entry", ""
+    return _TYPES.get(kind, error["msg"]), ""
+
+
+def _model_of(annotation: Any) -> Any:
+    """The model or container inside an annotation such as `list[Model]` or `Model | None`."""
+    if get_origin(annotation) is Annotated:
+        return _model_of(get_args(annotation)[0])
+    arguments = [argument for argument in get_args(annotation) if argument is not type(None)]
+    return _model_of(arguments[-1]) if arguments and get_origin(annotation) is not Literal else annotation
+
+
+def _fields(path: Path) -> dict[str, Any]:
+    model: Any = Environment
+    for part in path:
+        if isinstance(part, str) and isinstance(model, type) and issubclass(model, BaseModel):
+            fields = {info.alias or name: info for name, info in model.model_fields.items()}
+            model = _model_of(fields[part].annotation) if part in fields else None
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return {}
+    return {info.alias or name: info for name, info in model.model_fields.items()}
+
+
+def _keys(path: Path) -> list[str]:
+    return list(_fields(path))
+
+
+def _description(path: Path) -> str:
+    info = _fields(path[:-1]).get(str(path[-1]))
+    return (info.description or "") if info is not None else ""
+
+
+Contradiction = tuple[Path, Problem]
+
+
+def _contradiction(path: Path, expected: str, value: object = None, near: str = "") -> Contradiction:
+    return path, Problem(property_path(path), expected, "" if value is None else shown(value), near)
+
+
+def _contradictions(env: Environment, findings: _Findings) -> Iterator[Contradiction]:
+    """Problems that show only when several values are seen together; what already has a problem is not judged again."""
+    yield from _check_names(env)
+    yield from _check_classes(env, findings)
+    yield from _check_secrets(env, findings)
+    yield from _check_storage(env, findings)
+    yield from _check_endpoints(env, findings)
+    yield from _check_workstations(env, findings)
+    yield from _check_clusters(env)
+    yield from _check_target(env, findings)
+    known = catalog.conditions().conditions
+    for key in env.conditions:
+        if key not in known:
+            yield _contradiction(("conditions", key), f"one of {listed(known)}", key, nearest(key, known))
+
+
+_NAMED: tuple[tuple[str, str], ...] = (
+    ("vmClasses", "vm-class"),
+    ("modelEndpoints", "endpoint"),
+    ("workstations", "workstation"),
+    ("clusters", "cluster"),
+)
+
+
+def _check_names(env: Environment) -> Iterator[Contradiction]:
+    lists: dict[str, list[Any]] = {
+        "vmClasses": env.vm_classes,
+        "modelEndpoints": env.model_endpoints,
+        "workstations": env.workstations,
+        "clusters": env.clusters,
+    }
+    names: list[tuple[Path, str, str]] = []
+    for key, kind in _NAMED:
+        seen: dict[str, int] = {}
+        for index, item in enumerate(lists[key]):
+            path: Path = (key, index, "name")
+            if item.name in seen:
+                yield _contradiction(
+                    path, f"a name that no other entry has (entry {seen[item.name]} has it)", item.name
+                )
+            seen.setdefault(item.name, index)
+            names.append((path, kind, item.name))
+    for index, cluster in enumerate(env.clusters):
+        pools: set[str] = set()
+        for position, pool in enumerate(cluster.pools):
+            if pool.name in pools:
+                yield _contradiction(
+                    ("clusters", index, "pools", position, "name"), "a name no other pool has", pool.name
+                )
+            pools.add(pool.name)
+    if env.database is not None:
+        names.append((("database", "name"), "database", env.database.name))
+    for path, kind, name in names:
+        limit, full = catalog.naming().kinds[kind], env.named(kind, name)
+        if len(full) > limit.max_length:
+            yield _contradiction(
+                path,
+                f"a shorter name: {full} has {len(full)} characters, at most {limit.max_length} fit ({limit.reason})",
+                name,
+            )
+
+
+def _class_references(env: Environment) -> Iterator[tuple[Path, str]]:
+    if env.database is not None:
+        yield ("database", "class"), env.database.vm_class
+    if env.ai_services is not None:
+        yield ("aiServices", "controlPlaneClass"), env.ai_services.control_plane_class
+    for index, endpoint in enumerate(env.model_endpoints):
+        yield ("modelEndpoints", index, "class"), endpoint.vm_class
+    for index, workstation in enumerate(env.workstations):
+        yield ("workstations", index, "class"), workstation.vm_class
+    for index, cluster in enumerate(env.clusters):
+        yield ("clusters", index, "controlPlane", "class"), cluster.control_plane.vm_class
+        for position, pool in enumerate(cluster.pools):
+            yield ("clusters", index, "pools", position, "class"), pool.vm_class
+
+
+def _check_classes(env: Environment, findings: _Findings) -> Iterator[Contradiction]:
+    models = catalog.gpus().gpus
+    gpu = models.get(env.gpu.model)
+    if gpu is None:
+        yield _contradiction(
+            ("gpu", "model"), f"one of {listed(models)}", env.gpu.model, nearest(env.gpu.model, models)
+        )
+    for index, vm_class in enumerate(env.vm_classes):
+        path: Path = ("vmClasses", index)
+        if vm_class.name in catalog.cluster_classes().default_vm_classes:
+            yield _contradiction((*path, "name"), "a name that no class of the Supervisor has", vm_class.name)
+        if vm_class.profile is not None:
+            yield from _check_profile(env, gpu, (*path, "profile"), vm_class, findings)
+        if vm_class.gpus and env.gpu.mode == "vgpu" and not findings.lacks("gpu", "mode"):
+            yield _contradiction(
+                (*path, "gpus"), "a profile instead: whole GPUs need paif:gpu.mode directpath", vm_class.gpus
+            )
+        if vm_class.label is not None and not vm_class.gpus:
+            yield _contradiction(
+                (*path, "label"), "a class with gpus: only whole devices carry a label", vm_class.label
+            )
+    # A class that is named but was itself found wrong is no second mistake: its name counts as well.
+    own = [entry["name"] for entry in _mappings(findings.raw.get("vmClasses")) if isinstance(entry.get("name"), str)]
+    known = own + list(catalog.cluster_classes().default_vm_classes)
+    for where, name in _class_references(env):
+        if name not in known:
+            yield _contradiction(
+                where,
+                f"a class of paif:vmClasses ({listed(own)}) or one of the Supervisor's own",
+                name,
+                nearest(name, known),
+            )
+
+
+def _check_profile(
+    env: Environment, gpu: catalog.Gpu | None, path: Path, vm_class: VmClass, findings: _Findings
+) -> Iterator[Contradiction]:
+    name = vm_class.profile or ""
+    parsed = catalog.parse_profile(name)
+    if vm_class.gpus:
+        yield _contradiction(path, "either a profile or gpus, not both", name)
+    if env.gpu.mode == "directpath" and not findings.lacks("gpu", "mode"):
+        yield _contradiction(path, "gpus instead: in DirectPath I/O mode a class has whole GPUs and no profile", name)
+    if gpu is None or findings.lacks("gpu", "model"):
+        return
+    valid = gpu.profiles()
+    whole = parsed is not None and parsed.slices is not None and parsed.prefix in gpu.profile_prefixes
+    if name not in valid and not whole:
+        usual = [profile for profile in valid if profile.startswith(f"{gpu.profile_prefixes[0]}-")]
+        yield _contradiction(path, f"a profile that a {gpu.name} has: {', '.join(usual)}", name, nearest(name, valid))
+
+
+def _check_secrets(env: Environment, findings: _Findings) -> Iterator[Contradiction]:
+    if findings.lacks("gpu", "mode"):
+        return
+    vgpu = env.gpu.mode == "vgpu"
+    if vgpu and env.licence_token is None and not findings.lacks("licenceToken"):
+        yield _contradiction(
+            ("licenceToken",),
+            "the NVIDIA client configuration token, since paif:gpu.mode is vgpu: "
+            f"pulumi config set --secret {NAMESPACE}:licenceToken (DirectPath I/O needs none)",
+        )
+    if vgpu and env.licence_token is not None and "\r" in env.licence_token.get_secret_value():
+        yield (
+            ("licenceToken",),
+            Problem("", "a token without carriage returns: convert the file to Unix line ends", "[secret]"),
+        )
+    pulls = any(cluster.gpu_operator.enabled for cluster in env.clusters) or env.ai_services is not None
+    if vgpu and pulls and env.ngc_api_key is None and not findings.lacks("ngcApiKey"):
+        yield _contradiction(
+            ("ngcApiKey",),
+            f"the NGC key that pulls the vGPU guest driver: pulumi config set --secret {NAMESPACE}:ngcApiKey",
+        )
+    if env.workstations and env.workstation_password is None and not findings.lacks("workstationPassword"):
+        yield _contradiction(
+            ("workstationPassword",),
+            f"the first password of the workstations: pulumi config set --secret {NAMESPACE}:workstationPassword",
+        )
+
+
+def _check_storage(env: Environment, findings: _Findings) -> Iterator[Contradiction]:
+    if findings.lacks("namespace", "storage"):
+        return
+    policies = [storage.policy for storage in env.namespace.storage]
+    asked: list[tuple[Path, str | None]] = []
+    if env.database is not None:
+        asked.append((("database", "storagePolicy"), env.database.storage_policy))
+    if env.ai_services is not None:
+        asked.append((("aiServices", "storagePolicy"), env.ai_services.storage_policy))
+    lists: tuple[tuple[str, Sequence[ModelEndpoint | Workstation | Cluster]], ...] = (
+        ("modelEndpoints", env.model_endpoints),
+        ("workstations", env.workstations),
+        ("clusters", env.clusters),
+    )
+    for key, items in lists:
+        asked += [((key, index, "storagePolicy"), item.storage_policy) for index, item in enumerate(items)]
+    for path, policy in asked:
+        if policy is not None and policy not in policies:
+            yield _contradiction(
+                path, f"a policy of paif:namespace.storage ({listed(policies)})", policy, nearest(policy, policies)
+            )
+
+
+_ENGINES = {"Completions": "vLLM", "Embeddings": "Infinity"}
+
+
+def _check_endpoints(env: Environment, findings: _Findings) -> Iterator[Contradiction]:
+    if env.model_endpoints and env.ai_services is None and not findings.lacks("aiServices"):
+        yield _contradiction(("aiServices",), "Private AI Services, since paif:modelEndpoints are served by them")
+    if env.ai_services is not None and env.database is None and not findings.lacks("database"):
+        yield _contradiction(("database",), "a database, since Private AI Services keep their vectors in it")
+    routes: dict[str, int] = {}
+    for index, endpoint in enumerate(env.model_endpoints):
+        path: Path = ("modelEndpoints", index)
+        if endpoint.engine != _ENGINES[endpoint.type]:
+            yield _contradiction(
+                (*path, "engine"), f"{_ENGINES[endpoint.type]}, which serves {endpoint.type}", endpoint.engine
+            )
+        if endpoint.routed in routes:
+            yield _contradiction(
+                (*path, "routingName"),
+                f"a routing name of its own (entry {routes[endpoint.routed]} has it)",
+                endpoint.routed,
+            )
+        routes.setdefault(endpoint.routed, index)
+        if endpoint.engine == "vLLM" and not _may_have_gpu(env, endpoint.vm_class):
+            yield _contradiction((*path, "class"), "a class with a GPU: vLLM does not run without", endpoint.vm_class)
+
+
+def _may_have_gpu(env: Environment, name: str) -> bool:
+    """Whether a class has a GPU; a class that is not known counts, since it has a problem already."""
+    try:
+        return env.vm_class(name).has_gpu
+    except KeyError:
+        return True
+
+
+def _check_workstations(env: Environment, findings: _Findings) -> Iterator[Contradiction]:
+    for index, workstation in enumerate(env.workstations):
+        path: Path = ("workstations", index)
+        if env.kind in {"staging", "prod"} and workstation.persona != "mlops-engineer" and not findings.lacks("kind"):
+            yield _contradiction(
+                (*path, "persona"),
+                f"mlops-engineer: in {env.kind} only those who push models get a workstation",
+                workstation.persona,
+            )
+        if not _may_have_gpu(env, workstation.vm_class):
+            yield _contradiction(
+                (*path, "class"), "a class with a GPU: a Deep Learning VM exists for it", workstation.vm_class
+            )
+        if workstation.route == "vm-service":
+            if workstation.vsphere is not None:
+                yield _contradiction(
+                    (*path, "vsphere"), "route vsphere: the VM Service places machines itself", "a mapping"
+                )
+            continue
+        if workstation.vsphere is None:
+            yield _contradiction(
+                (*path, "vsphere"), "the host, datastore, network and PCI device, since route is vsphere"
+            )
+        if env.gpu.mode == "vgpu" and not findings.lacks("gpu", "mode"):
+            yield _contradiction(
+                (*path, "route"), "vm-service: a vGPU cannot be given to a machine on route vsphere", workstation.route
+            )
+
+
+def _check_clusters(env: Environment) -> Iterator[Contradiction]:
+    classes = catalog.cluster_classes().classes
+    for index, cluster in enumerate(env.clusters):
+        path: Path = ("clusters", index)
+        release = cluster.release or catalog.versions()["kubernetes-release"].version
+        if re.fullmatch(r"v\d+\.\d+\.\d+\+vmware\.\d+(-fips)?(-vkr\.\d+)?", release) is None:
+            yield _contradiction((*path, "release"), "a release such as v1.32.0+vmware.6-fips-vkr.2", release)
+        wanted = cluster.cluster_class or catalog.versions()["cluster-class"].version
+        if wanted not in classes:
+            yield _contradiction((*path, "clusterClass"), f"one of {listed(classes)}", wanted, nearest(wanted, classes))
+        elif not classes[wanted].takes(release):
+            first, last = classes[wanted].kubernetes
+            yield _contradiction((*path, "release"), f"Kubernetes {first} to {last}, which {wanted} takes", release)
+        yield from _check_networks(env, index, cluster)
+        for position, pool in enumerate(cluster.pools):
+            yield from _check_pool((*path, "pools", position), pool)
+        if cluster.gpu_operator.enabled and all(_may_have_gpu(env, pool.vm_class) for pool in cluster.pools):
+            yield _contradiction(
+                (*path, "pools"), "also a pool without GPU: the GPU Operator itself runs on untainted nodes"
+            )
+
+
+def _check_networks(env: Environment, index: int, cluster: Cluster) -> Iterator[Contradiction]:
+    pods, services = ipaddress.ip_network(cluster.pod_network), ipaddress.ip_network(cluster.service_network)
+    path: Path = ("clusters", index)
+    if pods.overlaps(services):
+        yield _contradiction(
+            (*path, "podNetwork"),
+            f"a network that does not overlap serviceNetwork {cluster.service_network}",
+            cluster.pod_network,
+        )
+    for key, network in (("podNetwork", pods), ("serviceNetwork", services)):
+        for used in env.supervisor.networks:
+            if network.overlaps(ipaddress.ip_network(used)):
+                yield _contradiction(
+                    (*path, key), f"a network that does not overlap the Supervisor's {used}", str(network)
+                )
+
+
+def _check_pool(path: Path, pool: NodePool) -> Iterator[Contradiction]:
+    ranged = pool.min_replicas is not None or pool.max_replicas is not None
+    if ranged == (pool.replicas is not None):
+        yield _contradiction((*path, "replicas"), "either replicas, or minReplicas and maxReplicas for the autoscaler")
+    elif ranged and (pool.min_replicas is None or pool.max_replicas is None or pool.min_replicas > pool.max_replicas):
+        yield _contradiction((*path, "minReplicas"), "minReplicas and maxReplicas, the first not above the second")
+
+
+def _check_target(env: Environment, findings: _Findings) -> Iterator[Contradiction]:
+    if env.target != "vcf" or findings.lacks("target") or env.ai_services is None:
+        return
+    if env.ai_services.oidc is None:
+        yield _contradiction(("aiServices", "oidc"), "the identity provider (issuerUrl, clientId), since target is vcf")
+    if env.gallery is None and not findings.lacks("gallery"):
+        yield _contradiction(("gallery",), "the model gallery (registry, username), since target is vcf")
+    if env.registry_password is None and not findings.lacks("registryPassword"):
+        yield _contradiction(
+            ("registryPassword",), f"the gallery's password: pulumi config set --secret {NAMESPACE}:registryPassword"
+        )
+
+
+def clashes(environments: list[Environment]) -> list[tuple[Environment, Path, Problem]]:
+    """Problems between environments: namespaces and names that two of them use. Each is reported at the later one."""
+    found: list[tuple[Environment, Path, Problem]] = []
+    taken: dict[tuple[str, str], Environment] = {}
+    for env in environments:
+        for path, kind, name in _global_names(env):
+            other = taken.setdefault((kind, name), env)
+            if other is not env:
+                problem = Problem(
+                    property_path(path), f"a {kind} that no other environment uses; {other.name} does", shown(name)
+                )
+                found.append((env, path, problem))
+    return found
+
+
+def _global_names(env: Environment) -> Iterator[tuple[Path, str, str]]:
+    """Names that are unique in the whole vCenter, each with where it comes from."""
+    yield ("namespace", "name"), "namespace", env.namespace.name
+    for index, vm_class in enumerate(env.vm_classes):
+        if not vm_class.existing:
+            yield ("vmClasses", index, "name"), "VM class", env.named("vm-class", vm_class.name)
+    for index, workstation in enumerate(env.workstations):
+        yield ("workstations", index, "name"), "workstation", env.named("workstation", workstation.name)
+        if workstation.vsphere is not None:
+            device = f"{workstation.vsphere.host} {workstation.vsphere.pci_device}"
+            yield ("workstations", index, "vsphere", "pciDevice"), "PCI device", device
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of a stack file, for editors: the keys of this project under `config`, each with its namespace."""
+    schema = Environment.model_json_schema(by_alias=True)
+    encrypted = {"type": "object", "properties": {"secure": {"type": "string"}}, "required": ["secure"]}
+    properties = {
+        f"{NAMESPACE}:{key}": ({**encrypted, "description": value.get("description", "")} if key in SECRETS else value)
+        for key, value in schema["properties"].items()
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Stack file of an environment",
+        "type": "object",
+        "properties": {
+            "encryptionsalt": {"type": "string"},
+            "secretsprovider": {"type": "string"},
+            "encryptedkey": {"type": "string"},
+            "environment": {},
+            "config": {
+                "type": "object",
+                "properties": properties,
+                "required": [f"{NAMESPACE}:{key}" for key in schema["required"]],
+                "patternProperties": {f"^(?!{NAMESPACE}:)": {}},
+                "additionalProperties": False,
+            },
+        },
+        "required": ["config"],
+        "$defs": schema["$defs"],
+    }

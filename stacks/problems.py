@@ -1,0 +1,82 @@
+"""What is wrong with a configuration, said the same way for a YAML file and for Pulumi's configuration."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+NAMESPACE = "paif"
+"""Namespace of all configuration keys of this project."""
+
+Path = tuple[str | int, ...]
+"""Keys and list positions from the top of a configuration, e.g. ("workstations", 0, "class")."""
+
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SHOWN = 60
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake. `value` is what stands there ("" when something is missing), never a secret in plain text.
+
+    `file`, `line` and `column` (from 1) are set where the configuration came from a file.
+    """
+
+    path: str
+    expected: str
+    value: str = ""
+    nearest: str = ""
+    file: str = ""
+    line: int = 0
+    column: int = 0
+
+    @property
+    def message(self) -> str:
+        """Path, value, expectation and nearest valid name; equal for a file and for Pulumi's configuration."""
+        found = f" is {self.value}:" if self.value else ":"
+        hint = f" (did you mean {self.nearest!r}?)" if self.nearest else ""
+        return f"{self.path}{found} expected {self.expected}{hint}"
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.message}" if self.file else self.message
+
+
+def property_path(path: Path) -> str:
+    """Pulumi's spelling of a path: ("workstations", 0, "class") is paif:workstations[0].class."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif not text:
+            text = f"{NAMESPACE}:{part}"
+        else:
+            text += f".{part}" if _PLAIN_KEY.fullmatch(part) else f'["{part}"]'
+    return text or NAMESPACE
+
+
+def shown(value: object) -> str:
+    """A value as an error shows it: one line, cut short."""
+    if value is None:
+        return "empty"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def nearest(name: object, valid: Iterable[str]) -> str:
+    """The valid name most like `name`, or "" when none is alike."""
+    names = {candidate.lower(): candidate for candidate in valid}
+    close = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.6)
+    return names[close[0]] if close else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names as a sentence lists them."""
+    return ", ".join(sorted(names)) or "none is defined"
