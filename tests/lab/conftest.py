@@ -1,0 +1,102 @@
+"""One lab of its own for all lab tests: real engine, real API servers, in a state directory that is thrown away."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+_MINUTES = 60
+_UP_SECONDS = 15 * _MINUTES
+
+
+@dataclass
+class Paif:
+    """The toolkit as a person uses it: its commands, in the tests' own state directory."""
+
+    state: Path
+    environment: dict[str, str] = field(repr=False)
+    printed: list[str] = field(default_factory=list, repr=False)
+
+    def __call__(
+        self, *arguments: str, check: bool = True, extra: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``./paif`` with these arguments; its output is kept for the search for secrets."""
+        return self._run([str(ROOT / "paif"), *arguments], check=check, extra=extra)
+
+    def pulumi(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run plain ``pulumi`` as a shell would after ``eval "$(./paif env)"``."""
+        script = 'eval "$("$PAIF" env)" && exec pulumi "$@"'
+        return self._run(
+            ["bash", "-c", script, "pulumi", *arguments], check=check, extra={"PAIF": str(ROOT / "paif")}
+        )
+
+    def _run(
+        self, command: list[str], *, check: bool, extra: dict[str, str] | None
+    ) -> subprocess.CompletedProcess[str]:
+        answer = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**self.environment, **(extra or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_UP_SECONDS,
+        )
+        self.printed.append(answer.stdout + answer.stderr)
+        if check and answer.returncode:
+            pytest.fail(f"{' '.join(command[-4:])} ended with {answer.returncode}:\n{answer.stdout[-3000:]}\n{answer.stderr[-3000:]}")
+        return answer
+
+    def outputs(self, env: str) -> dict[str, Any]:
+        """The environment's outputs with secrets in the clear. Not kept in ``printed``: it was asked for."""
+        answer = self("outputs", env, "--json", "--show-secrets")
+        self.printed.pop()
+        result: dict[str, Any] = json.loads(answer.stdout)
+        return result
+
+    def export(self, env: str) -> dict[str, Any]:
+        result: dict[str, Any] = json.loads(self.pulumi("stack", "export", "--stack", env).stdout)
+        return result
+
+    def endpoints(self) -> dict[str, Any]:
+        """What the lab offers, secrets included."""
+        result: dict[str, Any] = json.loads((self.state / "lab" / "endpoints.json").read_text(encoding="utf-8"))
+        return result
+
+
+def changes(answer: subprocess.CompletedProcess[str]) -> dict[str, int]:
+    """The counts of a run that was made with ``--json``; ``same`` is left out."""
+    summary: dict[str, int] = json.loads(answer.stdout)["changeSummary"]
+    return {kind: count for kind, count in summary.items() if kind != "same" and count}
+
+
+@pytest.fixture(scope="session")
+def paif(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Paif]:
+    """The toolkit with a state directory of its own; the lab is stopped at the end, whatever happened."""
+    state = tmp_path_factory.mktemp("lab") / ".paif"
+    dropped = ("PULUMI_", "PAIF_")
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(dropped) or name in {"PULUMI_HOME", "PAIF_CACHE", "PAIF_MIRROR"}
+    }
+    environment |= {"PAIF_STATE": str(state)}
+    toolkit = Paif(state, environment)
+    yield toolkit
+    toolkit("lab", "down", check=False)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Lab tests run in the order in which an environment lives: up, used, changed, broken, destroyed."""
+    ours = [item for item in items if "tests/lab/" in str(item.path)]
+    ours.sort(key=lambda item: item.path.name)
+    rest = [item for item in items if item not in ours]
+    items[:] = [*rest, *ours]
