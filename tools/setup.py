@@ -166,6 +166,14 @@ def prepare_tools(say: Say = _say) -> list[Obtained]:
         _link(tool, found)
         return found
 
+    def wait_for(futures: list[concurrent.futures.Future[Obtained | None]]) -> None:
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
     # The engine first: whether the language host comes with it is known only then.
     first, rest = tools[0], tools[1:]
     language = [tool for tool in rest if tool.beside]
@@ -173,14 +181,10 @@ def prepare_tools(say: Say = _say) -> list[Obtained]:
     with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
         futures = [pool.submit(one, 1, first)]
         futures += [pool.submit(one, number, tool) for number, tool in enumerate(others, 2)]
-        futures[0].result()
+        wait_for([futures[0]])
         futures += [pool.submit(one, len(others) + 1 + number, tool) for number, tool in enumerate(language, 1)]
-        try:
-            results = [future.result() for future in futures]
-        except ObtainError:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return [found for found in results if found is not None]
+        wait_for(futures)
+    return list(done.values())
 
 
 def prepare(say: Say = _say) -> None:
