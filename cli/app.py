@@ -14,8 +14,10 @@ from rich.table import Table
 from cli import doctor as doctoring
 from cli import engine, labctl
 from cli.configuration import Problems, check_all, load_stack, stack_names
+from cli.init import make
 from cli.output import BAD_INPUT, Failed, json_result, say, show, stop, table
 from lab.state import ROOT
+from stacks.environment import DEFAULTS
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -150,6 +152,18 @@ def check(as_json: AsJson = False) -> None:
         raise typer.Exit(BAD_INPUT)
     if not as_json:
         show(f"{len(stack_names())} environments are fine: {', '.join(stack_names())}")
+
+
+@app.command()
+def init(
+    env: Environment,
+    kind: Annotated[str, typer.Option(help="dev, qa, staging or prod: decides the defaults")] = "dev",
+    organisation: Annotated[str, typer.Option(help="short name that begins every resource's name")] = "acme",
+) -> None:
+    """Make a stack file for an environment of your own on a real VCF."""
+    if kind not in DEFAULTS:
+        raise stop(f"--kind {kind}: expected one of {', '.join(DEFAULTS)}", BAD_INPUT)
+    show(f"{make(env, kind, organisation)} is written; fill it in, then run `./paif check`")
 
 
 @app.command()
