@@ -251,6 +251,7 @@ def stop_cluster(control: Starter, name: str) -> None:
         )
         answer.raise_for_status()
     shutil.rmtree(control.directory / "pki" / name, ignore_errors=True)
-    for path in (control.directory / "kubeconfig").glob(f"{name}*.yaml"):
-        path.unlink(missing_ok=True)
+    # By full name: the cluster `a` must not take the files of `a-b` with it.
+    for part in ("", "-kube-controller-manager", "-kube-scheduler"):
+        kubeconfig_path(control.directory, f"{name}{part}").unlink(missing_ok=True)
     control.release_port(f"{name}-apiserver")
