@@ -1,0 +1,157 @@
+"""What all components share: validation of arguments, waiting, late Secrets."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import pulumi
+
+import catalog
+
+_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
+
+
+class ComponentInputError(pulumi.InputPropertiesError, pulumi.RunError):
+    """Arguments of a component that cannot work, all of them, each with its property path."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Component(pulumi.ComponentResource):
+    """Base of the components: registers as paif:index:<Class> and checks arguments first."""
+
+    def __init__(self, name: str, args: Mapping[str, Any], opts: pulumi.ResourceOptions | None) -> None:
+        check = Check(f"{type(self).__name__} {name!r}", args)
+        self.validate(check)
+        check.finish()
+        super().__init__(f"paif:index:{type(self).__name__}", name, {}, opts)
+
+    def validate(self, check: Check) -> None:
+        """Say what is wrong with the arguments. Values that are not known yet are left alone."""
+
+    def child(self, *depends_on: pulumi.Resource, **options: Any) -> pulumi.ResourceOptions:
+        """Options of a child: below this component, after `depends_on`."""
+        return pulumi.ResourceOptions(parent=self, depends_on=list(depends_on), **options)
+
+
+class Check:
+    """Collects what is wrong with a component's arguments; only plain values are judged."""
+
+    def __init__(self, component: str, args: Mapping[str, Any]) -> None:
+        self.component = component
+        self.args = args
+        self.errors: list[pulumi.InputPropertyErrorDetails] = []
+
+    def add(self, path: str, reason: str) -> None:
+        """Record a problem at a property path such as pools[0].name."""
+        self.errors.append({"property_path": path, "reason": reason})
+
+    def plain(self, name: str) -> Any:
+        """An argument if it is given and a plain value, else None."""
+        value = self.args.get(name)
+        return None if isinstance(value, pulumi.Output) else value
+
+    def label(self, name: str, value: object = None, longest: int = 63) -> None:
+        """Demand a DNS label of at most `longest` characters at property `name`."""
+        text = value if value is not None else self.plain(name)
+        if isinstance(text, str) and (_LABEL.fullmatch(text) is None or len(text) > longest):
+            self.add(name, f"{text!r}: expected a DNS label of at most {longest} characters")
+
+    def one_of(self, name: str, choices: Collection[str]) -> None:
+        """Demand one of the choices at property `name`."""
+        value = self.plain(name)
+        if value is not None and value not in choices:
+            self.add(name, f"{value!r}: expected one of {', '.join(sorted(choices))}")
+
+    def at_least(self, name: str, least: int) -> None:
+        """Demand a number of at least `least` at property `name`."""
+        value = self.plain(name)
+        if value is not None and value < least:
+            self.add(name, f"{value}: expected at least {least}")
+
+    def finish(self) -> None:
+        """Raise ComponentInputError with all problems, if there are any."""
+        if self.errors:
+            lines = "".join(f"\n  {error['property_path']}: {error['reason']}" for error in self.errors)
+            raise ComponentInputError(f"{self.component}:{lines}", self.errors)
+
+
+class KubernetesObject(pulumi.CustomResource):
+    """An object of a custom resource definition that, unlike the class of pulumi-kubernetes, gives out its status."""
+
+    def __init__(
+        self,
+        name: str,
+        api_version: str,
+        kind: str,
+        *,
+        metadata: Mapping[str, Any],
+        spec: Mapping[str, Any] | None = None,
+        wait_for: Sequence[str] | None = None,
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        """Create the object and wait until it is ready as the catalogue says, or as `wait_for` says instead."""
+        condition = catalog.conditions().conditions.get(f"{api_version}/{kind}")
+        metadata = dict(metadata)
+        if condition is not None:
+            metadata["annotations"] = {
+                **metadata.get("annotations", {}),
+                **wait_annotation(wait_for or condition.wait_for),
+            }
+            limit = f"{condition.timeout_seconds}s"
+            timeouts = pulumi.CustomTimeouts(create=limit, update=limit, delete=limit)
+            opts = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(custom_timeouts=timeouts), opts)
+        properties = {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec, "status": None}
+        super().__init__(f"kubernetes:{api_version}:{kind}", name, properties, opts)
+
+    @property
+    @pulumi.getter
+    def status(self) -> pulumi.Output[dict[str, Any]]:
+        """The status that the object's operator reports."""
+        return pulumi.get(self, "status")  # type: ignore[no-any-return]
+
+
+def wait_annotation(expressions: Sequence[str]) -> dict[str, str]:
+    """The annotation by which pulumi-kubernetes waits for all expressions."""
+    quoted = ", ".join(f'"{expression}"' for expression in expressions)
+    return {"pulumi.com/waitFor": f"[{quoted}]"}
+
+
+def published_secret(
+    parent: pulumi.Resource,
+    kind: str,
+    namespace: pulumi.Input[str],
+    name: pulumi.Input[str],
+    depends_on: Sequence[pulumi.Resource],
+) -> pulumi.Output[str]:
+    """A value that an operator publishes in a Secret some time after its object is ready; always secret.
+
+    `kind` is an entry of the catalogue's late Secrets. Reading waits for the Secret, since a plain `Secret.get` fails
+    while there is none. It is read at every run, so that a rotated value is seen.
+    """
+    secret = catalog.conditions().secrets[kind]
+    result = pulumi.runtime.invoke_output(
+        "vcf:index:getSecret",
+        {"namespace": namespace, "name": name, "key": secret.key, "timeoutSeconds": secret.timeout_seconds},
+        pulumi.InvokeOutputOptions(parent=parent, depends_on=list(depends_on)),
+    )
+    return pulumi.Output.secret(result.apply(lambda found: found["value"]))
+
+
+def hashed_name(name: str, secret: pulumi.Input[str]) -> pulumi.Output[str]:
+    """`name` with a short digest of a secret: new content makes a new object, which its readers notice."""
+    digest = pulumi.Output.from_input(secret).apply(lambda text: hashlib.sha256(text.encode()).hexdigest()[:8])
+    return pulumi.Output.concat(name, "-", pulumi.Output.unsecret(digest))
+
+
+def pull_secret_content(
+    registry: pulumi.Input[str], username: pulumi.Input[str], password: pulumi.Input[str]
+) -> pulumi.Output[str]:
+    """Text of a kubernetes.io/dockerconfigjson Secret for one registry."""
+    return pulumi.Output.secret(
+        pulumi.Output.json_dumps({"auths": {registry: {"username": username, "password": password}}})
+    )

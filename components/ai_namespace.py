@@ -1,0 +1,91 @@
+"""Supervisor namespace for AI work."""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired, TypedDict
+
+import pulumi
+
+from components import vcf
+from components._component import Check, Component
+
+
+class AccessArgs(TypedDict):
+    """Who may do what in the namespace."""
+
+    subject_type: pulumi.Input[Literal["USER", "GROUP"]]
+    """USER or GROUP."""
+    subject: pulumi.Input[str]
+    """Name without its domain."""
+    domain: pulumi.Input[str]
+    """SSO domain."""
+    role: pulumi.Input[Literal["OWNER", "EDIT", "VIEW"]]
+    """OWNER, EDIT or VIEW."""
+
+
+class StorageArgs(TypedDict):
+    """A storage policy that the namespace may use."""
+
+    policy: pulumi.Input[str]
+    """Name of the policy."""
+    limit_mib: NotRequired[pulumi.Input[int]]
+    """Most storage in MiB; without it there is no limit."""
+
+
+class AiNamespaceArgs(TypedDict):
+    """Arguments of AiNamespace."""
+
+    namespace: pulumi.Input[str]
+    """Name, unique in the vCenter: a DNS label."""
+    supervisor: pulumi.Input[str]
+    """Name or id of the Supervisor; Private AI Services need one with a single zone."""
+    description: NotRequired[pulumi.Input[str]]
+    """Text beside the name in vCenter."""
+    access_list: list[AccessArgs]
+    """All permissions of the namespace."""
+    storage: list[StorageArgs]
+    """Storage policies, at least one."""
+    vm_classes: list[pulumi.Input[str]]
+    """Names of the VM classes that may be used."""
+    content_libraries: list[pulumi.Input[str]]
+    """Names of the content libraries whose images may be used."""
+    adopt: NotRequired[pulumi.Input[bool]]
+    """Take over a namespace that exists already, and leave it in place on destroy."""
+
+
+class AiNamespace(Component):
+    """A Supervisor namespace with permissions, storage limits, VM classes and content libraries; ready when RUNNING.
+
+    pulumi-vsphere's namespace has neither permissions nor limits, hence the project's own provider.
+    """
+
+    namespace: pulumi.Output[str]
+    """Name of the namespace, once it is RUNNING."""
+
+    def __init__(self, name: str, args: AiNamespaceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Create the namespace, or adopt it. Raises ComponentInputError."""
+        super().__init__(name, args, opts)
+        self.resource = vcf.Namespace(
+            name,
+            name=args["namespace"],
+            supervisor=args["supervisor"],
+            description=args.get("description"),
+            access_list=[vcf.AccessEntry(**entry) for entry in args["access_list"]],
+            storage_specs=[vcf.StorageSpec(**spec) for spec in args["storage"]],
+            vm_classes=list(args["vm_classes"]),
+            content_libraries=list(args["content_libraries"]),
+            adopt=args.get("adopt", False),
+            opts=self.child(),
+        )
+        self.namespace = self.resource.name
+        self.register_outputs({"namespace": self.namespace})
+
+    def validate(self, check: Check) -> None:
+        """A DNS label, some storage, known roles."""
+        check.label("namespace")
+        if not check.plain("storage"):
+            check.add("storage", "expected at least one storage policy")
+        for index, entry in enumerate(check.plain("access_list") or []):
+            role = entry.get("role")
+            if isinstance(role, str) and role not in {"OWNER", "EDIT", "VIEW"}:
+                check.add(f"access_list[{index}].role", f"{role!r}: expected OWNER, EDIT or VIEW")

@@ -1,0 +1,254 @@
+"""Deep Learning VM: a GPU workstation for one person."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+import catalog
+from components._component import Check, Component, KubernetesObject
+
+if TYPE_CHECKING:
+    pass
+
+_VM_OPERATOR = "vmoperator.vmware.com"
+_SELECTOR = "paif.dev/workstation"
+
+
+class VspherePlacementArgs(TypedDict):
+    """Where a machine on route vsphere runs. A fixed device pins it to its host."""
+
+    datacenter: pulumi.Input[str]
+    """Name of the datacenter."""
+    host: pulumi.Input[str]
+    """Name of the host with the device."""
+    datastore: pulumi.Input[str]
+    """Name of the datastore."""
+    network: pulumi.Input[str]
+    """Name of the port group."""
+    ovf_network: pulumi.Input[str]
+    """Name of the network in the image's descriptor."""
+    pci_device: pulumi.Input[str]
+    """Address of the GPU on the host, e.g. 0000:3b:00.0: look-ups by model give the first device only."""
+    content_library: pulumi.Input[str]
+    """Name of the content library with the image."""
+    cpu_count: pulumi.Input[int]
+    """vCPUs."""
+    memory_mib: pulumi.Input[int]
+    """Memory in MiB; all of it is reserved and locked."""
+    disk_gib: pulumi.Input[int]
+    """Size of the disk: that of the image's."""
+    guest_id: pulumi.Input[str]
+    """Guest operating system as vSphere names it; that of the image."""
+    gpu_model: str
+    """GPU model of the catalogue, for the MMIO window."""
+
+
+class DeepLearningVmArgs(TypedDict):
+    """Arguments of DeepLearningVm."""
+
+    vm_name: pulumi.Input[str]
+    """Name of the machine and its host name: a DNS label."""
+    persona: str
+    """data-scientist or mlops-engineer: nobody else needs one."""
+    image: pulumi.Input[str]
+    """Name of the image in the content library."""
+    password: pulumi.Input[str]
+    """First password of the login; changed at first use."""
+    namespace: NotRequired[pulumi.Input[str]]
+    """Supervisor namespace (route VM Service)."""
+    vm_class: NotRequired[pulumi.Input[str]]
+    """VM class bound to the namespace (route VM Service)."""
+    storage_class: NotRequired[pulumi.Input[str]]
+    """Kubernetes storage class (route VM Service)."""
+    labels: NotRequired[dict[str, str]]
+    """Labels of all objects (route VM Service)."""
+    vsphere: NotRequired[VspherePlacementArgs]
+    """Placement (route vSphere); without it the VM Service makes the machine."""
+    public_key: NotRequired[pulumi.Input[str]]
+    """SSH public key of the owner."""
+    licence_token: NotRequired[pulumi.Input[str]]
+    """NVIDIA client configuration token (vGPU)."""
+    ngc_api_key: NotRequired[pulumi.Input[str]]
+    """NGC key with which the guest driver is downloaded (vGPU)."""
+    http_proxy: NotRequired[pulumi.Input[str]]
+    """Proxy for http."""
+    https_proxy: NotRequired[pulumi.Input[str]]
+    """Proxy for https; needs no_proxy, or the guest driver's download fails."""
+    no_proxy: NotRequired[list[str]]
+    """Names and networks that are reached without the proxy."""
+    properties: NotRequired[dict[str, pulumi.Input[str]]]
+    """Further OVF properties of the catalogue, already encoded."""
+    wait_for: NotRequired[list[str]]
+    """Wait conditions instead of the catalogue's."""
+
+
+class DeepLearningVm(Component):
+    """A Deep Learning VM, made by the VM Service, or cloned in vSphere with one fixed GPU.
+
+    The VM Service does vGPU and dynamic DirectPath I/O, through the VM class. Licence token, NGC key and password reach
+    the machine as OVF properties out of a Secret, and are secret in the state.
+    """
+
+    address: pulumi.Output[str]
+    """IP address of the machine."""
+    ssh: pulumi.Output[str]
+    """Command that logs in."""
+    jupyter_url: pulumi.Output[str]
+    """Address of JupyterLab."""
+
+    def __init__(self, name: str, args: DeepLearningVmArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Create the machine and wait for its address. Raises ComponentInputError."""
+        super().__init__(name, args, opts)
+        self.properties = self._ovf_properties(args)
+        if "vsphere" in args:
+            self.address = reached = self._clone(name, args, args["vsphere"])
+        else:
+            self.address, reached = self._vm_service(name, args)
+        login = catalog.dlvm_properties().login
+        self.ssh = pulumi.Output.concat("ssh ", login.user, "@", reached)
+        self.jupyter_url = pulumi.Output.concat("https://", reached, f":{login.jupyter_port}")
+        self.register_outputs({"address": self.address, "ssh": self.ssh, "jupyter_url": self.jupyter_url})
+
+    def validate(self, check: Check) -> None:
+        """Right persona, all of one route, known properties, a proxy with its exceptions."""
+        check.label("vm_name")
+        if check.plain("persona") not in {"data-scientist", "mlops-engineer"}:
+            check.add("persona", f"{check.plain('persona')!r}: expected data-scientist or mlops-engineer")
+        if "vsphere" not in check.args:
+            for needed in ("namespace", "vm_class", "storage_class"):
+                if needed not in check.args:
+                    check.add(needed, "expected a value, since the VM Service makes the machine")
+        elif "licence_token" in check.args:
+            check.add("licence_token", "expected none: a machine on route vSphere has a whole GPU and needs no licence")
+        if "https_proxy" in check.args and "no_proxy" not in check.args:
+            check.add(
+                "no_proxy", "expected exceptions: behind an https proxy the guest driver's download fails without"
+            )
+        known = catalog.dlvm_properties().properties
+        for key in check.plain("properties") or {}:
+            if key not in known:
+                check.add(f'properties["{key}"]', f"expected one of {', '.join(sorted(known))}")
+
+    @staticmethod
+    def _ovf_properties(args: DeepLearningVmArgs) -> dict[str, pulumi.Input[str]]:
+        properties: dict[str, pulumi.Input[str]] = {"hostname": args["vm_name"], "password": args["password"]}
+        if "public_key" in args:
+            properties["public-keys"] = args["public_key"]
+        if "licence_token" in args:
+            properties["vgpu-license"] = args["licence_token"]
+        if "ngc_api_key" in args:
+            properties["nvidia-portal-api-key"] = args["ngc_api_key"]
+        proxies = {key: args[key] for key in ("http_proxy", "https_proxy") if key in args}
+        if proxies:
+            exceptions = ",".join(args.get("no_proxy", []))
+            properties["user-data"] = pulumi.Output.all(**proxies).apply(
+                lambda found: base64.b64encode(_cloud_config({**found, "no_proxy": exceptions}).encode()).decode()
+            )
+        return {**properties, **args.get("properties", {})}
+
+    def _vm_service(self, name: str, args: DeepLearningVmArgs) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
+        namespace, labels = args["namespace"], {**args.get("labels", {}), _SELECTOR: args["vm_name"]}
+        api_version = f"{_VM_OPERATOR}/{catalog.versions()['vm-operator'].version}"
+        self.bootstrap = kubernetes.core.v1.Secret(
+            f"{name}-bootstrap",
+            metadata={"name": pulumi.Output.concat(args["vm_name"], "-ovf"), "namespace": namespace, "labels": labels},
+            string_data=pulumi.Output.secret(self.properties),
+            opts=self.child(),
+        )
+        self.machine = KubernetesObject(
+            name,
+            api_version,
+            "VirtualMachine",
+            metadata={"name": args["vm_name"], "namespace": namespace, "labels": labels},
+            spec={
+                "className": args["vm_class"],
+                "imageName": args["image"],
+                "storageClass": args["storage_class"],
+                "powerState": "PoweredOn",
+                "powerOffMode": "TrySoft",
+                "network": {"interfaces": [{"name": "eth0"}]},
+                "bootstrap": {"vAppConfig": {"rawProperties": self.bootstrap.metadata["name"]}},
+            },
+            wait_for=args.get("wait_for"),
+            # The Supervisor resolves a display name to the image's object name.
+            opts=self.child(self.bootstrap, ignore_changes=["spec.imageName"]),
+        )
+        login = catalog.dlvm_properties().login
+        ports = {"ssh": login.ssh_port, "jupyter": login.jupyter_port}
+        self.service = KubernetesObject(
+            f"{name}-access",
+            api_version,
+            "VirtualMachineService",
+            metadata={"name": args["vm_name"], "namespace": namespace, "labels": labels},
+            spec={
+                "type": "LoadBalancer",
+                "selector": {_SELECTOR: args["vm_name"]},
+                "ports": [
+                    {"name": port_name, "protocol": "TCP", "port": port, "targetPort": port}
+                    for port_name, port in ports.items()
+                ],
+            },
+            opts=self.child(self.machine),
+        )
+        address = self.machine.status.apply(lambda status: str(status["network"]["primaryIP4"]))
+        reached = self.service.status.apply(lambda status: str(status["loadBalancer"]["ingress"][0]["ip"]))
+        return address, reached
+
+    def _clone(self, name: str, args: DeepLearningVmArgs, place: VspherePlacementArgs) -> pulumi.Output[str]:
+        # Here, because an environment without such machines neither loads nor needs the vsphere plugin.
+        import pulumi_vsphere as vsphere  # noqa: PLC0415
+
+        below = pulumi.InvokeOutputOptions(parent=self)
+        datacenter = vsphere.get_datacenter_output(name=place["datacenter"], opts=below).id
+        host = vsphere.get_host_output(name=place["host"], datacenter_id=datacenter, opts=below)
+        library = vsphere.get_content_library_output(name=place["content_library"], opts=below).id
+        item = vsphere.get_content_library_item_output(library_id=library, name=args["image"], type="ovf", opts=below)
+        gpu = catalog.gpus().gpus[place["gpu_model"]]
+        machine = vsphere.VirtualMachine(
+            name,
+            name=args["vm_name"],
+            resource_pool_id=host.resource_pool_id,
+            host_system_id=host.id,
+            datastore_id=vsphere.get_datastore_output(name=place["datastore"], datacenter_id=datacenter, opts=below).id,
+            num_cpus=place["cpu_count"],
+            memory=place["memory_mib"],
+            # Equal to the memory and locked: otherwise the provider resets the reservation after the clone, and no
+            # machine with a PCI device powers on without.
+            memory_reservation=place["memory_mib"],
+            memory_reservation_locked_to_max=True,
+            # The provider's default, bios, limits BAR1 to 256 MB.
+            firmware="efi",
+            guest_id=place["guest_id"],
+            pci_device_ids=[place["pci_device"]],
+            extra_config={
+                "pciPassthru.use64bitMMIO": "TRUE",
+                "pciPassthru.64bitMMIOSizeGB": str(catalog.mmio_window_gib([gpu])),
+            },
+            network_interfaces=[_interface(vsphere, place, datacenter, below)],
+            disks=[{"label": "disk0", "size": place["disk_gib"], "thin_provisioned": True}],
+            clone={"template_uuid": item.id},
+            vapp={"properties": pulumi.Output.secret(self.properties)},
+            wait_for_guest_net_timeout=10,
+            # Guest and vCenter change them, and edits after the first boot do nothing.
+            opts=self.child(ignore_changes=["vapp"], additional_secret_outputs=["vapp"]),
+        )
+        self.clone = machine
+        return machine.default_ip_address
+
+
+def _interface(
+    vsphere: Any, place: VspherePlacementArgs, datacenter: pulumi.Output[str], below: pulumi.InvokeOutputOptions
+) -> Any:
+    network = vsphere.get_network_output(name=place["network"], datacenter_id=datacenter, opts=below)
+    return vsphere.VirtualMachineNetworkInterfaceArgs(network_id=network.id, ovf_mapping=place["ovf_network"])
+
+
+def _cloud_config(proxies: dict[str, str]) -> str:
+    """cloud-init document that sets proxies for all programs."""
+    lines = [f"    {key.upper()}={value}\n    {key}={value}" for key, value in proxies.items() if value]
+    text = "\n".join(lines)
+    return f"#cloud-config\nwrite_files:\n- path: /etc/environment\n  append: true\n  content: |\n{text}\n"

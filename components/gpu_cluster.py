@@ -1,0 +1,205 @@
+"""Kubernetes cluster of VKS with GPU nodes."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, NotRequired, TypedDict
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+import catalog
+from components._component import Check, Component, KubernetesObject, published_secret
+
+_GPU_TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
+_AUTOSCALER = "cluster.x-k8s.io/cluster-api-autoscaler-node-group"
+
+
+class NodePoolArgs(TypedDict):
+    """A node pool. Either `replicas`, or `min_replicas` and `max_replicas` for the autoscaler."""
+
+    name: str
+    """Name within the cluster."""
+    vm_class: pulumi.Input[str]
+    """VM class bound to the namespace."""
+    gpu: bool
+    """Whether nodes carry GPUs: they are tainted, so that only GPU work runs there."""
+    replicas: NotRequired[pulumi.Input[int]]
+    """Fixed number of nodes."""
+    min_replicas: NotRequired[int]
+    """Least nodes."""
+    max_replicas: NotRequired[int]
+    """Most nodes."""
+    container_storage_gib: NotRequired[int]
+    """Volume for images in GiB, 200 by default on GPU pools, since NGC images are large."""
+
+
+class GpuClusterArgs(TypedDict):
+    """Arguments of GpuCluster."""
+
+    cluster_name: pulumi.Input[str]
+    """Name: a DNS label of at most 42 characters."""
+    namespace: pulumi.Input[str]
+    """Supervisor namespace."""
+    storage_class: pulumi.Input[str]
+    """Kubernetes storage class of all nodes."""
+    control_plane_class: pulumi.Input[str]
+    """VM class of the control plane."""
+    control_plane_replicas: pulumi.Input[int]
+    """1, 3 or 5 machines."""
+    pools: list[NodePoolArgs]
+    """Node pools; at least one without GPU, where the GPU Operator itself runs."""
+    pod_network: NotRequired[pulumi.Input[str]]
+    """Network of pods, 192.168.156.0/20 by default."""
+    service_network: NotRequired[pulumi.Input[str]]
+    """Network of services, 10.96.0.0/12 by default."""
+    release: NotRequired[str]
+    """Kubernetes release in the server's full form; the catalogue's by default."""
+    cluster_class: NotRequired[str]
+    """ClusterClass; the catalogue's by default."""
+    api_version: NotRequired[str]
+    """v1beta1 (the catalogue's default) or v1beta2 of cluster.x-k8s.io."""
+    trusted_ca: NotRequired[pulumi.Input[str]]
+    """PEM that nodes trust, e.g. of the model gallery."""
+    labels: NotRequired[dict[str, str]]
+    """Labels of all objects and nodes."""
+    wait_for: NotRequired[list[str]]
+    """Wait conditions instead of the catalogue's."""
+
+
+class GpuCluster(Component):
+    """A VKS cluster with node pools, ready when its conditions hold and its kubeconfig is published."""
+
+    cluster_name: pulumi.Output[str]
+    """Name of the cluster, once it is ready."""
+    kubeconfig: pulumi.Output[str]
+    """Administrator's kubeconfig as YAML, secret."""
+
+    def __init__(self, name: str, args: GpuClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Create the cluster. Raises ComponentInputError."""
+        super().__init__(name, args, opts)
+        classes, versions = catalog.cluster_classes(), catalog.versions()
+        api_version = f"cluster.x-k8s.io/{args.get('api_version', versions['cluster-api'].version)}"
+        cluster_class = args.get("cluster_class", versions["cluster-class"].version)
+        namespace, labels = args["namespace"], args.get("labels", {})
+        os_image = {classes.os_image_annotation: "os-name=ubuntu"}
+        variables: list[dict[str, Any]] = [
+            {"name": "vmClass", "value": args["control_plane_class"]},
+            {"name": "storageClass", "value": args["storage_class"]},
+            # The platform adds this one when it is missing.
+            {"name": "kubernetes", "value": {"certificateRotation": {"enabled": True, "renewalDaysBeforeExpiry": 90}}},
+        ]
+        depends: list[pulumi.Resource] = []
+        if "trusted_ca" in args:
+            trust = self._trust(name, args)
+            depends.append(trust)
+            reference = {"secretRef": {"name": trust.metadata["name"], "key": "ca"}}
+            trusted = {"trust": {"additionalTrustedCAs": [{"caCert": reference}]}}
+            variables.append({"name": "osConfiguration", "value": trusted})
+        topology: dict[str, Any] = {
+            "version": args.get("release", versions["kubernetes-release"].version),
+            "controlPlane": {"replicas": args["control_plane_replicas"], "metadata": {"annotations": os_image}},
+            "variables": variables,
+            "workers": {"machineDeployments": [_pool(pool, os_image, labels) for pool in args["pools"]]},
+        }
+        central = classes.classes[cluster_class].central
+        if api_version.endswith("/v1beta2"):
+            topology["classRef"] = {
+                "name": cluster_class,
+                **({"namespace": classes.central_namespace} if central else {}),
+            }
+        else:
+            topology["class"] = cluster_class
+            if central:
+                topology["classNamespace"] = classes.central_namespace
+        self.cluster = KubernetesObject(
+            name,
+            api_version,
+            "Cluster",
+            metadata={
+                "name": args["cluster_name"],
+                "namespace": namespace,
+                "labels": labels,
+                "annotations": {classes.skip_rebase_annotation: ""},
+            },
+            spec={
+                "clusterNetwork": {
+                    "pods": {"cidrBlocks": [args.get("pod_network", "192.168.156.0/20")]},
+                    "services": {"cidrBlocks": [args.get("service_network", "10.96.0.0/12")]},
+                    "serviceDomain": "cluster.local",
+                },
+                "topology": topology,
+            },
+            wait_for=args.get("wait_for"),
+            opts=self.child(*depends, ignore_changes=classes.ignore_changes),
+        )
+        self.cluster_name = pulumi.Output.all(args["cluster_name"], self.cluster.id).apply(lambda found: str(found[0]))
+        suffix = catalog.conditions().secrets["kubeconfig"].suffix
+        self.kubeconfig = published_secret(
+            self, "kubeconfig", namespace, pulumi.Output.concat(args["cluster_name"], suffix), [self.cluster]
+        )
+        self.register_outputs({"cluster_name": self.cluster_name, "kubeconfig": self.kubeconfig})
+
+    def validate(self, check: Check) -> None:
+        """A name that leaves room for node names, a class that takes the release, sound pools."""
+        check.label("cluster_name", longest=catalog.naming().kinds["cluster"].max_length)
+        check.label("namespace")
+        check.one_of("api_version", ("v1beta1", "v1beta2"))
+        check.one_of("control_plane_replicas", (1, 3, 5))  # type: ignore[arg-type]
+        classes, versions = catalog.cluster_classes().classes, catalog.versions()
+        check.one_of("cluster_class", classes)
+        cluster_class = check.plain("cluster_class") or versions["cluster-class"].version
+        release = check.plain("release") or versions["kubernetes-release"].version
+        if cluster_class in classes and not classes[cluster_class].takes(release):
+            first, last = classes[cluster_class].kubernetes
+            check.add("release", f"{release}: {cluster_class} takes Kubernetes {first} to {last}")
+        pools = check.plain("pools") or []
+        if all(pool["gpu"] for pool in pools):
+            check.add("pools", "expected at least one pool without GPU: the GPU Operator itself runs there")
+        for index, pool in enumerate(pools):
+            check.label(f"pools[{index}].name", pool["name"])
+            if ("replicas" in pool) == ("min_replicas" in pool and "max_replicas" in pool):
+                check.add(f"pools[{index}].replicas", "expected either replicas, or min_replicas and max_replicas")
+
+    def _trust(self, name: str, args: GpuClusterArgs) -> kubernetes.core.v1.Secret:
+        # VKS wants the PEM in base64 inside the Secret, whose data is base64 once more. A new CA gets a new name, since
+        # nodes read it only when they are made.
+        encoded = pulumi.Output.from_input(args["trusted_ca"]).apply(
+            lambda pem: base64.b64encode(pem.encode()).decode()
+        )
+        return kubernetes.core.v1.Secret(
+            f"{name}-trust",
+            metadata={
+                "name": pulumi.Output.concat(args["cluster_name"], "-user-trusted-ca-secret"),
+                "namespace": args["namespace"],
+                "labels": args.get("labels", {}),
+            },
+            string_data={"ca": encoded},
+            opts=self.child(),
+        )
+
+
+def _pool(pool: NodePoolArgs, os_image: dict[str, str], labels: dict[str, str]) -> dict[str, Any]:
+    annotations = dict(os_image)
+    overrides: list[dict[str, Any]] = [{"name": "vmClass", "value": pool["vm_class"]}]
+    node: dict[str, Any] = {"labels": {"paif.dev/pool": pool["name"]}}
+    if pool["gpu"]:
+        node["taints"] = [_GPU_TAINT]
+    if pool["gpu"] or "container_storage_gib" in pool:
+        capacity = f"{pool.get('container_storage_gib', 200)}Gi"
+        volume = {"name": "containerd", "mountPath": "/var/lib/containerd", "capacity": capacity}
+        overrides.append({"name": "volumes", "value": [volume]})
+    overrides.append({"name": "node", "value": node})
+    result: dict[str, Any] = {
+        "class": catalog.cluster_classes().worker_class,
+        "name": pool["name"],
+        "metadata": {"annotations": annotations, "labels": labels},
+        "variables": {"overrides": overrides},
+    }
+    if "min_replicas" in pool:
+        # The autoscaler owns the number of nodes: the platform refuses both.
+        annotations[f"{_AUTOSCALER}-min-size"] = str(pool["min_replicas"])
+        annotations[f"{_AUTOSCALER}-max-size"] = str(pool["max_replicas"])
+    else:
+        result["replicas"] = pool["replicas"]
+    return result

@@ -1,0 +1,147 @@
+"""NVIDIA GPU Operator on a standalone cluster."""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired, TypedDict
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+import catalog
+from components._component import Check, Component, hashed_name, pull_secret_content, wait_annotation
+
+_NAMESPACE = "gpu-operator"
+_CLUSTER_POLICY = "nvidia.com/v1/ClusterPolicy"
+
+
+class GpuOperatorArgs(TypedDict):
+    """Arguments of GpuOperator. The provider for `kubernetes` in the options is that of the guest cluster."""
+
+    gpu_mode: str
+    """vgpu (guest driver and licence) or directpath (data-centre driver, no licence)."""
+    repository: NotRequired[pulumi.Input[str]]
+    """Helm repository; the catalogue's by default."""
+    version: NotRequired[pulumi.Input[str]]
+    """Chart version; the catalogue's by default."""
+    driver_version: NotRequired[pulumi.Input[str]]
+    """Guest driver: the branch of the host's vGPU driver or the one before (vGPU)."""
+    licence_token: NotRequired[pulumi.Input[str]]
+    """NVIDIA client configuration token (vGPU)."""
+    ngc_api_key: NotRequired[pulumi.Input[str]]
+    """NGC key that pulls the guest driver (vGPU)."""
+    labels: NotRequired[dict[str, str]]
+    """Labels of all objects."""
+    wait_for: NotRequired[list[str]]
+    """Wait conditions of the ClusterPolicy instead of the catalogue's."""
+
+
+class GpuOperator(Component):
+    """The GPU Operator by its Helm chart, ready when its ClusterPolicy is.
+
+    Not for clusters that Private AI Services make: those get their own operator, and there may be one only.
+    """
+
+    version: pulumi.Output[str]
+    """Version of the chart that is installed."""
+    state: pulumi.Output[str]
+    """State of the ClusterPolicy, once it is ready."""
+
+    def __init__(self, name: str, args: GpuOperatorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Install the operator and wait for its ClusterPolicy. Raises ComponentInputError."""
+        super().__init__(name, args, opts)
+        labels, chart = args.get("labels", {}), catalog.versions()["gpu-operator"]
+        namespace = kubernetes.core.v1.Namespace(
+            f"{name}-namespace",
+            # Its pods load drivers into the kernel; guest clusters of 1.26 and newer refuse that unless labelled.
+            metadata={"name": _NAMESPACE, "labels": {**labels, "pod-security.kubernetes.io/enforce": "privileged"}},
+            opts=self.child(),
+        )
+        depends: list[pulumi.Resource] = [namespace]
+        driver: dict[str, Any] = {"enabled": True}
+        if args["gpu_mode"] == "vgpu":
+            driver |= self._licensed_driver(name, args, namespace.metadata["name"], depends)
+        condition = catalog.conditions().conditions[_CLUSTER_POLICY]
+        self.release = kubernetes.helm.v3.Release(
+            name,
+            # A real Helm installation: the chart upgrades its CRDs in a hook, which rendered charts never run.
+            name=chart.chart,
+            chart=chart.chart,
+            version=args.get("version", chart.version),
+            repository_opts={"repo": args.get("repository", chart.repository)},
+            namespace=namespace.metadata["name"],
+            timeout=condition.timeout_seconds,
+            values={
+                "psa": {"enabled": False},
+                "operator": {"defaultRuntime": "containerd", "upgradeCRD": True},
+                "nfd": {"enabled": True},
+                "mig": {"strategy": "single"},
+                "vgpuManager": {"enabled": False},
+                "sandboxWorkloads": {"enabled": False},
+                "driver": driver,
+            },
+            opts=self.child(*depends),
+        )
+        # Helm does not wait for what the operator itself makes; an annotation on its ClusterPolicy does.
+        limit = f"{condition.timeout_seconds}s"
+        self.policy = kubernetes.apiextensions.CustomResourcePatch(
+            f"{name}-ready",
+            api_version="nvidia.com/v1",
+            kind="ClusterPolicy",
+            metadata={
+                "name": "cluster-policy",
+                "annotations": wait_annotation(args.get("wait_for") or condition.wait_for),
+            },
+            opts=self.child(
+                self.release, custom_timeouts=pulumi.CustomTimeouts(create=limit, update=limit, delete="2m")
+            ),
+        )
+        self.version = self.release.version.apply(str)
+        self.state = self.policy.id.apply(lambda _: "ready")
+        self.register_outputs({"version": self.version, "state": self.state})
+
+    def validate(self, check: Check) -> None:
+        """A licence exactly where one is needed."""
+        check.one_of("gpu_mode", ("vgpu", "directpath"))
+        for needed in ("licence_token", "ngc_api_key"):
+            if check.plain("gpu_mode") == "vgpu" and needed not in check.args:
+                check.add(needed, "expected a value, since gpu_mode is vgpu")
+            if check.plain("gpu_mode") == "directpath" and needed in check.args:
+                check.add(needed, "expected none: DirectPath I/O needs no licence")
+
+    def _licensed_driver(
+        self,
+        name: str,
+        args: GpuOperatorArgs,
+        namespace: pulumi.Output[str],
+        depends: list[pulumi.Resource],
+    ) -> dict[str, Any]:
+        labels = args.get("labels", {})
+        guest, registry = catalog.versions()["gpu-guest-driver"], catalog.versions()["ngc-registry"].version
+        licence = kubernetes.core.v1.ConfigMap(
+            f"{name}-licence",
+            # Operator 24.9 reads the token from a ConfigMap, and only notices a new one by its name.
+            metadata={
+                "name": hashed_name("licensing-config", args["licence_token"]),
+                "namespace": namespace,
+                "labels": labels,
+            },
+            data=pulumi.Output.secret(
+                {"gridd.conf": "FeatureType=1", "client_configuration_token.tok": args["licence_token"]}
+            ),
+            opts=self.child(additional_secret_outputs=["data"]),
+        )
+        pull = kubernetes.core.v1.Secret(
+            f"{name}-ngc",
+            metadata={"name": "ngc-secret", "namespace": namespace, "labels": labels},
+            type="kubernetes.io/dockerconfigjson",
+            string_data={".dockerconfigjson": pull_secret_content(registry, "$oauthtoken", args["ngc_api_key"])},
+            opts=self.child(),
+        )
+        depends += [licence, pull]
+        return {
+            "repository": guest.repository,
+            "image": guest.image,
+            "version": args.get("driver_version", guest.version),
+            "imagePullSecrets": [pull.metadata["name"]],
+            "licensingConfig": {"configMapName": licence.metadata["name"], "nlsEnabled": True},
+        }
