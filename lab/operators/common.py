@@ -48,6 +48,12 @@ class Resource:
     plural: str
     namespaced: bool = True
 
+    @property
+    def selector(self) -> tuple[str, str, str]:
+        """Group, version and plural, as kopf's decorators take them."""
+        group, _, version = self.api_version.rpartition("/")
+        return group, version, self.plural
+
     def path(self, name: str | None = None, namespace: str | None = None) -> str:
         """The URL path of one object, or of the collection (over all namespaces when ``namespace`` is None)."""
         prefix = "/api/" if "/" not in self.api_version else "/apis/"
@@ -526,3 +532,26 @@ def reconciling(function: _F) -> _F:
             raise _retry(kwargs, error) from None
 
     return cast(_F, run)
+
+
+def on_change(resource: Resource) -> Callable[[_F], _F]:
+    """Register a reconciler of a kind: runs for every object at start, at creation and at each change."""
+
+    def register(function: _F) -> _F:
+        handler = reconciling(function)
+        for when in (kopf.on.resume, kopf.on.create, kopf.on.update):
+            when(*resource.selector)(handler)
+        return handler
+
+    return register
+
+
+def on_delete(resource: Resource) -> Callable[[_F], _F]:
+    """Register what must happen before an object of a kind may go; the lab's finalizer holds it until then."""
+
+    def register(function: _F) -> _F:
+        handler = reconciling(function)
+        kopf.on.delete(*resource.selector)(handler)
+        return handler
+
+    return register

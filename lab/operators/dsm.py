@@ -1,0 +1,258 @@
+"""The simulated Data Services Manager: a PostgresCluster becomes a real PostgreSQL server with pgvector.
+
+What it publishes in the namespace of PostgresCluster ``<name>``: Secret ``pg-<name>`` (key ``password``), ConfigMap
+``pg-<name>-ca`` (key ``ca.crt``, the authority of the server's certificate), and the status with the connection.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import kopf
+import psycopg
+import yaml
+
+from lab.operators.common import (
+    CONFIG_MAP,
+    POLICY_BINDING,
+    POSTGRES_CLUSTER,
+    PREFIX,
+    SECRET,
+    Api,
+    Conditions,
+    Later,
+    Object,
+    backoff,
+    control,
+    fault,
+    not_before,
+    on_change,
+    on_delete,
+    pace,
+    supervisor,
+)
+from lab.postgres import HOST, PostgresError, Server
+
+BINDING = "binding"
+_UNITS = {"Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+
+
+@cache
+def offer() -> Object:
+    """What this DSM offers everywhere: versions, policies, backup locations."""
+    data: Object = yaml.safe_load(Path(__file__).with_name("dsm.yaml").read_text(encoding="utf-8"))
+    return data
+
+
+def size_bytes(quantity: str) -> int:
+    """Bytes of a size such as 60Gi."""
+    return int(quantity[:-2]) * _UNITS[quantity[-2:]]
+
+
+def binding_status(classes: Iterable[str], storage: Iterable[str]) -> Object:
+    """The status of a namespace's binding: what a PostgresCluster there may ask for."""
+    mine = offer()
+    lists = {"vmClasses": sorted(classes), "storagePolicies": sorted(storage)}
+    return {
+        "policies": mine["policies"],
+        "dataServiceVersions": [
+            {"serviceType": "postgres", "versions": [{"version": version} for version in mine["versions"]]}
+        ],
+        "infrastructurePolicies": [
+            {"name": name, "status": "Ready", "zoneCount": 1, **lists} for name in mine["infrastructurePolicies"]
+        ],
+        "aggregatePostgresPolicy": {
+            "allowedReplicas": mine["replicas"],
+            "common": {
+                "allowedBackupLocations": mine["backupLocations"],
+                "allowedStorageSpace": {"max": mine["maxStorage"]},
+            },
+        },
+    }
+
+
+def publish_binding(api: Api, namespace: str, classes: Iterable[str], storage: Iterable[str]) -> None:
+    """Make or renew ``DataServicePolicyBinding/binding`` of a namespace."""
+    item = api.get(POLICY_BINDING, BINDING, namespace)
+    if item is None:
+        item = api.apply(POLICY_BINDING, {"metadata": {"name": BINDING, "namespace": namespace}, "spec": {}})
+    api.status(POLICY_BINDING, item, binding_status(classes, storage))
+
+
+def objections(spec: Mapping[str, Any], status: Mapping[str, Any]) -> list[str]:
+    """What in a PostgresCluster's spec the binding's status does not allow, each with what it does allow."""
+    policy = spec["infrastructurePolicy"]["name"]
+    infrastructure = {each["name"]: each for each in status.get("infrastructurePolicies") or []}
+    versions = [
+        each["version"]
+        for service in status.get("dataServiceVersions") or []
+        if service["serviceType"] == "postgres"
+        for each in service["versions"]
+    ]
+    limits = status.get("aggregatePostgresPolicy") or {}
+    common = limits.get("common") or {}
+    chosen = infrastructure.get(policy) or {}
+    checks: list[tuple[str, Any, list[Any]]] = [
+        ("version", spec["version"], versions),
+        ("infrastructurePolicy", policy, sorted(infrastructure)),
+        ("replicas", spec.get("replicas", 0), limits.get("allowedReplicas") or []),
+    ]
+    if chosen:
+        checks.append(("vmClass", spec["vmClass"]["name"], chosen.get("vmClasses") or []))
+        checks.append(("storagePolicyName", spec["storagePolicyName"], chosen.get("storagePolicies") or []))
+    if "backupLocation" in spec:
+        checks.append(("backupLocation", spec["backupLocation"]["name"], common.get("allowedBackupLocations") or []))
+    found = [
+        f"{field} {value} is not allowed by DataServicePolicyBinding/{BINDING}; allowed: "
+        f"{', '.join(str(each) for each in allowed) or 'none'}"
+        for field, value, allowed in checks
+        if value not in allowed and not (field == "version" and _is_major_of(value, allowed))
+    ]
+    most = (common.get("allowedStorageSpace") or {}).get("max")
+    if most and size_bytes(spec["storageSpace"]) > size_bytes(most):
+        found.append(f"storageSpace {spec['storageSpace']} exceeds {most} of DataServicePolicyBinding/{BINDING}")
+    return found
+
+
+def _is_major_of(version: str, allowed: list[str]) -> bool:
+    return version.isdecimal() and any(each.split(".")[0] == version for each in allowed)
+
+
+def _owner(item: Object) -> list[Object]:
+    metadata = item["metadata"]
+    owner = {"apiVersion": POSTGRES_CLUSTER.api_version, "kind": POSTGRES_CLUSTER.kind}
+    return [{**owner, "name": metadata["name"], "uid": metadata["uid"]}]
+
+
+def _password(api: Api, item: Object) -> str:
+    """The administrator's password: from the Secret the spec names, else the one published before, else a new one."""
+    namespace, name = item["metadata"]["namespace"], item["metadata"]["name"]
+    reference = (item["spec"].get("adminPasswordRef") or {}).get("name")
+    secret = api.get(SECRET, reference or f"pg-{name}", namespace)
+    value = ((secret or {}).get("data") or {}).get("password")
+    if value:
+        return base64.b64decode(value).decode()
+    if reference:
+        missing = "has no key password" if secret else "does not exist"
+        raise _NotYetError("SecretNotReady", f"Secret {reference} of adminPasswordRef {missing}")
+    return secrets.token_urlsafe(24)
+
+
+class _NotYetError(Exception):
+    """The database cannot be ready yet; reason and message of its condition."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def _publish(api: Api, item: Object, password: str, authority: str) -> None:
+    namespace, name = item["metadata"]["namespace"], item["metadata"]["name"]
+    labels = {"dsm.vmware.com/cluster": name[:63]}
+    common: Object = {"namespace": namespace, "labels": labels, "ownerReferences": _owner(item)}
+    encoded = base64.b64encode(password.encode()).decode()
+    api.apply(SECRET, {"metadata": {"name": f"pg-{name}", **common}, "type": "Opaque", "data": {"password": encoded}})
+    api.apply(CONFIG_MAP, {"metadata": {"name": f"pg-{name}-ca", **common}, "data": {"ca.crt": authority}})
+
+
+def _key(namespace: str, name: str) -> str:
+    return f"{namespace}.{name}"
+
+
+def _serve(api: Api, item: Object) -> Object:
+    """Bring the database to its spec; the connection for its status. Raises ``_NotYetError`` while it cannot be."""
+    spec, metadata = item["spec"], item["metadata"]
+    binding = api.get(POLICY_BINDING, BINDING, metadata["namespace"])
+    if binding is None:
+        raise _NotYetError(
+            "PolicyBindingNotFound",
+            f"DataServicePolicyBinding/{BINDING} does not exist: DSM does not serve this namespace",
+        )
+    if refused := objections(spec, binding.get("status") or {}):
+        raise _NotYetError("PolicyViolation", "; ".join(refused))
+    password = _password(api, item)
+    first = not (item.get("status") or {}).get("connection")
+    if first and fault("database-never-ready", item) is not None:
+        raise _NotYetError("Provisioning", "the simulated fault database-never-ready keeps the database from starting")
+    if first:
+        try:
+            not_before(metadata["creationTimestamp"], pace(900), "")
+        except Later as wait:
+            raise _NotYetError("Provisioning", "the database's VMs are being created (simulated)") from wait
+    server = Server(control(), _key(metadata["namespace"], metadata["name"]))
+    port = server.start(blocked=bool(spec.get("blockDatabaseConnections")))
+    versions = server.provide(port, database=spec["databaseName"], admin=spec["adminUsername"], password=password)
+    _publish(api, item, password, server.ca)
+    plays = "a single server" if not spec.get("replicas") else "a primary; its replica and monitor exist by name only"
+    said = (
+        f"PostgreSQL {versions.server} with pgvector {versions.pgvector} on loopback"
+        f" plays {spec['version']} as {plays}; size, maintenance and backups are recorded, not performed"
+    )
+    if (metadata.get("annotations") or {}).get(f"{PREFIX}/simulation") != said:
+        annotations = {"metadata": {"annotations": {f"{PREFIX}/simulation": said}}}
+        api.merge(POSTGRES_CLUSTER, metadata["name"], metadata["namespace"], annotations)
+    return {
+        "host": HOST,
+        "port": port,
+        "dbname": spec["databaseName"],
+        "username": spec["adminUsername"],
+        "passwordRef": {"name": f"pg-{metadata['name']}"},
+    }
+
+
+@on_change(POSTGRES_CLUSTER)
+def reconcile(name: str, namespace: str, retry: int, **_: Any) -> None:
+    """Bring one database to its spec, and say in its conditions how far it is."""
+    api = supervisor()
+    item = api.get(POSTGRES_CLUSTER, name, namespace)
+    if item is None or item["metadata"].get("deletionTimestamp"):
+        return
+    conditions = Conditions((item.get("status") or {}).get("conditions"))
+    status: Object = {"observedGeneration": item["metadata"]["generation"]}
+    waiting: Later | None = None
+    try:
+        status["connection"] = _serve(api, item)
+        conditions.set("Ready", True, "ConnectionsBlocked" if item["spec"].get("blockDatabaseConnections") else "Ready")
+    except _NotYetError as error:
+        conditions.set("Ready", False, error.reason, str(error))
+        if error.reason != "Provisioning":
+            api.event(POSTGRES_CLUSTER, item, error.reason, str(error), warning=True)
+        waiting = Later(str(error), delay=backoff(retry, longest=5))
+    except (PostgresError, psycopg.Error) as error:
+        # What libpq says names host, port and role, and never the password.
+        conditions.set("Ready", False, "DatabaseNotReady", str(error).strip())
+        waiting = Later(str(error).strip(), delay=backoff(retry, longest=10))
+    if "databaseConfig" in item["spec"]:
+        conditions.set("CustomConfigStatus", False, "NotSimulated", "the lab does not apply a DatabaseConfig")
+    else:
+        conditions.set("CustomConfigStatus", True, "NoCustomConfig")
+    status["conditions"] = conditions.as_list()
+    api.status(POSTGRES_CLUSTER, item, status)
+    if waiting is not None:
+        raise waiting
+
+
+@on_delete(POSTGRES_CLUSTER)
+def delete(name: str, namespace: str, **_: Any) -> None:
+    """Stop the server, and remove its files, its port and what was published."""
+    api = supervisor()
+    Server(control(), _key(namespace, name)).remove()
+    api.delete(SECRET, f"pg-{name}", namespace)
+    api.delete(CONFIG_MAP, f"pg-{name}-ca", namespace)
+
+
+@kopf.on.event("v1", "secrets")
+def password_changed(event: Any, name: str, namespace: str | None, meta: Any, **_: Any) -> None:
+    """Have a database look again when the Secret of its password changes in place."""
+    if event["type"] != "MODIFIED":
+        return
+    api = supervisor()
+    for item in api.list(POSTGRES_CLUSTER, namespace):
+        if (item["spec"].get("adminPasswordRef") or {}).get("name") == name:
+            seen = {"metadata": {"annotations": {f"{PREFIX}/password-seen": meta["resourceVersion"]}}}
+            api.merge(POSTGRES_CLUSTER, item["metadata"]["name"], namespace, seen)

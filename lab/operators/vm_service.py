@@ -1,0 +1,453 @@
+"""The simulated VM Service: a VirtualMachine becomes a VM of the vCenter simulation, a VirtualMachineService an IP.
+
+Conditions, their order and their reasons are those of VM Operator v1.9 (vmware-tanzu/vm-operator,
+pkg/providers/vsphere); the guest and what it reports are simulated. What VM Operator's webhooks refuse is refused by a
+ValidatingAdmissionPolicy. One rule is stricter than the original: a vApp property that the image does not have is an
+error here, while VM Operator leaves it out silently and the guest misses it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import kopf
+
+from lab.operators.common import (
+    CLUSTER_VIRTUAL_MACHINE_IMAGE,
+    RESOURCE_QUOTA,
+    SECRET,
+    STORAGE_CLASS,
+    VIRTUAL_MACHINE,
+    VIRTUAL_MACHINE_CLASS,
+    VIRTUAL_MACHINE_IMAGE,
+    VIRTUAL_MACHINE_SERVICE,
+    VM_OPERATOR,
+    Api,
+    ApiError,
+    Conditions,
+    Later,
+    Object,
+    Resource,
+    backoff,
+    fault,
+    not_before,
+    on_change,
+    on_delete,
+    pace,
+    supervisor,
+    timestamp,
+    vcenter,
+)
+
+ADDRESSES = ipaddress.ip_network("198.19.0.0/16")
+"""Where simulated load balancers get their addresses: half of the range that RFC 2544 keeps for benchmarks."""
+
+LICENCE_PROPERTY = "vgpu-license"
+HARDWARE_VERSION = 21
+_CREATED = "VirtualMachineCreated"
+_TOOLS = "VirtualMachineTools"
+_BOOTSTRAP = "GuestBootstrap"
+_allocating = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One condition that must hold before a VM is created; ``reason`` is empty when it does."""
+
+    condition: str
+    reason: str = ""
+    message: str = ""
+
+
+Get = Callable[[Resource, str, str | None], Object | None]
+"""Reads one object: resource, name, namespace."""
+
+
+def prerequisites(vm: Object, get: Get, images: Callable[[], list[Object]]) -> Iterator[Finding]:
+    """The conditions before creation, all of them, in VM Operator's order.
+
+    ``images`` lists the images that the VM's namespace sees; it is asked only when the image is given by display name.
+    """
+    yield _class_finding(vm, get)
+    image = find_image(vm, get, images)
+    if isinstance(image, Finding):
+        yield image
+        yield _bootstrap_finding(vm, None, get)
+    else:
+        yield Finding("VirtualMachineImageReady")
+        yield _bootstrap_finding(vm, image, get)
+    yield _storage_finding(vm, get)
+    if not (vm["spec"].get("network") or {}).get("disabled"):
+        yield Finding("VirtualMachineNetworkReady")
+
+
+def _class_finding(vm: Object, get: Get) -> Finding:
+    name, namespace = vm["spec"].get("className") or "", vm["metadata"]["namespace"]
+    if get(VIRTUAL_MACHINE_CLASS, name, namespace) is None:
+        message = f'virtualmachineclasses.vmoperator.vmware.com "{name}" not found: not bound to namespace {namespace}'
+        return Finding("VirtualMachineClassReady", "NotFound", message)
+    return Finding("VirtualMachineClassReady")
+
+
+def find_image(vm: Object, get: Get, images: Callable[[], list[Object]]) -> Object | Finding:
+    """The image that the spec names by object or display name, or the finding that says why there is none."""
+    spec, namespace = vm["spec"], vm["metadata"]["namespace"]
+    reference = spec.get("image") or {}
+    wanted = str(reference.get("name") or spec.get("imageName") or "")
+    if not wanted:
+        return Finding("VirtualMachineImageReady", "NotSet", "spec.image and spec.imageName are empty")
+    image: Object | None = None
+    if reference.get("kind") or wanted.startswith("vmi-"):
+        if reference.get("kind") != "ClusterVirtualMachineImage":
+            image = get(VIRTUAL_MACHINE_IMAGE, wanted, namespace)
+        if image is None and reference.get("kind") != "VirtualMachineImage":
+            image = get(CLUSTER_VIRTUAL_MACHINE_IMAGE, wanted, None)
+    else:
+        named = [each for each in images() if (each.get("status") or {}).get("name") == wanted]
+        scoped = [each for each in named if each["metadata"].get("namespace")] or named
+        if len(scoped) > 1:
+            message = f'multiple VM images exist for "{wanted}"; name one by its object name vmi-...'
+            return Finding("VirtualMachineImageReady", "NotFound", message)
+        image = scoped[0] if scoped else None
+    if image is None:
+        return Finding("VirtualMachineImageReady", "NotFound", f'no VM image exists for "{wanted}" in {namespace}')
+    if not Conditions((image.get("status") or {}).get("conditions")).is_true("Ready"):
+        return Finding("VirtualMachineImageReady", "NotReady", "VirtualMachineImage is not ready")
+    return image
+
+
+def _storage_finding(vm: Object, get: Get) -> Finding:
+    name, namespace = vm["spec"].get("storageClass") or "", vm["metadata"]["namespace"]
+    if not name:
+        return Finding(
+            "VirtualMachineStorageReady", "StorageClassRequired", "StorageClass is required but not specified"
+        )
+    if get(STORAGE_CLASS, name, None) is None:
+        message = f'storageclasses.storage.k8s.io "{name}" not found'
+        return Finding("VirtualMachineStorageReady", "NotFound", message)
+    quota = get(RESOURCE_QUOTA, f"{namespace}-storagequota", namespace) or {}
+    if f"{name}.storageclass.storage.k8s.io/requests.storage" not in (quota.get("spec") or {}).get("hard", {}):
+        message = f"Storage policy is not associated with the namespace {namespace}: {name}"
+        return Finding("VirtualMachineStorageReady", "Invalid", message)
+    return Finding("VirtualMachineStorageReady")
+
+
+class _BootstrapError(Exception):
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def _bootstrap_finding(vm: Object, image: Object | None, get: Get) -> Finding:
+    try:
+        bootstrap_keys(vm, image, get)
+    except _BootstrapError as error:
+        return Finding("VirtualMachineBootstrapReady", error.reason, str(error))
+    return Finding("VirtualMachineBootstrapReady")
+
+
+def bootstrap_keys(vm: Object, image: Object | None, get: Get) -> set[str]:
+    """Keys of the vApp properties that the guest gets; their Secrets are there, and the image knows them."""
+    bootstrap = vm["spec"].get("bootstrap") or {}
+    namespace = vm["metadata"]["namespace"]
+
+    def secret(name: str, key: str = "") -> Object:
+        found = get(SECRET, name, namespace)
+        if found is None:
+            raise _BootstrapError("NotFound", f'secrets "{name}" not found')
+        data: Object = found.get("data") or {}
+        if key and key not in data:
+            raise _BootstrapError("RequiredKeyNotFound", f'required key "{key}" not found in Secret {name}')
+        return data
+
+    cloud_init = bootstrap.get("cloudInit") or {}
+    if raw := cloud_init.get("rawCloudConfig"):
+        data = secret(raw["name"])
+        if not {raw["key"], "user-data", "value"} & data.keys():
+            raise _BootstrapError(
+                "RequiredKeyNotFound", f'required key "{raw["key"]}" not found in Secret {raw["name"]}'
+            )
+    config = bootstrap.get("vAppConfig") or {}
+    values: Object = {}
+    if config.get("rawProperties"):
+        values = secret(config["rawProperties"])
+    for each in config.get("properties") or []:
+        source = (each.get("value") or {}).get("from")
+        if source:
+            values[each["key"]] = secret(source["name"], source["key"])[source["key"]]
+        else:
+            plain = (each.get("value") or {}).get("value") or ""
+            values[each["key"]] = base64.b64encode(plain.encode()).decode()
+    known = {each["key"] for each in ((image or {}).get("status") or {}).get("ovfProperties") or []}
+    if known and (unknown := sorted(set(values) - known)):
+        raise _BootstrapError(
+            "InvalidProperty",
+            f"vApp properties {', '.join(unknown)} are not in the image; it has {', '.join(sorted(known))}",
+        )
+    if "user-data" in values and not _is_base64(values["user-data"]):
+        raise _BootstrapError("InvalidProperty", "vApp property user-data must be base64 of the cloud-init document")
+    return set(values)
+
+
+def _is_base64(encoded: str) -> bool:
+    try:
+        base64.b64decode(base64.b64decode(encoded), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return True
+
+
+def guest_bootstrap(vm: Object, vm_class: Object, keys: set[str], *, licence_server_down: bool) -> Finding:
+    """What the guest reports after its first boot: only a vGPU guest with a licence token needs the licence server."""
+    devices = (vm_class["spec"].get("hardware") or {}).get("devices") or {}
+    if licence_server_down and devices.get("vgpuDevices") and LICENCE_PROPERTY in keys:
+        message = f"{vm['metadata']['name']}: the NVIDIA licence server does not answer (simulated fault)"
+        return Finding(_BOOTSTRAP, "LicenseServerUnreachable", message)
+    return Finding(_BOOTSTRAP)
+
+
+def running_status(vm: Object, made: Object, *, on: bool) -> Object:
+    """What the status says of the VM that vCenter made; without power it has no address."""
+    interfaces = (vm["spec"].get("network") or {}).get("interfaces") or [{"name": "eth0"}]
+    network: Object | None = None
+    if on and not (vm["spec"].get("network") or {}).get("disabled"):
+        address = made["ip"]
+        network = {
+            "primaryIP4": address,
+            "interfaces": [
+                {"name": interfaces[0]["name"], "deviceKey": 4000, "ip": {"addresses": [{"address": f"{address}/16"}]}}
+            ],
+        }
+    return {
+        "class": {"apiVersion": VM_OPERATOR, "kind": "VirtualMachineClass", "name": vm["spec"]["className"]},
+        "uniqueID": made["moid"],
+        "biosUUID": made["bios_uuid"],
+        "instanceUUID": made["instance_uuid"],
+        "host": made["host"],
+        "hardwareVersion": HARDWARE_VERSION,
+        "changeBlockTracking": False,
+        "powerState": vm["spec"].get("powerState") or "PoweredOn",
+        "network": network,
+    }
+
+
+@on_change(VIRTUAL_MACHINE)
+def reconcile(name: str, namespace: str, retry: int, **_: Any) -> None:
+    """Bring one VM to its spec."""
+    api = supervisor()
+    vm = api.get(VIRTUAL_MACHINE, name, namespace)
+    if vm is None or vm["metadata"].get("deletionTimestamp"):
+        return
+    conditions = Conditions((vm.get("status") or {}).get("conditions"))
+    try:
+        status = _bring_up(api, vm, conditions, retry)
+    except Later:
+        api.status(VIRTUAL_MACHINE, vm, {"conditions": conditions.as_list()})
+        raise
+    api.status(VIRTUAL_MACHINE, vm, {**status, "conditions": conditions.as_list()})
+    if not conditions.is_true(_BOOTSTRAP) and status["powerState"] == "PoweredOn":
+        raise Later("the guest has not finished its bootstrap", delay=2)
+
+
+def _visible_images(api: Api, namespace: str) -> list[Object]:
+    return [*api.list(VIRTUAL_MACHINE_IMAGE, namespace), *api.list(CLUSTER_VIRTUAL_MACHINE_IMAGE)]
+
+
+def _bring_up(api: Api, vm: Object, conditions: Conditions, retry: int) -> Object:
+    """The status of the VM, made if need be; raises ``Later`` with the conditions saying why not yet."""
+    metadata, created = vm["metadata"], (vm.get("status") or {}).get("uniqueID")
+    namespace = metadata["namespace"]
+
+    def images() -> list[Object]:
+        return _visible_images(api, namespace)
+
+    if not created:
+        failed = []
+        for finding in prerequisites(vm, api.get, images):
+            conditions.set(finding.condition, not finding.reason, finding.reason, finding.message)
+            if finding.reason:
+                failed.append(f"{finding.condition} {finding.reason}: {finding.message}")
+        if failed:
+            for each in failed:
+                api.event(VIRTUAL_MACHINE, vm, "CreateFailure", each, warning=True)
+            raise Later("; ".join(failed), delay=backoff(retry, first=0.5, longest=5))
+    try:
+        made = vcenter().create_vm(
+            name=metadata["name"],
+            namespace=namespace,
+            vm_class=vm["spec"]["className"],
+            owner=metadata["uid"],
+            role="dlvm",
+            image=str((vm["spec"].get("image") or {}).get("name") or vm["spec"].get("imageName") or ""),
+        )
+    except ApiError as error:
+        conditions.set(_CREATED, False, "Error", f"{error.reason}: {error}")
+        api.event(VIRTUAL_MACHINE, vm, "CreateFailure", str(error), warning=True)
+        raise Later(f"{error.reason}: {error}", delay=backoff(retry, longest=10)) from None
+    if not created:
+        api.event(VIRTUAL_MACHINE, vm, "CreateSuccess", f"VM {made['moid']} placed on {made['host']} (simulation)")
+    conditions.set(_CREATED, True)
+    status = running_status(vm, made, on=(vm["spec"].get("powerState") or "PoweredOn") == "PoweredOn")
+    _guest(api, vm, conditions, status, images)
+    return status
+
+
+def _guest(api: Api, vm: Object, conditions: Conditions, status: Object, images: Callable[[], list[Object]]) -> None:
+    """The conditions that the guest reports."""
+    if status["powerState"] != "PoweredOn":
+        conditions.set(_TOOLS, False, "VirtualMachineToolsNotRunning", "VMware Tools is not running")
+        return
+    try:
+        not_before(conditions.since(_CREATED) or timestamp(), pace(120), "the guest is booting")
+    except Later:
+        status["network"] = None
+        conditions.set(_TOOLS, None, "NoGuestInfo")
+        if not conditions.is_true(_BOOTSTRAP):
+            conditions.set(_BOOTSTRAP, None, "NoBootstrapStatus")
+        return
+    conditions.set(_TOOLS, True)
+    if conditions.is_true(_BOOTSTRAP):
+        return
+    vm_class = api.get(VIRTUAL_MACHINE_CLASS, vm["spec"]["className"], vm["metadata"]["namespace"])
+    image = find_image(vm, api.get, images)
+    try:
+        keys = bootstrap_keys(vm, None if isinstance(image, Finding) else image, api.get)
+    except _BootstrapError:
+        keys = set()
+    down = fault("licence-server-down", vm) is not None
+    found = guest_bootstrap(vm, vm_class or {"spec": {}}, keys, licence_server_down=down)
+    conditions.set(_BOOTSTRAP, not found.reason, found.reason, found.message)
+    if found.reason:
+        api.event(VIRTUAL_MACHINE, vm, found.reason, found.message, warning=True)
+
+
+@on_delete(VIRTUAL_MACHINE)
+def delete(uid: str, **_: Any) -> None:
+    """Release the VM and its devices in vCenter."""
+    vcenter().delete_vm(uid)
+
+
+@on_change(VIRTUAL_MACHINE_SERVICE)
+def expose(name: str, namespace: str, **_: Any) -> None:
+    """Give a load balancer its simulated address, the lowest that is free."""
+    api = supervisor()
+    with _allocating:
+        service = api.get(VIRTUAL_MACHINE_SERVICE, name, namespace)
+        if service is None or service["spec"]["type"] != "LoadBalancer" or _address(service):
+            return
+        not_before(service["metadata"]["creationTimestamp"], pace(15), "the load balancer is being made")
+        taken = {_address(each) for each in api.list(VIRTUAL_MACHINE_SERVICE)}
+        address = next(str(each) for each in ADDRESSES.hosts() if str(each) not in taken)
+        api.status(VIRTUAL_MACHINE_SERVICE, service, {"loadBalancer": {"ingress": [{"ip": address}]}})
+
+
+def _address(service: Object) -> str:
+    ingress = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or [{}]
+    return str(ingress[0].get("ip") or "")
+
+
+def _spec_rule(expression: str, message: str) -> Object:
+    return {"expression": expression, "message": message}
+
+
+def _same(field: str) -> str:
+    return (
+        f"request.operation != 'UPDATE' || (has(object.spec.{field}) ? object.spec.{field} : dyn(null))"
+        f" == (has(oldObject.spec.{field}) ? oldObject.spec.{field} : dyn(null))"
+    )
+
+
+def admission_policy() -> tuple[Object, Object]:
+    """What VM Operator's validating webhook refuses, as a policy and its binding."""
+    boot = "object.spec.bootstrap"
+    name = "vm-operator-simulation.lab.paif.dev"
+    has_boot = f"!has({boot})"
+    rules = [
+        _spec_rule(
+            f"{has_boot} || !has({boot}.cloudInit) || (!has({boot}.linuxPrep) && !has({boot}.sysprep)"
+            f" && !has({boot}.vAppConfig))",
+            "spec.bootstrap.cloudInit: CloudInit may not be used with any other bootstrap provider",
+        ),
+        _spec_rule(
+            f"{has_boot} || !has({boot}.linuxPrep) || !has({boot}.sysprep)",
+            "spec.bootstrap.linuxPrep: LinuxPrep may not be used with either CloudInit or Sysprep bootstrap providers",
+        ),
+        _spec_rule(
+            f"{has_boot} || !has({boot}.vAppConfig) || !has({boot}.vAppConfig.properties)"
+            f" || size({boot}.vAppConfig.properties) == 0 || !has({boot}.vAppConfig.rawProperties)",
+            "spec.bootstrap.vAppConfig: properties and rawProperties are mutually exclusive",
+        ),
+        _spec_rule(
+            f"{has_boot} || !has({boot}.vAppConfig) || !has({boot}.vAppConfig.properties)"
+            f" || {boot}.vAppConfig.properties.all(p, !has(p.value) || !has(p.value.from) || !has(p.value.value))",
+            "spec.bootstrap.vAppConfig.properties.value: from and value is mutually exclusive",
+        ),
+        *(
+            _spec_rule(_same(field), f"spec.{field}: field is immutable")
+            for field in ("className", "imageName", "image", "storageClass")
+        ),
+        _spec_rule(
+            "request.operation != 'UPDATE' || !has(oldObject.status) || !has(oldObject.status.powerState)"
+            f" || oldObject.status.powerState != 'PoweredOn' || ({_same('bootstrap')})",
+            "spec.bootstrap: updates to this field is not allowed when VM power is on",
+        ),
+    ]
+    match = {
+        "resourceRules": [
+            {
+                "apiGroups": [VIRTUAL_MACHINE.selector[0]],
+                "apiVersions": ["*"],
+                "operations": ["CREATE", "UPDATE"],
+                "resources": [VIRTUAL_MACHINE.plural],
+            }
+        ]
+    }
+    policy = {
+        "metadata": {"name": name},
+        "spec": {
+            "failurePolicy": "Fail",
+            "matchConstraints": match,
+            # An object that is going must not be held by a rule: its finalizer has to come off.
+            "matchConditions": [
+                {"name": "stays", "expression": "!has(object.metadata.deletionTimestamp)"},
+            ],
+            "validations": rules,
+        },
+    }
+    binding = {"metadata": {"name": name}, "spec": {"policyName": name, "validationActions": ["Deny"]}}
+    return policy, binding
+
+
+POLICY = Resource(
+    "admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", namespaced=False
+)
+POLICY_USE = Resource(
+    "admissionregistration.k8s.io/v1",
+    "ValidatingAdmissionPolicyBinding",
+    "validatingadmissionpolicybindings",
+    namespaced=False,
+)
+
+
+@kopf.on.startup()
+def install_admission_policy(**_: Any) -> None:
+    """Put the rules of the webhook into the API server; tried until the server answers."""
+    api = supervisor()
+    policy, binding = admission_policy()
+    for attempt in range(10):
+        try:
+            api.apply(POLICY, policy)
+            api.apply(POLICY_USE, binding)
+        except ApiError:
+            if attempt == 9:
+                raise
+            time.sleep(backoff(attempt, first=0.5, longest=5))
+        else:
+            return

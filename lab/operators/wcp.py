@@ -1,0 +1,503 @@
+"""The simulated workload control plane: makes the Supervisor look as vCenter wants it, and reports back.
+
+It follows vCenter's wishes by long poll. A namespace appears with its classes, images, storage and permissions, and is
+reported RUNNING; one that goes is emptied in the order in which its content depends on each other, and reported gone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import httpx
+import kopf
+import yaml
+
+from lab.operators import dsm
+from lab.operators.common import (
+    CLUSTER,
+    CLUSTER_CLASS,
+    CLUSTER_VIRTUAL_MACHINE_IMAGE,
+    CRD,
+    KUBERNETES_RELEASE,
+    MODEL_ENDPOINT,
+    NAMESPACE,
+    PAIS_CONFIGURATION,
+    POSTGRES_CLUSTER,
+    PREFIX,
+    RESOURCE_QUOTA,
+    ROLE_BINDING,
+    STORAGE_CLASS,
+    VIRTUAL_MACHINE,
+    VIRTUAL_MACHINE_CLASS,
+    VIRTUAL_MACHINE_IMAGE,
+    VIRTUAL_MACHINE_SERVICE,
+    Api,
+    ApiError,
+    Conditions,
+    Later,
+    Object,
+    Resource,
+    VCenter,
+    backoff,
+    not_before,
+    pace,
+    say_once,
+    supervisor,
+    timestamp,
+    vcenter,
+)
+
+POLL_SECONDS = 25.0
+"""How long vCenter may hold one long poll."""
+
+REMOVAL = (
+    MODEL_ENDPOINT,
+    PAIS_CONFIGURATION,
+    CLUSTER,
+    VIRTUAL_MACHINE_SERVICE,
+    VIRTUAL_MACHINE,
+    POSTGRES_CLUSTER,
+)
+"""Kinds that hold something outside the Supervisor: what uses others goes first."""
+
+_ROLES = {"OWNER": "admin", "EDIT": "edit", "VIEW": "view"}
+_NO_LIMIT = str(2**63 - 1)
+_RELEASE = re.compile(r"(?P<os>ubuntu|photon)-?(?P<digits>\d+)?.*?(?P<release>v\d+\.\d+\.\d+(?:---|\+)vmware[\w.+-]*)")
+_MANAGED = {PREFIX: "wcp"}
+_SELECTOR = f"{PREFIX}=wcp"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An object that should exist; ``status`` is written after it."""
+
+    resource: Resource
+    body: Object
+    status: Object | None = None
+
+    @property
+    def key(self) -> tuple[str, str | None, str]:
+        metadata = self.body["metadata"]
+        return self.resource.kind, metadata.get("namespace"), metadata["name"]
+
+
+def image_name(item: str) -> str:
+    """The object name of a content library item's image: stable, as the Supervisor's are."""
+    return f"vmi-{hashlib.sha256(item.encode()).hexdigest()[:17]}"
+
+
+def _metadata(name: str, namespace: str | None = None, **more: Any) -> Object:
+    body: Object = {"name": name, "labels": {**_MANAGED, **more.pop("labels", {})}, **more}
+    return body | ({"namespace": namespace} if namespace else {})
+
+
+def namespace_object(entry: Object, state: Object) -> Wanted:
+    """The Kubernetes namespace, with the labels and annotations by which a Supervisor's is known."""
+    name = entry["name"]
+    cluster = state.get("supervisor", {}).get("cluster") or "domain-c1"
+    pool = f"resgroup-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+    return Wanted(
+        NAMESPACE,
+        {
+            "metadata": _metadata(
+                name,
+                labels={"vSphereClusterID": cluster},
+                annotations={
+                    "vmware-system-resource-pool": pool,
+                    "vmware-system-self-service-namespace": "false",
+                    "vmware-system-vm-folder": f"group-{pool}",
+                },
+            )
+        },
+    )
+
+
+def vm_class(entry: Object, namespace: str) -> Wanted:
+    """A vCenter VM class as VM Operator shows it in a namespace. Reservations: per cent in vCenter, amounts here."""
+    memory = int(entry["memory_mib"])
+    hardware: Object = {"cpus": int(entry["cpu_count"]), "memory": f"{memory}Mi"}
+    devices: Object = {}
+    if entry.get("vgpu_profiles"):
+        devices["vgpuDevices"] = [{"profileName": profile} for profile in entry["vgpu_profiles"]]
+    if entry.get("direct_path_devices"):
+        devices["dynamicDirectPathIODevices"] = [_device(device) for device in entry["direct_path_devices"]]
+    if devices:
+        hardware["devices"] = devices
+    requests: Object = {}
+    if share := int(entry.get("memory_reservation") or 0):
+        requests["memory"] = f"{memory * share // 100}Mi"
+    if share := int(entry.get("cpu_reservation") or 0):
+        # vCenter reserves a share of the cores' clock; 2 GHz a core in this simulation.
+        requests["cpu"] = f"{int(entry['cpu_count']) * 2000 * share // 100}M"
+    spec: Object = {"hardware": hardware}
+    if requests:
+        spec["policies"] = {"resources": {"requests": requests}}
+    if entry.get("description"):
+        spec["description"] = entry["description"]
+    return Wanted(VIRTUAL_MACHINE_CLASS, {"metadata": _metadata(entry["id"], namespace), "spec": spec})
+
+
+def _device(device: Object) -> Object:
+    shown: Object = {part: _number(device[key]) for part, key in (("vendorID", "vendor_id"), ("deviceID", "device_id"))}
+    return shown | ({"customLabel": device["custom_label"]} if device.get("custom_label") else {})
+
+
+def _number(value: str | int) -> int:
+    return value if isinstance(value, int) else int(value, 16)
+
+
+def image(item: Object, library: Object, namespace: str | None) -> Wanted:
+    """A content library item as an image, in one namespace or (None) for the whole Supervisor."""
+    release = _RELEASE.search(item["name"])
+    ready = Conditions()
+    ready.set("Ready", True, "", "")
+    properties = item.get("ovf_properties") or item.get("properties") or []
+    operating_system = {"type": "ubuntu64Guest" if not release or release["os"] == "ubuntu" else "vmwarePhoton64Guest"}
+    status: Object = {
+        "name": item["name"],
+        "type": str(item.get("type") or "ovf").upper(),
+        "providerItemID": item["id"],
+        "providerContentVersion": str(item.get("version") or "1"),
+        "firmware": "efi",
+        "hardwareVersion": 21,
+        "osInfo": operating_system,
+        "ovfProperties": [_property(each) for each in properties],
+        "conditions": ready.as_list(),
+    }
+    metadata = _metadata(
+        image_name(item["id"]),
+        namespace,
+        labels={"image-registry.vmware.com/library": re.sub(r"[^A-Za-z0-9_.-]", "-", library["id"])[:63].strip("-._")},
+        annotations={f"{PREFIX}/simulation": f"item {item['name']} of content library {library['name']}"},
+    )
+    provider = {"apiVersion": "imageregistry.vmware.com/v1alpha1", "name": f"clitem-{image_name(item['id'])[4:]}"}
+    kind = "ContentLibraryItem" if namespace else "ClusterContentLibraryItem"
+    resource = VIRTUAL_MACHINE_IMAGE if namespace else CLUSTER_VIRTUAL_MACHINE_IMAGE
+    return Wanted(resource, {"metadata": metadata, "spec": {"providerRef": {**provider, "kind": kind}}}, status)
+
+
+def _property(each: str | Object) -> Object:
+    if isinstance(each, str):
+        return {"key": each, "type": "string"}
+    shown = {"key": str(each.get("key") or each.get("id")), "type": str(each.get("type") or "string")}
+    return shown | ({"default": str(each["default"])} if each.get("default") else {})
+
+
+def storage_class(policy: Object) -> Wanted:
+    """A storage policy as a StorageClass."""
+    return Wanted(
+        STORAGE_CLASS,
+        {
+            "metadata": _metadata(policy["class_name"]),
+            "provisioner": "csi.vsphere.vmware.com",
+            "parameters": {"storagePolicyID": policy["id"]},
+            "reclaimPolicy": "Delete",
+            "allowVolumeExpansion": True,
+            "volumeBindingMode": "Immediate",
+        },
+    )
+
+
+def quota(entry: Object, classes: Mapping[str, str]) -> Wanted:
+    """The storage limits (MiB; none is unlimited) of a namespace. ``classes``: policy id or name to StorageClass."""
+    hard = {
+        f"{classes[spec['policy']]}.storageclass.storage.k8s.io/requests.storage": (
+            f"{spec['limit']}Mi" if spec.get("limit") else _NO_LIMIT
+        )
+        for spec in entry.get("storage_specs") or []
+        if spec["policy"] in classes
+    }
+    name = entry["name"]
+    return Wanted(RESOURCE_QUOTA, {"metadata": _metadata(f"{name}-storagequota", name), "spec": {"hard": hard}})
+
+
+def role_binding(access: Object, namespace: str) -> Wanted:
+    """One entry of the access list. Subjects carry the prefix ``sso:`` that a Supervisor gives vCenter's identities."""
+    kind = "Group" if access["subject_type"] == "GROUP" else "User"
+    subject, domain = access["subject"], access["domain"]
+    return Wanted(
+        ROLE_BINDING,
+        {
+            "metadata": _metadata(f"wcp:{namespace}:{kind.lower()}:{domain}:{subject}".lower(), namespace),
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "ClusterRole",
+                "name": _ROLES[access["role"]],
+            },
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": f"sso:{subject}@{domain}"}],
+        },
+    )
+
+
+def releases(state: Object) -> list[Wanted]:
+    """KubernetesRelease objects: one for each release, with the OS images of every library that holds it."""
+    images: dict[str, list[Object]] = {}
+    for library in state.get("libraries") or []:
+        for item in library.get("items") or []:
+            found = _RELEASE.search(item["name"])
+            if found is None:
+                continue
+            digits = found["digits"] or ""
+            images.setdefault(found["release"].replace("---", "+"), []).append(
+                {
+                    "name": image_name(item["id"]),
+                    "osName": found["os"],
+                    "osVersion": f"{digits[:2]}.{digits[2:]}" if found["os"] == "ubuntu" else f"{digits or 5}.0",
+                    "contentLibrary": library["name"],
+                }
+            )
+    return [_release(version, found) for version, found in sorted(images.items())]
+
+
+def _release(version: str, images: list[Object]) -> Wanted:
+    status = Conditions()
+    status.set("Ready", True)
+    status.set("Compatible", True)
+    return Wanted(
+        KUBERNETES_RELEASE,
+        {
+            "metadata": _metadata(version.replace("+", "---")),
+            "spec": {
+                "version": version,
+                "kubernetes": {"version": version.split("-vkr.", maxsplit=1)[0]},
+                "osImages": sorted(images, key=lambda each: (each["osName"], each["osVersion"], each["name"])),
+            },
+        },
+        {"conditions": status.as_list()},
+    )
+
+
+@cache
+def _vks() -> Object:
+    """What the simulated VKS knows: its ClusterClasses and their variables."""
+    data: Object = yaml.safe_load(Path(__file__).with_name("vks.yaml").read_text(encoding="utf-8"))
+    return data
+
+
+def cluster_classes(namespace: str) -> Iterator[Wanted]:
+    """The ClusterClasses that VKS copies into every namespace; their templates exist by name only."""
+    vks = _vks()
+    variables = [
+        {
+            "name": name,
+            "required": bool(variable.get("required")),
+            "schema": {"openAPIV3Schema": _schema(variable["type"])},
+        }
+        for name, variable in vks["variables"].items()
+    ]
+    for name, window in vks["classes"].items():
+        labels = {
+            "kubernetes.vmware.com/min-version-supported": window["min"],
+            "kubernetes.vmware.com/max-version-supported": window["max"],
+        }
+        infrastructure = {"apiVersion": "infrastructure.cluster.x-k8s.io/v1beta1", "name": name}
+        machines = {"ref": {**infrastructure, "kind": "VSphereMachineTemplate"}}
+        bootstrap = {"apiVersion": "bootstrap.cluster.x-k8s.io/v1beta1", "kind": "KubeadmConfigTemplate", "name": name}
+        control_plane = {
+            "apiVersion": "controlplane.cluster.x-k8s.io/v1beta1",
+            "kind": "KubeadmControlPlaneTemplate",
+            "name": name,
+        }
+        template = {"bootstrap": {"ref": bootstrap}, "infrastructure": machines}
+        spec = {
+            "infrastructure": {"ref": {**infrastructure, "kind": "VSphereClusterTemplate"}},
+            "controlPlane": {"ref": control_plane, "machineInfrastructure": machines},
+            "workers": {"machineDeployments": [{"class": vks["workerClass"], "template": template}]},
+            "variables": variables,
+        }
+        yield Wanted(CLUSTER_CLASS, {"metadata": _metadata(name, namespace, labels=labels), "spec": spec})
+
+
+def _schema(kind: str) -> Object:
+    if kind == "array":
+        return {"type": "array", "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    return {"type": kind} if kind == "string" else {"type": kind, "x-kubernetes-preserve-unknown-fields": True}
+
+
+def content(entry: Object, state: Object) -> Iterator[Wanted]:
+    """Everything in a namespace that follows from vCenter."""
+    name = entry["name"]
+    offered = {each["id"]: each for each in state.get("vm_classes") or []}
+    policies = {
+        key: policy["class_name"]
+        for policy in state.get("storage_policies") or []
+        for key in (policy["id"], policy["name"])
+    }
+    yield quota(entry, policies)
+    for each in entry.get("access_list") or []:
+        yield role_binding(each, name)
+    for each in entry.get("vm_classes") or []:
+        if each in offered:
+            yield vm_class(offered[each], name)
+    libraries = set(entry.get("content_libraries") or [])
+    for library in state.get("libraries") or []:
+        if library["id"] in libraries:
+            for item in library.get("items") or []:
+                yield image(item, library, name)
+
+
+OWNED = (RESOURCE_QUOTA, ROLE_BINDING, VIRTUAL_MACHINE_CLASS, VIRTUAL_MACHINE_IMAGE)
+"""Kinds in a namespace that are removed when vCenter no longer wants them."""
+
+
+class Wcp:
+    """Brings the Supervisor to what vCenter wants, as often as that changes."""
+
+    def __init__(self, api: Api, center: VCenter) -> None:
+        self._api = api
+        self._center = center
+        self._applied: dict[tuple[str, str | None, str], str] = {}
+        self._leaving: set[str] = set()
+        self._lock = threading.Lock()
+
+    def run(self) -> None:
+        """Follow vCenter for ever."""
+        revision, failures = 0, 0
+        while True:
+            try:
+                state = self._center.wcp(revision, POLL_SECONDS if revision else 0)
+                if state["revision"] == revision:
+                    continue
+                pending = self.follow(state)
+                # What waits for the lab's pace is looked at again without a change in vCenter.
+                revision = 0 if pending else state["revision"]
+                failures = 0
+                if pending:
+                    time.sleep(1)
+            except (ApiError, httpx.TransportError) as error:
+                revision, failures = 0, failures + 1
+                # The first miss is usual while the lab comes up or goes down.
+                say_once("wcp", str(error) or type(error).__name__, logging.INFO if failures < 3 else logging.WARNING)
+                time.sleep(backoff(failures, first=0.2, longest=10))
+            except Exception:
+                logging.getLogger("lab.operators").exception("wcp: unexpected error in the simulation; tried again")
+                revision = 0
+                time.sleep(5)
+
+    def follow(self, state: Object) -> bool:
+        """Bring everything to ``state``; whether something has to wait. Raises the first namespace's ``ApiError``."""
+        for policy in state.get("storage_policies") or []:
+            self._apply(storage_class(policy))
+        for release in releases(state):
+            self._apply(release)
+        shared = set(state.get("supervisor", {}).get("content_libraries") or [])
+        for library in state.get("libraries") or []:
+            for item in (library.get("items") or []) if library["id"] in shared else []:
+                self._apply(image(item, library, None))
+        pending, first = False, None
+        for entry in state.get("namespaces") or []:
+            try:
+                self._namespace(entry, state)
+            except Later:
+                pending = True
+            except (ApiError, httpx.TransportError) as error:
+                first = first or error
+        if first is not None:
+            raise first
+        return pending
+
+    def _namespace(self, entry: Object, state: Object) -> None:
+        name = entry["name"]
+        if entry["config_status"] == "REMOVING":
+            self._start_removal(name)
+            return
+        self._apply(namespace_object(entry, state))
+        wanted = [*content(entry, state), *(cluster_classes(name) if self._has_cluster_classes() else ())]
+        for each in wanted:
+            self._apply(each)
+        self._prune(name, {each.key for each in wanted})
+        classes = [each.body["metadata"]["name"] for each in wanted if each.resource is VIRTUAL_MACHINE_CLASS]
+        quotas = next(each for each in wanted if each.resource is RESOURCE_QUOTA).body["spec"]["hard"]
+        dsm.publish_binding(self._api, name, classes, [key.split(".storageclass.")[0] for key in quotas])
+        if entry["config_status"] != "RUNNING":
+            found = self._api.get(NAMESPACE, name)
+            since = found["metadata"]["creationTimestamp"] if found else timestamp()
+            not_before(since, pace(20), "the namespace is being configured")
+            self._center.report(name, {"config_status": "RUNNING"})
+
+    def _has_cluster_classes(self) -> bool:
+        return self._api.get(CRD, "clusterclasses.cluster.x-k8s.io") is not None
+
+    def _apply(self, wanted: Wanted) -> None:
+        """Apply what this process has not applied in the same form before."""
+        stable = wanted.body if wanted.status is None else {**wanted.body, "status": _without_times(wanted.status)}
+        mark = hashlib.sha256(json.dumps(stable, sort_keys=True).encode()).hexdigest()
+        if self._applied.get(wanted.key) == mark:
+            return
+        item = self._api.apply(wanted.resource, wanted.body)
+        if wanted.status is not None and _without_times(item.get("status") or {}) != _without_times(wanted.status):
+            self._api.status(wanted.resource, item, wanted.status)
+        self._applied[wanted.key] = mark
+
+    def _prune(self, namespace: str, wanted: set[tuple[str, str | None, str]]) -> None:
+        for resource in OWNED:
+            for item in self._api.list(resource, namespace, _SELECTOR):
+                key = (resource.kind, namespace, item["metadata"]["name"])
+                if key not in wanted:
+                    self._api.delete(resource, item["metadata"]["name"], namespace)
+                    self._applied.pop(key, None)
+
+    def _start_removal(self, name: str) -> None:
+        with self._lock:
+            if name in self._leaving:
+                return
+            self._leaving.add(name)
+        threading.Thread(target=self._remove_for_sure, args=[name], name=f"remove-{name}", daemon=True).start()
+
+    def _remove_for_sure(self, name: str) -> None:
+        failures = 0
+        while True:
+            try:
+                self.remove(name)
+            except (ApiError, httpx.TransportError) as error:
+                failures += 1
+                say_once(f"Namespace/{name}", f"removal: {error}")
+                time.sleep(backoff(failures, longest=10))
+                continue
+            break
+        with self._lock:
+            self._leaving.discard(name)
+
+    def remove(self, name: str) -> None:
+        """Empty a namespace kind by kind, delete it, and report it gone."""
+        for resource in REMOVAL:
+            self._empty(resource, name)
+        while self._api.get(NAMESPACE, name) is not None:
+            self._api.delete(NAMESPACE, name)
+            time.sleep(0.3)
+        self._applied = {key: mark for key, mark in self._applied.items() if name not in (key[1], key[2])}
+        self._center.report(name, {"gone": True})
+
+    def _empty(self, resource: Resource, namespace: str) -> None:
+        waited = 0
+        while items := self._api.list(resource, namespace):
+            for item in items:
+                if not item["metadata"].get("deletionTimestamp"):
+                    self._api.delete(resource, item["metadata"]["name"], namespace)
+            if waited and waited % 100 == 0:
+                names = ", ".join(item["metadata"]["name"] for item in items[:5])
+                say_once(f"Namespace/{namespace}", f"removal waits for {resource.kind} {names}")
+            waited += 1
+            time.sleep(0.3)
+
+
+def _without_times(status: Any) -> Any:
+    if isinstance(status, dict):
+        return {key: _without_times(value) for key, value in status.items() if key != "lastTransitionTime"}
+    return [_without_times(each) for each in status] if isinstance(status, list) else status
+
+
+@kopf.on.startup()
+def follow_vcenter(**_: Any) -> None:
+    """Start following; the thread ends with the process."""
+    threading.Thread(target=lambda: Wcp(supervisor(), vcenter()).run(), name="wcp", daemon=True).start()
