@@ -1,0 +1,531 @@
+"""Typed Pulumi resources and functions of the provider plugin `vcf` (providers/vcf).
+
+The provider checks every input, so these classes only carry names and types. Units: memory and storage in MiB, CPU in
+vCPUs, reservations in percent. A property that is left out is not managed. Import ids are in each class's docstring.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+import pulumi
+from pulumi import Input
+
+__all__ = [
+    "AccessEntry",
+    "DirectPathDevice",
+    "GalleryModel",
+    "GpuDevice",
+    "GpuHost",
+    "GpuInventory",
+    "Library",
+    "LibraryItem",
+    "Namespace",
+    "PostgresExtension",
+    "PostgresRole",
+    "PostgresSchema",
+    "Provider",
+    "StoragePolicy",
+    "StorageSpec",
+    "Supervisor",
+    "VirtualMachineClass",
+    "get_content_library",
+    "get_gpu_inventory",
+    "get_storage_policy",
+    "get_supervisor",
+]
+
+SslMode: TypeAlias = Literal["verify-full", "verify-ca"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AccessEntry:
+    """A permission on a namespace. `subject` is the name without domain, `domain` the SSO domain."""
+
+    subject: Input[str]
+    domain: Input[str]
+    role: Input[Literal["OWNER", "EDIT", "VIEW"]]
+    subject_type: Input[Literal["USER", "GROUP"]] = "GROUP"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StorageSpec:
+    """A storage policy (name or id) that a namespace may use, with a limit in MiB or none."""
+
+    policy: Input[str]
+    limit_mib: Input[int] | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DirectPathDevice:
+    """A Dynamic DirectPath I/O device: PCI ids as four hex digits, `custom_label` the host's hardware label."""
+
+    vendor_id: Input[str]
+    device_id: Input[str]
+    custom_label: Input[str] | None = None
+
+
+class Provider(pulumi.ProviderResource):
+    """Connection to a vCenter. All optional: PostgreSQL and gallery resources need none of it."""
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        server: Input[str] | None = None,
+        username: Input[str] | None = None,
+        password: Input[str] | None = None,
+        ca_bundle: Input[str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """`server` is host or host:port; `ca_bundle` PEM text, without it the machine's CAs are trusted."""
+        props = {"server": server, "username": username, "password": _secret(password), "caBundle": ca_bundle}
+        super().__init__("vcf", resource_name, props, opts)
+
+
+class Namespace(pulumi.CustomResource):
+    """A Supervisor namespace, created and waited for until RUNNING. Import id: its name.
+
+    `adopt` manages a namespace that exists already and leaves it in place on destroy. `access_list` is complete:
+    entries of others are removed. Supervisor, storage policies and content libraries are given by name or id.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        name: Input[str],
+        supervisor: Input[str],
+        description: Input[str] | None = None,
+        access_list: Input[Sequence[AccessEntry]] | None = None,
+        storage_specs: Input[Sequence[StorageSpec]] | None = None,
+        vm_classes: Input[Sequence[Input[str]]] | None = None,
+        content_libraries: Input[Sequence[Input[str]]] | None = None,
+        adopt: Input[bool] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Errors carry the property path, what was expected and the nearest valid name."""
+        props = {
+            "name": name,
+            "supervisor": supervisor,
+            "description": description,
+            "accessList": _wire(access_list),
+            "storageSpecs": _wire(storage_specs),
+            "vmClasses": vm_classes,
+            "contentLibraries": content_libraries,
+            "adopt": adopt,
+        }
+        super().__init__("vcf:index:Namespace", resource_name, _with_outputs(Namespace, props), opts)
+
+    @property
+    @pulumi.getter
+    def name(self) -> pulumi.Output[str]:
+        """Name of the namespace."""
+        return _output(self, "name")
+
+    @property
+    @pulumi.getter(name="configStatus")
+    def config_status(self) -> pulumi.Output[str]:
+        """CONFIGURING, RUNNING, REMOVING or ERROR."""
+        return _output(self, "config_status")
+
+    @property
+    @pulumi.getter(name="supervisorId")
+    def supervisor_id(self) -> pulumi.Output[str]:
+        """Id of the Supervisor."""
+        return _output(self, "supervisor_id")
+
+
+class VirtualMachineClass(pulumi.CustomResource):
+    """A VM class with vGPU profiles or Dynamic DirectPath I/O devices (not both). Import id: its name.
+
+    With devices the memory reservation is 100 percent, which is then the default.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        name: Input[str],
+        cpu_count: Input[int],
+        memory_mib: Input[int],
+        cpu_reservation_percent: Input[int] | None = None,
+        memory_reservation_percent: Input[int] | None = None,
+        vgpu_profiles: Input[Sequence[Input[str]]] | None = None,
+        direct_path_devices: Input[Sequence[DirectPathDevice]] | None = None,
+        description: Input[str] | None = None,
+        adopt: Input[bool] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """One list entry per device: two entries of one profile give a VM two virtual GPUs."""
+        props = {
+            "name": name,
+            "cpuCount": cpu_count,
+            "memoryMib": memory_mib,
+            "cpuReservationPercent": cpu_reservation_percent,
+            "memoryReservationPercent": memory_reservation_percent,
+            "vgpuProfiles": vgpu_profiles,
+            "directPathDevices": _wire(direct_path_devices),
+            "description": description,
+            "adopt": adopt,
+        }
+        super().__init__(
+            "vcf:index:VirtualMachineClass", resource_name, _with_outputs(VirtualMachineClass, props), opts
+        )
+
+    @property
+    @pulumi.getter
+    def name(self) -> pulumi.Output[str]:
+        """Name of the class."""
+        return _output(self, "name")
+
+
+class _Postgres(pulumi.CustomResource):
+    """What the PostgreSQL resources share: a verified TLS connection."""
+
+    def __init__(
+        self,
+        kind: str,
+        resource_name: str,
+        props: dict[str, Any],
+        opts: pulumi.ResourceOptions | None,
+    ) -> None:
+        props["password"] = _secret(props["password"])
+        secret = pulumi.ResourceOptions(additional_secret_outputs=["password"])
+        props = _with_outputs(type(self), props)
+        super().__init__(f"vcf:index:{kind}", resource_name, props, pulumi.ResourceOptions.merge(opts, secret))
+
+
+class PostgresExtension(_Postgres):
+    """An extension in a database, for example `vector`.
+
+    Import id: HOST:PORT/DATABASE/EXTENSION, with PGUSER, PGPASSWORD and PGSSLROOTCERT in the environment. Deleting
+    drops the extension and fails while tables use it; pass `deleted_with` the database where that goes as a whole.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        host: Input[str],
+        database: Input[str],
+        username: Input[str],
+        password: Input[str],
+        extension: Input[str],
+        port: Input[int] | None = None,
+        ca_bundle: Input[str] | None = None,
+        ssl_mode: Input[SslMode] | None = None,
+        version: Input[str] | None = None,
+        adopt: Input[bool] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """`port` defaults to 5432, `ssl_mode` to verify-full, `version` to the server's default."""
+        props = {
+            "host": host,
+            "port": port,
+            "database": database,
+            "username": username,
+            "password": password,
+            "caBundle": ca_bundle,
+            "sslMode": ssl_mode,
+            "extension": extension,
+            "version": version,
+            "adopt": adopt,
+        }
+        super().__init__("PostgresExtension", resource_name, props, opts)
+
+    @property
+    @pulumi.getter(name="installedVersion")
+    def installed_version(self) -> pulumi.Output[str]:
+        """Version that is installed."""
+        return _output(self, "installed_version")
+
+
+class PostgresRole(_Postgres):
+    """A role. Import id: HOST:PORT/DATABASE/ROLE, with PGUSER, PGPASSWORD and PGSSLROOTCERT in the environment."""
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        host: Input[str],
+        database: Input[str],
+        username: Input[str],
+        password: Input[str],
+        name: Input[str],
+        role_password: Input[str] | None = None,
+        login: Input[bool] | None = None,
+        port: Input[int] | None = None,
+        ca_bundle: Input[str] | None = None,
+        ssl_mode: Input[SslMode] | None = None,
+        adopt: Input[bool] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """`role_password` is the new role's own; it is sent to the server as a SCRAM verifier only."""
+        props = {
+            "host": host,
+            "port": port,
+            "database": database,
+            "username": username,
+            "password": password,
+            "caBundle": ca_bundle,
+            "sslMode": ssl_mode,
+            "name": name,
+            "login": login,
+            "rolePassword": _secret(role_password),
+            "adopt": adopt,
+        }
+        secret = pulumi.ResourceOptions(additional_secret_outputs=["rolePassword"])
+        super().__init__("PostgresRole", resource_name, props, pulumi.ResourceOptions.merge(opts, secret))
+
+    @property
+    @pulumi.getter
+    def name(self) -> pulumi.Output[str]:
+        """Name of the role."""
+        return _output(self, "name")
+
+
+class PostgresSchema(_Postgres):
+    """A schema. Import id: HOST:PORT/DATABASE/SCHEMA, with PGUSER, PGPASSWORD and PGSSLROOTCERT in the environment."""
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        host: Input[str],
+        database: Input[str],
+        username: Input[str],
+        password: Input[str],
+        name: Input[str],
+        owner_role: Input[str] | None = None,
+        port: Input[int] | None = None,
+        ca_bundle: Input[str] | None = None,
+        ssl_mode: Input[SslMode] | None = None,
+        adopt: Input[bool] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """`owner_role` defaults to the role that logs in."""
+        props = {
+            "host": host,
+            "port": port,
+            "database": database,
+            "username": username,
+            "password": password,
+            "caBundle": ca_bundle,
+            "sslMode": ssl_mode,
+            "name": name,
+            "ownerRole": owner_role,
+            "adopt": adopt,
+        }
+        super().__init__("PostgresSchema", resource_name, props, opts)
+
+    @property
+    @pulumi.getter
+    def name(self) -> pulumi.Output[str]:
+        """Name of the schema."""
+        return _output(self, "name")
+
+
+class GalleryModel(pulumi.CustomResource):
+    """A model that must be in the gallery; fails, and says how to push it, while it is missing.
+
+    With `CustomTimeouts(create=…)` it waits that long. Import id: REGISTRY/REPOSITORY:TAG or
+    REGISTRY/REPOSITORY@sha256:…, with VCF_GALLERY_USERNAME, VCF_GALLERY_PASSWORD and VCF_GALLERY_CA in the
+    environment where needed.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        registry: Input[str],
+        repository: Input[str],
+        reference: Input[str],
+        username: Input[str] | None = None,
+        password: Input[str] | None = None,
+        ca_bundle: Input[str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """`registry` is host or host:port, `reference` a tag or a sha256 digest."""
+        props = {
+            "registry": registry,
+            "repository": repository,
+            "reference": reference,
+            "username": username,
+            "password": _secret(password),
+            "caBundle": ca_bundle,
+        }
+        secret = pulumi.ResourceOptions(additional_secret_outputs=["password"])
+        props = _with_outputs(GalleryModel, props)
+        super().__init__("vcf:index:GalleryModel", resource_name, props, pulumi.ResourceOptions.merge(opts, secret))
+
+    @property
+    @pulumi.getter
+    def digest(self) -> pulumi.Output[str]:
+        """Digest of the manifest, sha256:…."""
+        return _output(self, "digest")
+
+    @property
+    @pulumi.getter(name="ociRef")
+    def oci_ref(self) -> pulumi.Output[str]:
+        """REGISTRY/REPOSITORY@DIGEST, whose content never changes."""
+        return _output(self, "oci_ref")
+
+
+@dataclasses.dataclass(frozen=True)
+class Supervisor:
+    """A Supervisor of the vCenter; statuses as vCenter words them."""
+
+    id: str
+    name: str
+    config_status: str
+    kubernetes_status: str
+
+
+@dataclasses.dataclass(frozen=True)
+class StoragePolicy:
+    """A storage policy of the vCenter."""
+
+    id: str
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class LibraryItem:
+    """An item of a content library; `type` is ovf, iso, vm-template, …."""
+
+    id: str
+    name: str
+    type: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Library:
+    """A content library with its items, by name."""
+
+    id: str
+    name: str
+    items: Sequence[LibraryItem]
+
+
+@dataclasses.dataclass(frozen=True)
+class GpuDevice:
+    """A GPU of a host. `id` is its PCI address, `assigned_to` the names of the VMs that use it."""
+
+    id: str
+    vendor_id: str
+    device_id: str
+    name: str
+    passthrough_active: bool
+    assigned_to: Sequence[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class GpuHost:
+    """A host of a compute cluster with the vGPU profiles it offers and its GPUs; memory in MiB."""
+
+    name: str
+    moid: str
+    connected: bool
+    memory_mib: int
+    vgpu_profiles: Sequence[str]
+    pci_devices: Sequence[GpuDevice]
+
+
+@dataclasses.dataclass(frozen=True)
+class GpuInventory:
+    """The hosts of a compute cluster, by name."""
+
+    hosts: Sequence[GpuHost]
+
+
+def get_supervisor(name: str, opts: pulumi.InvokeOptions | None = None) -> Supervisor:
+    """The Supervisor with this name or id; fails with the names there are."""
+    found = _invoke("getSupervisor", {"name": name}, opts)
+    return Supervisor(
+        id=found["id"],
+        name=found["name"],
+        config_status=found["configStatus"],
+        kubernetes_status=found["kubernetesStatus"],
+    )
+
+
+def get_storage_policy(name: str, opts: pulumi.InvokeOptions | None = None) -> StoragePolicy:
+    """The storage policy with this name or id; fails with the names there are."""
+    found = _invoke("getStoragePolicy", {"name": name}, opts)
+    return StoragePolicy(id=found["id"], name=found["name"])
+
+
+def get_content_library(name: str, opts: pulumi.InvokeOptions | None = None) -> Library:
+    """The content library with this name or id; fails with the names there are."""
+    found = _invoke("getContentLibrary", {"name": name}, opts)
+    items = [LibraryItem(id=i["id"], name=i["name"], type=i["type"]) for i in found["items"]]
+    return Library(id=found["id"], name=found["name"], items=items)
+
+
+def get_gpu_inventory(cluster: str, opts: pulumi.InvokeOptions | None = None) -> GpuInventory:
+    """GPU hosts of a compute cluster; fails with the clusters there are."""
+    found = _invoke("getGpuInventory", {"cluster": cluster}, opts)
+    return GpuInventory(
+        hosts=[
+            GpuHost(
+                name=host["name"],
+                moid=host["moid"],
+                connected=host["connected"],
+                memory_mib=int(host["memoryMib"]),
+                vgpu_profiles=host["vgpuProfiles"],
+                pci_devices=[
+                    GpuDevice(
+                        id=device["id"],
+                        vendor_id=device["vendorId"],
+                        device_id=device["deviceId"],
+                        name=device["name"],
+                        passthrough_active=device["passthroughActive"],
+                        assigned_to=device["assignedTo"],
+                    )
+                    for device in host["pciDevices"]
+                ],
+            )
+            for host in found["hosts"]
+        ]
+    )
+
+
+def _invoke(function: str, args: Mapping[str, Any], opts: pulumi.InvokeOptions | None) -> Any:
+    result = pulumi.runtime.invoke(f"vcf:index:{function}", args, opts)
+    return result.value
+
+
+def _secret(value: Input[str] | None) -> Input[str] | None:
+    return None if value is None else pulumi.Output.secret(value)
+
+
+def _wire(value: Any) -> Any:
+    """Argument classes as the maps the provider takes: camelCase keys, nothing for None."""
+    if isinstance(value, pulumi.Output):
+        return value.apply(_wire)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_wire(item) for item in value]
+    if dataclasses.is_dataclass(value):
+        members = {member.name: getattr(value, member.name) for member in dataclasses.fields(value)}
+        return {_camel(name): member for name, member in members.items() if member is not None}
+    return value
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.title() for part in rest)
+
+
+def _with_outputs(resource: type[pulumi.CustomResource], props: dict[str, Any]) -> dict[str, Any]:
+    """Adds the outputs that are no inputs, without which the SDK would not resolve them."""
+    getters = (value.fget for value in vars(resource).values() if isinstance(value, property))
+    outputs = {getattr(getter, "_pulumi_name", None) or getter.__name__: None for getter in getters if getter}
+    return {**outputs, **props}
+
+
+def _output(resource: pulumi.CustomResource, name: str) -> pulumi.Output[str]:
+    value: pulumi.Output[str] = pulumi.get(resource, name)
+    return value

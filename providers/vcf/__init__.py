@@ -1,0 +1,3 @@
+"""Pulumi provider plugin `vcf`: what VMware Cloud Foundation offers and pulumi-vsphere cannot express."""
+
+VERSION = "0.1.0"

@@ -1,0 +1,12 @@
+"""Entry point of the plugin process: `python __main__.py ENGINE_ADDRESS`."""
+
+import sys
+from pathlib import Path
+
+# The script's own folder comes first on the path; the package is importable from the repository's root only.
+sys.path[0] = str(Path(__file__).resolve().parents[2])
+
+from providers.vcf.server import main  # noqa: E402 - the path comes first
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,147 @@
+"""Look-ups (Pulumi functions) against vCenter."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from . import fields as f
+from .resource import Context
+from .values import Props
+from .vcenter import find_library, find_storage_policy, find_supervisor, segment
+
+_NAME = f.Field(kind="string", doc="name or id", required=True)
+_TEXT = f.Field(kind="string", doc="", output=True)
+
+
+def _out(kind: f.Kind, doc: str, items: f.Field | None = None) -> f.Field:
+    return f.Field(kind=kind, doc=doc, output=True, items=items)
+
+
+def _object(type_name: str, doc: str, members: Mapping[str, f.Field]) -> f.Field:
+    return f.Field(kind="object", doc=doc, type_name=type_name, fields=members)
+
+
+@dataclass(frozen=True)
+class Function:
+    """One look-up: `fields` holds arguments and results (`output`)."""
+
+    token: str
+    doc: str
+    fields: f.Fields
+    run: Callable[[Context, Props], Awaitable[Props]]
+
+
+async def _supervisor(context: Context, args: Props) -> Props:
+    found = await find_supervisor(context.vcenter, args["name"])
+    return {
+        "id": found["supervisor"],
+        "name": found.get("name"),
+        "configStatus": found.get("config_status"),
+        "kubernetesStatus": found.get("kubernetes_status"),
+    }
+
+
+async def _storage_policy(context: Context, args: Props) -> Props:
+    found = await find_storage_policy(context.vcenter, args["name"])
+    return {"id": found["policy"], "name": found.get("name")}
+
+
+async def _content_library(context: Context, args: Props) -> Props:
+    vcenter = context.vcenter
+    library = await find_library(vcenter, args["name"])
+    ids = await vcenter.get("/api/content/library/item", library_id=library["id"])
+    items = [await vcenter.get(f"/api/content/library/item/{segment(item)}") for item in ids]
+    return {
+        "id": library["id"],
+        "name": library.get("name"),
+        "items": sorted(
+            ({"id": i["id"], "name": i["name"], "type": i.get("type", "")} for i in items), key=lambda i: str(i["name"])
+        ),
+    }
+
+
+async def _gpu_inventory(context: Context, args: Props) -> Props:
+    from .inventory import gpu_inventory  # noqa: PLC0415 - brings pyvmomi
+
+    # A first REST call reports a wrong server or password in the same words as everywhere else.
+    await context.vcenter.log_in()
+    return await asyncio.to_thread(gpu_inventory, context.vcenter.account, args["cluster"])
+
+
+_PCI_DEVICE = _object(
+    "GpuDevice",
+    "a GPU of a host",
+    {
+        "id": _out("string", "PCI address on the host"),
+        "vendorId": _out("string", "PCI vendor id, four hex digits"),
+        "deviceId": _out("string", "PCI device id, four hex digits"),
+        "name": _out("string", "vendor and model"),
+        "passthroughActive": _out("boolean", "whether the host offers it for DirectPath I/O"),
+        "assignedTo": _out("array", "names of the VMs that use it", _TEXT),
+    },
+)
+_HOST = _object(
+    "GpuHost",
+    "a host of the cluster",
+    {
+        "name": _out("string", "name in vCenter"),
+        "moid": _out("string", "managed object id"),
+        "connected": _out("boolean", "whether vCenter reaches it"),
+        "memoryMib": _out("integer", "memory in MiB"),
+        "vgpuProfiles": _out("array", "vGPU profiles its GPUs offer", _TEXT),
+        "pciDevices": _out("array", "its GPUs", _PCI_DEVICE),
+    },
+)
+_LIBRARY_ITEM = _object(
+    "LibraryItem",
+    "an item of the library",
+    {
+        "id": _out("string", "id"),
+        "name": _out("string", "name"),
+        "type": _out("string", "ovf, iso, vm-template, …"),
+    },
+)
+
+FUNCTIONS = {
+    function.token: function
+    for function in (
+        Function(
+            "vcf:index:getSupervisor",
+            "Looks up a Supervisor.",
+            {
+                "name": _NAME,
+                "id": _out("string", "id of the Supervisor"),
+                "configStatus": _out("string", "CONFIGURING, RUNNING, REMOVING or ERROR"),
+                "kubernetesStatus": _out("string", "READY, WARNING or ERROR"),
+            },
+            _supervisor,
+        ),
+        Function(
+            "vcf:index:getStoragePolicy",
+            "Looks up a storage policy.",
+            {"name": _NAME, "id": _out("string", "id of the policy")},
+            _storage_policy,
+        ),
+        Function(
+            "vcf:index:getContentLibrary",
+            "Looks up a content library and its items.",
+            {
+                "name": _NAME,
+                "id": _out("string", "id of the library"),
+                "items": _out("array", "its items, by name", _LIBRARY_ITEM),
+            },
+            _content_library,
+        ),
+        Function(
+            "vcf:index:getGpuInventory",
+            "Lists the GPU hosts of a compute cluster with their vGPU profiles and GPUs.",
+            {
+                "cluster": f.Field(kind="string", doc="name of the compute cluster", required=True),
+                "hosts": _out("array", "the cluster's hosts, by name", _HOST),
+            },
+            _gpu_inventory,
+        ),
+    )
+}

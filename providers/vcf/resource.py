@@ -1,0 +1,149 @@
+"""What every resource of the provider has in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from . import fields as f
+from .clock import Clock
+from .errors import Problem, VcfError
+from .values import Props, Unknown, has_unknown
+from .vcenter import VCenter
+
+DEFAULT_TIMEOUT = 600.0
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an operation works with. `timeout`: seconds from `customTimeouts`, 0 when none was given."""
+
+    urn: str
+    clock: Clock
+    connect: Callable[[], VCenter]
+    timeout: float = 0.0
+
+    @property
+    def vcenter(self) -> VCenter:
+        """The vCenter of the provider's configuration; raises VcfError when that is incomplete."""
+        return self.connect()
+
+    @property
+    def patience(self) -> float:
+        """Seconds to wait for an object to become ready or to go."""
+        return self.timeout or DEFAULT_TIMEOUT
+
+    async def wait(self, done: Callable[[], Awaitable[bool]], too_late: Callable[[float], VcfError]) -> None:
+        """Polls `done` with growing pauses until it is true; raises `too_late(seconds)` when patience is over."""
+        start = self.clock.now()
+        pauses = self.clock.backoff(first=0.4, factor=1.5, ceiling=15)
+        while not await done():
+            pause = next(pauses)
+            if self.clock.now() - start + pause > self.patience:
+                raise too_late(self.clock.now() - start)
+            await self.clock.sleep(pause)
+
+
+@dataclass(frozen=True)
+class Change:
+    """How inputs differ.
+
+    `changed` top-level properties, those of them that need a new object, and the order of replacing.
+    """
+
+    changed: tuple[str, ...] = ()
+    replaces: tuple[str, ...] = ()
+    delete_first: bool = False
+
+
+class Resource(ABC):
+    """One resource type.
+
+    State is the inputs plus the outputs. A property that the program leaves out is not managed: neither changed nor
+    reported as drift. `identity` names the inputs that make up the object's name in its system.
+    """
+
+    tok: ClassVar[str]
+    doc: ClassVar[str]
+    import_id: ClassVar[str]
+    fields: ClassVar[f.Fields]
+    identity: ClassVar[tuple[str, ...]]
+
+    def check(self, given: Mapping[str, Any]) -> tuple[Props, list[Problem]]:
+        """Normalised inputs and every problem in them, without contacting anything."""
+        inputs, problems = f.check(self.fields, given)
+        return inputs, problems or self.cross_check(inputs)
+
+    def cross_check(self, inputs: Props) -> list[Problem]:
+        """Problems between properties; every property is valid by itself. May fill in what follows from others."""
+        del inputs
+        return []
+
+    def diff(self, state: Props, inputs: Props) -> Change:
+        """What differs between the state and the new inputs."""
+        changed = tuple(
+            name
+            for name, field in f.inputs_of(self.fields).items()
+            if not self.same(name, field, state.get(name), inputs.get(name), state)
+        )
+        replaces = tuple(name for name in changed if self.fields[name].replaces)
+        # An object of the same name in the same place can only be made once the old one is gone; this also holds when
+        # the user forces a replacement.
+        renamed = any(name in changed for name in self.identity)
+        return Change(changed, replaces, delete_first=not renamed)
+
+    def same(self, name: str, field: f.Field, old: Any, new: Any, state: Props) -> bool:
+        """Whether one property is unchanged."""
+        del name, state
+        return f.same(field, old, new)
+
+    def preview(self, state: Props, inputs: Props) -> Props:
+        """Properties as they will be: inputs, outputs that do not depend on a change, and unknown ones."""
+        changed = self.diff(state, inputs).changed if state else tuple(inputs)
+        outputs = {
+            name: Unknown() if not state or name not in state or set(field.source) & set(changed) else state[name]
+            for name, field in self.fields.items()
+            if field.output
+        }
+        return {**inputs, **outputs}
+
+    @abstractmethod
+    async def create(self, context: Context, inputs: Props) -> tuple[str, Props]:
+        """Makes the object, or goes on with the one that an earlier, cut-off create made. Returns id and state."""
+
+    @abstractmethod
+    async def read(self, context: Context, resource_id: str, state: Props) -> tuple[str, Props] | None:
+        """Id and state as they are now.
+
+        None when the object is gone. An empty `state` means import: everything is filled in.
+        """
+
+    @abstractmethod
+    async def update(self, context: Context, resource_id: str, state: Props, inputs: Props) -> Props:
+        """Changes the object in place. Returns the new state."""
+
+    @abstractmethod
+    async def delete(self, context: Context, resource_id: str, state: Props) -> None:
+        """Removes the object and waits until it is gone; an object that is gone already is fine."""
+
+
+def known(inputs: Props, *names: str) -> bool:
+    """Whether all these inputs are given or absent, but not unknown."""
+    return not any(has_unknown(inputs.get(name)) for name in names)
+
+
+def refresh_inputs(resource: Resource, state: Props, live: Props) -> Props:
+    """Inputs after a read: the live value of every managed property; all that are not empty on import."""
+    managed = f.inputs_of(resource.fields)
+    result: Props = {}
+    for name, field in managed.items():
+        if state and name not in state:
+            continue
+        value = live[name] if name in live else state.get(name)
+        if state and f.same(field, state.get(name), value):
+            value = state.get(name)
+        if state or value not in (None, "", [], {}):
+            result[name] = value
+    return result

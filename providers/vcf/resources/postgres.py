@@ -1,0 +1,514 @@
+"""Objects inside a PostgreSQL database.
+
+Extension, role, schema. Spoken over TLS, always with a verified certificate.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .. import fields as f
+from .. import ownership
+from ..errors import GoneError, Problem, VcfError, listed, nearest
+from ..http import pem_bundle
+from ..ownership import Mark
+from ..resource import Context, Resource, known, refresh_inputs
+from ..values import Props
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection
+    from psycopg.sql import Composed, Identifier
+
+    Connection = AsyncConnection[tuple[Any, ...]]
+
+_CONNECT_SECONDS = 10
+_CONNECT_DEADLINE = 120.0
+_PORT = 5432
+# Starting up, shutting down, too many connections: over soon (PostgreSQL, appendix A).
+_PASSING = ("57P03", "57P01", "53300")
+
+_CONNECTION: dict[str, f.Field] = {
+    "host": f.Field(kind="string", doc="host name or address of the database server", required=True, pattern=r"\S+"),
+    "port": f.Field(kind="integer", doc="TCP port", minimum=1, maximum=65535, default=_PORT),
+    "database": f.Field(kind="string", doc="database to connect to", required=True, replaces=True),
+    "username": f.Field(kind="string", doc="role to log in as", required=True),
+    "password": f.Field(kind="string", doc="its password", required=True, secret=True),
+    "caBundle": f.Field(
+        kind="string", doc="CA certificates as PEM text; the machine's CAs without it", parse=pem_bundle
+    ),
+    "sslMode": f.Field(
+        kind="string",
+        doc="verify-full checks CA and host name, verify-ca the CA only",
+        choices=("verify-full", "verify-ca"),
+        default="verify-full",
+    ),
+    "adopt": f.Field(kind="boolean", doc="manage an object that exists already, and leave it in place on destroy"),
+}
+_OWNER = {"owner": f.Field(kind="string", doc="ownership mark in the object's comment", output=True)}
+# A move of the server (new address, new certificate, new password) keeps the object: replacing would drop it.
+_LOGIN = ("host", "port", "username", "password", "caBundle", "sslMode")
+
+
+def _id(inputs: Props, name: str) -> str:
+    return f"{inputs['host']}:{inputs['port']}/{inputs['database']}/{name}"
+
+
+def _identifier(doc: str) -> f.Field:
+    return f.Field(
+        kind="string",
+        doc=doc,
+        required=True,
+        replaces=True,
+        pattern=r"(?s)(?!pg_).{1,63}",
+        expected="a PostgreSQL name of 1 to 63 characters that does not start with pg_",
+    )
+
+
+class DependedOnError(VcfError):
+    """Something else in the database needs the object."""
+
+
+class PostgresResource(Resource):
+    """What extension, role and schema share. `kind` is the word SQL uses; `key` the input that holds the name."""
+
+    kind: ClassVar[str]
+    key: ClassVar[str]
+    catalog: ClassVar[str]
+    name_column: ClassVar[str]
+    comment: ClassVar[str]
+
+    def cross_check(self, inputs: Props) -> list[Problem]:
+        """libpq takes the machine's CAs with full verification only."""
+        if known(inputs, "sslMode", "caBundle") and inputs["sslMode"] == "verify-ca" and not inputs.get("caBundle"):
+            return [Problem("caBundle", "is missing; expected the CA as PEM text, which sslMode verify-ca needs")]
+        return []
+
+    def same(self, name: str, field: f.Field, old: Any, new: Any, state: Props) -> bool:
+        """`adopt` matters at creation only."""
+        return name == "adopt" or super().same(name, field, old, new, state)
+
+    async def create(self, context: Context, inputs: Props) -> tuple[str, Props]:
+        """CREATE and COMMENT in one transaction, or taking over what is marked as ours."""
+        state = await self._ensure(context, inputs, {})
+        return _id(inputs, str(inputs[self.key])), state
+
+    async def update(self, context: Context, resource_id: str, state: Props, inputs: Props) -> Props:
+        """Alters in place; makes the object again where a moved server lacks it."""
+        del resource_id
+        return await self._ensure(context, inputs, state)
+
+    async def _ensure(self, context: Context, inputs: Props, state: Props) -> Props:
+        from psycopg import sql  # noqa: PLC0415 - only these resources need it
+
+        name = str(inputs[self.key])
+        async with _connected(context, inputs) as connection:
+            stored = await self._comment(connection, name)
+            mark = Mark.of(context.urn)
+            if stored is None:
+                await connection.execute(await self.create_statement(connection, inputs))
+            else:
+                _, found = ownership.split(stored)
+                recorded = ownership.parse(state.get("owner") or "")
+                if found and found == recorded:
+                    mark = Mark.of(context.urn, adopted=found.adopted)
+                elif any(state.get(part) != inputs[part] for part in ("host", "port")):
+                    mark = ownership.claim(
+                        self._called(inputs, name),
+                        context.urn,
+                        found,
+                        adopt=inputs.get("adopt", False),
+                        import_id=_id(inputs, name),
+                    )
+                for statement in await self.alter_statements(connection, inputs, state):
+                    await connection.execute(statement)
+            text, _ = ownership.split(await self._comment(connection, name) or "")
+            await self._set_comment(connection, sql.Identifier(name), ownership.join(text, mark))
+            outputs = await self.outputs(connection, name)
+        return {**inputs, **outputs, "owner": str(mark)}
+
+    async def read(self, context: Context, resource_id: str, state: Props) -> tuple[str, Props] | None:
+        """Live state. On import the login comes from the environment, as libpq names it."""
+        login = state or self._imported(resource_id)
+        name = str(login[self.key])
+        try:
+            async with _connected(context, login) as connection:
+                stored = await self._comment(connection, name)
+                if stored is None:
+                    return None
+                live = {**login, **await self.live(connection, name)}
+                outputs = await self.outputs(connection, name)
+        except GoneError:
+            return None
+        _, mark = ownership.split(stored)
+        return resource_id, {**refresh_inputs(self, state, live), **outputs, "owner": str(mark) if mark else ""}
+
+    async def delete(self, context: Context, resource_id: str, state: Props) -> None:
+        """DROP without CASCADE; an adopted object only loses its mark."""
+        from psycopg import sql  # noqa: PLC0415 - only these resources need it
+
+        del resource_id
+        name = str(state[self.key])
+        try:
+            async with _connected(context, state) as connection:
+                stored = await self._comment(connection, name)
+                if stored is None:
+                    return
+                text, mark = ownership.split(stored)
+                ownership.check_deletable(self._called(state, name), context.urn, state.get("owner"), mark)
+                if mark and mark.adopted:
+                    await self._set_comment(connection, sql.Identifier(name), text)
+                else:
+                    await connection.execute(sql.SQL(f"DROP {self.kind} {{}}").format(sql.Identifier(name)))
+        except GoneError:
+            return
+        except DependedOnError as error:
+            raise VcfError(
+                f"{error} Nothing was dropped. Remove what depends on it first; or keep the {self.kind.lower()} "
+                "with the "
+                f"resource option retainOnDelete or `pulumi state delete '{context.urn}'`."
+            ) from None
+
+    def _called(self, inputs: Props, name: str) -> str:
+        return f"PostgreSQL {self.kind.lower()} {name!r} in database {inputs['database']!r} on {inputs['host']}"
+
+    def _imported(self, resource_id: str) -> Props:
+        found = re.fullmatch(r"(?P<host>.+):(?P<port>\d+)/(?P<database>[^/]+)/(?P<name>.+)", resource_id)
+        environ = {name: os.environ.get(name, "") for name in ("PGUSER", "PGPASSWORD", "PGSSLROOTCERT", "PGSSLMODE")}
+        if not found or not environ["PGUSER"] or not environ["PGPASSWORD"]:
+            raise VcfError(
+                f"Cannot import {self.tok} {resource_id!r}: expected the id HOST:PORT/DATABASE/NAME, and the "
+                "login in the "
+                "environment: PGUSER, PGPASSWORD, and PGSSLROOTCERT (a CA file) unless the machine trusts the CA."
+            )
+        login: Props = {
+            "host": found["host"],
+            "port": int(found["port"]),
+            "database": found["database"],
+            self.key: found["name"],
+            "username": environ["PGUSER"],
+            "password": environ["PGPASSWORD"],
+            "sslMode": "verify-ca" if environ["PGSSLMODE"] == "verify-ca" else "verify-full",
+        }
+        if environ["PGSSLROOTCERT"]:
+            try:
+                login["caBundle"] = Path(environ["PGSSLROOTCERT"]).read_text()
+            except OSError as error:
+                raise VcfError(f"Cannot read the CA file named by PGSSLROOTCERT: {error.strerror}.") from None
+        return login
+
+    async def _comment(self, connection: Connection, name: str) -> str | None:
+        """Comment of the object, empty when it has none; None when there is no such object."""
+        from psycopg import sql  # noqa: PLC0415 - only these resources need it
+
+        query = sql.SQL("SELECT coalesce({}, '') FROM {} WHERE {} = %s").format(
+            sql.SQL(self.comment), sql.Identifier("pg_catalog", self.catalog), sql.Identifier(self.name_column)
+        )
+        row = await (await connection.execute(query, (name,))).fetchone()
+        return None if row is None else str(row[0])
+
+    async def _set_comment(self, connection: Connection, name: Identifier, text: str) -> None:
+        from psycopg import sql  # noqa: PLC0415 - only these resources need it
+
+        statement = sql.SQL(f"COMMENT ON {self.kind} {{}} IS {{}}")
+        await connection.execute(statement.format(name, sql.Literal(text or None)))
+
+    @abstractmethod
+    async def create_statement(self, connection: Connection, inputs: Props) -> Composed:
+        """The CREATE statement."""
+
+    @abstractmethod
+    async def alter_statements(self, connection: Connection, inputs: Props, state: Props) -> list[Composed]:
+        """What brings an existing object to the inputs."""
+
+    async def live(self, connection: Connection, name: str) -> Props:
+        """Live values of inputs other than the login."""
+        del connection, name
+        return {}
+
+    async def outputs(self, connection: Connection, name: str) -> Props:
+        """Outputs other than `owner`."""
+        del connection, name
+        return {}
+
+
+class PostgresExtension(PostgresResource):
+    """An extension in a database, for example `vector` (pgvector)."""
+
+    tok: ClassVar = "vcf:index:PostgresExtension"
+    doc: ClassVar = "A PostgreSQL extension, for example pgvector's `vector`."
+    import_id: ClassVar = "HOST:PORT/DATABASE/EXTENSION, with PGUSER, PGPASSWORD and PGSSLROOTCERT in the environment"
+    identity: ClassVar = ("database", "extension")
+    kind: ClassVar = "EXTENSION"
+    key: ClassVar = "extension"
+    catalog: ClassVar = "pg_extension"
+    name_column: ClassVar = "extname"
+    comment: ClassVar = "obj_description(oid, 'pg_extension')"
+    fields: ClassVar[f.Fields] = {
+        **_CONNECTION,
+        "extension": _identifier("name of the extension"),
+        "version": f.Field(kind="string", doc="version; the server's default without it", pattern=r"\S+"),
+        "installedVersion": f.Field(
+            kind="string", doc="version that is installed", output=True, source=("version", *_LOGIN)
+        ),
+        **_OWNER,
+    }
+
+    async def create_statement(self, connection: Connection, inputs: Props) -> Composed:
+        """CREATE EXTENSION; raises VcfError when the server does not have it."""
+        from psycopg import sql  # noqa: PLC0415 - only these resources need it
+
+        await self._check_available(connection, inputs)
+        statement = sql.SQL("CREATE EXTENSION {}").format(sql.Identifier(inputs["extension"]))
+        if inputs.get("version"):
+            statement += sql.SQL(" VERSION {}").format(sql.Literal(inputs["version"]))
+        return statement
+
+    async def alter_statements(self, connection: Connection, inputs: Props, state: Props) -> list[Composed]:
+        """ALTER EXTENSION … UPDATE when another version is wanted."""
+        from psycopg import sql  # noqa: PLC0415 - only these resources need it
+
+        del state
+        installed = (await self.outputs(connection, inputs["extension"]))["installedVersion"]
+        if not inputs.get("version") or inputs["version"] == installed:
+            return []
+        await self._check_available(connection, inputs)
+        statement = sql.SQL("ALTER EXTENSION {} UPDATE TO {}")
+        return [statement.format(sql.Identifier(inputs["extension"]), sql.Literal(inputs["version"]))]
+
+    async def _check_available(self, connection: Connection, inputs: Props) -> None:
+        rows = await (
+            await connection.execute("SELECT name, version FROM pg_catalog.pg_available_extension_versions")
+        ).fetchall()
+        name, version = inputs["extension"], inputs.get("version")
+        names = {str(row[0]) for row in rows}
+        if name not in names:
+            raise VcfError(
+                f"The server {inputs['host']} does not have the extension {name!r}{nearest(name, names)}. Its "
+                "package must be "
+                "installed on the server; DSM bundles pgvector as 'vector'."
+            )
+        versions = {str(row[1]) for row in rows if row[0] == name}
+        if version and version not in versions:
+            raise VcfError(
+                f"version: the server {inputs['host']} does not have version {version!r} of {name!r}; "
+                f"expected one of {listed(versions)}."
+            )
+
+    async def live(self, connection: Connection, name: str) -> Props:
+        """The installed version counts as drift only where a version is asked for."""
+        return {"version": (await self.outputs(connection, name))["installedVersion"]}
+
+    async def outputs(self, connection: Connection, name: str) -> Props:
+        """installedVersion."""
+        query = "SELECT extversion FROM pg_catalog.pg_extension WHERE extname = %s"
+        row = await (await connection.execute(query, (name,))).fetchone()
+        return {"installedVersion": str(row[0]) if row else ""}
+
+
+class PostgresRole(PostgresResource):
+    """A role, with a login password or without."""
+
+    tok: ClassVar = "vcf:index:PostgresRole"
+    doc: ClassVar = "A PostgreSQL role."
+    import_id: ClassVar = "HOST:PORT/DATABASE/ROLE, with PGUSER, PGPASSWORD and PGSSLROOTCERT in the environment"
+    identity: ClassVar = ("name",)
+    kind: ClassVar = "ROLE"
+    key: ClassVar = "name"
+    catalog: ClassVar = "pg_roles"
+    name_column: ClassVar = "rolname"
+    comment: ClassVar = "shobj_description(oid, 'pg_authid')"
+    fields: ClassVar[f.Fields] = {
+        # Roles belong to the server: the database is only the way in.
+        **_CONNECTION,
+        "database": f.Field(kind="string", doc="database to connect to", required=True),
+        "name": _identifier("name of the role"),
+        "login": f.Field(kind="boolean", doc="whether the role may log in", default=True),
+        "rolePassword": f.Field(kind="string", doc="the role's password", secret=True),
+        **_OWNER,
+    }
+
+    async def create_statement(self, connection: Connection, inputs: Props) -> Composed:
+        """CREATE ROLE."""
+        return self._statement("CREATE", connection, inputs)
+
+    async def alter_statements(self, connection: Connection, inputs: Props, state: Props) -> list[Composed]:
+        """ALTER ROLE."""
+        del state
+        return [self._statement("ALTER", connection, inputs)]
+
+    def _statement(self, verb: str, connection: Connection, inputs: Props) -> Composed:
+        from psycopg import sql  # noqa: PLC0415 - only these resources need it
+
+        name = str(inputs["name"])
+        login = "LOGIN" if inputs["login"] else "NOLOGIN"
+        statement = sql.SQL(f"{verb} ROLE {{}} {login}").format(sql.Identifier(name))
+        if inputs.get("rolePassword"):
+            # Sent as SCRAM verifier: the server may log statements.
+            verifier = connection.pgconn.encrypt_password(
+                str(inputs["rolePassword"]).encode(), name.encode(), b"scram-sha-256"
+            )
+            statement += sql.SQL(" PASSWORD {}").format(sql.Literal(verifier.decode()))
+        return statement
+
+    async def live(self, connection: Connection, name: str) -> Props:
+        """Whether it may log in; a password cannot be read back."""
+        query = "SELECT rolcanlogin FROM pg_catalog.pg_roles WHERE rolname = %s"
+        row = await (await connection.execute(query, (name,))).fetchone()
+        return {"login": bool(row and row[0])}
+
+
+class PostgresSchema(PostgresResource):
+    """A schema in a database."""
+
+    tok: ClassVar = "vcf:index:PostgresSchema"
+    doc: ClassVar = "A PostgreSQL schema."
+    import_id: ClassVar = "HOST:PORT/DATABASE/SCHEMA, with PGUSER, PGPASSWORD and PGSSLROOTCERT in the environment"
+    identity: ClassVar = ("database", "name")
+    kind: ClassVar = "SCHEMA"
+    key: ClassVar = "name"
+    catalog: ClassVar = "pg_namespace"
+    name_column: ClassVar = "nspname"
+    comment: ClassVar = "obj_description(oid, 'pg_namespace')"
+    fields: ClassVar[f.Fields] = {
+        **_CONNECTION,
+        "name": _identifier("name of the schema"),
+        "ownerRole": f.Field(kind="string", doc="role that owns it; the login role without it"),
+        **_OWNER,
+    }
+
+    async def create_statement(self, connection: Connection, inputs: Props) -> Composed:
+        """CREATE SCHEMA."""
+        from psycopg import sql  # noqa: PLC0415 - only these resources need it
+
+        del connection
+
+        statement = sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(inputs["name"]))
+        if inputs.get("ownerRole"):
+            statement += sql.SQL(" AUTHORIZATION {}").format(sql.Identifier(inputs["ownerRole"]))
+        return statement
+
+    async def alter_statements(self, connection: Connection, inputs: Props, state: Props) -> list[Composed]:
+        """ALTER SCHEMA … OWNER TO when another owner is wanted."""
+        from psycopg import sql  # noqa: PLC0415 - only these resources need it
+
+        del state
+        wanted = inputs.get("ownerRole")
+        if not wanted or (await self.live(connection, inputs["name"]))["ownerRole"] == wanted:
+            return []
+        statement = sql.SQL("ALTER SCHEMA {} OWNER TO {}")
+        return [statement.format(sql.Identifier(inputs["name"]), sql.Identifier(wanted))]
+
+    async def live(self, connection: Connection, name: str) -> Props:
+        """Its owner."""
+        query = "SELECT pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace WHERE nspname = %s"
+        row = await (await connection.execute(query, (name,))).fetchone()
+        return {"ownerRole": str(row[0]) if row else ""}
+
+
+@contextmanager
+def ca_file(bundle: str | None) -> Iterator[str]:
+    """A path under which libpq, which takes files only, can read the CA bundle; `system` without one.
+
+    In memory where the kernel offers that, else a file only its owner can read; gone afterwards in both cases.
+    """
+    if not bundle:
+        yield "system"
+    elif hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir():
+        with os.fdopen(os.memfd_create("ca"), "wb") as memory:
+            memory.write(bundle.encode())
+            memory.flush()
+            yield f"/proc/self/fd/{memory.fileno()}"
+    else:
+        with tempfile.NamedTemporaryFile(prefix="vcf-ca-", suffix=".pem") as file:
+            file.write(bundle.encode())
+            file.flush()
+            yield file.name
+
+
+@asynccontextmanager
+async def _connected(context: Context, login: Props) -> AsyncIterator[Connection]:
+    """A connection in one transaction, committed at the end; raises GoneError when the database does not exist."""
+    import psycopg  # noqa: PLC0415 - only these resources need it
+
+    where = f"PostgreSQL {login['host']}:{login['port']} database {login['database']!r}"
+    connection = await _connect(context, login, where)
+    try:
+        async with connection:
+            yield connection
+    except psycopg.errors.DependentObjectsStillExist as error:
+        raise DependedOnError(f"{where}: {_words(error)}") from None
+    except psycopg.Error as error:
+        raise VcfError(f"{where}: {_words(error)}") from None
+
+
+async def _connect(context: Context, login: Props, where: str) -> Connection:
+    import psycopg  # noqa: PLC0415 - only these resources need it
+
+    start = context.clock.now()
+    for pause in context.clock.backoff():
+        try:
+            with ca_file(login.get("caBundle")) as ca:
+                return await psycopg.AsyncConnection.connect(
+                    host=login["host"],
+                    port=int(login["port"]),
+                    dbname=login["database"],
+                    user=login["username"],
+                    password=login["password"],
+                    sslmode=login["sslMode"],
+                    sslrootcert=ca,
+                    connect_timeout=_CONNECT_SECONDS,
+                    application_name="pulumi-vcf",
+                    # libpq would otherwise look for a client certificate and a password file in the home directory.
+                    sslcert="/nonexistent",
+                    passfile="/nonexistent",
+                )
+        except psycopg.OperationalError as error:
+            words = _words(error)
+            if "does not exist" in words and f'database "{login["database"]}"' in words:
+                raise GoneError(f"{where} does not exist.") from None
+            spent = context.clock.now() - start
+            if not _passing(error, words) or spent + pause > (context.timeout or _CONNECT_DEADLINE):
+                raise VcfError(f"{where} cannot be used as {login['username']}: {words}{_remedy(words)}") from None
+            await context.clock.sleep(pause)
+    raise AssertionError
+
+
+def _passing(error: Any, words: str) -> bool:
+    text = words.lower()
+    return (
+        getattr(error, "sqlstate", None) in _PASSING
+        or "starting up" in text
+        or "connection refused" in text
+        or "timeout" in text
+        or "timed out" in text
+        or "server closed the connection" in text
+        or "too many clients" in text
+    )
+
+
+def _remedy(words: str) -> str:
+    text = words.lower()
+    if "certificate" in text or "ssl" in text:
+        return (
+            " Give the CA that signed the server's certificate as PEM text in `caBundle`, and the name in it as `host`."
+        )
+    if "password authentication" in text:
+        return " Check `username` and `password`."
+    if "refused" in text or "timeout" in text or "timed out" in text:
+        return " Check `host` and `port`, and that this machine may reach them."
+    return ""
+
+
+def _words(error: Exception) -> str:
+    """PostgreSQL's own message with detail and hint, on one line."""
+    diagnosis = getattr(error, "diag", None)
+    parts = [getattr(diagnosis, part, None) for part in ("message_primary", "message_detail", "message_hint")]
+    text = " ".join(part for part in parts if part) or str(error)
+    return " ".join(text.split()).removesuffix(".") + "."
