@@ -34,9 +34,7 @@ class Paif:
     def pulumi(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run plain ``pulumi`` as a shell would after ``eval "$(./paif env)"``."""
         script = 'eval "$("$PAIF" env)" && exec pulumi "$@"'
-        return self._run(
-            ["bash", "-c", script, "pulumi", *arguments], check=check, extra={"PAIF": str(ROOT / "paif")}
-        )
+        return self._run(["bash", "-c", script, "pulumi", *arguments], check=check, extra={"PAIF": str(ROOT / "paif")})
 
     def _run(
         self, command: list[str], *, check: bool, extra: dict[str, str] | None
@@ -52,7 +50,8 @@ class Paif:
         )
         self.printed.append(answer.stdout + answer.stderr)
         if check and answer.returncode:
-            pytest.fail(f"{' '.join(command[-4:])} ended with {answer.returncode}:\n{answer.stdout[-3000:]}\n{answer.stderr[-3000:]}")
+            said = f"{answer.stdout[-3000:]}\n{answer.stderr[-3000:]}"
+            pytest.fail(f"{' '.join(command[-4:])} ended with {answer.returncode}:\n{said}")
         return answer
 
     def outputs(self, env: str) -> dict[str, Any]:
