@@ -27,8 +27,7 @@ _SUPERVISOR_CONTROLLERS = (
 )
 _GUEST_CONTROLLERS = (
     "*,-cloud-node-lifecycle-controller,-node-route-controller,-service-lb-controller,-ttl-controller,"
-    "-attachdetach-controller,-persistentvolume-attach-detach-controller,-ephemeral-volume-controller,"
-    "-bootstrap-signer-controller,-token-cleaner-controller"
+    "-persistentvolume-attach-detach-controller,-ephemeral-volume-controller"
 )
 
 
@@ -143,7 +142,9 @@ def control_plane_parts(ports: Ports, name: str, *, guest: bool) -> list[dict[st
     for component in ("kube-controller-manager", "kube-scheduler"):
         user = f"system:{component}"
         path = kubeconfig_path(lab, f"{name}-{component}")
-        _write_yaml(path, _kubeconfig(name, url, authority, authority.issue(user, client=True), user))
+        # One account for all controllers instead of one each: it needs what all of them may do.
+        pair = authority.issue(user, client=True, organisation="system:masters")
+        _write_yaml(path, _kubeconfig(name, url, authority, pair, user))
         configs[component] = path
     _write_yaml(kubeconfig_path(lab, name), admin_kubeconfig(ports, name))
     environment = {"GOGC": "50"}
