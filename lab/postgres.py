@@ -1,16 +1,18 @@
 """Real PostgreSQL servers with pgvector that play the databases of DSM (a simulation).
 
-Each database has its own server on a persistent port of 127.0.0.1: TLS only, passwords by SCRAM. The lab itself logs
-in with a client certificate as ``SIMULATION_ROLE``, so that no password of its own exists. Files of one server, under
-``<lab>/postgres/<key>/``: ``data``, ``postgresql.conf``, ``pg_hba.conf``.
+Each database has a server of its own, reached on a persistent port of 127.0.0.1 over TLS only, with passwords by SCRAM.
+The server listens on a Unix socket in its data folder; ``lab.tls_front`` stands before it, since this build of
+PostgreSQL has no TLS. Files of one server, under ``<lab>/postgres/<key>/``: ``data``, ``postgresql.conf``,
+``pg_hba.conf``. The lab's own role logs in with a password derived from the server's private key: stored nowhere.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import shutil
 import subprocess
-import threading
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +27,8 @@ from lab.state import write_atomically
 
 HOST = "127.0.0.1"
 SIMULATION_ROLE = "dsm_simulation"
-_CONNECT_SECONDS = 10
-_issuing = threading.Lock()
+SOCKET_NUMBER = 5432
+_CONNECT_SECONDS = 20
 
 
 class PostgresError(Exception):
@@ -52,18 +54,15 @@ class Versions:
     pgvector: str
 
 
-def settings(directory: Path, port: int, server: Pair, authority: Path) -> str:
-    """``postgresql.conf`` for a server in ``directory``: small, on loopback, TLS on, nothing said about statements."""
+def settings(directory: Path) -> str:
+    """``postgresql.conf`` for a server in ``directory``: small, no TCP, and silent about statements."""
     values: dict[str, str | int] = {
-        "listen_addresses": HOST,
-        "port": port,
-        "unix_socket_directories": "",
+        "listen_addresses": "",
+        "port": SOCKET_NUMBER,
+        # Relative to the data folder: a socket's full path may not exceed 107 bytes, a checkout's may.
+        "unix_socket_directories": ".",
+        "unix_socket_permissions": "0700",
         "hba_file": str(directory / "pg_hba.conf"),
-        "ssl": "on",
-        "ssl_cert_file": str(server.cert),
-        "ssl_key_file": str(server.key),
-        "ssl_ca_file": str(authority),
-        "ssl_min_protocol_version": "TLSv1.2",
         "password_encryption": "scram-sha-256",
         "max_connections": 50,
         "shared_buffers": "16MB",
@@ -85,9 +84,9 @@ def settings(directory: Path, port: int, server: Pair, authority: Path) -> str:
 
 
 def access(*, blocked: bool) -> str:
-    """``pg_hba.conf``: the lab by certificate; everybody else by password over TLS, or nobody while blocked."""
+    """``pg_hba.conf``: everybody by password, or nobody but the lab while blocked."""
     method = "reject" if blocked else "scram-sha-256"
-    return f"hostssl all {SIMULATION_ROLE} {HOST}/32 cert\nhostssl all all {HOST}/32 {method}\n"
+    return f"local all {SIMULATION_ROLE} scram-sha-256\nlocal all all {method}\n"
 
 
 class Server:
@@ -107,29 +106,31 @@ class Server:
     def start(self, *, blocked: bool) -> int:
         """Bring the server up; its port. With ``blocked`` nobody but the lab can log in.
 
-        Raises ``PostgresError`` when its data cannot be made, ``PartFailedError`` when it does not start.
+        Raises ``PostgresError`` when its data cannot be made, ``PartFailedError`` or ``psycopg.Error`` when it does not
+        come up.
         """
         port = self._control.port(self.part)
-        with _issuing:
-            certificate = self._authority.issue(self.part)
+        pair = self._authority.issue(self.part)
         data = self._directory / "data"
         if not data.exists():
-            self._initialise(data)
-        conf = settings(self._directory, port, certificate, self._authority.cert)
+            self._initialise(data, _own_password(pair))
         write_atomically(self._directory / "pg_hba.conf", access(blocked=blocked))
-        write_atomically(self._directory / "postgresql.conf", conf)
+        write_atomically(self._directory / "postgresql.conf", settings(self._directory))
+        configuration = f"config_file={self._directory / 'postgresql.conf'}"
         self._control.ensure(
             Part(
                 name=self.part,
-                argv=[
-                    str(binaries() / "postgres"),
-                    "-D",
-                    str(data),
-                    "-c",
-                    f"config_file={self._directory / 'postgresql.conf'}",
-                ],
-                ready=Ready(tcp=port),
+                argv=[str(binaries() / "postgres"), "-D", str(data), "-c", configuration],
                 unprivileged=True,
+            )
+        )
+        front = [sys.executable, "-m", "lab.tls_front", str(port), str(pair.cert), str(pair.key)]
+        self._control.ensure(
+            Part(
+                name=f"{self.part}-tls",
+                argv=[*front, f"./.s.PGSQL.{SOCKET_NUMBER}"],
+                cwd=str(data),
+                ready=Ready(tcp=port),
             )
         )
         with self._connect(port) as connection:
@@ -141,13 +142,20 @@ class Server:
                 )
         return port
 
-    def _initialise(self, data: Path) -> None:
+    def _initialise(self, data: Path, password: str) -> None:
         fresh = data.with_name("data.new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.parent.mkdir(parents=True, exist_ok=True)
-        options = ["--encoding=UTF8", "--locale=C", "--auth=reject", "--wal-segsize=1", "--no-sync"]
+        options = ["--encoding=UTF8", "--locale=C", "--auth=scram-sha-256", "--wal-segsize=1", "--no-sync"]
         done = subprocess.run(
-            [str(binaries() / "initdb"), f"--pgdata={fresh}", f"--username={SIMULATION_ROLE}", *options],
+            [
+                str(binaries() / "initdb"),
+                f"--pgdata={fresh}",
+                f"--username={SIMULATION_ROLE}",
+                "--pwfile=/dev/stdin",
+                *options,
+            ],
+            input=password + "\n",
             capture_output=True,
             text=True,
             check=False,
@@ -159,17 +167,18 @@ class Server:
         fresh.rename(data)
 
     def _connect(self, port: int) -> psycopg.Connection[tuple[Any, ...]]:
-        with _issuing:
-            pair = self._authority.issue(SIMULATION_ROLE, client=True)
+        pair = self._authority.issue(self.part)
+        return self._login(port, SIMULATION_ROLE, _own_password(pair))
+
+    def _login(self, port: int, user: str, password: str) -> psycopg.Connection[tuple[Any, ...]]:
         return psycopg.connect(
             host=HOST,
             port=port,
-            user=SIMULATION_ROLE,
+            user=user,
+            password=password,
             dbname="postgres",
             sslmode="verify-full",
             sslrootcert=str(self._authority.cert),
-            sslcert=str(pair.cert),
-            sslkey=str(pair.key),
             connect_timeout=_CONNECT_SECONDS,
             autocommit=True,
         )
@@ -202,24 +211,20 @@ class Server:
 
     def _accepts(self, port: int, user: str, password: str) -> bool:
         try:
-            with psycopg.connect(
-                host=HOST,
-                port=port,
-                user=user,
-                password=password,
-                dbname="postgres",
-                sslmode="verify-full",
-                sslrootcert=str(self._authority.cert),
-                connect_timeout=_CONNECT_SECONDS,
-            ):
+            with self._login(port, user, password):
                 return True
         except psycopg.OperationalError:
             return False
 
     def remove(self) -> None:
         """Stop the server, and forget its data, certificate and port."""
+        self._control.remove(f"{self.part}-tls")
         self._control.remove(self.part)
         shutil.rmtree(self._directory, ignore_errors=True)
         for suffix in ("crt", "key"):
             (self._authority.directory / f"{self.part}.{suffix}").unlink(missing_ok=True)
         self._control.release_port(self.part)
+
+
+def _own_password(pair: Pair) -> str:
+    return hashlib.sha256(b"paif lab: " + SIMULATION_ROLE.encode() + pair.key.read_bytes()).hexdigest()

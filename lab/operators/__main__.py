@@ -53,7 +53,9 @@ def main(names: list[str]) -> int:
     for noisy in ("kopf", "httpx", "httpcore", "aiohttp", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     # Each retry is said once by common.reconciling; kopf would say it every time.
-    logging.getLogger("kopf.objects").setLevel(logging.CRITICAL)
+    logging.getLogger("kopf.objects").addFilter(lambda record: "failed temporarily" not in str(record.msg))
+    # Calls that it repeats itself, as while a new definition is not served yet.
+    logging.getLogger("kopf._cogs.clients.api").setLevel(logging.CRITICAL)
     unknown = sorted(set(names) - set(MODULES))
     if unknown:
         sys.stderr.write(f"unknown operator {', '.join(unknown)}; expected some of {', '.join(MODULES)}\n")

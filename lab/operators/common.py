@@ -500,7 +500,8 @@ def _retry(kwargs: Mapping[str, Any], error: Exception) -> kopf.TemporaryError:
         say_once(subject, str(error) or type(error).__name__)
     else:
         log.exception("%s: unexpected error in the simulation; it will be tried again", subject)
-    return kopf.TemporaryError(str(error), delay=backoff(int(kwargs.get("retry") or 0)))
+    # kopf keeps the message in an annotation of the object.
+    return kopf.TemporaryError(str(error)[:200], delay=backoff(int(kwargs.get("retry") or 0)))
 
 
 def reconciling(function: _F) -> _F:

@@ -254,5 +254,6 @@ def password_changed(event: Any, name: str, namespace: str | None, meta: Any, **
     api = supervisor()
     for item in api.list(POSTGRES_CLUSTER, namespace):
         if (item["spec"].get("adminPasswordRef") or {}).get("name") == name:
-            seen = {"metadata": {"annotations": {f"{PREFIX}/password-seen": meta["resourceVersion"]}}}
+            # Not under the lab's own prefix: kopf takes no notice of changes there.
+            seen = {"metadata": {"annotations": {f"dsm.{PREFIX}/password-seen": meta["resourceVersion"]}}}
             api.merge(POSTGRES_CLUSTER, item["metadata"]["name"], namespace, seen)
