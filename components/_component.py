@@ -10,6 +10,7 @@ from typing import Any
 import pulumi
 
 import catalog
+from components import vcf
 
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -29,13 +30,17 @@ class Component(pulumi.ComponentResource):
         self.validate(check)
         check.finish()
         super().__init__(f"paif:index:{type(self).__name__}", name, {}, opts)
+        # Unlike protection, the engine does not hand this down to children.
+        self._retain = opts.retain_on_delete if opts else None
 
     def validate(self, check: Check) -> None:
         """Say what is wrong with the arguments. Values that are not known yet are left alone."""
 
     def child(self, *depends_on: pulumi.Resource, **options: Any) -> pulumi.ResourceOptions:
         """Options of a child: below this component, after `depends_on`."""
-        return pulumi.ResourceOptions(parent=self, depends_on=list(depends_on), **options)
+        return pulumi.ResourceOptions(
+            parent=self, depends_on=list(depends_on), retain_on_delete=self._retain, **options
+        )
 
 
 class Check:
@@ -134,12 +139,10 @@ def published_secret(
     while there is none. It is read at every run, so that a rotated value is seen.
     """
     secret = catalog.conditions().secrets[kind]
-    result = pulumi.runtime.invoke_output(
-        "vcf:index:getSecret",
-        {"namespace": namespace, "name": name, "key": secret.key, "timeoutSeconds": secret.timeout_seconds},
-        pulumi.InvokeOutputOptions(parent=parent, depends_on=list(depends_on)),
-    )
-    return pulumi.Output.secret(result.apply(lambda found: found["value"]))
+    # A preview looks, but does not wait.
+    patience = 5 if pulumi.runtime.is_dry_run() else secret.timeout_seconds
+    options = pulumi.InvokeOutputOptions(parent=parent, depends_on=list(depends_on))
+    return vcf.get_secret(namespace, name, secret.key, patience, options)
 
 
 def hashed_name(name: str, secret: pulumi.Input[str]) -> pulumi.Output[str]:

@@ -33,6 +33,7 @@ __all__ = [
     "VirtualMachineClass",
     "get_content_library",
     "get_gpu_inventory",
+    "get_secret",
     "get_storage_policy",
     "get_supervisor",
 ]
@@ -78,10 +79,20 @@ class Provider(pulumi.ProviderResource):
         username: Input[str] | None = None,
         password: Input[str] | None = None,
         ca_bundle: Input[str] | None = None,
+        kubeconfig: Input[str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`server` is host or host:port; `ca_bundle` PEM text, without it the machine's CAs are trusted."""
-        props = {"server": server, "username": username, "password": _secret(password), "caBundle": ca_bundle}
+        """`server` is host or host:port; `ca_bundle` PEM text, without it the machine's CAs are trusted.
+
+        `kubeconfig` is the Supervisor's as YAML text, for `get_secret`.
+        """
+        props = {
+            "server": server,
+            "username": username,
+            "password": _secret(password),
+            "caBundle": ca_bundle,
+            "kubeconfig": _secret(kubeconfig),
+        }
         super().__init__("vcf", resource_name, props, opts)
 
 
@@ -491,6 +502,15 @@ def get_gpu_inventory(cluster: str, opts: pulumi.InvokeOptions | None = None) ->
             for host in found["hosts"]
         ]
     )
+
+
+def get_secret(
+    namespace: Input[str], name: Input[str], key: str, timeout_seconds: int, opts: pulumi.InvokeOutputOptions
+) -> pulumi.Output[str]:
+    """A value of a Secret in the Supervisor, waited for until its operator has published it; always secret."""
+    args = {"namespace": namespace, "name": name, "key": key, "timeoutSeconds": timeout_seconds}
+    found = pulumi.runtime.invoke_output("vcf:index:getSecret", args, opts)
+    return pulumi.Output.secret(found.apply(lambda result: str(result["value"])))
 
 
 def _invoke(function: str, args: Mapping[str, Any], opts: pulumi.InvokeOptions | None) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from . import fields as f
+from .errors import VcfError
 from .resource import Context
 from .values import Props
 from .vcenter import find_library, find_storage_policy, find_supervisor, segment
@@ -68,6 +69,17 @@ async def _gpu_inventory(context: Context, args: Props) -> Props:
     # A first REST call reports a wrong server or password in the same words as everywhere else.
     await context.vcenter.log_in()
     return await asyncio.to_thread(gpu_inventory, context.vcenter.account, args["cluster"])
+
+
+async def _secret(context: Context, args: Props) -> Props:
+    from .kubernetes import Supervisor  # noqa: PLC0415 - few runs need it
+
+    if not context.kubeconfig:
+        raise VcfError("The vcf provider needs `kubeconfig`, the Supervisor's, to read Secrets there.")
+    value = await Supervisor(context.kubeconfig).secret_value(
+        args["namespace"], args["name"], args["key"], float(args["timeoutSeconds"]), context.clock
+    )
+    return {"value": value}
 
 
 _PCI_DEVICE = _object(
@@ -142,6 +154,18 @@ FUNCTIONS = {
                 "hosts": _out("array", "the cluster's hosts, by name", _HOST),
             },
             _gpu_inventory,
+        ),
+        Function(
+            "vcf:index:getSecret",
+            "Reads a Secret of the Supervisor, waiting until its operator has published it.",
+            {
+                "namespace": f.Field(kind="string", doc="Supervisor namespace", required=True),
+                "name": f.Field(kind="string", doc="name of the Secret", required=True),
+                "key": f.Field(kind="string", doc="key in it", required=True),
+                "timeoutSeconds": f.Field(kind="integer", doc="how long to wait", minimum=0, default=900),
+                "value": f.Field(kind="string", doc="the key's value as text", output=True, secret=True),
+            },
+            _secret,
         ),
     )
 }

@@ -38,6 +38,11 @@ CONFIG: Final[f.Fields] = {
     "caBundle": f.Field(
         kind="string", doc="CA certificates as PEM text; the machine's CAs without it", parse=pem_bundle
     ),
+    "kubeconfig": f.Field(
+        kind="string",
+        doc="kubeconfig of the Supervisor as YAML text, for getSecret; may use an exec plugin",
+        secret=True,
+    ),
 }
 
 RESOURCES: Final[dict[str, Resource]] = {
@@ -101,18 +106,23 @@ class VcfProvider(sdk.Provider):
     def _connect(self) -> VCenter:
         if self._vcenter is None:
             missing = [name for name in ("server", "username", "password") if not self._config.get(name)]
-            if missing or not known(self._config, *CONFIG):
+            if missing or not known(self._config, *_ACCOUNT):
                 raise VcfError(
                     f"The vcf provider needs a vCenter for this, but its configuration lacks {listed(missing)}. "
                     "Set it on the "
                     "provider resource, or with `pulumi config set vcf:server …` (and --secret for vcf:password)."
                 )
-            account = Account(**{_ACCOUNT[name]: value for name, value in self._config.items()})
+            account = Account(
+                **{member: self._config[name] for name, member in _ACCOUNT.items() if name in self._config}
+            )
             self._vcenter = VCenter(account, self._clock)
         return self._vcenter
 
     def _context(self, urn: str, timeout: float = 0.0) -> Context:
-        return Context(urn=urn, clock=self._clock, connect=self._connect, timeout=timeout)
+        kubeconfig = self._config.get("kubeconfig") if known(self._config, "kubeconfig") else None
+        return Context(
+            urn=urn, clock=self._clock, connect=self._connect, timeout=timeout, kubeconfig=str(kubeconfig or "")
+        )
 
     # Resources
 
@@ -188,7 +198,7 @@ class VcfProvider(sdk.Provider):
         if problems:
             return sdk.InvokeResponse(failures=[sdk.CheckFailure(p.path, p.reason) for p in problems])
         result = await function.run(self._context(request.tok), args)
-        return sdk.InvokeResponse(v.wire_map({**args, **result}))
+        return sdk.InvokeResponse(v.wire_map({**args, **result}, f.secret_fields(function.fields)))
 
 
 def _resource(token: str) -> Resource:

@@ -18,12 +18,16 @@ DEFAULT_TIMEOUT = 600.0
 
 @dataclass(frozen=True)
 class Context:
-    """What an operation works with. `timeout`: seconds from `customTimeouts`, 0 when none was given."""
+    """What an operation works with. `timeout`: seconds from `customTimeouts`, 0 when none was given.
+
+    `kubeconfig` is the Supervisor's, "" when none is configured.
+    """
 
     urn: str
     clock: Clock
     connect: Callable[[], VCenter]
     timeout: float = 0.0
+    kubeconfig: str = ""
 
     @property
     def vcenter(self) -> VCenter:

@@ -1,0 +1,145 @@
+"""Reading a Secret of the Supervisor that its operator publishes some time after the object it belongs to is ready."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import ssl
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from .clock import Clock
+from .errors import VcfError
+from .http import tls_context
+
+_REQUEST_SECONDS: Final = 30
+# Not there, or refused until the new namespace's rights arrive: both pass.
+_NOT_YET: Final = frozenset({403, 404, 429, 502, 503, 504})
+_OK: Final = 200
+
+
+class Supervisor:
+    """The API server of a kubeconfig's current context. Raises VcfError for a kubeconfig that cannot be used."""
+
+    def __init__(self, kubeconfig: str) -> None:
+        loaded = _parsed(kubeconfig)
+        context = _named(loaded, "contexts", "context", loaded.get("current-context"))
+        cluster = _named(loaded, "clusters", "cluster", context.get("cluster"))
+        self._user = _named(loaded, "users", "user", context.get("user"))
+        self.server: str = str(cluster.get("server", "")).rstrip("/")
+        if cluster.get("insecure-skip-tls-verify"):
+            raise VcfError("The kubeconfig turns certificate checks off; give certificate-authority-data instead.")
+        self._tls = tls_context(_content(cluster, "certificate-authority") or None)
+
+    async def secret_value(self, namespace: str, name: str, key: str, patience: float, clock: Clock) -> str:
+        """The value of a Secret's key as text, waited for up to `patience` seconds. Raises VcfError after that."""
+        import httpx  # noqa: PLC0415 - a third of a second that a plugin start need not pay
+
+        headers = await self._authenticate()
+        start, last = clock.now(), ""
+        url = f"{self.server}/api/v1/namespaces/{namespace}/secrets/{name}"
+        async with httpx.AsyncClient(verify=self._tls, timeout=_REQUEST_SECONDS, headers=headers) as client:
+            for pause in clock.backoff(first=0.3, factor=1.5, ceiling=10):
+                try:
+                    response = await client.get(url)
+                    if response.status_code == _OK:
+                        value = (response.json().get("data") or {}).get(key)
+                        if value:
+                            return base64.b64decode(value).decode()
+                        last = f"it has no key {key}"
+                    elif response.status_code in _NOT_YET:
+                        last = f"the API server answers {response.status_code}"
+                    else:
+                        raise VcfError(
+                            f"The Supervisor at {self.server} answers {response.status_code} to a read of Secret "
+                            f"{namespace}/{name}: check the rights and the age of the kubeconfig's credentials."
+                        )
+                except httpx.TransportError as error:
+                    last = f"{self.server} cannot be reached ({error})"
+                if clock.now() - start + pause > patience:
+                    raise VcfError(
+                        f"Secret {namespace}/{name} with key {key} was not published within {patience:.0f} s: {last}. "
+                        "Look at the object that it belongs to (kubectl describe), then run `pulumi up` again."
+                    )
+                await clock.sleep(pause)
+        raise AssertionError
+
+    async def _authenticate(self) -> dict[str, str]:
+        """Headers with a token, or none after loading a client certificate."""
+        user = dict(self._user)
+        if "exec" in user:
+            user |= await _exec_credential(user["exec"])
+        certificate, key = _content(user, "client-certificate"), _content(user, "client-key")
+        if certificate and key:
+            _load_pair(self._tls, certificate, key)
+        token = user.get("token") or _content({"token": user.get("tokenFile")}, "token").strip()
+        return {"authorization": f"Bearer {token}"} if token else {}
+
+
+def _parsed(kubeconfig: str) -> Mapping[str, Any]:
+    try:
+        loaded = yaml.safe_load(kubeconfig)
+    except yaml.YAMLError:
+        loaded = None
+    if not isinstance(loaded, dict):
+        # Without the parser's own words, which quote the text.
+        raise VcfError("`kubeconfig` of the vcf provider is no kubeconfig: expected its text as YAML, not a path.")
+    return loaded
+
+
+def _named(loaded: Mapping[str, Any], group: str, kind: str, name: object) -> Mapping[str, Any]:
+    for entry in loaded.get(group) or []:
+        if entry.get("name") == name:
+            return entry.get(kind) or {}
+    raise VcfError(f"The kubeconfig has no {kind} {name!r}, which its current context needs.")
+
+
+def _content(entry: Mapping[str, Any], name: str) -> str:
+    """PEM text of an entry that is given as base64 or as a file."""
+    if entry.get(f"{name}-data"):
+        return base64.b64decode(entry[f"{name}-data"]).decode()
+    if isinstance(entry.get(name), str):
+        return Path(entry[name]).expanduser().read_text(encoding="utf-8")
+    return ""
+
+
+def _load_pair(context: ssl.SSLContext, certificate: str, key: str) -> None:
+    """The ssl module reads client certificates from files only: one of ours, readable by nobody else, for a moment."""
+    with tempfile.TemporaryDirectory(prefix="vcf-") as folder:
+        pair = Path(folder) / "client.pem"
+        pair.touch(mode=0o600)
+        pair.write_text(f"{certificate}\n{key}", encoding="utf-8")
+        context.load_cert_chain(pair)
+
+
+async def _exec_credential(spec: Mapping[str, Any]) -> dict[str, str]:
+    """Runs a credential plugin, as kubectl does; returns the token or client certificate it answers with."""
+    extra = {entry["name"]: entry["value"] for entry in spec.get("env") or []}
+    request = {"apiVersion": spec.get("apiVersion"), "kind": "ExecCredential", "spec": {"interactive": False}}
+    try:
+        process = await asyncio.create_subprocess_exec(
+            spec["command"],
+            *(spec.get("args") or []),
+            env={**os.environ, **extra, "KUBERNETES_EXEC_INFO": json.dumps(request)},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        output, errors = await process.communicate()
+    except OSError as error:
+        raise VcfError(f"The kubeconfig's credential plugin {spec['command']} cannot be run: {error}.") from None
+    if process.returncode:
+        said = errors.decode(errors="replace").strip()[-300:]
+        raise VcfError(f"The kubeconfig's credential plugin {spec['command']} failed: {said}")
+    status = json.loads(output).get("status") or {}
+    result = {"token": status.get("token", "")}
+    for name, member in (("client-certificate", "clientCertificateData"), ("client-key", "clientKeyData")):
+        if status.get(member):
+            result[f"{name}-data"] = base64.b64encode(status[member].encode()).decode()
+    return result
