@@ -217,6 +217,7 @@ class Database(_Model):
     admin_username: Annotated[str, _matching(r"[a-z_][a-z0-9_]{0,62}", "a PostgreSQL name in lower case")] = "pgadmin"
     maintenance: Maintenance = Maintenance()
     backup: Backup | None = None
+    ca_bundle: str = Field(default="", description="PEM of the authority that signed DSM's certificates")
 
 
 class Oidc(_Model):
@@ -383,6 +384,7 @@ class Environment(_Model):
     workstations: list[Workstation] = []
     clusters: list[Cluster] = []
     protection: Protection = Protection()
+    chart_repository: str = Field(default="", description="Helm repository of the GPU Operator instead of NVIDIA's")
     conditions: dict[str, list[Text]] = Field(default={}, description="wait conditions instead of the catalogue's")
 
     licence_token: SecretStr | None = Field(default=None, description="NVIDIA client configuration token")

@@ -1,0 +1,150 @@
+"""Whether the GPU hosts can hold what an environment asks for, judged before anything is made.
+
+Pure arithmetic over an inventory and an environment. It counts what hosts have, not what is free at the moment: a
+second run must not fail over machines of the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import catalog
+from components.vcf import GpuHost, GpuInventory
+from stacks.environment import Environment, VmClass
+
+_MIB = 1024
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine with GPUs that will exist, and where the configuration asks for it."""
+
+    name: str
+    path: str
+    vm_class: VmClass
+
+
+def machines(env: Environment) -> list[Machine]:
+    """All GPU machines of an environment at its largest: workstations, endpoint workers, nodes."""
+    found: list[Machine] = []
+
+    def add(name: str, path: str, count: int, vm_class: str) -> None:
+        size = env.vm_class(vm_class)
+        if size.has_gpu:
+            found.extend(Machine(f"{name} {number + 1} of {count}", path, size) for number in range(count))
+
+    for index, workstation in enumerate(env.workstations):
+        add(f"workstation {workstation.name}", f"paif:workstations[{index}]", 1, workstation.vm_class)
+    for index, endpoint in enumerate(env.model_endpoints):
+        add(f"worker of {endpoint.name}", f"paif:modelEndpoints[{index}]", endpoint.replicas, endpoint.vm_class)
+    for index, cluster in enumerate(env.clusters):
+        for position, pool in enumerate(cluster.pools):
+            where = f"paif:clusters[{index}].pools[{position}]"
+            add(f"node of {cluster.name}/{pool.name}", where, pool.largest, pool.vm_class)
+    return found
+
+
+def shortages(env: Environment, inventory: GpuInventory) -> list[str]:
+    """What the hosts lack for this environment, each said with the host it concerns; empty when everything fits."""
+    wanted = machines(env)
+    if not wanted:
+        return []
+    gpus = catalog.gpus()
+    model = gpus.gpus[env.gpu.model]
+    hosts = [host for host in inventory.hosts if host.connected and _devices(host, model.device_ids)]
+    if not hosts:
+        there = sorted({device.name for host in inventory.hosts for device in host.pci_devices})
+        return [
+            f"paif:gpu.model is {env.gpu.model!r}, but no connected host of compute cluster "
+            f"{env.vcenter.compute_cluster} has a {model.name}; GPUs there: {', '.join(there) or 'none'}"
+        ]
+    lacking = [*_lacking(env, hosts, model.device_ids, wanted)]
+    return lacking or [*_too_many(hosts, model, wanted)]
+
+
+def _devices(host: GpuHost, device_ids: Sequence[str]) -> list[str]:
+    """PCI addresses of the host's GPUs of one model."""
+    return [device.id for device in host.pci_devices if device.device_id.lower().removeprefix("0x") in device_ids]
+
+
+def _lacking(env: Environment, hosts: list[GpuHost], device_ids: Sequence[str], wanted: list[Machine]) -> Iterator[str]:
+    """Profiles that a host does not offer, or devices that it does not pass through."""
+    if env.gpu.mode == "vgpu":
+        for profile in sorted({machine.vm_class.profile for machine in wanted if machine.vm_class.profile}):
+            for host in hosts:
+                if profile not in host.vgpu_profiles:
+                    offered = ", ".join(sorted(host.vgpu_profiles)) or "none"
+                    yield f"host {host.name} does not offer the vGPU profile {profile}; it offers: {offered}"
+        return
+    for host in hosts:
+        off = [
+            device.id
+            for device in host.pci_devices
+            if device.device_id.lower().removeprefix("0x") in device_ids and not device.passthrough_active
+        ]
+        if off:
+            yield f"host {host.name} does not pass {', '.join(off)} through: turn DirectPath I/O on for them in vCenter"
+
+
+@dataclass
+class _Free:
+    """What is left of a host: memory in MiB, untouched GPUs, and room on GPUs that carry a profile."""
+
+    name: str
+    memory_mib: int
+    gpus: int
+    room: dict[str, int] = field(default_factory=dict)
+
+    def place(self, vm_class: VmClass, framebuffer_gib: int) -> bool:
+        """Put one machine here if it fits: all its memory is reserved, and a GPU takes one profile only."""
+        memory = vm_class.memory_gib * _MIB
+        if memory > self.memory_mib:
+            return False
+        if vm_class.profile is None:
+            if vm_class.gpus > self.gpus:
+                return False
+            self.gpus -= vm_class.gpus
+        elif self.room.get(vm_class.profile, 0):
+            self.room[vm_class.profile] -= 1
+        elif self.gpus:
+            self.gpus -= 1
+            self.room[vm_class.profile] = self.room.get(vm_class.profile, 0) + _per_gpu(vm_class, framebuffer_gib) - 1
+        else:
+            return False
+        self.memory_mib -= memory
+        return True
+
+
+def _per_gpu(vm_class: VmClass, framebuffer_gib: int) -> int:
+    """How many machines with this profile share one GPU."""
+    parsed = catalog.parse_profile(vm_class.profile or "")
+    return max(1, framebuffer_gib // parsed.framebuffer_gib) if parsed else 1
+
+
+def _too_many(hosts: list[GpuHost], model: catalog.Gpu, wanted: list[Machine]) -> Iterator[str]:
+    """Machines that find no place when the largest are placed first."""
+    free = [_Free(host.name, host.memory_mib, len(_devices(host, model.device_ids))) for host in hosts]
+
+    def size(machine: Machine) -> tuple[int, int, int]:
+        share = _per_gpu(machine.vm_class, model.framebuffer_gib)
+        return (machine.vm_class.gpus, -share, machine.vm_class.memory_gib)
+
+    homeless = [
+        machine
+        for machine in sorted(wanted, key=size, reverse=True)
+        if not any(host.place(machine.vm_class, model.framebuffer_gib) for host in free)
+    ]
+    if not homeless:
+        return
+    state = "; ".join(
+        f"{host.name}: {left.gpus} of {len(_devices(host, model.device_ids))} GPUs and "
+        f"{left.memory_mib // _MIB} of {host.memory_mib // _MIB} GiB left"
+        for host, left in zip(hosts, free, strict=True)
+    )
+    for machine in homeless:
+        need = machine.vm_class.profile or f"{machine.vm_class.gpus} GPUs"
+        yield (
+            f"{machine.path}: no host has room for {machine.name} ({need}, {machine.vm_class.memory_gib} GiB); "
+            f"after all others: {state}"
+        )

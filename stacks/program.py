@@ -1,0 +1,538 @@
+"""The program: an environment's resources, phase by phase, ordered by what really depends on what.
+
+Outputs of a stack, each only when its phase is built:
+
+    environment       name, kind, target, organisation, owner, costCentre, gpuMode, namespace
+    versions          what is deployed: baseline, pais, dlvm, database, pgvector; by cluster: kubernetes, gpuOperator
+    dataScientist     workstations {name: address, ssh, jupyter, owner}, login {user, password (secret)}
+    mlopsEngineer     the same; gallery {registry, username}; models {name: digest, routingName, type}
+    appDeveloper      baseUrl (OpenAI-compatible), caBundle, models {name: routingName}: no machine, no password
+    database          host, port, name, username, password (secret), caBundle, pgvector, passwordSecret
+    clusters          {name: kubeconfig (secret), gpuOperator}
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+import catalog
+from components import vcf
+from components._component import pull_secret_content
+from components.ai_namespace import AiNamespace, StorageArgs
+from components.cpu_vm_class import CpuVmClass, CpuVmClassArgs
+from components.deep_learning_vm import DeepLearningVm, DeepLearningVmArgs
+from components.gpu_cluster import GpuCluster, GpuClusterArgs, NodePoolArgs
+from components.gpu_operator import GpuOperator, GpuOperatorArgs
+from components.gpu_vm_class import GpuVmClass, GpuVmClassArgs
+from components.model_endpoint import ModelEndpoint
+from components.private_ai_services import PrivateAiServices, PrivateAiServicesArgs
+from components.vector_database import VectorDatabase, VectorDatabaseArgs
+from stacks.capacity import shortages
+from stacks.endpoints import Endpoints
+from stacks.environment import Cluster, Environment, VmClass, Workstation, storage_class
+from stacks.problems import nearest
+
+PHASES: dict[str, tuple[str, ...]] = {
+    "foundation": (),
+    "data": ("foundation",),
+    "ai-services": ("data",),
+    "endpoints": ("ai-services",),
+    "workstations": ("foundation",),
+    "clusters": ("foundation",),
+}
+"""Phases, each with those it needs. Environment variable PAIF_UNTIL names the last one that is wanted."""
+
+_MIB_PER_GIB = 1024
+_OPENAI_PATH = "/api/v1/compatibility/openai/v1"
+
+
+def wanted_phases(until: str) -> set[str]:
+    """The phases that a run up to `until` builds: that one and all it needs; "" means all. Raises pulumi.RunError."""
+    if not until:
+        return set(PHASES)
+    if until not in PHASES:
+        near = nearest(until, PHASES)
+        hint = f" (did you mean {near!r}?)" if near else ""
+        raise pulumi.RunError(f"PAIF_UNTIL is {until!r}: expected one of {', '.join(PHASES)}{hint}")
+    found = {until}
+    for needed in PHASES[until]:
+        found |= wanted_phases(needed)
+    return found
+
+
+class Phase(pulumi.ComponentResource):
+    """Groups the resources of one phase in the state and on the screen; it orders nothing."""
+
+    def __init__(self, name: str, providers: list[pulumi.ProviderResource]) -> None:
+        """Register the phase as paif:phase:<name>."""
+        super().__init__(f"paif:phase:{name}", name, {}, pulumi.ResourceOptions(providers=providers))
+        self.register_outputs({})
+
+
+@dataclass
+class Program:
+    """One run: what the phases hand to each other, and the stack's outputs."""
+
+    env: Environment
+    ends: Endpoints
+    providers: list[pulumi.ProviderResource] = field(default_factory=list)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, Any] = field(default_factory=dict)
+    namespace: pulumi.Input[str] = ""
+    classes: dict[str, pulumi.Input[str]] = field(default_factory=dict)
+    database: VectorDatabase | None = None
+    services: PrivateAiServices | None = None
+
+    def build(self, until: str = "") -> dict[str, Any]:
+        """Declare all wanted resources; returns the stack's outputs. Raises pulumi.RunError for what cannot work."""
+        env, phases = self.env, wanted_phases(until)
+        self._connect()
+        self._check_foundation()
+        self.versions |= {"baseline": catalog.versions().baseline}
+        self._foundation()
+        if "data" in phases and env.database is not None:
+            self._data()
+        if "ai-services" in phases and env.ai_services is not None:
+            self._ai_services()
+        if "endpoints" in phases and env.model_endpoints:
+            self._endpoints()
+        if "workstations" in phases and env.workstations:
+            self._workstations()
+        if "clusters" in phases and env.clusters:
+            self._clusters()
+        self.outputs["environment"] = {
+            "name": env.name,
+            "kind": env.kind,
+            "target": env.target,
+            "organisation": env.organisation,
+            "owner": env.owner,
+            "costCentre": env.cost_centre,
+            "gpuMode": env.gpu.mode,
+            "namespace": self.namespace,
+        }
+        self.outputs["versions"] = self.versions
+        return self.outputs
+
+    def _connect(self) -> None:
+        ends = self.ends
+        self.vcenter = vcf.Provider(
+            "vcenter",
+            server=ends.vcenter.server,
+            username=ends.vcenter.username,
+            password=pulumi.Output.secret(ends.vcenter.password.get_secret_value()),
+            ca_bundle=ends.vcenter.ca or None,
+            kubeconfig=pulumi.Output.secret(ends.supervisor.kubeconfig.get_secret_value()),
+        )
+        supervisor = kubernetes.Provider(
+            "supervisor",
+            kubeconfig=pulumi.Output.secret(ends.supervisor.kubeconfig.get_secret_value()),
+            # Otherwise a new address or CA of the same Supervisor replaces everything on it.
+            cluster_identifier=ends.supervisor.name,
+        )
+        self.providers = [self.vcenter, supervisor]
+
+    def _phase(self, name: str) -> Phase:
+        return Phase(name, self.providers)
+
+    def _check_foundation(self) -> None:
+        """What must be there first: hosts with room, the image. Raises pulumi.RunError with all that is missing."""
+        env, below = self.env, pulumi.InvokeOptions(provider=self.vcenter)
+        problems: list[str] = []
+        if any(env.vm_class(name).has_gpu for name in env.used_vm_classes()):
+            problems += shortages(env, vcf.get_gpu_inventory(env.vcenter.compute_cluster, opts=below))
+        if env.workstations:
+            library = vcf.get_content_library(env.content.dlvm_library, opts=below)
+            items = [item.name for item in library.items]
+            if env.content.dlvm_image not in items:
+                near = nearest(env.content.dlvm_image, items)
+                hint = f" (did you mean {near!r}?)" if near else ""
+                problems.append(
+                    f"paif:content.dlvmImage is {env.content.dlvm_image!r}, but content library {library.name} holds: "
+                    f"{', '.join(sorted(items)) or 'nothing yet; is it still synchronising?'}{hint}"
+                )
+        if problems:
+            lines = "\n".join(f"  {problem}" for problem in problems)
+            raise pulumi.RunError(f"The infrastructure cannot hold stack {env.name}; nothing was created:\n{lines}")
+
+    def _kept(self, parent: pulumi.Resource) -> pulumi.ResourceOptions:
+        """Options of what holds data or serves people: protected and retained where the environment says so."""
+        lifted = os.environ.get("PAIF_UNPROTECT") == "1"
+        return pulumi.ResourceOptions(
+            parent=parent,
+            protect=self.env.protection.protect and not lifted,
+            retain_on_delete=self.env.protection.retain and not lifted,
+        )
+
+    def _foundation(self) -> None:
+        env, phase = self.env, self._phase("foundation")
+        for vm_class in env.vm_classes:
+            if vm_class.existing:
+                self.classes[vm_class.name] = vm_class.name
+                continue
+            self.classes[vm_class.name] = self._vm_class(vm_class, pulumi.ResourceOptions(parent=phase))
+        storage: list[StorageArgs] = []
+        for entry in env.namespace.storage:
+            limit: StorageArgs = {"policy": entry.policy}
+            if entry.limit_gib is not None:
+                limit["limit_mib"] = entry.limit_gib * _MIB_PER_GIB
+            storage.append(limit)
+        for name in env.used_vm_classes():
+            self.classes.setdefault(name, name)
+        self.namespace = AiNamespace(
+            env.namespace.name,
+            {
+                "namespace": env.namespace.name,
+                "supervisor": env.supervisor.name,
+                "description": self._described(),
+                "access_list": [
+                    {
+                        "subject_type": entry.subject_type,
+                        "subject": entry.subject,
+                        "domain": entry.domain,
+                        "role": entry.role,
+                    }
+                    for entry in env.namespace.access_list
+                ],
+                "storage": storage,
+                "vm_classes": list(self.classes.values()),
+                "content_libraries": [env.content.dlvm_library, env.content.kubernetes_library],
+                "adopt": env.namespace.adopt,
+            },
+            self._kept(phase),
+        ).namespace
+
+    def _vm_class(self, asked: VmClass, options: pulumi.ResourceOptions) -> pulumi.Output[str]:
+        env = self.env
+        args: CpuVmClassArgs = {
+            "class_name": env.vm_class_name(asked.name),
+            "cpu_count": asked.cpu_count,
+            "memory_mib": asked.memory_gib * _MIB_PER_GIB,
+            "description": self._described(),
+        }
+        name = env.vm_class_name(asked.name)
+        if not asked.has_gpu:
+            return CpuVmClass(name, args, options).class_name
+        gpu: GpuVmClassArgs = {**args}  # type: ignore[typeddict-item]
+        if asked.profile is not None:
+            gpu["vgpu_profiles"] = [asked.profile]
+        else:
+            gpu["gpu_model"], gpu["gpu_count"] = env.gpu.model, asked.gpus
+            if asked.label is not None:
+                gpu["device_label"] = asked.label
+        return GpuVmClass(name, gpu, options).class_name
+
+    def _described(self) -> str:
+        """Text beside what carries no labels."""
+        env = self.env
+        return f"{env.organisation} {env.name}, owner {env.owner}, cost centre {env.cost_centre}"
+
+    def _wait(self, key: str) -> dict[str, list[str]]:
+        """The argument by which a component waits for other conditions than the catalogue's, if there are any."""
+        return {"wait_for": self.env.conditions[key]} if key in self.env.conditions else {}
+
+    def _data(self) -> None:
+        env, asked = self.env, self.env.database
+        assert asked is not None  # noqa: S101 (the caller's condition)
+        name = env.named("database", asked.name)
+        args: VectorDatabaseArgs = {
+            "cluster_name": name,
+            "namespace": self.namespace,
+            "infrastructure_policy": asked.infrastructure_policy,
+            "storage_policy": env.storage_policy(asked.storage_policy),
+            "vm_class": self.classes[asked.vm_class],
+            "storage_gib": asked.storage_gib,
+            "database_name": asked.database_name,
+            "admin_username": asked.admin_username,
+            "high_availability": asked.high_availability,
+            "maintenance_day": asked.maintenance.start_day,
+            "maintenance_time": asked.maintenance.start_time,
+            "maintenance_duration": asked.maintenance.duration,
+            "labels": env.labels(),
+            **self._wait("databases.dataservices.vmware.com/v1alpha1/PostgresCluster"),  # type: ignore[typeddict-item]
+        }
+        if self.ends.database_ca:
+            args["ca_bundle"] = self.ends.database_ca
+        if asked.version is not None:
+            args["version"] = asked.version
+        if env.database_password is not None:
+            args["admin_password"] = pulumi.Output.secret(env.database_password.get_secret_value())
+        if asked.backup is not None:
+            args["backup_location"] = asked.backup.location
+            args["backup_retention_days"] = asked.backup.retention_days
+        self.database = made = VectorDatabase(name, args, self._kept(self._phase("data")))
+        self.outputs["database"] = {
+            "host": made.host,
+            "port": made.port,
+            "name": made.database_name,
+            "username": made.username,
+            "password": made.password,
+            "passwordSecret": made.password_secret,
+            "caBundle": self.ends.database_ca,
+            "pgvector": made.extension_version,
+        }
+        self.versions["database"] = asked.version or catalog.versions()["dsm-postgresql"].version
+        self.versions["pgvector"] = made.extension_version
+
+    def _ai_services(self) -> None:
+        env, ends, asked, database = self.env, self.ends, self.env.ai_services, self.database
+        assert asked is not None  # noqa: S101 (the caller's condition)
+        assert database is not None  # noqa: S101 (the configuration demands it, and the phase comes after)
+        assert ends.oidc is not None  # noqa: S101 (the configuration demands it)
+        phase = self._phase("ai-services")
+        gpu_mode = env.gpu.mode if self._serves_on_gpus() else "none"
+        bundles = {
+            "oidc": ends.oidc.ca,
+            "database": ends.database_ca,
+            "gallery": ends.gallery.ca if ends.gallery else "",
+        }
+        args: PrivateAiServicesArgs = {
+            "namespace": self.namespace,
+            "storage_class": storage_class(env.storage_policy(asked.storage_policy)),
+            "control_plane_class": self.classes[asked.control_plane_class],
+            "gpu_mode": gpu_mode,
+            "oidc_issuer_url": ends.oidc.issuer,
+            "oidc_client_id": ends.oidc.client_id,
+            "authorized_groups": list(asked.authorized_groups),
+            "database_host": pulumi.Output.all(database.host, database.port).apply(_host_and_port),
+            "database_name": database.database_name,
+            "database_username": database.username,
+            "database_password_secret": database.password_secret,
+            "trust_bundles": {name: pem for name, pem in bundles.items() if pem},
+            "labels": env.labels(),
+            **self._licence(gpu_mode),  # type: ignore[typeddict-item]
+            **self._wait("pais.vmware.com/v1alpha1/PAISConfiguration"),
+        }
+        # After the extension: PAIS keeps vectors in the database from its first moment.
+        options = pulumi.ResourceOptions(parent=phase, depends_on=[database.extension])
+        self.services = PrivateAiServices(env.named("namespace", "pais"), args, options)
+        self.outputs["appDeveloper"] = {
+            "baseUrl": pulumi.Output.concat(self.services.url, _OPENAI_PATH),
+            "caBundle": self.services.ca_bundle,
+            "models": {},
+        }
+        self.versions["pais"] = catalog.versions()["pais"].version
+
+    def _serves_on_gpus(self) -> bool:
+        return any(self.env.vm_class(endpoint.vm_class).has_gpu for endpoint in self.env.model_endpoints)
+
+    def _licence(self, gpu_mode: str) -> dict[str, pulumi.Output[str]]:
+        """Licence token and NGC key as secret arguments, in vGPU mode only."""
+        env = self.env
+        given = {"licence_token": env.licence_token, "ngc_api_key": env.ngc_api_key} if gpu_mode == "vgpu" else {}
+        return {
+            key: pulumi.Output.secret(value.get_secret_value()) for key, value in given.items() if value is not None
+        }
+
+    def _endpoints(self) -> None:
+        env, gallery, services, phase = self.env, self.ends.gallery, self.services, self._phase("endpoints")
+        assert gallery is not None  # noqa: S101 (the configuration demands it)
+        assert services is not None  # noqa: S101 (the configuration demands it)
+        password = pulumi.Output.secret(gallery.password.get_secret_value())
+        pull = kubernetes.core.v1.Secret(
+            "gallery-pull",
+            metadata={"name": "gallery-pull", "namespace": self.namespace, "labels": env.labels()},
+            type="kubernetes.io/dockerconfigjson",
+            string_data={".dockerconfigjson": pull_secret_content(gallery.host, gallery.username, password)},
+            opts=pulumi.ResourceOptions(parent=phase),
+        )
+        models = {}
+        for asked in env.model_endpoints:
+            name = env.named("endpoint", asked.name)
+            models[asked.name] = made = ModelEndpoint(
+                name,
+                {
+                    "endpoint_name": name,
+                    "namespace": self.namespace,
+                    "type": asked.type,
+                    "engine": asked.engine,
+                    "routing_name": asked.routed,
+                    "registry": gallery.host,
+                    "repository": asked.model.repository,
+                    "reference": asked.model.reference,
+                    "registry_username": gallery.username,
+                    "registry_password": password,
+                    "registry_ca_bundle": gallery.ca,
+                    "pull_secret": pull.metadata["name"],
+                    "vm_class": self.classes[asked.vm_class],
+                    "storage_class": storage_class(env.storage_policy(asked.storage_policy)),
+                    "replicas": asked.replicas,
+                    "labels": env.labels(persona="app-developer"),
+                    **self._wait("pais.vmware.com/v1alpha1/ModelEndpoint"),  # type: ignore[typeddict-item]
+                },
+                pulumi.ResourceOptions(parent=phase, depends_on=[services.configuration]),
+            )
+            self.outputs["appDeveloper"]["models"][asked.name] = made.routing_name
+        self.outputs.setdefault("mlopsEngineer", {})["models"] = {
+            asked.name: {
+                "digest": models[asked.name].digest,
+                "routingName": models[asked.name].routing_name,
+                "type": asked.type,
+            }
+            for asked in env.model_endpoints
+        }
+        self.outputs["mlopsEngineer"]["gallery"] = {"registry": gallery.host, "username": gallery.username}
+
+    def _workstations(self) -> None:
+        phase = self._phase("workstations")
+        people = {"data-scientist": "dataScientist", "mlops-engineer": "mlopsEngineer"}
+        for asked in self.env.workstations:
+            made = self._workstation(asked, phase)
+            told = self.outputs.setdefault(people[asked.persona], {})
+            told.setdefault("workstations", {})[asked.name] = {
+                "address": made.address,
+                "ssh": made.ssh,
+                "jupyter": made.jupyter_url,
+                "owner": asked.owner,
+            }
+            told["login"] = {"user": catalog.dlvm_properties().login.user, "password": self._password()}
+        self.versions["dlvm"] = self.env.content.dlvm_image
+
+    def _password(self) -> pulumi.Output[str]:
+        secret = self.env.workstation_password
+        return pulumi.Output.secret(secret.get_secret_value() if secret else "")
+
+    def _workstation(self, asked: Workstation, phase: Phase) -> DeepLearningVm:
+        env = self.env
+        name = env.named("workstation", asked.name)
+        args: DeepLearningVmArgs = {
+            "vm_name": name,
+            "persona": asked.persona,
+            "image": env.content.dlvm_image,
+            "password": self._password(),
+            **self._licence(env.gpu.mode),  # type: ignore[typeddict-item]
+            **self._wait(f"vmoperator.vmware.com/{catalog.versions()['vm-operator'].version}/VirtualMachine"),
+        }
+        if asked.public_key:
+            args["public_key"] = asked.public_key
+        if asked.proxy is not None:
+            args["no_proxy"] = list(asked.proxy.no_proxy)
+            if asked.proxy.http:
+                args["http_proxy"] = asked.proxy.http
+            if asked.proxy.https:
+                args["https_proxy"] = asked.proxy.https
+        if asked.vsphere is not None:
+            size, place = env.vm_class(asked.vm_class), asked.vsphere
+            args["vsphere"] = {
+                "datacenter": place.datacenter,
+                "host": place.host,
+                "datastore": place.datastore,
+                "network": place.network,
+                "ovf_network": place.ovf_network,
+                "pci_device": place.pci_device,
+                "content_library": env.content.dlvm_library,
+                "cpu_count": size.cpu_count,
+                "memory_mib": size.memory_gib * _MIB_PER_GIB,
+                "disk_gib": place.disk_gib,
+                "guest_id": place.guest_id,
+                "gpu_model": env.gpu.model,
+            }
+            return DeepLearningVm(name, args, self._vsphere_options(phase))
+        args["namespace"] = self.namespace
+        args["vm_class"] = self.classes[asked.vm_class]
+        args["storage_class"] = storage_class(env.storage_policy(asked.storage_policy))
+        args["labels"] = env.labels(persona=asked.persona)
+        return DeepLearningVm(name, args, pulumi.ResourceOptions(parent=phase))
+
+    def _vsphere_options(self, phase: Phase) -> pulumi.ResourceOptions:
+        """Options with the vsphere provider, which is loaded only where a machine is made on that route."""
+        if not hasattr(self, "_vsphere"):
+            import pulumi_vsphere  # noqa: PLC0415 (a third of a second that other environments need not pay)
+
+            self._vsphere = pulumi_vsphere.Provider(
+                "vsphere",
+                vsphere_server=self.ends.vcenter.server,
+                user=self.ends.vcenter.username,
+                password=pulumi.Output.secret(self.ends.vcenter.password.get_secret_value()),
+            )
+        return pulumi.ResourceOptions(parent=phase, providers=[self._vsphere])
+
+    def _clusters(self) -> None:
+        phase = self._phase("clusters")
+        told = self.outputs.setdefault("clusters", {})
+        kubernetes_versions, operator_versions = {}, {}
+        for asked in self.env.clusters:
+            made = self._cluster(asked, phase)
+            told[asked.name] = {"kubeconfig": made.kubeconfig, "name": made.cluster_name}
+            kubernetes_versions[asked.name] = asked.release or catalog.versions()["kubernetes-release"].version
+            if asked.gpu_operator.enabled:
+                operator = self._gpu_operator(asked, made)
+                told[asked.name]["gpuOperator"] = operator.state
+                operator_versions[asked.name] = operator.version
+        self.versions["kubernetes"] = kubernetes_versions
+        self.versions["gpuOperator"] = operator_versions
+
+    def _cluster(self, asked: Cluster, phase: Phase) -> GpuCluster:
+        env, name = self.env, self.env.named("cluster", asked.name)
+        pools: list[NodePoolArgs] = []
+        for pool in asked.pools:
+            gpu = env.vm_class(pool.vm_class).has_gpu
+            args: NodePoolArgs = {"name": pool.name, "vm_class": self.classes[pool.vm_class], "gpu": gpu}
+            if gpu:
+                args["container_storage_gib"] = pool.container_storage_gib
+            if pool.min_replicas is not None and pool.max_replicas is not None:
+                args["min_replicas"], args["max_replicas"] = pool.min_replicas, pool.max_replicas
+            else:
+                args["replicas"] = pool.replicas or 0
+            pools.append(args)
+        version = catalog.versions()["cluster-api"].version
+        cluster: GpuClusterArgs = {
+            "cluster_name": name,
+            "namespace": self.namespace,
+            "storage_class": storage_class(env.storage_policy(asked.storage_policy)),
+            "control_plane_class": self.classes[asked.control_plane.vm_class],
+            "control_plane_replicas": asked.control_plane.replicas,
+            "pools": pools,
+            "pod_network": asked.pod_network,
+            "service_network": asked.service_network,
+            "labels": env.labels(),
+            **self._wait(f"cluster.x-k8s.io/{version}/Cluster"),  # type: ignore[typeddict-item]
+        }
+        if asked.release is not None:
+            cluster["release"] = asked.release
+        if asked.cluster_class is not None:
+            cluster["cluster_class"] = asked.cluster_class
+        if self.ends.gallery and self.ends.gallery.ca:
+            cluster["trusted_ca"] = self.ends.gallery.ca
+        return GpuCluster(name, cluster, self._kept(phase))
+
+    def _gpu_operator(self, asked: Cluster, cluster: GpuCluster) -> GpuOperator:
+        env, name = self.env, self.env.named("cluster", asked.name)
+        guest = kubernetes.Provider(
+            f"{name}-guest",
+            kubeconfig=cluster.kubeconfig,
+            cluster_identifier=name,
+            opts=pulumi.ResourceOptions(parent=cluster),
+        )
+        args: GpuOperatorArgs = {
+            "gpu_mode": env.gpu.mode,
+            "labels": env.labels(),
+            **self._licence(env.gpu.mode),  # type: ignore[typeddict-item]
+            **self._wait("nvidia.com/v1/ClusterPolicy"),
+        }
+        if self.ends.helm.repository:
+            args["repository"] = self.ends.helm.repository
+        if asked.gpu_operator.version is not None:
+            args["version"] = asked.gpu_operator.version
+        if asked.gpu_operator.driver_version is not None:
+            args["driver_version"] = asked.gpu_operator.driver_version
+        options = pulumi.ResourceOptions(parent=cluster, providers=[guest])
+        return GpuOperator(f"{name}-gpu-operator", args, options)
+
+
+def _host_and_port(address: list[Any]) -> str:
+    host, port = address
+    return str(host) if port == 5432 else f"{host}:{port}"
+
+
+def run(read: Callable[[str], Environment], find: Callable[[Environment], Endpoints]) -> None:
+    """Read the configuration, build, export."""
+    env = read(pulumi.get_stack())
+    outputs = Program(env, find(env)).build(os.environ.get("PAIF_UNTIL", ""))
+    for name, value in outputs.items():
+        pulumi.export(name, value)
