@@ -65,9 +65,14 @@ def _matching(pattern: str, expected: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _parsed_network(value: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    # The vendor's own default, 192.168.156.0/20, has host bits set, and the platform takes it.
+    return ipaddress.ip_network(value, strict=False)
+
+
 def _network(value: str) -> str:
     try:
-        ipaddress.ip_network(value)
+        _parsed_network(value)
     except ValueError as error:
         raise PydanticCustomError(
             "paif", "{expected}", {"expected": f"a network such as 10.96.0.0/12 ({error})"}
@@ -947,7 +952,7 @@ def _check_clusters(env: Environment) -> Iterator[Contradiction]:
 
 
 def _check_networks(env: Environment, index: int, cluster: Cluster) -> Iterator[Contradiction]:
-    pods, services = ipaddress.ip_network(cluster.pod_network), ipaddress.ip_network(cluster.service_network)
+    pods, services = _parsed_network(cluster.pod_network), _parsed_network(cluster.service_network)
     path: Path = ("clusters", index)
     if pods.overlaps(services):
         yield _contradiction(
@@ -957,7 +962,7 @@ def _check_networks(env: Environment, index: int, cluster: Cluster) -> Iterator[
         )
     for key, network in (("podNetwork", pods), ("serviceNetwork", services)):
         for used in env.supervisor.networks:
-            if network.overlaps(ipaddress.ip_network(used)):
+            if network.overlaps(_parsed_network(used)):
                 yield _contradiction(
                     (*path, key), f"a network that does not overlap the Supervisor's {used}", str(network)
                 )
