@@ -28,6 +28,10 @@ app = typer.Typer(
 )
 lab_app = typer.Typer(no_args_is_help=True, help="The local lab: a simulated VCF with real Kubernetes API servers.")
 app.add_typer(lab_app, name="lab")
+bench_app = typer.Typer(
+    no_args_is_help=False, help="How quick the toolkit is, measured here.", invoke_without_command=True
+)
+app.add_typer(bench_app, name="bench")
 
 Environment = Annotated[str, typer.Argument(metavar="ENV", help="dev, qa, staging, prod, or one of your own")]
 Rest = Annotated[list[str] | None, typer.Argument(help="further options for pulumi, after --")]
@@ -46,6 +50,24 @@ def _prepare(name: str, *, start_lab: bool = True) -> engine.Stack:
     engine.select(stack)
     engine.clear_up(stack)
     return stack
+
+
+def _phase_limit(stack: engine.Stack, until: str | None) -> dict[str, str]:
+    """The variable that stops the program after a phase; stopping early may only ever add."""
+    if until is None:
+        return {}
+    from stacks.program import PHASES, wanted_phases  # noqa: PLC0415 - it loads the SDKs, half a second
+
+    if until not in PHASES:
+        raise stop(f"--until {until}: expected one of {', '.join(PHASES)}", BAD_INPUT)
+    beyond = engine.phases(stack) - wanted_phases(until)
+    if beyond:
+        raise stop(
+            f"--until {until} would delete what {stack.name} has beyond it ({', '.join(sorted(beyond))}); "
+            "run without --until, or destroy the environment",
+            BAD_INPUT,
+        )
+    return {"PAIF_UNTIL": until}
 
 
 def _agreed(stack: engine.Stack, yes: bool) -> list[str]:
@@ -71,7 +93,7 @@ def up(
     arguments = ["up", "--stack", env, *_agreed(stack, yes), *(rest or [])]
     if stack.lab:
         arguments.append("--skip-preview")
-    _run(stack, *arguments, extra={"PAIF_UNTIL": until} if until else None)
+    _run(stack, *arguments, extra=_phase_limit(stack, until))
     if stack.lab:
         say(f"{env} is up; `./paif outputs {env}` shows what each persona gets")
 
@@ -80,7 +102,7 @@ def up(
 def preview(env: Environment, rest: Rest = None, until: Until = None) -> None:
     """Show what `up` would do; nothing is changed."""
     stack = _prepare(env)
-    _run(stack, "preview", "--stack", env, *(rest or []), extra={"PAIF_UNTIL": until} if until else None)
+    _run(stack, "preview", "--stack", env, *(rest or []), extra=_phase_limit(stack, until))
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -107,12 +129,12 @@ def destroy(
 
 @app.command()
 def unprotect(env: Environment, yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False) -> None:
-    """Lift the protection of everything in an environment: the deliberate way to destroy a protected one."""
+    """Lift protection and retention of everything in an environment: the deliberate way to destroy a protected one."""
     stack = _prepare(env)
     if not yes and not typer.confirm(f"Lift the protection of the databases and clusters of {env}?"):
         raise stop("nothing was changed")
-    engine.capture(stack, "state", "unprotect", "--all", "--stack", env, "--yes")
-    say(f"nothing in {env} is protected until its next `up`")
+    lifted = engine.lift_protection(stack)
+    say(f"{lifted} resources of {env} are neither protected nor retained any more, until its next `up`")
 
 
 @app.command()
@@ -210,6 +232,40 @@ def run_tests(rest: Rest = None) -> None:
     values = {**os.environ, **engine.environment(lab=True), "PYTHONPATH": str(ROOT)}
     status = subprocess.run([sys.executable, "-m", "pytest", *(rest or [])], cwd=ROOT, env=values, check=False)
     raise typer.Exit(status.returncode)
+
+
+@bench_app.callback()
+def bench_all(context: typer.Context) -> None:
+    """Without a name: `machines`."""
+    if context.invoked_subcommand is None:
+        bench_machines("1,10,100", 3, False)
+
+
+@bench_app.command("machines")
+def bench_machines(
+    machines: Annotated[str, typer.Option(help="numbers of DLVMs, with commas")] = "1,10,100",
+    rounds: Annotated[int, typer.Option(help="rounds for each number; medians are shown")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """`up` and `preview` of DLVMs, the toolkit beside a raw Pulumi program that makes the same resources."""
+    from cli.bench import machines as bench  # noqa: PLC0415 - it loads the SDKs
+
+    found = bench.run([int(each) for each in machines.split(",")], rounds)
+    if as_json:
+        show(bench.as_json(found))
+        return
+    sheet = Table("DLVMs", "command", "toolkit s", "raw s", "ratio", "toolkit MiB", "raw MiB", box=None, pad_edge=False)
+    for each in found:
+        sheet.add_row(
+            str(each.machines),
+            each.command,
+            f"{each.toolkit_seconds:.2f}",
+            f"{each.raw_seconds:.2f}",
+            f"{each.ratio:.2f}",
+            f"{each.toolkit_mib:.0f}",
+            f"{each.raw_mib:.0f}",
+        )
+    table(sheet)
 
 
 @lab_app.command("up")

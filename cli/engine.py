@@ -199,7 +199,7 @@ def clear_up(stack: Stack) -> None:
 
 def export(stack: Stack) -> dict[str, Any]:
     """The stack's state as the engine exports it; secrets stay encrypted."""
-    state: dict[str, Any] = json.loads(capture(stack, "stack", "export").stdout)
+    state: dict[str, Any] = json.loads(capture(stack, "stack", "export", "--stack", stack.name).stdout)
     return state
 
 
@@ -212,9 +212,34 @@ def drop_pending_operations(stack: Stack) -> None:
     """Forget operations that never ended. Creations are repeated and adopt what exists; nothing else is touched."""
     state = export(stack)
     state["deployment"].pop("pending_operations", None)
+    _replace_state(stack, state)
+
+
+def lift_protection(stack: Stack) -> int:
+    """Mark everything in the state as neither protected nor retained; returns how many resources that changed."""
+    state = export(stack)
+    kept = [
+        each for each in state["deployment"].get("resources", []) if each.get("protect") or each.get("retainOnDelete")
+    ]
+    for each in kept:
+        each.pop("protect", None)
+        each.pop("retainOnDelete", None)
+    if kept:
+        _replace_state(stack, state)
+    return len(kept)
+
+
+def phases(stack: Stack) -> set[str]:
+    """The phases that the stack's state holds."""
+    kind = "paif:phase:"
+    resources = (export(stack).get("deployment") or {}).get("resources") or []
+    return {each["type"].removeprefix(kind) for each in resources if each["type"].startswith(kind)}
+
+
+def _replace_state(stack: Stack, state: dict[str, Any]) -> None:
     path = state_directory() / "run" / f"{stack.name}.state.json"
     try:
         write_json(path, state)
-        capture(stack, "stack", "import", "--file", str(path))
+        capture(stack, "stack", "import", "--stack", stack.name, "--file", str(path))
     finally:
         path.unlink(missing_ok=True)

@@ -1,0 +1,257 @@
+"""``./paif bench``: up and preview of 1, 10 and 100 DLVMs, the toolkit and a raw program in turn."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from ruamel.yaml import YAML
+
+import catalog
+from cli import engine, labctl
+from cli.output import Failed, say
+from components._component import wait_annotation
+from lab.state import ROOT, state_directory
+
+_HERE = Path(__file__).resolve().parent
+_SAMPLE_SECONDS = 0.2
+SIDES = ("toolkit", "raw")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One run of one command: wall-clock seconds, and the most memory its processes held together (MiB)."""
+
+    machines: int
+    side: str
+    command: str
+    seconds: float
+    peak_mib: float
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Medians of one command; ``ratio`` is the median of the pairwise ratios toolkit to raw."""
+
+    machines: int
+    command: str
+    toolkit_seconds: float
+    raw_seconds: float
+    ratio: float
+    toolkit_mib: float
+    raw_mib: float
+
+
+class _Peak(threading.Thread):
+    """Watches the memory of a process and all below it, shared pages counted once."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._root = psutil.Process(pid)
+        self._done = threading.Event()
+        self.bytes = 0
+
+    def run(self) -> None:
+        while not self._done.wait(_SAMPLE_SECONDS):
+            total = 0
+            try:
+                processes = [self._root, *self._root.children(recursive=True)]
+            except psutil.Error:
+                continue
+            for each in processes:
+                try:
+                    total += each.memory_info().rss
+                except psutil.Error:
+                    continue
+            self.bytes = max(self.bytes, total)
+
+    def stop(self) -> float:
+        self._done.set()
+        self.join()
+        return self.bytes / 2**20
+
+
+class Bench:
+    """Two scratch projects on the running lab; both are destroyed at the end, whatever happens."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lab = labctl.endpoints()
+        self._environment = {**os.environ, **engine.environment(lab=True), "PAIF_ROOT": str(ROOT)}
+
+    def prepare(self, machines: int) -> None:
+        toolkit, raw = self._project("toolkit", machines), self._project("raw", machines)
+        for name in ("components", "catalog", "providers", ".venv"):
+            (toolkit / name).symlink_to(ROOT / name)
+        (toolkit / "stacks").mkdir()
+        for path in (ROOT / "stacks").glob("*.py"):
+            (toolkit / "stacks" / path.name).symlink_to(path)
+        shutil.copyfile(ROOT / "Pulumi.yaml", toolkit / "Pulumi.yaml")
+        self._write(toolkit / "stacks" / f"Pulumi.{self.stack(machines)}.yaml", self._stack_file(machines))
+        (raw / "providers").symlink_to(ROOT / "providers")
+        shutil.copyfile(_HERE / "raw_program.py", raw / "__main__.py")
+        project = {
+            "name": "paif-bench-raw",
+            "runtime": "python",
+            "plugins": {"providers": [{"name": "vcf", "path": "providers/vcf"}]},
+        }
+        self._write(raw / "Pulumi.yaml", project)
+        for side in SIDES:
+            self._pulumi(side, machines, "stack", "init", self.stack(machines))
+        for key in ("licenceToken", "ngcApiKey", "workstationPassword"):
+            self._pulumi(
+                "toolkit",
+                machines,
+                "config",
+                "set",
+                "--secret",
+                f"paif:{key}",
+                "-s",
+                self.stack(machines),
+                text="x" * 80,
+            )
+
+    @staticmethod
+    def stack(machines: int) -> str:
+        return f"bench{machines}"
+
+    def _project(self, side: str, machines: int) -> Path:
+        path = self._folder / f"{side}-{machines}"
+        path.mkdir(exist_ok=True)
+        return path
+
+    @staticmethod
+    def _write(path: Path, value: dict[str, Any]) -> None:
+        with path.open("w", encoding="utf-8") as stream:
+            YAML(typ="safe").dump(value, stream)
+
+    def _stack_file(self, machines: int) -> dict[str, Any]:
+        dev = YAML(typ="safe").load((ROOT / "stacks" / "Pulumi.dev.yaml").read_text(encoding="utf-8"))["config"]
+        kept = ("target", "kind", "organisation", "owner", "costCentre", "gpu", "vcenter", "supervisor", "content")
+        config = {key: value for key, value in dev.items() if key.removeprefix("paif:") in kept}
+        config["paif:namespace"] = {
+            "name": f"bench-toolkit-{machines}",
+            "storage": [{"policy": "pai-gold"}],
+        }
+        config["paif:vmClasses"] = [{"name": "a100-4c", "cpuCount": 8, "memoryGib": 32, "profile": "grid_a100-4c"}]
+        config["paif:workstations"] = [
+            {"name": f"w{index:03d}", "owner": "bench", "persona": "data-scientist", "class": "a100-4c"}
+            for index in range(machines)
+        ]
+        return {"config": config}
+
+    def _variables(self, machines: int) -> dict[str, str]:
+        conditions = catalog.conditions().conditions
+        waits = {
+            kind: next(iter(wait_annotation(conditions[f"vmoperator.vmware.com/v1alpha3/{kind}"].wait_for).values()))
+            for kind in ("VirtualMachine", "VirtualMachineService")
+        }
+        image = YAML(typ="safe").load((ROOT / "stacks" / "Pulumi.dev.yaml").read_text(encoding="utf-8"))
+        return {
+            "PAIF_BENCH_MACHINES": str(machines),
+            "PAIF_BENCH_WAIT": waits["VirtualMachine"],
+            "PAIF_BENCH_SERVICE_WAIT": waits["VirtualMachineService"],
+            "PAIF_BENCH_IMAGE": image["config"]["paif:content"]["dlvmImage"],
+        }
+
+    def _pulumi(self, side: str, machines: int, *arguments: str, text: str | None = None) -> tuple[float, float]:
+        started = time.monotonic()
+        process = subprocess.Popen(
+            ["pulumi", *arguments, "--non-interactive"],
+            cwd=self._project(side, machines),
+            env={**self._environment, **self._variables(machines)},
+            stdin=subprocess.PIPE if text is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        peak = _Peak(process.pid)
+        peak.start()
+        said, _ = process.communicate(text)
+        seconds = time.monotonic() - started
+        memory = peak.stop()
+        if process.returncode:
+            raise Failed(
+                f"bench: pulumi {' '.join(arguments[:2])} of {side} with {machines} DLVMs failed:\n{said[-3000:]}"
+            )
+        return seconds, memory
+
+    def round(self, machines: int, number: int) -> list[Sample]:
+        """Up, a preview without change, and destroy of both sides; which goes first alternates."""
+        sides = SIDES if number % 2 == 0 else SIDES[::-1]
+        stack = ("--stack", self.stack(machines))
+        samples = []
+        for command, arguments in (
+            ("up", ("up", "--yes", "--skip-preview", *stack)),
+            ("preview", ("preview", *stack, "--expect-no-changes")),
+        ):
+            for side in sides:
+                seconds, memory = self._pulumi(side, machines, *arguments)
+                samples.append(Sample(machines, side, command, seconds, memory))
+        for side in sides:
+            self._pulumi(side, machines, "destroy", "--yes", "--skip-preview", *stack)
+        return samples
+
+    def remove(self, machines: int) -> None:
+        for side in SIDES:
+            for arguments in (("destroy", "--yes", "--skip-preview"), ("stack", "rm", "--yes", "--force")):
+                try:
+                    self._pulumi(side, machines, *arguments, "--stack", self.stack(machines))
+                except Failed as error:
+                    say(str(error))
+
+
+def figures(samples: list[Sample]) -> list[Figure]:
+    """Medians by number of machines and command."""
+    result = []
+    for machines, command in dict.fromkeys((each.machines, each.command) for each in samples):
+        chosen = [each for each in samples if (each.machines, each.command) == (machines, command)]
+        toolkit = [each for each in chosen if each.side == "toolkit"]
+        raw = [each for each in chosen if each.side == "raw"]
+        result.append(
+            Figure(
+                machines,
+                command,
+                round(statistics.median(each.seconds for each in toolkit), 2),
+                round(statistics.median(each.seconds for each in raw), 2),
+                round(statistics.median(a.seconds / b.seconds for a, b in zip(toolkit, raw, strict=True)), 3),
+                round(statistics.median(each.peak_mib for each in toolkit)),
+                round(statistics.median(each.peak_mib for each in raw)),
+            )
+        )
+    return result
+
+
+def run(machines: list[int], rounds: int) -> list[Figure]:
+    """Measure on the running lab; at most 1.2 is the ratio that this project promises.
+
+    Raises ``Failed`` when a run fails; nothing is left on the lab.
+    """
+    labctl.up()
+    samples: list[Sample] = []
+    (state_directory() / "run").mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=state_directory() / "run") as folder:
+        bench = Bench(Path(folder))
+        for count in machines:
+            bench.prepare(count)
+            try:
+                for number in range(rounds):
+                    samples += bench.round(count, number)
+                    say(f"bench: {count} DLVMs, round {number + 1} of {rounds} done")
+            finally:
+                bench.remove(count)
+    return figures(samples)
+
+
+def as_json(found: list[Figure]) -> str:
+    return json.dumps([asdict(each) for each in found])

@@ -1,0 +1,73 @@
+"""All four environments side by side on one lab, both licence paths, and what prod protects."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from conftest import Paif, changes
+
+ENVIRONMENTS = ("dev", "qa", "staging", "prod")
+
+
+@pytest.fixture(scope="module")
+def everything(paif: Paif) -> Paif:
+    """The toolkit, with all four environments up."""
+    for name in ENVIRONMENTS:
+        paif("up", name)
+    return paif
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_a_second_up_changes_nothing(everything: Paif, name: str) -> None:
+    everything("up", name, "--", "--expect-no-changes")
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_a_preview_after_up_has_no_change(everything: Paif, name: str) -> None:
+    assert changes(everything.pulumi("preview", "--stack", name, "--json")) == {}
+
+
+def test_the_lab_with_all_four_stays_below_8_gib(everything: Paif) -> None:
+    parts = json.loads(everything("lab", "status", "--json").stdout)
+    total = sum(part["rss_bytes"] for part in parts.values())
+    assert total < 8 << 30, f"{total / 2**30:.2f} GiB"
+
+
+def test_both_licence_paths_are_exercised(everything: Paif) -> None:
+    modes = {name: everything.outputs(name)["environment"]["gpuMode"] for name in ENVIRONMENTS}
+    assert set(modes.values()) == {"vgpu", "directpath"}
+
+
+def test_directpath_mode_has_no_licence_anywhere(everything: Paif) -> None:
+    for name in ENVIRONMENTS:
+        if everything.outputs(name)["environment"]["gpuMode"] != "directpath":
+            continue
+        state = json.dumps(everything.export(name)).lower()
+        for word in ("licensingconfig", "client_configuration_token", "vgpu-license"):
+            assert word not in state, f"{name}: {word}"
+
+
+@pytest.mark.parametrize(("name", "replicas"), [("dev", 1), ("qa", 1), ("staging", 2), ("prod", 3)])
+def test_endpoints_have_the_replicas_of_their_kind(everything: Paif, name: str, replicas: int) -> None:
+    found = {
+        each["inputs"]["spec"]["replicas"]
+        for each in everything.export(name)["deployment"]["resources"]
+        if each["type"].endswith(":ModelEndpoint") and each["custom"]
+    }
+    assert found == {replicas}
+
+
+def test_destroying_prod_is_refused_and_destroys_nothing(everything: Paif) -> None:
+    before = len(everything.export("prod")["deployment"]["resources"])
+    answer = everything("destroy", "prod", check=False)
+    assert answer.returncode == 1
+    assert "protect" in answer.stdout + answer.stderr
+    assert len(everything.export("prod")["deployment"]["resources"]) == before
+    assert everything.outputs("prod")["database"]["host"]
+
+
+def test_stopping_early_is_refused_where_it_would_delete(everything: Paif) -> None:
+    answer = everything("up", "dev", "--until", "foundation", check=False)
+    assert answer.returncode == 2
+    assert "would delete" in answer.stderr
