@@ -43,10 +43,10 @@ class ProblemsError(VcfError):
 
 
 def nearest(wanted: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?` for the known name closest to the wanted one, else an empty string."""
+    """`; the nearest is 'x'` for the known name closest to the wanted one, else an empty string."""
     by_lower = {name.lower(): name for name in known}
     close = difflib.get_close_matches(wanted.lower(), list(by_lower), n=1, cutoff=0.6)
-    return f"; did you mean {by_lower[close[0]]!r}?" if close else ""
+    return f"; the nearest is {by_lower[close[0]]!r}" if close else ""
 
 
 def listed(names: Iterable[str], limit: int = 12) -> str:

@@ -21,6 +21,7 @@ class Field:
 
     `expected` says in words what `pattern` or `parse` demand. `parse` normalises a string and raises ValueError (its
     text is the expectation). `replaces`: a change needs a new object. `unordered`: a list compared as a bag.
+    `kept`: left out, the object keeps what it has, so leaving out is no change.
     `output`: computed, never an input; `source` names the inputs it follows from (a change of them makes it unknown
     at preview).
     """
@@ -43,6 +44,7 @@ class Field:
     fields: Mapping[str, Field] | None = None
     type_name: str = ""
     unordered: bool = False
+    kept: bool = False
 
 
 Fields = Mapping[str, Field]
@@ -138,16 +140,16 @@ def _check_string(field: Field, value: str, path: str) -> tuple[str, list[Proble
 
 
 def same(field: Field, old: Any, new: Any) -> bool:
-    """Whether two known values mean the same; a value that is not known yet counts as a change."""
+    """Whether two values mean the same; one that is not known yet counts as a change."""
     if has_unknown(new):
         return False
+    if new is None and (field.kept or not old):
+        return True
     return bool(canonical(field, old) == canonical(field, new))
 
 
 def canonical(field: Field, value: Any) -> Any:
-    """A form in which equal meanings compare equal: whole numbers as int, unordered lists sorted."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
+    """A form in which equal meanings compare equal: unordered lists sorted."""
     if isinstance(value, list) and field.items is not None:
         items = [canonical(field.items, item) for item in value]
         return sorted(items, key=lambda item: json.dumps(item, sort_keys=True)) if field.unordered else items

@@ -139,15 +139,12 @@ def known(inputs: Props, *names: str) -> bool:
 
 
 def refresh_inputs(resource: Resource, state: Props, live: Props) -> Props:
-    """Inputs after a read: the live value of every managed property; all that are not empty on import."""
-    managed = f.inputs_of(resource.fields)
+    """Inputs after a read: the live value of every managed property, of all properties on import."""
     result: Props = {}
-    for name, field in managed.items():
+    for name, field in f.inputs_of(resource.fields).items():
         if state and name not in state:
             continue
         value = live[name] if name in live else state.get(name)
-        if state and f.same(field, state.get(name), value):
-            value = state.get(name)
-        if state or value not in (None, "", [], {}):
-            result[name] = value
-    return result
+        # Where both mean the same, the program's own order and spelling stay.
+        result[name] = state[name] if state and f.same(field, state[name], value) else value
+    return {name: value for name, value in result.items() if value is not None}

@@ -47,6 +47,8 @@ def plain(value: PropertyValue) -> Any:
         return plain(inner.resource_id) if inner.resource_id is not None else inner.urn
     if isinstance(inner, Mapping):
         return {key: plain(item) for key, item in inner.items() if item.value is not None}
+    if isinstance(inner, float) and inner.is_integer():
+        return int(inner)
     if isinstance(inner, str | bool | float) or inner is None:
         return inner
     if isinstance(inner, Iterable):

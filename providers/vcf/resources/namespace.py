@@ -71,22 +71,26 @@ class Namespace(Resource):
             expected="a DNS label: lower-case letters, digits and hyphens, at most 63 characters",
         ),
         "supervisor": f.Field(kind="string", doc="name or id of the Supervisor", required=True, replaces=True),
-        "description": f.Field(kind="string", doc="text that vCenter shows beside the name"),
+        "description": f.Field(kind="string", doc="text that vCenter shows beside the name", kept=True),
         "accessList": f.Field(
-            kind="array", doc="all permissions; other entries are removed", items=_ACCESS, unordered=True
+            kind="array", doc="all permissions; other entries are removed", items=_ACCESS, unordered=True, kept=True
         ),
-        "storageSpecs": f.Field(kind="array", doc="storage policies with limits", items=_STORAGE, unordered=True),
+        "storageSpecs": f.Field(
+            kind="array", doc="storage policies with limits", items=_STORAGE, unordered=True, kept=True
+        ),
         "vmClasses": f.Field(
             kind="array",
             doc="names of the VM classes that may be used",
             items=f.Field(kind="string", doc="VM class"),
             unordered=True,
+            kept=True,
         ),
         "contentLibraries": f.Field(
             kind="array",
             doc="names or ids of the content libraries whose images may be used",
             items=f.Field(kind="string", doc="content library"),
             unordered=True,
+            kept=True,
         ),
         "adopt": f.Field(
             kind="boolean", doc="manage a namespace that exists already, and leave it in place on destroy"

@@ -253,7 +253,7 @@ class PostgresExtension(PostgresResource):
     fields: ClassVar[f.Fields] = {
         **_CONNECTION,
         "extension": _identifier("name of the extension"),
-        "version": f.Field(kind="string", doc="version; the server's default without it", pattern=r"\S+"),
+        "version": f.Field(kind="string", doc="version; the server's default without it", pattern=r"\S+", kept=True),
         "installedVersion": f.Field(
             kind="string", doc="version that is installed", output=True, source=("version", *_LOGIN)
         ),
@@ -330,7 +330,7 @@ class PostgresRole(PostgresResource):
         "database": f.Field(kind="string", doc="database to connect to", required=True),
         "name": _identifier("name of the role"),
         "login": f.Field(kind="boolean", doc="whether the role may log in", default=True),
-        "rolePassword": f.Field(kind="string", doc="the role's password", secret=True),
+        "rolePassword": f.Field(kind="string", doc="the role's password", secret=True, kept=True),
         **_OWNER,
     }
 
@@ -379,7 +379,7 @@ class PostgresSchema(PostgresResource):
     fields: ClassVar[f.Fields] = {
         **_CONNECTION,
         "name": _identifier("name of the schema"),
-        "ownerRole": f.Field(kind="string", doc="role that owns it; the login role without it"),
+        "ownerRole": f.Field(kind="string", doc="role that owns it; the login role without it", kept=True),
         **_OWNER,
     }
 
@@ -511,4 +511,5 @@ def _words(error: Exception) -> str:
     diagnosis = getattr(error, "diag", None)
     parts = [getattr(diagnosis, part, None) for part in ("message_primary", "message_detail", "message_hint")]
     text = " ".join(part for part in parts if part) or str(error)
-    return " ".join(text.split()).removesuffix(".") + "."
+    text = " ".join(text.split())
+    return text if text.endswith((".", "?")) else text + "."

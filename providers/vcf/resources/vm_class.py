@@ -77,7 +77,7 @@ class VirtualMachineClass(Resource):
         "directPathDevices": f.Field(
             kind="array", doc="Dynamic DirectPath I/O devices, one entry per device", unordered=True, items=_DEVICE
         ),
-        "description": f.Field(kind="string", doc="text that vCenter shows beside the name"),
+        "description": f.Field(kind="string", doc="text that vCenter shows beside the name", kept=True),
         "adopt": f.Field(kind="boolean", doc="manage a class that exists already, and leave it in place on destroy"),
         "owner": f.Field(kind="string", doc="ownership mark in the description", output=True),
     }

@@ -1,0 +1,120 @@
+"""Drives the provider the way the engine does, in time that passes only where it is slept through."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import pulumi.provider.experimental.provider as sdk
+from pulumi.provider.experimental.property_value import PropertyValue
+
+from providers.vcf.clock import Clock
+from providers.vcf.provider import VcfProvider
+from providers.vcf.values import plain_map, wire, wire_map
+
+T = TypeVar("T")
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+
+
+class FakeClock(Clock):
+    """Time moves by sleeping only."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += seconds
+        await asyncio.sleep(0)
+
+    def jitter(self) -> float:
+        return 1.0
+
+
+class Engine:
+    """One configured provider and an event loop for it."""
+
+    def __init__(self, **config: Any) -> None:
+        self.clock = FakeClock()
+        self.provider = VcfProvider(self.clock)
+        self.loop = asyncio.new_event_loop()
+        request = sdk.ConfigureRequest({}, wire_map(config, {"password"}), accept_secrets=True, accept_resources=True)
+        self.run(self.provider.configure(request))
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Runs to the end."""
+        return self.loop.run_until_complete(coroutine)
+
+    def close(self) -> None:
+        """Logs out and ends the loop."""
+        self.run(self.provider.close())
+        self.loop.close()
+
+    def urn(self, kind: str, name: str = "thing", stack: str = "dev") -> str:
+        """URN of a resource of this type."""
+        return f"urn:pulumi:{stack}::paif::vcf:index:{kind}::{name}"
+
+    def check(self, kind: str, inputs: dict[str, Any]) -> sdk.CheckResponse:
+        """Check with plain inputs."""
+        return self.run(self.provider.check(sdk.CheckRequest(self.urn(kind), {}, wire_map(inputs), b"")))
+
+    def problems(self, kind: str, inputs: dict[str, Any]) -> dict[str, str]:
+        """Reasons by property path."""
+        return {failure.property: failure.reason for failure in self.check(kind, inputs).failures or []}
+
+    def checked(self, kind: str, inputs: dict[str, Any]) -> dict[str, PropertyValue]:
+        """Inputs as check returns them; there must be no problem."""
+        response = self.check(kind, inputs)
+        assert not response.failures, [(f.property, f.reason) for f in response.failures]
+        assert response.inputs is not None
+        return response.inputs
+
+    def create(
+        self, kind: str, inputs: dict[str, Any], timeout: float = 0, *, urn: str = "", preview: bool = False
+    ) -> tuple[str, dict[str, PropertyValue]]:
+        """Check and create; id and state with its secret marks."""
+        request = sdk.CreateRequest(urn or self.urn(kind), self.checked(kind, inputs), timeout, preview)
+        response = self.run(self.provider.create(request))
+        return response.resource_id or "", response.properties
+
+    def diff(self, kind: str, state: dict[str, PropertyValue], inputs: dict[str, Any]) -> sdk.DiffResponse:
+        """Check and diff."""
+        request = sdk.DiffRequest(self.urn(kind), "id", state, self.checked(kind, inputs), [])
+        return self.run(self.provider.diff(request))
+
+    def update(
+        self, kind: str, resource_id: str, state: dict[str, PropertyValue], inputs: dict[str, Any], timeout: float = 0
+    ) -> dict[str, PropertyValue]:
+        """Check and update."""
+        checked = self.checked(kind, inputs)
+        request = sdk.UpdateRequest(self.urn(kind), resource_id, state, checked, timeout, [], preview=False)
+        return self.run(self.provider.update(request)).properties
+
+    def read(
+        self,
+        kind: str,
+        resource_id: str,
+        state: dict[str, PropertyValue] | None = None,
+        inputs: dict[str, PropertyValue] | None = None,
+    ) -> sdk.ReadResponse:
+        """Read; without state as for an import."""
+        request = sdk.ReadRequest(self.urn(kind), resource_id, state or {}, inputs or {})
+        return self.run(self.provider.read(request))
+
+    def delete(
+        self, kind: str, resource_id: str, state: dict[str, PropertyValue], timeout: float = 0, *, urn: str = ""
+    ) -> None:
+        """Delete."""
+        self.run(self.provider.delete(sdk.DeleteRequest(urn or self.urn(kind), resource_id, state, timeout)))
+
+    def invoke(self, function: str, **args: Any) -> dict[str, Any]:
+        """Look-up; the result as plain data."""
+        request = sdk.InvokeRequest(f"vcf:index:{function}", {k: wire(v) for k, v in args.items()})
+        response = self.run(self.provider.invoke(request))
+        assert not response.failures, [(f.property, f.reason) for f in response.failures]
+        return plain_map(response.return_value or {})
