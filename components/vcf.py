@@ -128,25 +128,24 @@ class Namespace(pulumi.CustomResource):
             "contentLibraries": content_libraries,
             "adopt": adopt,
         }
-        super().__init__("vcf:index:Namespace", resource_name, _with_outputs(Namespace, props), opts)
+        super().__init__(
+            "vcf:index:Namespace", resource_name, {**props, "configStatus": None, "supervisorId": None}, opts
+        )
 
     @property
-    @pulumi.getter
     def name(self) -> pulumi.Output[str]:
         """Name of the namespace."""
         return _output(self, "name")
 
     @property
-    @pulumi.getter(name="configStatus")
     def config_status(self) -> pulumi.Output[str]:
         """CONFIGURING, RUNNING, REMOVING or ERROR."""
-        return _output(self, "config_status")
+        return _output(self, "configStatus")
 
     @property
-    @pulumi.getter(name="supervisorId")
     def supervisor_id(self) -> pulumi.Output[str]:
         """Id of the Supervisor."""
-        return _output(self, "supervisor_id")
+        return _output(self, "supervisorId")
 
 
 class VirtualMachineClass(pulumi.CustomResource):
@@ -182,12 +181,9 @@ class VirtualMachineClass(pulumi.CustomResource):
             "description": description,
             "adopt": adopt,
         }
-        super().__init__(
-            "vcf:index:VirtualMachineClass", resource_name, _with_outputs(VirtualMachineClass, props), opts
-        )
+        super().__init__("vcf:index:VirtualMachineClass", resource_name, props, opts)
 
     @property
-    @pulumi.getter
     def name(self) -> pulumi.Output[str]:
         """Name of the class."""
         return _output(self, "name")
@@ -205,7 +201,6 @@ class _Postgres(pulumi.CustomResource):
     ) -> None:
         props["password"] = _secret(props["password"])
         secret = pulumi.ResourceOptions(additional_secret_outputs=["password"])
-        props = _with_outputs(type(self), props)
         super().__init__(f"vcf:index:{kind}", resource_name, props, pulumi.ResourceOptions.merge(opts, secret))
 
 
@@ -244,14 +239,14 @@ class PostgresExtension(_Postgres):
             "extension": extension,
             "version": version,
             "adopt": adopt,
+            "installedVersion": None,
         }
         super().__init__("PostgresExtension", resource_name, props, opts)
 
     @property
-    @pulumi.getter(name="installedVersion")
     def installed_version(self) -> pulumi.Output[str]:
         """Version that is installed."""
-        return _output(self, "installed_version")
+        return _output(self, "installedVersion")
 
 
 class PostgresRole(_Postgres):
@@ -292,7 +287,6 @@ class PostgresRole(_Postgres):
         super().__init__("PostgresRole", resource_name, props, pulumi.ResourceOptions.merge(opts, secret))
 
     @property
-    @pulumi.getter
     def name(self) -> pulumi.Output[str]:
         """Name of the role."""
         return _output(self, "name")
@@ -333,7 +327,6 @@ class PostgresSchema(_Postgres):
         super().__init__("PostgresSchema", resource_name, props, opts)
 
     @property
-    @pulumi.getter
     def name(self) -> pulumi.Output[str]:
         """Name of the schema."""
         return _output(self, "name")
@@ -367,22 +360,21 @@ class GalleryModel(pulumi.CustomResource):
             "username": username,
             "password": _secret(password),
             "caBundle": ca_bundle,
+            "digest": None,
+            "ociRef": None,
         }
         secret = pulumi.ResourceOptions(additional_secret_outputs=["password"])
-        props = _with_outputs(GalleryModel, props)
         super().__init__("vcf:index:GalleryModel", resource_name, props, pulumi.ResourceOptions.merge(opts, secret))
 
     @property
-    @pulumi.getter
     def digest(self) -> pulumi.Output[str]:
         """Digest of the manifest, sha256:…."""
         return _output(self, "digest")
 
     @property
-    @pulumi.getter(name="ociRef")
     def oci_ref(self) -> pulumi.Output[str]:
         """REGISTRY/REPOSITORY@DIGEST, whose content never changes."""
-        return _output(self, "oci_ref")
+        return _output(self, "ociRef")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -539,13 +531,7 @@ def _camel(name: str) -> str:
     return first + "".join(part.title() for part in rest)
 
 
-def _with_outputs(resource: type[pulumi.CustomResource], props: dict[str, Any]) -> dict[str, Any]:
-    """Adds the outputs that are no inputs, without which the SDK would not resolve them."""
-    getters = (value.fget for value in vars(resource).values() if isinstance(value, property))
-    outputs = {getattr(getter, "_pulumi_name", None) or getter.__name__: None for getter in getters if getter}
-    return {**outputs, **props}
-
-
 def _output(resource: pulumi.CustomResource, name: str) -> pulumi.Output[str]:
+    # By its wire name: the SDK renames nothing on classes without getters of its own.
     value: pulumi.Output[str] = pulumi.get(resource, name)
     return value
