@@ -506,8 +506,14 @@ def get_secret(
 
 
 def _invoke(function: str, args: Mapping[str, Any], opts: pulumi.InvokeOptions | None) -> Any:
-    result = pulumi.runtime.invoke(f"vcf:index:{function}", args, opts)
-    return result.value
+    try:
+        result = pulumi.runtime.invoke(f"vcf:index:{function}", args, opts).value
+    except Exception as error:
+        # The SDK raises bare exceptions, which the engine would show with a traceback of this program.
+        raise pulumi.RunError(str(error).rpartition("returned an error: ")[2]) from None
+    if not result:
+        raise pulumi.RunError(f"{function} has no answer while the vcf provider's configuration is not known yet.")
+    return result
 
 
 def _secret(value: Input[str] | None) -> Input[str] | None:

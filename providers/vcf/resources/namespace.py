@@ -159,7 +159,7 @@ class Namespace(Resource):
                 if info is None:
                     raise
         if info is not None:
-            mark = await self._claim(context, vcenter, inputs, ids, info)
+            mark = await self._claim(context, vcenter, inputs, ids, mark, info)
         state = {
             **inputs,
             "supervisorId": ids[f"supervisor/{inputs['supervisor']}"],
@@ -169,12 +169,12 @@ class Namespace(Resource):
         return name, await self._settle(context, vcenter, state)
 
     async def _claim(
-        self, context: Context, vcenter: VCenter, inputs: Props, ids: dict[str, str], info: dict[str, Any]
+        self, context: Context, vcenter: VCenter, inputs: Props, ids: dict[str, str], mark: Mark, info: dict[str, Any]
     ) -> Mark:
         name = str(inputs["name"])
         text, found = ownership.split(info.get("description"))
         mark = ownership.claim(
-            f"Supervisor namespace {name!r}", context.urn, found, adopt=inputs.get("adopt", False), import_id=name
+            f"Supervisor namespace {name!r}", context.urn, mark, found, adopt=inputs.get("adopt", False), import_id=name
         )
         if info["supervisor"] != ids[f"supervisor/{inputs['supervisor']}"]:
             raise VcfError(
@@ -271,7 +271,7 @@ class Namespace(Resource):
                 f"Supervisor namespace {resource_id!r} is gone. `pulumi refresh` notices, `pulumi up` makes it anew."
             )
         text, found = ownership.split(info.get("description"))
-        mark = Mark.of(context.urn, adopted=bool(found and found.adopted))
+        mark = Mark.of(context.urn, like=found or ownership.parse(state.get("owner") or ""))
         description = ownership.join(inputs.get("description", text), mark)
         await vcenter.patch(f"{_INSTANCES}/{segment(resource_id)}", _spec(inputs, ids, description, info))
         new = {**inputs, "supervisorId": state.get("supervisorId"), "resolvedIds": ids, "owner": str(mark)}
@@ -284,7 +284,9 @@ class Namespace(Resource):
         if info is None:
             return
         text, mark = ownership.split(info.get("description"))
-        ownership.check_deletable(f"Supervisor namespace {resource_id!r}", context.urn, state.get("owner"), mark)
+        what = f"Supervisor namespace {resource_id!r}"
+        if not ownership.deletable(what, context.urn, state.get("owner"), mark):
+            return
         if mark and mark.adopted:
             await vcenter.patch(f"{_INSTANCES}/{segment(resource_id)}", {"description": text})
             return

@@ -110,18 +110,19 @@ class PostgresResource(Resource):
         name = str(inputs[self.key])
         async with _connected(context, inputs) as connection:
             stored = await self._comment(connection, name)
-            mark = Mark.of(context.urn)
+            recorded = ownership.parse(state.get("owner") or "")
+            mark = Mark.of(context.urn, like=recorded)
             if stored is None:
                 await connection.execute(await self.create_statement(connection, inputs))
             else:
                 _, found = ownership.split(stored)
-                recorded = ownership.parse(state.get("owner") or "")
-                if found and found == recorded:
-                    mark = Mark.of(context.urn, adopted=found.adopted)
+                if found and recorded and found.birth == recorded.birth:
+                    mark = Mark.of(context.urn, like=found)
                 elif any(state.get(part) != inputs[part] for part in ("host", "port")):
                     mark = ownership.claim(
                         self._called(inputs, name),
                         context.urn,
+                        mark,
                         found,
                         adopt=inputs.get("adopt", False),
                         import_id=_id(inputs, name),
@@ -161,7 +162,8 @@ class PostgresResource(Resource):
                 if stored is None:
                     return
                 text, mark = ownership.split(stored)
-                ownership.check_deletable(self._called(state, name), context.urn, state.get("owner"), mark)
+                if not ownership.deletable(self._called(state, name), context.urn, state.get("owner"), mark):
+                    return
                 if mark and mark.adopted:
                     await self._set_comment(connection, sql.Identifier(name), text)
                 else:

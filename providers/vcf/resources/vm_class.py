@@ -127,7 +127,7 @@ class VirtualMachineClass(Resource):
         if info is not None:
             text, found = ownership.split(info.get("description"))
             mark = ownership.claim(
-                f"VM class {name!r}", context.urn, found, adopt=inputs.get("adopt", False), import_id=name
+                f"VM class {name!r}", context.urn, mark, found, adopt=inputs.get("adopt", False), import_id=name
             )
             description = ownership.join(inputs.get("description", text), mark)
             await vcenter.patch(f"{_CLASSES}/{segment(name)}", _spec(inputs, description))
@@ -154,13 +154,12 @@ class VirtualMachineClass(Resource):
 
     async def update(self, context: Context, resource_id: str, state: Props, inputs: Props) -> Props:
         """PATCH. Running VMs keep their size; new ones get the new one."""
-        del state
         vcenter = context.vcenter
         info = await _get(vcenter, resource_id)
         if info is None:
             raise GoneError(f"VM class {resource_id!r} is gone. `pulumi refresh` notices, `pulumi up` makes it anew.")
         text, found = ownership.split(info.get("description"))
-        mark = Mark.of(context.urn, adopted=bool(found and found.adopted))
+        mark = Mark.of(context.urn, like=found or ownership.parse(state.get("owner") or ""))
         description = ownership.join(inputs.get("description", text), mark)
         await vcenter.patch(f"{_CLASSES}/{segment(resource_id)}", _spec(inputs, description))
         return {**inputs, "owner": str(mark)}
@@ -172,7 +171,8 @@ class VirtualMachineClass(Resource):
         if info is None:
             return
         text, mark = ownership.split(info.get("description"))
-        ownership.check_deletable(f"VM class {resource_id!r}", context.urn, state.get("owner"), mark)
+        if not ownership.deletable(f"VM class {resource_id!r}", context.urn, state.get("owner"), mark):
+            return
         if mark and mark.adopted:
             await vcenter.patch(f"{_CLASSES}/{segment(resource_id)}", {"description": text})
             return

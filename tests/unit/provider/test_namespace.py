@@ -155,7 +155,7 @@ def test_create_goes_on_with_what_a_cut_off_create_left(engine: Engine, vcenter:
     assert plain_map(state)["owner"] in vcenter.namespaces["pai-dev"]["description"]
 
 
-@pytest.mark.parametrize("description", ["by hand", "theirs [pulumi:paif/prod 0123456789abcdef]"])
+@pytest.mark.parametrize("description", ["by hand", "theirs [pulumi:paif/prod 0123456789abcdef.00000000]"])
 def test_create_refuses_what_is_somebody_elses(engine: Engine, vcenter: VCenterDouble, description: str) -> None:
     engine.create(NS, inputs())
     vcenter.namespaces["pai-dev"]["description"] = description
@@ -283,9 +283,25 @@ def test_delete_of_a_gone_namespace_is_fine(engine: Engine, vcenter: VCenterDoub
 
 def test_delete_leaves_a_namespace_that_changed_hands(engine: Engine, vcenter: VCenterDouble) -> None:
     resource_id, state = engine.create(NS, inputs())
-    vcenter.namespaces["pai-dev"]["description"] = "x [pulumi:paif/prod 0123456789abcdef]"
+    vcenter.namespaces["pai-dev"]["description"] = "x [pulumi:paif/prod 0123456789abcdef.00000000]"
     with pytest.raises(VcfError, match=r"paif/prod.*pulumi state delete"):
         engine.delete(NS, resource_id, state)
+
+
+def test_forced_replacement_of_the_same_name_leaves_the_namespace(engine: Engine, vcenter: VCenterDouble) -> None:
+    resource_id, old = engine.create(NS, inputs())
+    _, new = engine.create(NS, inputs())
+    engine.delete(NS, resource_id, old)
+    assert "pai-dev" in vcenter.namespaces
+    engine.delete(NS, resource_id, new)
+    assert vcenter.namespaces == {}
+
+
+def test_update_keeps_the_mark_deletable(engine: Engine, vcenter: VCenterDouble) -> None:
+    resource_id, state = engine.create(NS, inputs())
+    engine.update(NS, resource_id, state, inputs(description="lost before it was recorded"))
+    engine.delete(NS, resource_id, state)
+    assert vcenter.namespaces == {}
 
 
 def test_delete_under_a_new_urn_after_an_alias_works(engine: Engine, vcenter: VCenterDouble) -> None:

@@ -163,6 +163,15 @@ def test_cut_off_create_is_repeated(pg: Engine, sql: psycopg.Connection[Any], se
     assert _one(sql, "SELECT count(*) FROM pg_extension WHERE extname = 'vector'") == 1
 
 
+def test_forced_replacement_leaves_the_extension(
+    pg: Engine, sql: psycopg.Connection[Any], server: dict[str, Any]
+) -> None:
+    resource_id, old = pg.create(EXTENSION, vector(server))
+    pg.create(EXTENSION, vector(server))
+    pg.delete(EXTENSION, resource_id, old)
+    assert _one(sql, "SELECT count(*) FROM pg_extension WHERE extname = 'vector'") == 1
+
+
 def test_foreign_extension_is_refused_or_adopted(
     pg: Engine, sql: psycopg.Connection[Any], server: dict[str, Any]
 ) -> None:
