@@ -46,16 +46,20 @@ def die_with_parent() -> None:
         sys.exit(1)
 
 
+def _worth_saying(record: logging.LogRecord) -> bool:
+    """Not what kopf tries again by itself, nor each retry of a handler: common.reconciling says those once."""
+    text = str(record.msg)
+    return not (record.name.startswith("kopf") and ("failed temporarily" in text or "will retry" in text))
+
+
 def main(names: list[str]) -> int:
     """Run the named modules' operators until told to stop."""
     die_with_parent()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     for noisy in ("kopf", "httpx", "httpcore", "aiohttp", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    # Each retry is said once by common.reconciling; kopf would say it every time.
-    logging.getLogger("kopf.objects").addFilter(lambda record: "failed temporarily" not in str(record.msg))
-    # Calls that it repeats itself, as while a new definition is not served yet.
-    logging.getLogger("kopf._cogs.clients.api").setLevel(logging.CRITICAL)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_worth_saying)
     unknown = sorted(set(names) - set(MODULES))
     if unknown:
         sys.stderr.write(f"unknown operator {', '.join(unknown)}; expected some of {', '.join(MODULES)}\n")

@@ -1,0 +1,175 @@
+"""How the simulated Supervisor shows what vCenter wants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from lab.operators import wcp
+from lab.operators.common import (
+    MODEL_ENDPOINT,
+    NAMESPACE,
+    POSTGRES_CLUSTER,
+    VIRTUAL_MACHINE,
+    VIRTUAL_MACHINE_CLASS,
+    Api,
+    Object,
+    Resource,
+)
+
+STATE: Object = {
+    "revision": 3,
+    "supervisor": {"id": "sup-1", "name": "pai-supervisor"},
+    "vm_classes": [
+        {"id": "cpu", "cpu_count": 4, "memory_mib": 16384},
+        {
+            "id": "vgpu",
+            "cpu_count": 16,
+            "memory_mib": 65536,
+            "memory_reservation": 100,
+            "vgpu_profiles": ["grid_a100-40c"],
+        },
+        {"id": "unbound", "cpu_count": 2, "memory_mib": 4096},
+    ],
+    "libraries": [
+        {"id": "lib-1", "name": "dlvm-images", "items": [{"id": "i-1", "name": "dlvm-9.0.1-simulated", "type": "ovf"}]},
+        {
+            "id": "lib-2",
+            "name": "kubernetes-releases",
+            "items": [
+                {"id": "i-2", "name": "ubuntu-2204-amd64-v1.32.0---vmware.6-fips-vkr.2", "type": "ovf"},
+                {"id": "i-3", "name": "photon-5-amd64-v1.32.0---vmware.6-fips-vkr.2", "type": "ovf"},
+            ],
+        },
+    ],
+    "storage_policies": [{"id": "p-1", "name": "Gold Policy", "class_name": "gold-policy"}],
+}
+
+ENTRY: Object = {
+    "name": "pai-dev",
+    "config_status": "CONFIGURING",
+    "access_list": [{"subject_type": "GROUP", "subject": "data-scientists", "domain": "lab.test", "role": "EDIT"}],
+    "storage_specs": [{"policy": "p-1", "limit": 1024}],
+    "vm_classes": ["cpu", "vgpu", "gone"],
+    "content_libraries": ["lib-1"],
+}
+
+
+def names(resource: Resource) -> list[str]:
+    return [each.body["metadata"]["name"] for each in wcp.content(ENTRY, STATE) if each.resource is resource]
+
+
+def test_a_namespace_shows_only_its_classes_that_vcenter_knows() -> None:
+    assert names(VIRTUAL_MACHINE_CLASS) == ["cpu", "vgpu"]
+
+
+def test_a_namespace_shows_only_the_images_of_its_libraries() -> None:
+    shown = [each for each in wcp.content(ENTRY, STATE) if each.resource.kind == "VirtualMachineImage"]
+    assert [each.status["name"] for each in shown if each.status] == ["dlvm-9.0.1-simulated"]
+    assert shown[0].body["metadata"]["name"] == wcp.image_name("i-1")
+
+
+def test_image_names_are_stable_and_look_like_the_supervisors() -> None:
+    assert wcp.image_name("i-1") == wcp.image_name("i-1") != wcp.image_name("i-2")
+    assert len(wcp.image_name("i-1")) == len("vmi-0123456789abcdef0")
+
+
+def test_percentages_of_a_class_become_amounts() -> None:
+    spec = wcp.vm_class({**STATE["vm_classes"][1], "memory_reservation": 50}, "pai-dev").body["spec"]
+    assert spec["policies"]["resources"]["requests"] == {"memory": "32768Mi"}
+    assert spec["hardware"]["devices"] == {"vgpuDevices": [{"profileName": "grid_a100-40c"}]}
+
+
+@pytest.mark.parametrize("device", ["10de", 0x10DE])
+def test_direct_path_ids_become_numbers_as_in_the_crd(device: str | int) -> None:
+    entry = {
+        "id": "dp",
+        "cpu_count": 1,
+        "memory_mib": 1,
+        "direct_path_devices": [{"vendor_id": device, "device_id": "26b9"}],
+    }
+    devices = wcp.vm_class(entry, "pai-dev").body["spec"]["hardware"]["devices"]
+    assert devices == {"dynamicDirectPathIODevices": [{"vendorID": 4318, "deviceID": 9913}]}
+
+
+def test_storage_limits_become_a_quota_per_storage_class_and_none_means_unlimited() -> None:
+    classes = {"p-1": "gold-policy"}
+    hard = wcp.quota(ENTRY, classes).body["spec"]["hard"]
+    assert hard == {"gold-policy.storageclass.storage.k8s.io/requests.storage": "1024Mi"}
+    unlimited = wcp.quota({**ENTRY, "storage_specs": [{"policy": "p-1"}]}, classes).body["spec"]["hard"]
+    assert unlimited == {"gold-policy.storageclass.storage.k8s.io/requests.storage": "9223372036854775807"}
+
+
+@pytest.mark.parametrize(("role", "expected"), [("OWNER", "admin"), ("EDIT", "edit"), ("VIEW", "view")])
+def test_roles_of_the_access_list_become_cluster_roles_for_sso_subjects(role: str, expected: str) -> None:
+    body = wcp.role_binding({**ENTRY["access_list"][0], "role": role}, "pai-dev").body
+    assert body["roleRef"]["name"] == expected
+    assert body["subjects"][0]["name"] == "sso:data-scientists@lab.test"
+
+
+def test_one_kubernetes_release_carries_the_images_of_every_os() -> None:
+    (release,) = wcp.releases(STATE)
+    assert release.body["metadata"]["name"] == "v1.32.0---vmware.6-fips-vkr.2"
+    assert release.body["spec"]["version"] == "v1.32.0+vmware.6-fips-vkr.2"
+    assert [(each["osName"], each["osVersion"]) for each in release.body["spec"]["osImages"]] == [
+        ("photon", "5.0"),
+        ("ubuntu", "22.04"),
+    ]
+
+
+def test_the_same_release_in_two_libraries_shows_both_images() -> None:
+    copy = {**STATE["libraries"][1], "id": "lib-3", "name": "mirror"}
+    copy["items"] = [{**copy["items"][0], "id": "i-9"}]
+    (release,) = wcp.releases({"libraries": [STATE["libraries"][1], copy]})
+    libraries = [each["contentLibrary"] for each in release.body["spec"]["osImages"] if each["osName"] == "ubuntu"]
+    assert sorted(libraries) == ["kubernetes-releases", "mirror"]
+
+
+class Cluster:
+    """A stand-in for the API server: objects by path, every call recorded."""
+
+    def __init__(self, *paths: str) -> None:
+        self.objects = dict.fromkeys(paths)
+        self.deleted: list[str] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        if request.method == "DELETE":
+            self.deleted.append(path)
+            self.objects.pop(path, None)
+            return httpx.Response(200, json={})
+        found = [each for each in self.objects if each == path or each.startswith(f"{path}/")]
+        if path in self.objects:
+            return httpx.Response(200, json={"metadata": {"name": path.rsplit("/", 1)[1]}})
+        if path.rsplit("/", 1)[1] in {"namespaces", "pai-dev"}:
+            return httpx.Response(404, json={"reason": "NotFound", "message": "not found"})
+        return httpx.Response(200, json={"items": [{"metadata": {"name": each.rsplit("/", 1)[1]}} for each in found]})
+
+    @property
+    def api(self) -> Api:
+        return Api(httpx.Client(transport=httpx.MockTransport(self), base_url="https://supervisor.test"))
+
+
+class Center:
+    def __init__(self) -> None:
+        self.reports: list[tuple[str, Object]] = []
+
+    def report(self, namespace: str, state: Object) -> None:
+        self.reports.append((namespace, state))
+
+
+def test_what_uses_others_is_removed_first_and_the_namespace_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wcp.time, "sleep", lambda _: None)
+    wanted = [
+        MODEL_ENDPOINT.path("m", "pai-dev"),
+        VIRTUAL_MACHINE.path("v", "pai-dev"),
+        POSTGRES_CLUSTER.path("p", "pai-dev"),
+        NAMESPACE.path("pai-dev"),
+    ]
+    cluster, center = Cluster(*reversed(wanted)), Center()
+    any_center: Any = center
+    wcp.Wcp(cluster.api, any_center).remove("pai-dev")
+    assert cluster.deleted == wanted
+    assert center.reports == [("pai-dev", {"gone": True})]
