@@ -30,7 +30,7 @@ def api(*answers: httpx.Response | Exception) -> tuple[Api, list[httpx.Request]]
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(common.time, "sleep", lambda _: None)
+    monkeypatch.setattr("time.sleep", lambda _: None)
 
 
 def test_a_busy_or_restarting_server_is_asked_again() -> None:

@@ -161,7 +161,7 @@ class Center:
 
 
 def test_what_uses_others_is_removed_first_and_the_namespace_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wcp.time, "sleep", lambda _: None)
+    monkeypatch.setattr("time.sleep", lambda _: None)
     wanted = [
         MODEL_ENDPOINT.path("m", "pai-dev"),
         VIRTUAL_MACHINE.path("v", "pai-dev"),
