@@ -66,11 +66,11 @@ class Check:
         if isinstance(text, str) and (_LABEL.fullmatch(text) is None or len(text) > longest):
             self.add(name, f"{text!r}: expected a DNS label of at most {longest} characters")
 
-    def one_of(self, name: str, choices: Collection[str]) -> None:
+    def one_of(self, name: str, choices: Collection[str] | Collection[int]) -> None:
         """Demand one of the choices at property `name`."""
         value = self.plain(name)
         if value is not None and value not in choices:
-            self.add(name, f"{value!r}: expected one of {', '.join(sorted(choices))}")
+            self.add(name, f"{value!r}: expected one of {', '.join(sorted(map(str, choices)))}")
 
     def at_least(self, name: str, least: int) -> None:
         """Demand a number of at least `least` at property `name`."""
@@ -117,6 +117,27 @@ class KubernetesObject(pulumi.CustomResource):
     @pulumi.getter
     def status(self) -> pulumi.Output[dict[str, Any]]:
         """The status that the object's operator reports."""
+        return pulumi.get(self, "status")  # type: ignore[no-any-return]
+
+
+class ExistingObject(pulumi.CustomResource):
+    """An object that somebody else makes, read at every run."""
+
+    def __init__(self, name: str, kind: str, identity: pulumi.Input[str], opts: pulumi.ResourceOptions) -> None:
+        """Read the object `identity` (<namespace>/<name>) of a Pulumi type such as kubernetes:core/v1:Service."""
+        merged = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(id=identity))
+        super().__init__(kind, name, {"spec": None, "status": None}, merged)
+
+    @property
+    @pulumi.getter
+    def spec(self) -> pulumi.Output[dict[str, Any]]:
+        """What was asked for."""
+        return pulumi.get(self, "spec")  # type: ignore[no-any-return]
+
+    @property
+    @pulumi.getter
+    def status(self) -> pulumi.Output[dict[str, Any]]:
+        """What is."""
         return pulumi.get(self, "status")  # type: ignore[no-any-return]
 
 

@@ -145,7 +145,7 @@ class GpuCluster(Component):
         check.label("cluster_name", longest=catalog.naming().kinds["cluster"].max_length)
         check.label("namespace")
         check.one_of("api_version", ("v1beta1", "v1beta2"))
-        check.one_of("control_plane_replicas", (1, 3, 5))  # type: ignore[arg-type]
+        check.one_of("control_plane_replicas", (1, 3, 5))
         classes, versions = catalog.cluster_classes().classes, catalog.versions()
         check.one_of("cluster_class", classes)
         cluster_class = check.plain("cluster_class") or versions["cluster-class"].version

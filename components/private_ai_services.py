@@ -11,6 +11,7 @@ import catalog
 from components._component import (
     Check,
     Component,
+    ExistingObject,
     KubernetesObject,
     hashed_name,
     published_secret,
@@ -126,8 +127,9 @@ class PrivateAiServices(Component):
             wait_for=args.get("wait_for"),
             opts=self.child(*prerequisites),
         )
-        self.ingress = kubernetes.core.v1.Service.get(
+        self.ingress = ExistingObject(
             f"{name}-ingress",
+            "kubernetes:core/v1:Service",
             self.configuration.id.apply(lambda identity: f"{identity.split('/')[0]}/{_INGRESS}"),
             opts=self.child(self.configuration),
         )
@@ -193,7 +195,6 @@ class PrivateAiServices(Component):
         return None
 
 
-def _url(status: Any, spec: Any) -> str:
-    entry = status.load_balancer.ingress[0]
-    port = spec.ports[0].port
-    return f"https://{entry.hostname or entry.ip}" + ("" if port == 443 else f":{port}")
+def _url(status: dict[str, Any], spec: dict[str, Any]) -> str:
+    entry, port = status["loadBalancer"]["ingress"][0], spec["ports"][0]["port"]
+    return f"https://{entry.get('hostname') or entry['ip']}" + ("" if port == 443 else f":{port}")

@@ -3,7 +3,7 @@
 Outputs of a stack, each only when its phase is built:
 
     environment       name, kind, target, organisation, owner, costCentre, gpuMode, namespace
-    versions          what is deployed: baseline, pais, dlvm, database, pgvector; by cluster: kubernetes, gpuOperator
+    versions          deployed: baseline, pais, dlvm, database, pgvector, clusters {name: kubernetes, gpuOperator}
     dataScientist     workstations {name: address, ssh, jupyter, owner}, login {user, password (secret)}
     mlopsEngineer     the same; gallery {registry, username}; models {name: digest, routingName, type}
     appDeveloper      baseUrl (OpenAI-compatible), caBundle, models {name: routingName}: no machine, no password
@@ -162,11 +162,10 @@ class Program:
 
     def _kept(self, parent: pulumi.Resource) -> pulumi.ResourceOptions:
         """Options of what holds data or serves people: protected and retained where the environment says so."""
-        lifted = os.environ.get("PAIF_UNPROTECT") == "1"
         return pulumi.ResourceOptions(
             parent=parent,
-            protect=self.env.protection.protect and not lifted,
-            retain_on_delete=self.env.protection.retain and not lifted,
+            protect=self.env.protection.protect,
+            retain_on_delete=self.env.protection.retain,
         )
 
     def _foundation(self) -> None:
@@ -455,17 +454,15 @@ class Program:
     def _clusters(self) -> None:
         phase = self._phase("clusters")
         told = self.outputs.setdefault("clusters", {})
-        kubernetes_versions, operator_versions = {}, {}
+        versions = self.versions.setdefault("clusters", {})
         for asked in self.env.clusters:
             made = self._cluster(asked, phase)
             told[asked.name] = {"kubeconfig": made.kubeconfig, "name": made.cluster_name}
-            kubernetes_versions[asked.name] = asked.release or catalog.versions()["kubernetes-release"].version
+            versions[asked.name] = {"kubernetes": asked.release or catalog.versions()["kubernetes-release"].version}
             if asked.gpu_operator.enabled:
                 operator = self._gpu_operator(asked, made)
                 told[asked.name]["gpuOperator"] = operator.state
-                operator_versions[asked.name] = operator.version
-        self.versions["kubernetes"] = kubernetes_versions
-        self.versions["gpuOperator"] = operator_versions
+                versions[asked.name]["gpuOperator"] = operator.version
 
     def _cluster(self, asked: Cluster, phase: Phase) -> GpuCluster:
         env, name = self.env, self.env.named("cluster", asked.name)

@@ -72,6 +72,8 @@ class Engine(pulumi.runtime.Mocks):
         outputs |= {"status": STATUS[outputs["kind"]]} if outputs.get("kind") in STATUS else {}
         if args.typ == "kubernetes:core/v1:Service":
             outputs = SERVICE
+        elif args.typ == "vsphere:index/virtualMachine:VirtualMachine":
+            outputs |= {"defaultIpAddress": "192.0.2.30"}
         elif args.typ == "vcf:index:GalleryModel":
             outputs |= {"digest": DIGEST, "ociRef": f"{outputs['registry']}/{outputs['repository']}@{DIGEST}"}
         elif args.typ == "vcf:index:PostgresExtension":
@@ -112,7 +114,9 @@ class Declared:
     def one(self, type_: str, name: str | None = None) -> Registration:
         """The only resource of a type (and name). Fails when there are none or several."""
         found = [r for r in self.registrations if r.type == type_ and name in (None, r.name)]
-        assert len(found) == 1, f"{type_}: {[r.name for r in found]} of {[(r.type, r.name) for r in self.registrations]}"
+        assert len(found) == 1, (
+            f"{type_}: {[r.name for r in found]} of {[(r.type, r.name) for r in self.registrations]}"
+        )
         return found[0]
 
     def types(self) -> dict[str, int]:
@@ -124,9 +128,7 @@ class Declared:
         return counts
 
 
-def declare(
-    build: Callable[[], dict[str, Any]], answers: dict[str, Any] | None = None, stack: str = "dev"
-) -> Declared:
+def declare(build: Callable[[], dict[str, Any]], answers: dict[str, Any] | None = None, stack: str = "dev") -> Declared:
     """Run a piece of program; returns its registrations, calls and resolved outputs."""
     engine = Engine(answers=answers or {})
     monitor = _Monitor(engine)

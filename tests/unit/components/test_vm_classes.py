@@ -39,7 +39,9 @@ def test_a_directpath_class_names_one_device_per_gpu() -> None:
 
 def test_a_cpu_class_reserves_nothing_unless_asked() -> None:
     declared = declare(
-        lambda: {"name": CpuVmClass("c", {"class_name": "acme-dev-class-c", "cpu_count": 4, "memory_mib": 8192}).class_name}
+        lambda: {
+            "name": CpuVmClass("c", {"class_name": "acme-dev-class-c", "cpu_count": 4, "memory_mib": 8192}).class_name
+        }
     )
     assert declared.one("vcf:index:VirtualMachineClass").inputs == {
         "name": "acme-dev-class-c",

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import base64
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from components._component import ComponentInputError
+from components.deep_learning_vm import DeepLearningVm, DeepLearningVmArgs, VspherePlacementArgs
+from tests.unit.components.harness import NAMESPACE, Declared, declare
+
+_VM = "kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachine"
+_SERVICE = "kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachineService"
+_SECRET = "kubernetes:core/v1:Secret"
+_ARGS: DeepLearningVmArgs = {
+    "vm_name": "acme-dev-dlvm-alice",
+    "persona": "data-scientist",
+    "image": "dlvm-9.0.1-simulated",
+    "password": "first-password",
+    "namespace": NAMESPACE,
+    "vm_class": "acme-dev-class-a100-20c",
+    "storage_class": "pai-gold",
+    "labels": {"paif.dev/owner": "alice"},
+}
+_LABELS = {"paif.dev/owner": "alice", "paif.dev/workstation": "acme-dev-dlvm-alice"}
+_PLACE: VspherePlacementArgs = {
+    "datacenter": "pai-dc",
+    "host": "esx-05.lab.test",
+    "datastore": "pai-ds",
+    "network": "pai-workload",
+    "ovf_network": "VM Network",
+    "pci_device": "0000:3b:00.0",
+    "content_library": "dlvm-images",
+    "cpu_count": 16,
+    "memory_mib": 131072,
+    "disk_gib": 200,
+    "guest_id": "ubuntu64Guest",
+    "gpu_model": "L40S",
+}
+
+
+def _declared(**change: Any) -> Declared:
+    args: Any = {**_ARGS, **change}
+    if "vsphere" in args:
+        args = {key: value for key, value in args.items() if key not in {"namespace", "vm_class", "storage_class"}}
+
+    def build() -> dict[str, Any]:
+        made = DeepLearningVm("alice", args)
+        return {"address": made.address, "ssh": made.ssh, "jupyter": made.jupyter_url}
+
+    return declare(build)
+
+
+def test_the_vm_service_makes_secret_machine_and_service() -> None:
+    declared = _declared(licence_token="licence", ngc_api_key="ngc-key", public_key="ssh-ed25519 A")
+    assert declared.types() == {_SECRET: 1, _VM: 1, _SERVICE: 1}
+    secret = declared.one(_SECRET)
+    assert secret.inputs["metadata"] == {"name": "acme-dev-dlvm-alice-ovf", "namespace": NAMESPACE, "labels": _LABELS}
+    assert secret.inputs["stringData"] == {
+        "hostname": "acme-dev-dlvm-alice",
+        "password": "first-password",
+        "public-keys": "ssh-ed25519 A",
+        "vgpu-license": "licence",
+        "nvidia-portal-api-key": "ngc-key",
+    }
+    assert "stringData" in secret.secrets
+    assert declared.one(_VM).inputs["spec"] == {
+        "className": "acme-dev-class-a100-20c",
+        "imageName": "dlvm-9.0.1-simulated",
+        "storageClass": "pai-gold",
+        "powerState": "PoweredOn",
+        "powerOffMode": "TrySoft",
+        "network": {"interfaces": [{"name": "eth0"}]},
+        "bootstrap": {"vAppConfig": {"rawProperties": "acme-dev-dlvm-alice-ovf"}},
+    }
+    assert declared.one(_SERVICE).inputs["spec"] == {
+        "type": "LoadBalancer",
+        "selector": {"paif.dev/workstation": "acme-dev-dlvm-alice"},
+        "ports": [
+            {"name": "ssh", "protocol": "TCP", "port": 22, "targetPort": 22},
+            {"name": "jupyter", "protocol": "TCP", "port": 8888, "targetPort": 8888},
+        ],
+    }
+
+
+def test_the_machine_is_waited_for_until_its_guest_is_ready() -> None:
+    machine = _declared().one(_VM)
+    assert machine.inputs["metadata"]["annotations"]["pulumi.com/waitFor"] == (
+        '["condition=VirtualMachineCreated", "condition=GuestBootstrap", "jsonpath={.status.network.primaryIP4}"]'
+    )
+    assert machine.request.customTimeouts.create == "2700s"
+
+
+def test_other_wait_conditions_replace_the_catalogues() -> None:
+    machine = _declared(wait_for=["condition=VirtualMachineTools"]).one(_VM)
+    assert machine.inputs["metadata"]["annotations"]["pulumi.com/waitFor"] == '["condition=VirtualMachineTools"]'
+
+
+def test_a_person_reaches_the_machine_through_its_service() -> None:
+    assert _declared().outputs == {
+        "address": "192.0.2.10",
+        "ssh": "ssh vmware@198.51.100.7",
+        "jupyter": "https://198.51.100.7:8888",
+    }
+
+
+def test_without_licence_no_licence_property_exists() -> None:
+    assert set(_declared().one(_SECRET).inputs["stringData"]) == {"hostname", "password"}
+
+
+def test_a_proxy_reaches_the_guest_with_its_exceptions() -> None:
+    declared = _declared(https_proxy="http://proxy.test:3128", no_proxy=["lab.test", "10.0.0.0/8"])
+    document = base64.b64decode(declared.one(_SECRET).inputs["stringData"]["user-data"]).decode()
+    assert document.startswith("#cloud-config\n")
+    assert "HTTPS_PROXY=http://proxy.test:3128" in document
+    assert "NO_PROXY=lab.test,10.0.0.0/8" in document
+
+
+def test_a_fixed_device_pins_the_machine_and_locks_its_memory() -> None:
+    declared = _declared(vsphere=_PLACE)
+    assert declared.types() == {"vsphere:index/virtualMachine:VirtualMachine": 1}
+    machine = declared.one("vsphere:index/virtualMachine:VirtualMachine")
+    expected = {
+        "hostSystemId": "id-of-esx-05.lab.test",
+        "numCpus": 16,
+        "memory": 131072,
+        "memoryReservation": 131072,
+        "memoryReservationLockedToMax": True,
+        "firmware": "efi",
+        "pciDeviceIds": ["0000:3b:00.0"],
+        "extraConfig": {"pciPassthru.use64bitMMIO": "TRUE", "pciPassthru.64bitMMIOSizeGB": "128"},
+        "clone": {"templateUuid": "id-of-dlvm-9.0.1-simulated"},
+        "waitForGuestNetTimeout": 10,
+    }
+    assert {key: machine.inputs[key] for key in expected} == expected
+    assert any(path.startswith("vapp") for path in machine.secrets)
+    assert list(machine.request.ignoreChanges) == ["vapp"]
+
+
+def test_the_vsphere_sdk_is_loaded_only_for_its_route() -> None:
+    program = "import sys, components.deep_learning_vm; sys.exit('pulumi_vsphere' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"persona": "app-developer"}, "persona"),
+        ({"vm_name": "Alice"}, "vm_name"),
+        ({"https_proxy": "http://p"}, "no_proxy"),
+        ({"properties": {"vgpu-licence": "x"}}, 'properties["vgpu-licence"]'),
+        ({"vsphere": _PLACE, "licence_token": "x"}, "licence_token"),
+    ],
+)
+def test_a_wrong_argument_is_named_by_its_path(change: dict[str, Any], path: str) -> None:
+    with pytest.raises(ComponentInputError) as raised:
+        DeepLearningVm("a", {**_ARGS, **change})  # type: ignore[typeddict-item]
+    assert [error["property_path"] for error in raised.value.errors or []] == [path]

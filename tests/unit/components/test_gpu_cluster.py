@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from components._component import ComponentInputError
+from components.gpu_cluster import GpuCluster, GpuClusterArgs
+from tests.unit.components.harness import NAMESPACE, Declared, declare
+
+_ARGS: GpuClusterArgs = {
+    "cluster_name": "acme-dev-vks-gpu",
+    "namespace": NAMESPACE,
+    "storage_class": "pai-gold",
+    "control_plane_class": "guaranteed-medium",
+    "control_plane_replicas": 1,
+    "pools": [
+        {"name": "cpu", "vm_class": "best-effort-large", "gpu": False, "replicas": 1},
+        {"name": "gpu", "vm_class": "acme-dev-class-a100-40c", "gpu": True, "replicas": 2},
+    ],
+    "labels": {"paif.dev/owner": "ai"},
+}
+_UBUNTU = {"run.tanzu.vmware.com/resolve-os-image": "os-name=ubuntu"}
+
+
+def _declared(**change: Any) -> Declared:
+    args: Any = {**_ARGS, **change}
+
+    def build() -> dict[str, Any]:
+        made = GpuCluster("gpu", args)
+        return {"name": made.cluster_name, "kubeconfig": made.kubeconfig}
+
+    return declare(build)
+
+
+def _cluster(version: str = "v1beta1", **change: Any) -> dict[str, Any]:
+    inputs = _declared(**change).one(f"kubernetes:cluster.x-k8s.io/{version}:Cluster").inputs
+    spec: dict[str, Any] = inputs["spec"]
+    return spec
+
+
+def test_the_cluster_has_its_release_class_and_networks_from_the_catalogue() -> None:
+    declared = _declared()
+    assert declared.types() == {"kubernetes:cluster.x-k8s.io/v1beta1:Cluster": 1}
+    cluster = declared.one("kubernetes:cluster.x-k8s.io/v1beta1:Cluster")
+    spec = cluster.inputs["spec"]
+    assert spec["clusterNetwork"] == {
+        "pods": {"cidrBlocks": ["192.168.156.0/20"]},
+        "services": {"cidrBlocks": ["10.96.0.0/12"]},
+        "serviceDomain": "cluster.local",
+    }
+    topology = spec["topology"]
+    assert (topology["class"], topology["version"]) == ("builtin-generic-v3.2.0", "v1.32.0+vmware.6-fips-vkr.2")
+    assert "classNamespace" not in topology
+    assert topology["controlPlane"] == {"replicas": 1, "metadata": {"annotations": _UBUNTU}}
+    assert topology["variables"] == [
+        {"name": "vmClass", "value": "guaranteed-medium"},
+        {"name": "storageClass", "value": "pai-gold"},
+        {"name": "kubernetes", "value": {"certificateRotation": {"enabled": True, "renewalDaysBeforeExpiry": 90}}},
+    ]
+    assert list(cluster.request.ignoreChanges) == ["spec.topology.class", "spec.topology.classNamespace"]
+
+
+def test_gpu_nodes_are_ubuntu_tainted_and_have_room_for_images() -> None:
+    cpu, gpu = _cluster()["topology"]["workers"]["machineDeployments"]
+    assert gpu == {
+        "class": "node-pool",
+        "name": "gpu",
+        "replicas": 2,
+        "metadata": {"annotations": _UBUNTU, "labels": {"paif.dev/owner": "ai"}},
+        "variables": {
+            "overrides": [
+                {"name": "vmClass", "value": "acme-dev-class-a100-40c"},
+                {
+                    "name": "volumes",
+                    "value": [{"name": "containerd", "mountPath": "/var/lib/containerd", "capacity": "200Gi"}],
+                },
+                {
+                    "name": "node",
+                    "value": {
+                        "labels": {"paif.dev/pool": "gpu"},
+                        "taints": [{"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}],
+                    },
+                },
+            ]
+        },
+    }
+    overrides = cpu["variables"]["overrides"]
+    assert overrides == [
+        {"name": "vmClass", "value": "best-effort-large"},
+        {"name": "node", "value": {"labels": {"paif.dev/pool": "cpu"}}},
+    ]
+
+
+def test_an_autoscaled_pool_has_a_range_and_no_number_of_its_own() -> None:
+    pools = [_ARGS["pools"][0], {"name": "gpu", "vm_class": "g", "gpu": True, "min_replicas": 1, "max_replicas": 4}]
+    pool = _cluster(pools=pools)["topology"]["workers"]["machineDeployments"][1]
+    assert "replicas" not in pool
+    prefix = "cluster.x-k8s.io/cluster-api-autoscaler-node-group"
+    assert pool["metadata"]["annotations"] == {**_UBUNTU, f"{prefix}-min-size": "1", f"{prefix}-max-size": "4"}
+
+
+def test_a_class_of_the_central_namespace_says_so_in_either_api() -> None:
+    central = {"cluster_class": "builtin-generic-v3.4.0"}
+    assert _cluster(**central)["topology"]["classNamespace"] == "vmware-system-vks-public"
+    topology = _cluster("v1beta2", api_version="v1beta2", **central)["topology"]
+    assert topology["classRef"] == {"name": "builtin-generic-v3.4.0", "namespace": "vmware-system-vks-public"}
+    assert "class" not in topology
+
+
+def test_a_trusted_authority_is_base64_twice_as_vks_wants_it() -> None:
+    declared = _declared(trusted_ca="PEM")
+    secret = declared.one("kubernetes:core/v1:Secret")
+    # Kubernetes encodes stringData once more.
+    assert secret.inputs["stringData"] == {"ca": base64.b64encode(b"PEM").decode()}
+    variables = declared.one("kubernetes:cluster.x-k8s.io/v1beta1:Cluster").inputs["spec"]["topology"]["variables"]
+    assert variables[-1]["value"]["trust"]["additionalTrustedCAs"] == [
+        {"caCert": {"secretRef": {"name": secret.inputs["metadata"]["name"], "key": "ca"}}}
+    ]
+
+
+def test_the_kubeconfig_is_waited_for_and_stays_secret() -> None:
+    declared = _declared()
+    [(token, args)] = declared.calls
+    assert token == "vcf:index:getSecret"
+    assert args == {
+        "namespace": NAMESPACE,
+        "name": "acme-dev-vks-gpu-kubeconfig",
+        "key": "value",
+        "timeoutSeconds": 900,
+    }
+    assert declared.secret_outputs == {"kubeconfig"}
+    assert declared.outputs["name"] == "acme-dev-vks-gpu"
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"cluster_name": "x" * 43}, "cluster_name"),
+        ({"control_plane_replicas": 2}, "control_plane_replicas"),
+        ({"cluster_class": "builtin-generic-v9"}, "cluster_class"),
+        ({"release": "v1.34.1+vmware.1"}, "release"),
+        ({"pools": [{"name": "g", "vm_class": "c", "gpu": True, "replicas": 1}]}, "pools"),
+        ({"pools": [{"name": "c", "vm_class": "c", "gpu": False}]}, "pools[0].replicas"),
+        ({"pools": [{"name": "C", "vm_class": "c", "gpu": False, "replicas": 1}]}, "pools[0].name"),
+    ],
+)
+def test_a_wrong_argument_is_named_by_its_path(change: dict[str, Any], path: str) -> None:
+    with pytest.raises(ComponentInputError) as raised:
+        GpuCluster("gpu", {**_ARGS, **change})  # type: ignore[typeddict-item]
+    assert [error["property_path"] for error in raised.value.errors or []] == [path]

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from components._component import ComponentInputError
+from components.gpu_operator import GpuOperator
+from tests.unit.components.harness import Declared, declare
+
+_RELEASE = "kubernetes:helm.sh/v3:Release"
+_LICENCE: dict[str, Any] = {"licence_token": "licence", "ngc_api_key": "ngc-key"}
+
+
+def _declared(**args: Any) -> Declared:
+    return declare(lambda: {"state": GpuOperator("op", args).state})  # type: ignore[typeddict-item,arg-type]
+
+
+def test_vgpu_installs_the_guest_driver_with_licence_and_pull_secret() -> None:
+    declared = _declared(gpu_mode="vgpu", repository="http://charts.test", driver_version="550.90.07", **_LICENCE)
+    assert declared.types() == {
+        "kubernetes:core/v1:Namespace": 1,
+        "kubernetes:core/v1:ConfigMap": 1,
+        "kubernetes:core/v1:Secret": 1,
+        _RELEASE: 1,
+        "kubernetes:nvidia.com/v1:ClusterPolicyPatch": 1,
+    }
+    release = declared.one(_RELEASE).inputs
+    assert (release["chart"], release["version"]) == ("gpu-operator", "v24.9.0")
+    assert release["repositoryOpts"] == {"repo": "http://charts.test"}
+    licence = declared.one("kubernetes:core/v1:ConfigMap").inputs["metadata"]["name"]
+    assert release["values"]["driver"] == {
+        "enabled": True,
+        "repository": "nvcr.io/nvidia/vgpu",
+        "image": "vgpu-guest-driver-5",
+        "version": "550.90.07",
+        "imagePullSecrets": ["ngc-secret"],
+        "licensingConfig": {"configMapName": licence, "nlsEnabled": True},
+    }
+    pull = declared.one("kubernetes:core/v1:Secret")
+    assert json.loads(pull.inputs["stringData"][".dockerconfigjson"]) == {
+        "auths": {"nvcr.io": {"username": "$oauthtoken", "password": "ngc-key"}}
+    }
+    assert any(path.startswith("stringData") for path in pull.secrets)
+
+
+def test_the_licence_is_secret_in_the_state_though_it_is_a_config_map() -> None:
+    licence = _declared(gpu_mode="vgpu", **_LICENCE).one("kubernetes:core/v1:ConfigMap")
+    assert licence.inputs["data"]["client_configuration_token.tok"] == "licence"
+    assert "data" in licence.secrets
+    assert list(licence.request.additionalSecretOutputs) == ["data"]
+
+
+def test_directpath_installs_the_data_centre_driver_and_nothing_licensed() -> None:
+    declared = _declared(gpu_mode="directpath")
+    assert declared.types() == {
+        "kubernetes:core/v1:Namespace": 1,
+        _RELEASE: 1,
+        "kubernetes:nvidia.com/v1:ClusterPolicyPatch": 1,
+    }
+    release = declared.one(_RELEASE).inputs
+    assert release["values"]["driver"] == {"enabled": True}
+    assert release["repositoryOpts"] == {"repo": "https://helm.ngc.nvidia.com/nvidia"}
+
+
+def test_the_namespace_admits_privileged_pods() -> None:
+    namespace = _declared(gpu_mode="directpath", labels={"a": "b"}).one("kubernetes:core/v1:Namespace")
+    assert namespace.inputs["metadata"] == {
+        "name": "gpu-operator",
+        "labels": {"a": "b", "pod-security.kubernetes.io/enforce": "privileged"},
+    }
+
+
+def test_readiness_is_that_of_the_cluster_policy() -> None:
+    declared = _declared(gpu_mode="directpath")
+    policy = declared.one("kubernetes:nvidia.com/v1:ClusterPolicyPatch")
+    assert policy.inputs["metadata"] == {
+        "name": "cluster-policy",
+        "annotations": {"pulumi.com/waitFor": '["jsonpath={.status.state}=ready"]'},
+    }
+    assert policy.depends_on == {"op"}
+    assert declared.outputs == {"state": "ready"}
+
+
+@pytest.mark.parametrize(
+    ("args", "paths"),
+    [
+        ({"gpu_mode": "vgpu"}, ["licence_token", "ngc_api_key"]),
+        ({"gpu_mode": "directpath", "licence_token": "x"}, ["licence_token"]),
+        ({"gpu_mode": "mig"}, ["gpu_mode"]),
+    ],
+)
+def test_a_wrong_argument_is_named_by_its_path(args: Any, paths: list[str]) -> None:
+    with pytest.raises(ComponentInputError) as raised:
+        GpuOperator("op", args)
+    assert [error["property_path"] for error in raised.value.errors or []] == paths

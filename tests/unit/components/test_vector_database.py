@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+
+from components.vector_database import VectorDatabase, VectorDatabaseArgs
+from tests.unit.components.harness import NAMESPACE, Declared, declare
+
+_CLUSTER = "kubernetes:databases.dataservices.vmware.com/v1alpha1:PostgresCluster"
+_EXTENSION = "vcf:index:PostgresExtension"
+_ARGS: VectorDatabaseArgs = {
+    "cluster_name": "acme-dev-pg-vectors",
+    "namespace": NAMESPACE,
+    "infrastructure_policy": "pai-infra",
+    "storage_policy": "pai-gold",
+    "vm_class": "best-effort-large",
+    "storage_gib": 60,
+    "database_name": "pais",
+    "admin_username": "pgadmin",
+    "ca_bundle": "PEM",
+}
+
+
+def _declared(options: pulumi.ResourceOptions | None = None, **change: Any) -> Declared:
+    args: Any = {**_ARGS, **change}
+
+    def build() -> dict[str, Any]:
+        made = VectorDatabase("db", args, options)
+        return {"host": made.host, "port": made.port, "password": made.password, "secret": made.password_secret}
+
+    return declare(build)
+
+
+def test_a_single_server_without_backup_is_asked_for() -> None:
+    declared = _declared()
+    assert declared.types() == {_CLUSTER: 1, _EXTENSION: 1}
+    assert declared.one(_CLUSTER).inputs["spec"] == {
+        "version": "16.8+vmware.v9.0.1.0",
+        "adminUsername": "pgadmin",
+        "databaseName": "pais",
+        "replicas": 0,
+        "infrastructurePolicy": {"name": "pai-infra"},
+        "vmClass": {"name": "best-effort-large"},
+        "storagePolicyName": "pai-gold",
+        "storageSpace": "60Gi",
+        "maintenanceWindow": {"startDay": "SATURDAY", "startTime": "22:00", "duration": "6h0m0s"},
+        "blockDatabaseConnections": False,
+    }
+
+
+def test_high_availability_and_backups_are_what_dsm_calls_them() -> None:
+    spec = _declared(high_availability=True, backup_location="s3", backup_retention_days=7).one(_CLUSTER).inputs["spec"]
+    assert spec["replicas"] == 1
+    assert spec["backupLocation"] == {"name": "s3"}
+    assert spec["backupConfig"]["backupRetentionDays"] == 7
+    assert [schedule["type"] for schedule in spec["backupConfig"]["schedules"]] == ["full", "incremental"]
+
+
+def test_the_password_that_dsm_makes_is_read_from_where_its_status_says() -> None:
+    declared = _declared()
+    [(token, args)] = declared.calls
+    assert token == "vcf:index:getSecret"
+    assert args == {
+        "namespace": NAMESPACE,
+        "name": "pg-acme-dev-pg-vectors",
+        "key": "password",
+        "timeoutSeconds": 900,
+    }
+    assert declared.outputs["password"] == "value-of-pg-acme-dev-pg-vectors"
+    assert declared.secret_outputs == {"password"}
+
+
+def test_a_given_password_is_handed_over_in_a_secret_and_asked_of_nobody() -> None:
+    declared = _declared(admin_password="given")
+    secret = declared.one("kubernetes:core/v1:Secret")
+    assert secret.inputs["stringData"] == {"password": "given"}
+    assert any(path.startswith("stringData") for path in secret.secrets)
+    assert declared.one(_CLUSTER).inputs["spec"]["adminPasswordRef"] == {"name": "acme-dev-pg-vectors-admin"}
+    assert declared.calls == []
+
+
+def test_the_extension_is_made_over_verified_tls_and_goes_with_its_database() -> None:
+    extension = _declared().one(_EXTENSION)
+    assert {
+        key: extension.inputs[key] for key in ("host", "port", "database", "username", "caBundle", "extension")
+    } == {
+        "host": "192.0.2.20",
+        "port": 5432,
+        "database": "pais",
+        "username": "pgadmin",
+        "caBundle": "PEM",
+        "extension": "vector",
+    }
+    assert "password" in extension.secrets
+    assert extension.request.deletedWith.endswith("::db")
+
+
+def test_retention_reaches_the_database_itself() -> None:
+    declared = _declared(pulumi.ResourceOptions(retain_on_delete=True, protect=True))
+    cluster = declared.one(_CLUSTER)
+    assert cluster.request.retainOnDelete
+    assert cluster.request.protect
