@@ -193,7 +193,7 @@ class Server:
             if known is None:
                 # DSM's administrator may create the extension vector, which PostgreSQL leaves to superusers.
                 connection.execute(sql.SQL("CREATE ROLE {} LOGIN SUPERUSER").format(sql.Identifier(admin)))
-            if not self._accepts(port, admin, password):
+            if known is None or not self._accepts(port, admin, password):
                 verifier = connection.pgconn.encrypt_password(password.encode(), admin.encode(), b"scram-sha-256")
                 connection.execute(
                     sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(admin), sql.Literal(verifier.decode()))

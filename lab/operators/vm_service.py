@@ -46,8 +46,9 @@ from lab.operators.common import (
     vcenter,
 )
 
-ADDRESSES = ipaddress.ip_network("198.19.0.0/16")
-"""Where simulated load balancers get their addresses: half of the range that RFC 2544 keeps for benchmarks."""
+ADDRESSES = ipaddress.ip_network("198.19.128.0/17")
+"""Where simulated load balancers get their addresses: the end of the range that RFC 2544 sets aside for tests, whose
+beginning the vCenter simulation gives to guests."""
 
 LICENCE_PROPERTY = "vgpu-license"
 HARDWARE_VERSION = 21
@@ -222,7 +223,7 @@ def running_status(vm: Object, made: Object, *, on: bool) -> Object:
         network = {
             "primaryIP4": address,
             "interfaces": [
-                {"name": interfaces[0]["name"], "deviceKey": 4000, "ip": {"addresses": [{"address": f"{address}/16"}]}}
+                {"name": interfaces[0]["name"], "deviceKey": 4000, "ip": {"addresses": [{"address": f"{address}/15"}]}}
             ],
         }
     return {

@@ -161,7 +161,7 @@ def image(item: Object, library: Object, namespace: str | None) -> Wanted:
     release = _RELEASE.search(item["name"])
     ready = Conditions()
     ready.set("Ready", True, "", "")
-    properties = item.get("ovf_properties") or item.get("properties") or []
+    properties = item.get("ovf_properties") or []
     operating_system = {"type": "ubuntu64Guest" if not release or release["os"] == "ubuntu" else "vmwarePhoton64Guest"}
     status: Object = {
         "name": item["name"],
@@ -171,7 +171,7 @@ def image(item: Object, library: Object, namespace: str | None) -> Wanted:
         "firmware": "efi",
         "hardwareVersion": 21,
         "osInfo": operating_system,
-        "ovfProperties": [_property(each) for each in properties],
+        "ovfProperties": [{"key": each["key"], "type": each.get("type") or "string"} for each in properties],
         "conditions": ready.as_list(),
     }
     metadata = _metadata(
@@ -184,13 +184,6 @@ def image(item: Object, library: Object, namespace: str | None) -> Wanted:
     kind = "ContentLibraryItem" if namespace else "ClusterContentLibraryItem"
     resource = VIRTUAL_MACHINE_IMAGE if namespace else CLUSTER_VIRTUAL_MACHINE_IMAGE
     return Wanted(resource, {"metadata": metadata, "spec": {"providerRef": {**provider, "kind": kind}}}, status)
-
-
-def _property(each: str | Object) -> Object:
-    if isinstance(each, str):
-        return {"key": each, "type": "string"}
-    shown = {"key": str(each.get("key") or each.get("id")), "type": str(each.get("type") or "string")}
-    return shown | ({"default": str(each["default"])} if each.get("default") else {})
 
 
 def storage_class(policy: Object) -> Wanted:
@@ -423,7 +416,8 @@ class Wcp:
             found = self._api.get(NAMESPACE, name)
             since = found["metadata"]["creationTimestamp"] if found else timestamp()
             not_before(since, pace(20), "the namespace is being configured")
-            self._center.report(name, {"config_status": "RUNNING"})
+            # vCenter takes no notice of a report about what it has changed since.
+            self._center.report(name, {"config_status": "RUNNING", "revision": entry.get("revision", 0)})
 
     def _has_cluster_classes(self) -> bool:
         return self._api.get(CRD, "clusterclasses.cluster.x-k8s.io") is not None

@@ -241,7 +241,10 @@ func (v *vcenter) wanted() (map[string]any, error) {
 		items := []any{}
 		for _, id := range sortedKeys(l.Item) {
 			item := l.Item[id]
-			items = append(items, map[string]any{"id": id, "name": item.Name, "type": item.Type, "description": item.Description})
+			items = append(items, map[string]any{
+				"id": id, "name": item.Name, "type": item.Type, "description": item.Description,
+				"ovf_properties": v.itemProperties(l.ID, id),
+			})
 		}
 		libraries = append(libraries, map[string]any{"id": l.ID, "name": l.Name, "items": items})
 	}
