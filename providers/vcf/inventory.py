@@ -17,7 +17,7 @@ from .values import Props
 from .vcenter import Account
 
 _HTTPS = 443
-# Asked for outright: negotiation falls back to an age without vGPU capabilities when it meets a server newer than pyvmomi.
+# Asked for outright: negotiation falls back to an age without vGPU capabilities when the server is newer than pyvmomi.
 # Every vCenter from 8.0 on answers in it.
 _DIALECT = "vim.version.v8_0_0_1"
 _DISPLAY_CLASSES = (0x0300, 0x0302)
