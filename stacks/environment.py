@@ -776,7 +776,7 @@ def _check_classes(env: Environment, findings: _Findings) -> Iterator[Contradict
             yield _contradiction((*path, "name"), "a name that no class of the Supervisor has", vm_class.name)
         if vm_class.profile is not None:
             yield from _check_profile(env, gpu, (*path, "profile"), vm_class, findings)
-        if vm_class.gpus and env.gpu.mode == "vgpu" and not findings.lacks("gpu", "mode"):
+        if vm_class.gpus and vm_class.profile is None and env.gpu.mode == "vgpu" and not findings.lacks("gpu", "mode"):
             yield _contradiction(
                 (*path, "gpus"), "a profile instead: whole GPUs need paif:gpu.mode directpath", vm_class.gpus
             )
@@ -784,6 +784,8 @@ def _check_classes(env: Environment, findings: _Findings) -> Iterator[Contradict
             yield _contradiction(
                 (*path, "label"), "a class with gpus: only whole devices carry a label", vm_class.label
             )
+    if findings.lacks("vmClasses"):
+        return
     # A class that is named but was itself found wrong is no second mistake: its name counts as well.
     own = [entry["name"] for entry in _mappings(findings.raw.get("vmClasses")) if isinstance(entry.get("name"), str)]
     known = own + list(catalog.cluster_classes().default_vm_classes)
@@ -812,7 +814,15 @@ def _check_profile(
     whole = parsed is not None and parsed.slices is not None and parsed.prefix in gpu.profile_prefixes
     if name not in valid and not whole:
         usual = [profile for profile in valid if profile.startswith(f"{gpu.profile_prefixes[0]}-")]
-        yield _contradiction(path, f"a profile that a {gpu.name} has: {', '.join(usual)}", name, nearest(name, valid))
+        near = nearest(name, valid)
+        if parsed is not None:
+            # The size says more than the letters: 41c is nearer to 40c than to 4c.
+            near = f"{gpu.profile_prefixes[0]}-{_nearest_size(parsed.framebuffer_gib, gpu.profile_sizes_gib)}c"
+        yield _contradiction(path, f"a profile that a {gpu.name} has: {', '.join(usual)}", name, near)
+
+
+def _nearest_size(wanted: int, sizes: list[int]) -> int:
+    return min(sizes, key=lambda size: abs(size - wanted))
 
 
 def _check_secrets(env: Environment, findings: _Findings) -> Iterator[Contradiction]:

@@ -81,12 +81,12 @@ class Engine(pulumi.runtime.Mocks):
         metadata = outputs.get("metadata") or {}
         return args.resource_id or f"{metadata.get('namespace', 'x')}/{metadata.get('name', args.name)}", outputs
 
-    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         self.calls.append((args.token, args.args))
         if args.token in self.answers:
             found: dict[str, Any] = self.answers[args.token]
-            return found
-        return {"value": f"value-of-{args.args.get('name')}", "id": f"id-of-{args.args.get('name')}"}
+            return found, []
+        return {"value": f"value-of-{args.args.get('name')}", "id": f"id-of-{args.args.get('name')}"}, []
 
 
 class _Monitor(mocks.MockMonitor):
@@ -99,7 +99,7 @@ class _Monitor(mocks.MockMonitor):
         inputs = _unwrapped(rpc.deserialize_properties(request.object), "", secrets)
         if request.type != "pulumi:pulumi:Stack":
             self.registrations.append(Registration(request.type, request.name, inputs, secrets, request))
-        return super().RegisterResource(request)
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 
 @dataclass
@@ -136,7 +136,7 @@ def declare(build: Callable[[], dict[str, Any]], answers: dict[str, Any] | None 
     outputs: dict[str, Any] = {}
     secret: set[str] = set()
 
-    @pulumi.runtime.test
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def run() -> Any:
         async def resolve(name: str, value: pulumi.Output[Any]) -> None:
             outputs[name] = await value.future()

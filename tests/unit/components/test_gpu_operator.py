@@ -14,7 +14,7 @@ _LICENCE: dict[str, Any] = {"licence_token": "licence", "ngc_api_key": "ngc-key"
 
 
 def _declared(**args: Any) -> Declared:
-    return declare(lambda: {"state": GpuOperator("op", args).state})  # type: ignore[typeddict-item,arg-type]
+    return declare(lambda: {"state": GpuOperator("op", args).state})  # type: ignore[arg-type]
 
 
 def test_vgpu_installs_the_guest_driver_with_licence_and_pull_secret() -> None:

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from typing import Any
+
+from components.vcf import GpuDevice, GpuHost, GpuInventory
+from stacks.capacity import machines, shortages
+from tests.unit.environment.samples import GONE, environment
+
+_PROFILES = [f"grid_a100-{size}c" for size in (4, 8, 10, 16, 20, 40, 80)]
+_DIRECTPATH: dict[str, Any] = {
+    "gpu": {"mode": "directpath", "model": "L40S"},
+    "vmClasses.0.profile": GONE,
+    "vmClasses.0.gpus": 1,
+    "vmClasses.1.profile": GONE,
+    "vmClasses.1.gpus": 2,
+}
+
+
+def _host(name: str, gpus: int, device: str = "20b5", memory_gib: int = 4096, **change: Any) -> GpuHost:
+    devices = [
+        GpuDevice(
+            id=f"0000:{index:02x}:00.0",
+            vendor_id="10de",
+            device_id=device,
+            name="NVIDIA GPU",
+            passthrough_active=change.get("passthrough", device == "26b9"),
+            assigned_to=[],
+        )
+        for index in range(gpus)
+    ]
+    return GpuHost(
+        name=name,
+        moid=name,
+        connected=change.get("connected", True),
+        memory_mib=memory_gib * 1024,
+        vgpu_profiles=change.get("profiles", _PROFILES if device == "20b5" else []),
+        pci_devices=devices,
+    )
+
+
+def _lacking(hosts: list[GpuHost], changes: dict[str, Any] | None = None) -> list[str]:
+    return shortages(environment(changes), GpuInventory(hosts=hosts))
+
+
+def test_workstations_workers_and_nodes_are_counted() -> None:
+    assert [machine.name for machine in machines(environment())] == [
+        "workstation alice 1 of 1",
+        "workstation bob 1 of 1",
+        "worker of llama 1 of 1",
+        "node of gpu/gpu 1 of 2",
+        "node of gpu/gpu 2 of 2",
+    ]
+
+
+def test_machines_share_a_gpu_of_their_own_profile_only() -> None:
+    # 2 x 20c fill half of one GPU, 3 x 40c one and a half: three GPUs are enough, two are not.
+    assert _lacking([_host("esx-01", 3)]) == []
+    assert _lacking([_host("esx-01", 2)]) == [
+        f"paif:workstations[{index}]: no host has room for workstation {name} 1 of 1 (grid_a100-20c, 64 GiB); "
+        "after all others: esx-01: 0 of 2 GPUs and 3712 of 4096 GiB left"
+        for index, name in enumerate(("alice", "bob"))
+    ]
+
+
+def test_a_host_that_lacks_the_profile_is_named_with_what_it_offers() -> None:
+    hosts = [_host("esx-01", 4), _host("esx-02", 4, profiles=["grid_a100-20c", "grid_a100-80c"])]
+    assert _lacking(hosts) == [
+        "host esx-02 does not offer the vGPU profile grid_a100-40c; it offers: grid_a100-20c, grid_a100-80c"
+    ]
+
+
+def test_hosts_with_other_gpus_or_out_of_reach_do_not_count() -> None:
+    assert _lacking([_host("esx-01", 4), _host("esx-05", 8, "26b9")]) == []
+    [lack] = _lacking([_host("esx-05", 8, "26b9"), _host("esx-01", 4, connected=False)])
+    assert "no connected host of compute cluster pai-gpu has a NVIDIA A100 80 GB" in lack
+
+
+def test_a_device_that_is_not_passed_through_is_named() -> None:
+    [lack] = _lacking([_host("esx-05", 8, "26b9", passthrough=False)], _DIRECTPATH)
+    assert lack.startswith("host esx-05 does not pass 0000:00:00.0, 0000:01:00.0")
+
+
+def test_whole_gpus_of_one_machine_come_from_one_host() -> None:
+    # Two workstations and three machines with two GPUs each: eight GPUs, but a pair may not be split over hosts.
+    assert _lacking([_host("esx-05", 8, "26b9")], _DIRECTPATH) == []
+    assert (
+        _lacking([_host("esx-05", 3, "26b9"), _host("esx-06", 3, "26b9"), _host("esx-07", 2, "26b9")], _DIRECTPATH)
+        == []
+    )
+    split = _lacking([_host(f"esx-{n}", 1, "26b9") for n in range(8)], _DIRECTPATH)
+    assert len(split) == 3
+
+
+def test_all_memory_of_a_gpu_machine_counts() -> None:
+    # 200 GiB hold one machine of 128 GiB and one of 64 GiB, though six GPUs are left.
+    lacking = _lacking([_host("esx-01", 8, memory_gib=200)])
+    assert len(lacking) == 3
+    assert lacking[0].endswith("after all others: esx-01: 6 of 8 GPUs and 8 of 200 GiB left")
+
+
+def test_an_environment_without_gpu_machines_needs_no_gpu_host() -> None:
+    none: dict[str, Any] = {"workstations": [], "modelEndpoints": [], "clusters": []}
+    assert _lacking([], none) == []

@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from stacks.environment import SECRETS, storage_class, validate
+from tests.unit.environment.samples import COMPLETE, GONE, changed, environment, messages
+
+
+def test_the_complete_environment_is_valid() -> None:
+    assert messages({}) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "endpoints", "control_plane", "high_availability", "kept"),
+    [
+        ("dev", 1, 1, False, False),
+        ("qa", 1, 1, False, False),
+        ("staging", 2, 3, True, False),
+        ("prod", 3, 3, True, True),
+    ],
+)
+def test_defaults_follow_the_kind(
+    kind: str, endpoints: int, control_plane: int, high_availability: bool, kept: bool
+) -> None:
+    env = environment({"kind": kind, "workstations": []})
+    assert [endpoint.replicas for endpoint in env.model_endpoints] == [endpoints, endpoints]
+    assert env.clusters[0].control_plane.replicas == control_plane
+    assert env.database is not None
+    assert env.database.high_availability is high_availability
+    assert (env.protection.protect, env.protection.retain) == (kept, kept)
+
+
+def test_what_the_configuration_says_wins_over_the_default() -> None:
+    env = environment(
+        {"kind": "prod", "workstations": [], "modelEndpoints.0.replicas": 1, "protection": {"protect": False}}
+    )
+    assert env.model_endpoints[0].replicas == 1
+    assert (env.protection.protect, env.protection.retain) == (False, True)
+
+
+def test_names_follow_the_convention() -> None:
+    env = environment()
+    assert env.named("workstation", "alice") == "acme-dev-dlvm-alice"
+    assert env.vm_class_name("a100-40c") == "acme-dev-class-a100-40c"
+    assert env.vm_class_name("best-effort-large") == "best-effort-large"
+
+
+def test_labels_say_whose_something_is() -> None:
+    assert environment().labels(persona="data-scientist") == {
+        "paif.dev/organisation": "acme",
+        "paif.dev/environment": "dev",
+        "paif.dev/owner": "ai-platform",
+        "paif.dev/cost-centre": "cc-1",
+        "paif.dev/persona": "data-scientist",
+    }
+
+
+def test_a_storage_class_is_the_policy_as_kubernetes_writes_it() -> None:
+    assert storage_class("vSAN Default Storage Policy") == "vsan-default-storage-policy"
+
+
+# Each mistake alone: what is changed, and how the only message begins and what it names as nearest.
+_MISTAKES: list[tuple[dict[str, Any], str, str]] = [
+    ({"gpuu": {}}, "paif:gpuu is a mapping: expected one of the keys", "gpu"),
+    ({"gpu.modle": "x"}, "paif:gpu.modle is 'x': expected one of the keys mode, model", "mode"),
+    ({"vmClasses.0.cpuCounts": 4}, "paif:vmClasses[0].cpuCounts is 4: expected one of the keys", "cpuCount"),
+    ({"kind": "production"}, "paif:kind is 'production': expected one of dev, qa, staging or prod", "prod"),
+    ({"owner": GONE}, "paif:owner: expected a value: this key is required", ""),
+    ({"vmClasses.0.memoryGib": "64"}, "paif:vmClasses[0].memoryGib is '64': expected a whole number", ""),
+    ({"namespace.adopt": "yes"}, "paif:namespace.adopt is 'yes': expected true or false", ""),
+    ({"vmClasses": "none"}, "paif:vmClasses is 'none': expected a list", ""),
+    ({"database": []}, "paif:database is a list: expected a mapping", ""),
+    ({"vmClasses.0.cpuCount": 0}, "paif:vmClasses[0].cpuCount is 0: expected more than 0", ""),
+    ({"namespace.storage": []}, "paif:namespace.storage is a list: expected at least 1 entry", ""),
+    ({"gpu.model": "A1000"}, "paif:gpu.model is 'A1000': expected one of A100, A100-40GB, H100, L40S", "A100"),
+    (
+        {"vmClasses.1.profile": "grid_a100-41c"},
+        "paif:vmClasses[1].profile is 'grid_a100-41c': expected a profile that a NVIDIA A100 80 GB has: grid_a100-4c, ",
+        "grid_a100-40c",
+    ),
+    (
+        {"vmClasses.1.profile": "grid_l40s-48c"},
+        "paif:vmClasses[1].profile is 'grid_l40s-48c': expected a profile",
+        "grid_a100-40c",
+    ),
+    (
+        {"vmClasses.2": {"name": "A100", "cpuCount": 1, "memoryGib": 1}},
+        "paif:vmClasses[2].name is 'A100': expected a short DNS label",
+        "",
+    ),
+    ({"namespace.name": "acme_dev"}, "paif:namespace.name is 'acme_dev': expected a DNS label", ""),
+    ({"workstations.0.name": "a" * 21}, "paif:workstations[0].name is 'aaaaa", ""),
+    (
+        {"workstations.0.persona": "app-developer"},
+        "paif:workstations[0].persona is 'app-developer': expected data-scientist or mlops-engineer: "
+        "application developers get endpoint URLs and no Deep Learning VM",
+        "",
+    ),
+    (
+        {"modelEndpoints.0.model.repository": "models/Meta/llama"},
+        "paif:modelEndpoints[0].model.repository is 'models/Meta/llama': expected a model in the gallery",
+        "",
+    ),
+    ({"modelEndpoints.0.name": "Llama"}, "paif:modelEndpoints[0].name is 'Llama': expected a short DNS label", ""),
+    ({"licenceToken": GONE}, "paif:licenceToken: expected the NVIDIA client configuration token", ""),
+    ({"licenceToken": "a\r\nb"}, "paif:licenceToken is [secret]: expected a token without carriage returns", ""),
+    ({"ngcApiKey": GONE}, "paif:ngcApiKey: expected the NGC key", ""),
+    ({"workstationPassword": GONE}, "paif:workstationPassword: expected the first password", ""),
+    ({"modelEndpoints.0.engine": "Infinity"}, "paif:modelEndpoints[0].engine is 'Infinity': expected vLLM", ""),
+    (
+        {"modelEndpoints.0.class": "best-effort-large"},
+        "paif:modelEndpoints[0].class is 'best-effort-large': expected a class with a GPU: vLLM",
+        "",
+    ),
+    (
+        {"workstations.0.class": "best-effort-large"},
+        "paif:workstations[0].class is 'best-effort-large': expected a ",
+        "",
+    ),
+    (
+        {"workstations.1.class": "a100-20"},
+        "paif:workstations[1].class is 'a100-20': expected a class of paif:vmClasses (a100-20c, a100-40c)",
+        "a100-20c",
+    ),
+    ({"vmClasses.0.gpus": 1}, "paif:vmClasses[0].profile is 'grid_a100-20c': expected either a profile or gpus", ""),
+    ({"workstations.1.name": "alice"}, "paif:workstations[1].name is 'alice': expected a name that no other entry", ""),
+    (
+        {"modelEndpoints.1.routingName": "meta/llama"},
+        "paif:modelEndpoints[1].routingName is 'meta/llama': expected a routing name of its own",
+        "",
+    ),
+    ({"database": GONE}, "paif:database: expected a database, since Private AI Services", ""),
+    ({"aiServices": GONE}, "paif:aiServices: expected Private AI Services, since paif:modelEndpoints", ""),
+    (
+        {"database.storagePolicy": "pai-glod"},
+        "paif:database.storagePolicy is 'pai-glod': expected a policy of paif:namespace.storage (pai-gold)",
+        "pai-gold",
+    ),
+    (
+        {"clusters.0.podNetwork": "10.96.4.0/24"},
+        "paif:clusters[0].podNetwork is '10.96.4.0/24': expected a network that does not overlap serviceNetwork",
+        "",
+    ),
+    (
+        {"supervisor.networks": ["192.168.0.0/16"]},
+        "paif:clusters[0].podNetwork is '192.168.144.0/20': expected a network that does not overlap the Supervisor's",
+        "",
+    ),
+    (
+        {"clusters.0.podNetwork": "not a network"},
+        "paif:clusters[0].podNetwork is 'not a network': expected a network",
+        "",
+    ),
+    (
+        {"clusters.0.release": "v1.34.1+vmware.1"},
+        "paif:clusters[0].release is 'v1.34.1+vmware.1': expected Kubernetes",
+        "",
+    ),
+    (
+        {"clusters.0.clusterClass": "builtin-generic-v3.2"},
+        "paif:clusters[0].clusterClass is 'builtin-generic-v3.2': expected one of builtin-generic-v3.1.0",
+        "builtin-generic-v3.2.0",
+    ),
+    ({"clusters.0.pools.0.class": "a100-40c"}, "paif:clusters[0].pools: expected also a pool without GPU", ""),
+    ({"clusters.0.pools.0.minReplicas": 1}, "paif:clusters[0].pools[0].replicas: expected either replicas, or", ""),
+    (
+        {"conditions": {"nvidia.com/v1/ClusterPolicies": ["x"]}},
+        'paif:conditions["nvidia.com/v1/ClusterPolicies"]',
+        "nvidia.com/v1/ClusterPolicy",
+    ),
+    ({"workstations.0.route": "vsphere"}, "paif:workstations[0].vsphere: expected the host", ""),
+]
+
+
+@pytest.mark.parametrize(("changes", "beginning", "near"), _MISTAKES)
+def test_a_mistake_is_said_once_with_what_was_expected(changes: dict[str, Any], beginning: str, near: str) -> None:
+    found = [message for message in messages(changes) if not message.startswith("paif:workstations[0].route")]
+    assert len(found) == 1, found
+    assert found[0].startswith(beginning), found[0]
+    assert (f"(did you mean {near!r}?)" in found[0]) if near else ("did you mean" not in found[0]), found[0]
+
+
+def test_directpath_needs_no_licence_and_takes_no_profile() -> None:
+    env = {
+        "gpu": {"mode": "directpath", "model": "L40S"},
+        "licenceToken": GONE,
+        "ngcApiKey": GONE,
+        "vmClasses.0.profile": GONE,
+        "vmClasses.0.gpus": 1,
+        "vmClasses.1.profile": GONE,
+        "vmClasses.1.gpus": 2,
+    }
+    assert messages(env) == []
+    with_profile = messages({**env, "vmClasses.1.profile": "grid_l40s-48c", "vmClasses.1.gpus": 0})
+    assert [message.split(":")[1] for message in with_profile] == ["vmClasses[1].profile is 'grid_l40s-48c'"]
+
+
+def test_whole_gpus_are_refused_in_vgpu_mode() -> None:
+    [message] = messages({"vmClasses.0.profile": GONE, "vmClasses.0.gpus": 1})
+    assert message.startswith("paif:vmClasses[0].gpus is 1: expected a profile instead")
+
+
+@pytest.mark.parametrize("kind", ["staging", "prod"])
+def test_only_those_who_push_models_get_a_workstation_late(kind: str) -> None:
+    [message] = messages({"kind": kind})
+    assert message.startswith("paif:workstations[0].persona is 'data-scientist': expected mlops-engineer")
+
+
+def test_a_real_vcf_needs_gallery_and_identity_provider() -> None:
+    assert [message.split(" ")[0] for message in messages({"target": "vcf"})] == [
+        "paif:aiServices.oidc:",
+        "paif:gallery:",
+        "paif:registryPassword:",
+    ]
+
+
+def test_a_name_that_grows_too_long_says_which_and_why() -> None:
+    found, problems = validate(
+        changed({"organisation": "a" * 20, "clusters.0.name": "b" * 10}), "c" * 10, frozenset(SECRETS)
+    )
+    assert found is None
+    [(path, problem)] = problems
+    assert path == ("clusters", 0, "name")
+    assert "has 46 characters, at most 42 fit (node names" in problem.message
+
+
+def test_a_secret_in_plain_text_is_refused_and_not_shown() -> None:
+    _, problems = validate(COMPLETE, "dev", {"ngcApiKey", "workstationPassword"})
+    [(path, problem)] = problems
+    assert path == ("licenceToken",)
+    assert problem.message == (
+        "paif:licenceToken is [secret]: expected an encrypted value: pulumi config set --secret paif:licenceToken"
+    )
+
+
+def test_a_wrongly_typed_secret_is_not_shown() -> None:
+    _, problems = validate(changed({"licenceToken": ["licence-in-a-list"]}), "dev", frozenset(SECRETS))
+    assert "licence-in-a-list" not in " ".join(problem.message for _, problem in problems)
+
+
+def test_all_mistakes_are_found_at_once_each_at_its_own_place() -> None:
+    found = messages(
+        {
+            "gpuu": {},
+            "kind": "production",
+            "vmClasses.0.name": "A100",
+            "vmClasses.1.profile": "grid_a100-41c",
+            "workstations.0.persona": "app-developer",
+            "workstations.1.class": "a100-44c",
+            "modelEndpoints.0.model.repository": "models/Meta/llama",
+            "clusters.0.podNetwork": "10.96.0.0/16",
+        }
+    )
+    assert sorted(message.split(" ")[0] for message in found) == [
+        "paif:clusters[0].podNetwork",
+        "paif:gpuu",
+        "paif:kind",
+        "paif:modelEndpoints[0].model.repository",
+        "paif:vmClasses[0].name",
+        "paif:vmClasses[1].profile",
+        "paif:workstations[0].persona",
+        "paif:workstations[1].class",
+    ]
+
+
+def test_a_stack_must_be_named_so_that_names_can_hold_it() -> None:
+    _, problems = validate(COMPLETE, "Dev_1", frozenset(SECRETS))
+    assert "a stack named as a short DNS label" in problems[0][1].message
+
+
+def test_secrets_do_not_show_when_an_environment_is_printed() -> None:
+    assert "in-plain-text" not in repr(environment())

@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+import pytest
+
+from stacks.endpoints import Endpoints, endpoints
+from stacks.program import PHASES, Program, wanted_phases
+from tests.unit.components.harness import Declared, declare
+from tests.unit.environment.samples import GONE, environment
+
+_DEVICE = {
+    "vendorId": "10de",
+    "deviceId": "20b5",
+    "name": "NVIDIA A100",
+    "passthroughActive": False,
+    "assignedTo": [],
+}
+_PROFILES = ["grid_a100-20c", "grid_a100-40c"]
+
+
+def _inventory(gpus: int = 4, profiles: list[str] | None = None, **device: Any) -> dict[str, Any]:
+    devices = [{**_DEVICE, **device, "id": f"0000:{index:02x}:00.0"} for index in range(gpus)]
+    host = {"name": "esx-01", "moid": "host-1", "connected": True, "memoryMib": 4194304, "pciDevices": devices}
+    return {"hosts": [{**host, "vgpuProfiles": _PROFILES if profiles is None else profiles}]}
+
+
+_LIBRARY = {"id": "lib-1", "name": "dlvm-images", "items": [{"id": "i", "name": "dlvm-9.0.1-simulated", "type": "ovf"}]}
+_ENDPOINTS = Endpoints.model_validate(
+    {
+        "vcenter": {"server": "127.0.0.1:1", "username": "admin", "password": "vcenter-password", "ca": "PEM"},
+        "supervisor": {"name": "pai-supervisor", "kubeconfig": "supervisor-kubeconfig"},
+        "gallery": {"host": "127.0.0.1:2", "username": "robot", "password": "gallery-password", "ca": "PEM"},
+        "oidc": {"issuer": "https://127.0.0.1:3/oidc", "clientId": "pais", "ca": "PEM"},
+        "helm": {"repository": "http://127.0.0.1:4/charts"},
+        "databaseCa": "PEM",
+    }
+)
+
+
+def _run(changes: dict[str, Any] | None = None, until: str = "", inventory: dict[str, Any] | None = None) -> Declared:
+    env = environment(changes)
+    answers = {"vcf:index:getGpuInventory": inventory or _inventory(), "vcf:index:getContentLibrary": _LIBRARY}
+    return declare(lambda: Program(env, _ENDPOINTS).build(until), answers)
+
+
+def test_the_complete_environment_is_exactly_these_resources() -> None:
+    assert _run().types() == {
+        "pulumi:providers:vcf": 1,
+        # the Supervisor's and the guest cluster's
+        "pulumi:providers:kubernetes": 2,
+        "vcf:index:VirtualMachineClass": 2,
+        "vcf:index:Namespace": 1,
+        "kubernetes:databases.dataservices.vmware.com/v1alpha1:PostgresCluster": 1,
+        "vcf:index:PostgresExtension": 1,
+        "kubernetes:pais.vmware.com/v1alpha1:PAISConfiguration": 1,
+        "vcf:index:GalleryModel": 2,
+        "kubernetes:pais.vmware.com/v1alpha1:ModelEndpoint": 2,
+        "kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachine": 2,
+        "kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachineService": 2,
+        "kubernetes:cluster.x-k8s.io/v1beta1:Cluster": 1,
+        "kubernetes:helm.sh/v3:Release": 1,
+        "kubernetes:nvidia.com/v1:ClusterPolicyPatch": 1,
+        "kubernetes:core/v1:Namespace": 1,
+        # trust for identity provider, database and gallery; licences of PAIS and of the operator
+        "kubernetes:core/v1:ConfigMap": 5,
+        # two workstations, two NGC pull secrets, the gallery's, the cluster's trust
+        "kubernetes:core/v1:Secret": 6,
+    }
+
+
+@pytest.mark.parametrize(
+    ("until", "phases"),
+    [
+        ("foundation", {"foundation"}),
+        ("data", {"foundation", "data"}),
+        ("ai-services", {"foundation", "data", "ai-services"}),
+        ("endpoints", {"foundation", "data", "ai-services", "endpoints"}),
+        ("workstations", {"foundation", "workstations"}),
+        ("clusters", {"foundation", "clusters"}),
+        ("", set(PHASES)),
+    ],
+)
+def test_a_run_up_to_a_phase_builds_it_and_what_it_needs(until: str, phases: set[str]) -> None:
+    declared = _run(until=until)
+    built = {each.name for each in declared.registrations if each.type.startswith("paif:phase:")}
+    assert built == phases
+
+
+def test_an_unknown_phase_is_refused_with_the_nearest() -> None:
+    with pytest.raises(pulumi.RunError, match=r"did you mean 'workstations'"):
+        wanted_phases("workstation")
+
+
+def test_a_workstation_and_a_cluster_do_not_wait_for_ai_services() -> None:
+    declared = _run()
+    for kind in (
+        "kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachine",
+        "kubernetes:cluster.x-k8s.io/v1beta1:Cluster",
+    ):
+        for each in (r for r in declared.registrations if r.type == kind):
+            needed = " ".join(sorted(each.depends_on))
+            assert "acme-dev-ns-ai" in needed
+            assert "-pg-" not in needed
+            assert "-ep-" not in needed
+
+
+def test_ai_services_come_after_the_extension_and_endpoints_after_the_services() -> None:
+    declared = _run()
+    pais = declared.one("kubernetes:pais.vmware.com/v1alpha1:PAISConfiguration")
+    assert "acme-dev-pg-vectors" in pais.depends_on
+    component = declared.one("paif:index:PrivateAiServices")
+    assert "acme-dev-pg-vectors-vector" in component.depends_on
+    endpoint = declared.one("paif:index:ModelEndpoint", "acme-dev-ep-llama")
+    assert pais.name in endpoint.depends_on
+
+
+def test_each_persona_gets_its_own_outputs() -> None:
+    outputs = _run().outputs
+    assert {name.split(".")[0] for name in outputs} == {
+        "environment",
+        "versions",
+        "dataScientist",
+        "mlopsEngineer",
+        "appDeveloper",
+        "database",
+        "clusters",
+    }
+    assert outputs["dataScientist.workstations.alice.ssh"] == "ssh vmware@198.51.100.7"
+    assert outputs["mlopsEngineer.workstations.bob.owner"] == "bob"
+    assert outputs["appDeveloper.models.bge"] == "baai/bge"
+    assert outputs["appDeveloper.baseUrl"] == "https://198.51.100.9/api/v1/compatibility/openai/v1"
+    assert not [name for name in outputs if name.startswith("appDeveloper") and "workstation" in name]
+    assert outputs["versions.clusters.gpu.gpuOperator"] == "v24.9.0"
+
+
+def test_secrets_are_secret_in_inputs_and_outputs() -> None:
+    declared = _run()
+    assert declared.secret_outputs == {
+        "database.password",
+        "clusters.gpu.kubeconfig",
+        "dataScientist.login.password",
+        "mlopsEngineer.login.password",
+    }
+    words = ("in-plain-text", "vcenter-password", "gallery-password", "supervisor-kubeconfig", "value-of-pg")
+    for each in declared.registrations:
+        for path, text in _leaves(each.inputs):
+            if any(word in text for word in words):
+                assert any(path.startswith(secret) for secret in each.secrets), f"{each.type} {each.name}: {path}"
+
+
+def _leaves(value: Any, path: str = "") -> list[tuple[str, str]]:
+    if isinstance(value, dict):
+        return [leaf for key, item in value.items() for leaf in _leaves(item, f"{path}.{key}".strip("."))]
+    if isinstance(value, list):
+        return [leaf for index, item in enumerate(value) for leaf in _leaves(item, f"{path}[{index}]")]
+    return [(path, str(value))]
+
+
+def test_everything_that_takes_labels_says_whose_it_is() -> None:
+    for each in _run().registrations:
+        labels = (each.inputs.get("metadata") or {}).get("labels")
+        if each.type.startswith("kubernetes:") and not each.type.endswith("Patch") and "helm" not in each.type:
+            assert labels, each.name
+            assert labels["paif.dev/owner"] == "ai-platform"
+            assert labels["paif.dev/cost-centre"] == "cc-1"
+
+
+def test_directpath_leaves_no_licence_anywhere() -> None:
+    changes: dict[str, Any] = {
+        "gpu": {"mode": "directpath", "model": "L40S"},
+        "vmClasses.0.profile": GONE,
+        "vmClasses.0.gpus": 1,
+        "vmClasses.1.profile": GONE,
+        "vmClasses.1.gpus": 1,
+        "licenceToken": GONE,
+        "ngcApiKey": GONE,
+    }
+    inventory = _inventory(8, profiles=[], deviceId="26b9", passthroughActive=True)
+    declared = _run(changes, inventory=inventory)
+    text = str([each.inputs for each in declared.registrations]).lower()
+    for word in ("licensingconfig", "client_configuration_token", "vgpu-license", "nvcr.io", "ngc"):
+        assert word not in text, word
+
+
+def test_prod_protects_and_keeps_what_holds_data() -> None:
+    declared = _run({"kind": "prod", "workstations": [], "modelEndpoints": []})
+    kept = {
+        (each.type.rsplit(":", 1)[1])
+        for each in declared.registrations
+        if each.request.custom and each.request.protect and each.request.retainOnDelete
+    }
+    assert {"Namespace", "PostgresCluster", "Cluster"} <= kept
+    assert "VirtualMachineClass" not in kept
+
+
+def test_nothing_is_made_where_the_hosts_have_no_room() -> None:
+    with pytest.raises(pulumi.RunError) as raised:
+        _run(inventory=_inventory(gpus=1))
+    assert str(raised.value).startswith("The infrastructure cannot hold stack dev; nothing was created:")
+    assert "esx-01: 0 of 1 GPUs" in str(raised.value)
+
+
+def test_a_missing_image_is_named_with_the_nearest() -> None:
+    with pytest.raises(pulumi.RunError, match=r"paif:content.dlvmImage is 'dlvm-9.0.2'.*did you mean"):
+        _run({"content.dlvmImage": "dlvm-9.0.2"})
+
+
+def test_an_environment_without_gpus_or_workstations_asks_nothing_of_the_inventory() -> None:
+    plain: dict[str, Any] = {"vmClasses": [], "workstations": [], "modelEndpoints": [], "clusters": []}
+    calls = [token for token, _ in _run(plain).calls]
+    assert "vcf:index:getGpuInventory" not in calls
+    assert "vcf:index:getContentLibrary" not in calls
+
+
+_VCF: dict[str, Any] = {
+    "target": "vcf",
+    "registryPassword": "r",
+    "gallery": {"registry": "harbor.test", "username": "robot"},
+    "aiServices.oidc": {"issuerUrl": "https://idp.test", "clientId": "pais"},
+}
+
+
+def test_a_real_vcf_takes_credentials_from_configuration_or_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAIF_VCENTER_SERVER", "vc.test")
+    monkeypatch.setenv("PAIF_VCENTER_USERNAME", "from-the-environment")
+    monkeypatch.setenv("PAIF_KUBECONFIG", "kubeconfig-text")
+    monkeypatch.delenv("PAIF_VCENTER_PASSWORD", raising=False)
+    found = endpoints(
+        environment({**_VCF, "vcenter.username": "configured", "vcenterPassword": "p", "vcenter.caBundle": "PEM"})
+    )
+    assert (found.vcenter.server, found.vcenter.username, found.vcenter.ca) == ("vc.test", "configured", "PEM")
+    assert found.vcenter.password.get_secret_value() == "p"
+    assert found.supervisor.kubeconfig.get_secret_value() == "kubeconfig-text"
+
+
+def test_missing_credentials_are_all_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SERVER", "USERNAME", "PASSWORD"):
+        monkeypatch.delenv(f"PAIF_VCENTER_{name}", raising=False)
+    monkeypatch.delenv("PAIF_KUBECONFIG", raising=False)
+    with pytest.raises(pulumi.RunError) as raised:
+        endpoints(environment(_VCF))
+    assert [line.split(",")[0].strip() for line in str(raised.value).splitlines()[1:]] == [
+        "paif:vcenter.server",
+        "paif:vcenter.username",
+        "paif:vcenterPassword",
+        "paif:kubeconfig (the text of a kubeconfig)",
+    ]
+
+
+def test_a_lab_that_is_down_is_said_to_be_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.setenv("PAIF_STATE", str(tmp_path))
+    with pytest.raises(pulumi.RunError, match=r"The lab is not running .*\./paif lab up"):
+        endpoints(environment())

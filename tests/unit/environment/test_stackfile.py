@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stacks.environment import SECRETS, json_schema, validate
+from stacks.stackfile import check_together, read
+from tests.unit.environment.samples import COMPLETE, changed, stack_file
+
+_ROOT = Path(__file__).resolve().parents[3]
+_TEXT = """\
+config:
+  paif:target: lab
+  paif:kind: devv
+  paif:organisation: acme
+  paif:owner: ai
+  paif:costCentre: 4711
+  paif:gpuu: {}
+  paif:gpu: {mode: vgpu, model: A100}
+  paif:vcenter: {computeCluster: pai-gpu}
+  paif:supervisor: {name: pai-supervisor}
+  paif:namespace:
+    name: Acme_dev
+    storage:
+      - policy: pai-gold
+        limitGib: "12"
+  paif:content: {dlvmLibrary: a, dlvmImage: b, kubernetesLibrary: c}
+  paif:vmClasses:
+    - name: a100-40c
+      cpuCount: 8
+      memoryGib: 64
+      profile: grid_a100-41c
+    - name: a100-20c
+      cpuCount: 8
+      memoryGib: 64
+      profile: grid_a100-20c
+      profile: grid_a100-40c
+  paif:workstations:
+    - name: alice
+      owner: alice
+      persona: app-developer
+      class: a100-20c
+  paif:modelEndpoints:
+    - name: llama
+      type: Completions
+      engine: vLLM
+      class: a100-40c
+      model:
+        repository: models/Meta/llama
+        reference: v1
+  paif:aiServices: {}
+  paif:database: {infrastructurePolicy: pai-infra}
+  paif:ngcApiKey: plain
+encryptionsalt: v1:x
+"""
+
+
+def _written(folder: Path, text: str, name: str = "dev") -> Path:
+    file = folder / f"Pulumi.{name}.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_every_mistake_is_found_at_its_line_and_column(tmp_path: Path) -> None:
+    file = _written(tmp_path, _TEXT)
+    found = {(problem.line, problem.column): problem.path for problem in read(file).problems}
+    assert found == {
+        (2, 3): "paif:licenceToken",
+        (3, 14): "paif:kind",
+        (7, 3): "paif:gpuu",
+        (12, 11): "paif:namespace.name",
+        (15, 19): "paif:namespace.storage[0].limitGib",
+        (21, 16): "paif:vmClasses[0].profile",
+        (26, 7): "paif:vmClasses[1].profile",
+        (30, 16): "paif:workstations[0].persona",
+        (38, 21): "paif:modelEndpoints[0].model.repository",
+        (42, 19): "paif:ngcApiKey",
+    }
+
+
+def test_a_problem_reads_as_file_line_column_and_message(tmp_path: Path) -> None:
+    file = _written(tmp_path, _TEXT)
+    assert str(read(file).problems[1]) == (
+        f"{file}:3:14: paif:kind is 'devv': expected one of dev, qa, staging or prod (did you mean 'dev'?)"
+    )
+
+
+def test_a_duplicate_key_names_the_line_of_the_first(tmp_path: Path) -> None:
+    [problem] = [each for each in read(_written(tmp_path, _TEXT)).problems if "each key once" in each.expected]
+    assert (problem.line, problem.expected) == (26, "each key once (line 25 has it too)")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("config: [1", "YAML: expected valid YAML"),
+        ("", "expected a mapping with the key config"),
+        ("konfig: {}\n", "konfig: expected one of config"),
+        ("config:\n  paif:target: lab\n  paf:kind: dev\n", "(did you mean 'paif:kind'?)"),
+        ("config:\n  kind: dev\n", "(did you mean 'paif:kind'?)"),
+        ("config:\n  ? [a]\n  : b\n", "config: expected text as a key"),
+    ],
+)
+def test_a_file_that_is_no_stack_file_is_told_so(tmp_path: Path, text: str, message: str) -> None:
+    found = read(_written(tmp_path, text))
+    assert found.environment is None
+    assert any(message in str(problem) for problem in found.problems), found.problems
+
+
+def test_a_missing_file_is_a_problem_like_any_other(tmp_path: Path) -> None:
+    [problem] = read(tmp_path / "Pulumi.dev.yaml").problems
+    assert "No such file" in str(problem)
+
+
+def test_configuration_of_pulumi_and_providers_is_left_alone(tmp_path: Path) -> None:
+    file = stack_file(tmp_path, COMPLETE)
+    file.write_text(file.read_text() + "  pulumi:tags: {a: b}\n  vsphere:user: me\n  kubernetes:context: x\n")
+    assert read(file).problems == []
+
+
+def test_a_scalar_at_the_top_is_text_as_pulumi_hands_it_over(tmp_path: Path) -> None:
+    found = read(stack_file(tmp_path, changed({"costCentre": 4711})))
+    assert found.environment is not None
+    assert found.environment.cost_centre == "4711"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"gpuu": {}, "vmClasses.0.cpus": 1, "workstations.0.persona": "app-developer"},
+        {"modelEndpoints.0.engine": "Infinity", "clusters.0.podNetwork": "10.96.0.0/16"},
+        {"namespace": {"name": "x"}, "vmClasses.1": {"name": "y"}},
+    ],
+)
+def test_file_and_pulumi_give_the_same_messages(tmp_path: Path, changes: dict[str, Any]) -> None:
+    data = changed(changes)
+    from_file = sorted(problem.message for problem in read(stack_file(tmp_path, data)).problems)
+    from_pulumi = sorted(problem.message for _, problem in validate(data, "dev", frozenset(SECRETS))[1])
+    assert from_file == from_pulumi
+    assert from_file
+
+
+def test_two_environments_may_not_share_a_namespace(tmp_path: Path) -> None:
+    dev = read(stack_file(tmp_path, COMPLETE))
+    qa = read(stack_file(tmp_path, changed({"kind": "qa"}), "qa"))
+    [problem] = check_together([dev, qa])
+    assert problem.message == (
+        "paif:namespace.name is 'acme-dev-ns-ai': expected a namespace that no other environment uses; dev does"
+    )
+    assert problem.file == str(qa.file)
+    assert qa.file.read_text().splitlines()[problem.line - 1].strip() == "name: acme-dev-ns-ai"
+
+
+def test_the_committed_stack_files_are_valid_alone_and_together() -> None:
+    files = [read(file) for file in sorted((_ROOT / "stacks").glob("Pulumi.*.yaml"))]
+    assert [file.stack for file in files] == ["dev", "prod", "qa", "staging"]
+    assert [str(problem) for file in files for problem in file.problems] == []
+    assert check_together(files) == []
+
+
+def test_the_committed_environments_cover_both_gpu_modes() -> None:
+    found = [read(file).environment for file in sorted((_ROOT / "stacks").glob("Pulumi.*.yaml"))]
+    assert {env.gpu.mode for env in found if env} == {"vgpu", "directpath"}
+
+
+def test_the_schema_names_every_key_with_its_namespace() -> None:
+    schema = json_schema()
+    config = schema["properties"]["config"]
+    assert "paif:modelEndpoints" in config["properties"]
+    assert "paif:gpu" in config["required"]
+    assert config["properties"]["paif:licenceToken"]["required"] == ["secure"]
+    assert schema["$defs"]["ModelEndpoint"]["properties"]["class"]["type"] == "string"
+    json.dumps(schema)

@@ -1,0 +1,71 @@
+"""Who may import whom, and that nothing but the program's own reader touches a stack's configuration."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).resolve().parents[2]
+# Top-level package -> those of the project it may import, beside itself.
+_ALLOWED = {
+    "catalog": set[str](),
+    "components": {"catalog"},
+    "providers": set[str](),
+    "policies": {"catalog"},
+    "stacks": {"components", "catalog"},
+    "lab": {"catalog"},
+    "cli": {"lab", "stacks", "catalog", "tools"},
+    "tools": set[str](),
+}
+_PACKAGES = set(_ALLOWED)
+# The benchmark compares Pulumi programs of its own, which are made of components as stacks are.
+_PROGRAMS = {"cli/bench": {"components"}}
+
+
+def _sources(package: str) -> list[Path]:
+    return [path for path in (_ROOT / package).rglob("*.py") if "__pycache__" not in path.parts]
+
+
+def _imported(tree: ast.AST) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("package", sorted(_ALLOWED))
+def test_a_package_imports_only_those_below_it(package: str) -> None:
+    wrong = set()
+    for path in _sources(package):
+        allowed = _ALLOWED[package] | {package} | _PROGRAMS.get(str(path.parent.relative_to(_ROOT)), set())
+        for name in _imported(ast.parse(path.read_text(encoding="utf-8"))) & (_PACKAGES - allowed):
+            wrong.add(f"{path.relative_to(_ROOT)} imports {name}")
+    assert wrong == set()
+
+
+@pytest.mark.parametrize("package", ["components", "providers", "policies", "catalog"])
+def test_only_stacks_reads_stack_configuration(package: str) -> None:
+    reading = {
+        str(path.relative_to(_ROOT))
+        for path in _sources(package)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+        and node.attr in {"Config", "get_stack"}
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "pulumi"
+    }
+    assert reading == set()
+
+
+def test_every_component_has_a_file_of_its_name() -> None:
+    for path in (_ROOT / "components").glob("[a-z]*.py"):
+        if path.name == "vcf.py":
+            continue
+        classes = [node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)]
+        expected = "".join(part.title() for part in path.stem.split("_"))
+        assert expected in classes, path.name
