@@ -69,6 +69,62 @@ func newPropertyCollector(ref types.ManagedObjectReference) *propertyCollector {
 	return c
 }
 
+// RetrievePropertiesEx also finds an object that is named by a parent type of its own, as vCenter does: clients ask for a
+// cluster as a ComputeResource.
+func (c *propertyCollector) RetrievePropertiesEx(ctx *simulator.Context, r *types.RetrievePropertiesEx) soap.HasFault {
+	named := map[types.ManagedObjectReference]types.ManagedObjectReference{}
+	for _, spec := range r.SpecSet {
+		for i := range spec.ObjectSet {
+			obj := &spec.ObjectSet[i].Obj
+			if actual, ok := subtype(ctx, *obj); ok {
+				named[actual] = *obj
+				*obj = actual
+				for k := range spec.PropSet {
+					if spec.PropSet[k].Type == named[actual].Type {
+						spec.PropSet[k].Type = actual.Type
+					}
+				}
+			}
+		}
+	}
+	res := c.PropertyCollector.RetrievePropertiesEx(ctx, r)
+	if body, ok := res.(*methods.RetrievePropertiesExBody); ok && body.Res != nil && body.Res.Returnval != nil {
+		for i := range body.Res.Returnval.Objects {
+			obj := &body.Res.Returnval.Objects[i].Obj
+			if wanted, ok := named[*obj]; ok {
+				*obj = wanted
+			}
+		}
+	}
+	return res
+}
+
+// RetrieveProperties is the older form.
+func (c *propertyCollector) RetrieveProperties(ctx *simulator.Context, r *types.RetrieveProperties) soap.HasFault {
+	res := c.RetrievePropertiesEx(ctx, &types.RetrievePropertiesEx{This: r.This, SpecSet: r.SpecSet})
+	body := &methods.RetrievePropertiesBody{Fault_: res.Fault()}
+	if body.Fault_ == nil {
+		body.Res = &types.RetrievePropertiesResponse{Returnval: res.(*methods.RetrievePropertiesExBody).Res.Returnval.Objects}
+	}
+	return body
+}
+
+// subtype is the object of that id whose type derives from the one named, when no object has exactly the type named.
+func subtype(ctx *simulator.Context, ref types.ManagedObjectReference) (types.ManagedObjectReference, bool) {
+	actual := ref
+	switch ref.Type {
+	case "ComputeResource":
+		actual.Type = "ClusterComputeResource"
+	case "Network":
+		actual.Type = "DistributedVirtualPortgroup"
+	case "DistributedVirtualSwitch":
+		actual.Type = "VmwareDistributedVirtualSwitch"
+	default:
+		return ref, false
+	}
+	return actual, ctx.Map.Get(ref) == nil && ctx.Map.Get(actual) != nil
+}
+
 // CreateFilter adds a filter to this collector.
 func (c *propertyCollector) CreateFilter(ctx *simulator.Context, r *types.CreateFilter) soap.HasFault {
 	filter := &propertyFilter{owner: c, objects: map[types.ManagedObjectReference]*seenObject{}}
@@ -301,7 +357,9 @@ func (c *propertyCollector) since(version int) *types.UpdateSet {
 				change.MissingSet = object.missing
 			}
 			if object.left == 0 {
-				for name, property := range object.properties {
+				// In a fixed order. The Terraform provider's wait for an address needs guest.ipStack before guest.net.
+				for _, name := range sortedKeys(object.properties) {
+					property := object.properties[name]
 					if property.changed > version {
 						change.ChangeSet = append(change.ChangeSet, types.PropertyChange{
 							Name: name, Op: types.PropertyChangeOpAssign, Val: property.value,

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"os"
 	"strconv"
@@ -111,16 +108,6 @@ func loadInventory(path string) (*inventory, error) {
 		}
 	}
 	return site, nil
-}
-
-// fingerprint changes when the objects that stored VMs refer to would get other ids.
-func (s *inventory) fingerprint() string {
-	text, err := json.Marshal([]any{s.Datacenter, s.Cluster, s.Datastore, s.Network, s.GPUs, s.Hosts})
-	if err != nil {
-		panic(err) // plain data
-	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:])
 }
 
 func pciID(hexDigits string) int64 {

@@ -59,10 +59,18 @@ func (*keeper) Reference() types.ManagedObjectReference {
 
 func (k *keeper) PutObject(_ *simulator.Context, o mo.Reference) { k.touched(o.Reference()) }
 
-func (k *keeper) RemoveObject(_ *simulator.Context, ref types.ManagedObjectReference) { k.touched(ref) }
+func (k *keeper) RemoveObject(_ *simulator.Context, ref types.ManagedObjectReference) {
+	if ref.Type == "VirtualMachine" {
+		k.v.forget(ref)
+	}
+	k.touched(ref)
+}
 
 func (k *keeper) UpdateObject(_ *simulator.Context, o mo.Reference, _ []types.PropertyChange) {
 	k.touched(o.Reference())
+	if vm, ok := o.(*mo.VirtualMachine); ok {
+		completeVM(vm)
+	}
 	if task, ok := o.(*mo.Task); ok {
 		// Tasks change parts of their entity without announcing it.
 		if task.Info.Entity != nil && task.Info.DescriptionId != "VirtualMachine.cloneVm" {
@@ -71,6 +79,24 @@ func (k *keeper) UpdateObject(_ *simulator.Context, o mo.Reference, _ []types.Pr
 		if made, ok := task.Info.Result.(types.ManagedObjectReference); ok {
 			k.touched(made)
 		}
+	}
+}
+
+// completeVM fills in what the simulator leaves empty and a vCenter never does: clients like pyvmomi cannot read it otherwise.
+func completeVM(vm *mo.VirtualMachine) {
+	if vm.EnvironmentBrowser.Value != "" {
+		vm.EnvironmentBrowser.Value = browserPrefix + vm.Self.Value
+	}
+	for _, runtime := range []*types.VirtualMachineRuntimeInfo{&vm.Runtime, &vm.Summary.Runtime} {
+		if runtime.FaultToleranceState == "" {
+			runtime.FaultToleranceState = types.VirtualMachineFaultToleranceStateNotConfigured
+		}
+		if runtime.RecordReplayState == "" {
+			runtime.RecordReplayState = types.VirtualMachineRecordReplayStateInactive
+		}
+	}
+	if vm.Config != nil && vm.Config.SwapPlacement == "" {
+		vm.Config.SwapPlacement = string(types.VirtualMachineConfigInfoSwapPlacementTypeInherit)
 	}
 }
 

@@ -135,7 +135,7 @@ func (v *vcenter) seedTemplate() error {
 		return err
 	}
 	params := types.OvfCreateImportSpecParams{EntityName: v.site.Template.Name}
-	manager := &ruledOVF{v.registry.Get(*v.client.ServiceContent.OvfManager).(*simulator.OvfManager)}
+	manager := &ruledOVF{v.registry.Get(*v.client.ServiceContent.OvfManager).(*simulator.OvfManager), v.direct()}
 	res := manager.CreateImportSpec(v.context(), &types.CreateImportSpec{
 		OvfDescriptor: string(text), ResourcePool: v.rootPool, Datastore: v.datastore, Cisp: &params,
 	})

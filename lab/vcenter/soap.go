@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/vmware/govmomi/ovf"
 	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/simulator/esx"
 	"github.com/vmware/govmomi/vim25/methods"
 	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/soap"
@@ -19,30 +20,80 @@ import (
 // collectors are made per session at first use, which two first requests at once would do twice.
 var firstUse sync.Mutex
 
-// intercept gives calls that the platform's rules are about to objects that hold these rules; nil leaves the call as it is.
+// ruledMethods are the calls that the platform's rules are about.
+var ruledMethods = map[string]bool{
+	"ReconfigVM_Task": true, "PowerOnVM_Task": true, "PowerOffVM_Task": true, "ShutdownGuest": true, "ResetVM_Task": true,
+	"SuspendVM_Task": true, "CreateSnapshot_Task": true, "CreateSnapshotEx_Task": true, "RelocateVM_Task": true,
+	"MigrateVM_Task": true, "MarkAsTemplate": true, "MarkAsVirtualMachine": true, "SetCustomValue": true,
+	"CloneVM_Task": true, "CreateVM_Task": true, "ImportVApp": true, "UpdateConfig": true, "PowerOnMultiVM_Task": true,
+	"QueryConfigTarget": true, "UpgradeVM_Task": true, "CreateImportSpec": true,
+}
+
+// rule is the common part of objects that hold rules.
+type rule struct {
+	v *vcenter
+	// begin gives the session its own objects back, see intercept.
+	begin func()
+}
+
+// Entity keeps the registry from taking a rule's object for the entity that it stands for.
+func (rule) Entity() {}
+
+// intercept gives calls that rules are about to objects that hold the rules; nil leaves the call as it is.
+//
+// The simulator prefers a session's own objects to what this function returns, so the ruled object is made one of the
+// session's for the length of this call: ctx.Session is this request's copy.
 func (v *vcenter) intercept(ctx *simulator.Context, method *simulator.Method) (mo.Reference, types.BaseMethodFault) {
-	if ctx.Session != nil && method.This.Type == "PropertyCollector" {
+	if ctx.Session == nil {
+		return nil, nil
+	}
+	if method.This.Type == "PropertyCollector" {
 		firstUse.Lock()
 		defer firstUse.Unlock()
 		ctx.Session.Get(method.This)
 		return nil, nil
 	}
-	switch object := v.registry.Get(method.This).(type) {
-	case *simulator.VirtualMachine:
-		return &ruledVM{object, v}, nil
-	case *simulator.Folder:
-		return &ruledFolder{object, v}, nil
-	case *simulator.ResourcePool:
-		return &ruledPool{object, v}, nil
-	case *simulator.Datacenter:
-		return &ruledDatacenter{object, v}, nil
-	case *simulator.EnvironmentBrowser:
-		return &ruledBrowser{object, v}, nil
-	case *simulator.OvfManager:
-		return &ruledOVF{object}, nil
+	if actual, ok := subtype(ctx, method.This); ok {
+		return v.registry.Get(actual), nil
 	}
-	return nil, nil
+	if vm, ok := v.vmOfBrowser(method.This); ok {
+		browser := v.registry.Get(*v.registry.Get(v.cluster).(*simulator.ClusterComputeResource).EnvironmentBrowser)
+		return &vmBrowser{ruledBrowser{browser.(*simulator.EnvironmentBrowser), v.direct()}, vm}, nil
+	}
+	if !ruledMethods[method.Name] {
+		return nil, nil
+	}
+	own := ctx.Session.Registry
+	r := rule{v, func() { ctx.Session.Registry = own }}
+	ruled := r.of(v.registry.Get(method.This))
+	if ruled == nil {
+		return nil, nil
+	}
+	ctx.Session.Registry = simulator.NewRegistry()
+	ctx.Session.Registry.Put(ruled)
+	return ruled, nil
 }
+
+func (r rule) of(object mo.Reference) mo.Reference {
+	switch o := object.(type) {
+	case *simulator.VirtualMachine:
+		return &ruledVM{o, r}
+	case *simulator.Folder:
+		return &ruledFolder{o, r}
+	case *simulator.ResourcePool:
+		return &ruledPool{o, r}
+	case *simulator.Datacenter:
+		return &ruledDatacenter{o, r}
+	case *simulator.EnvironmentBrowser:
+		return &ruledBrowser{o, r}
+	case *simulator.OvfManager:
+		return &ruledOVF{o, r}
+	}
+	return nil
+}
+
+// direct is the rule for calls from here, which need no session.
+func (v *vcenter) direct() rule { return rule{v, func() {}} }
 
 // run makes a task of work, as the simulator makes its own, but with the message of a refusal in the task's error.
 func run(ctx *simulator.Context, entity mo.Reference, name string, work func() (types.AnyType, *refusal)) types.ManagedObjectReference {
@@ -109,7 +160,7 @@ func describeFault(fault types.BaseMethodFault) string {
 
 type ruledVM struct {
 	*simulator.VirtualMachine
-	v *vcenter
+	rule
 }
 
 // demandOf is what a VM with these devices and settings needs. The VM is locked.
@@ -174,6 +225,7 @@ func changed(devices []types.BaseVirtualDevice, changes []types.BaseVirtualDevic
 
 // ReconfigVMTask checks and claims PCI devices before the simulator configures the VM.
 func (r *ruledVM) ReconfigVMTask(ctx *simulator.Context, req *types.ReconfigVM_Task) soap.HasFault {
+	r.begin()
 	return &methods.ReconfigVM_TaskBody{Res: &types.ReconfigVM_TaskResponse{
 		Returnval: run(ctx, r.VirtualMachine, "reconfigVm", func() (types.AnyType, *refusal) {
 			return nil, r.reconfigure(ctx, &req.Spec)
@@ -209,6 +261,10 @@ func (r *ruledVM) reconfigure(ctx *simulator.Context, spec *types.VirtualMachine
 		}
 	}
 	r.lockReservation(spec)
+	r.mergeProperties(spec)
+	if spec.SwapPlacement != "" {
+		r.Config.SwapPlacement = spec.SwapPlacement
+	}
 	res := r.VirtualMachine.ReconfigVMTask(ctx, &types.ReconfigVM_Task{This: r.Self, Spec: *spec})
 	if _, refused := finish(ctx, res.(*methods.ReconfigVM_TaskBody).Res.Returnval); refused != nil {
 		undo()
@@ -271,8 +327,41 @@ func (r *ruledVM) lockReservation(spec *types.VirtualMachineConfigSpec) {
 	spec.MemoryAllocation = &allocation
 }
 
+// mergeProperties completes edited OVF properties: an edit names what it changes, while the simulator replaces the whole property.
+func (r *ruledVM) mergeProperties(spec *types.VirtualMachineConfigSpec) {
+	if spec.VAppConfig == nil || r.Config.VAppConfig == nil {
+		return
+	}
+	current := r.Config.VAppConfig.GetVmConfigInfo().Property
+	edits := spec.VAppConfig.GetVmConfigSpec().Property
+	for i, edit := range edits {
+		at := slices.IndexFunc(current, func(p types.VAppPropertyInfo) bool { return edit.Info != nil && p.Key == edit.Info.Key })
+		if edit.Operation != types.ArrayUpdateOperationEdit || at < 0 {
+			continue
+		}
+		merged := current[at]
+		for _, field := range []struct {
+			to   *string
+			from string
+		}{
+			{&merged.Id, edit.Info.Id}, {&merged.Value, edit.Info.Value}, {&merged.DefaultValue, edit.Info.DefaultValue},
+			{&merged.Label, edit.Info.Label}, {&merged.Type, edit.Info.Type}, {&merged.Category, edit.Info.Category},
+			{&merged.Description, edit.Info.Description}, {&merged.ClassId, edit.Info.ClassId}, {&merged.InstanceId, edit.Info.InstanceId},
+		} {
+			if field.from != "" {
+				*field.to = field.from
+			}
+		}
+		if edit.Info.UserConfigurable != nil {
+			merged.UserConfigurable = edit.Info.UserConfigurable
+		}
+		edits[i].Info = &merged
+	}
+}
+
 // PowerOnVMTask finds the host that can run the VM, as DRS does, and starts it there.
 func (r *ruledVM) PowerOnVMTask(ctx *simulator.Context, req *types.PowerOnVM_Task) soap.HasFault {
+	r.begin()
 	return &methods.PowerOnVM_TaskBody{Res: &types.PowerOnVM_TaskResponse{
 		Returnval: run(ctx, r.VirtualMachine, "powerOn", func() (types.AnyType, *refusal) { return nil, r.powerOn(ctx, req) }),
 	}}
@@ -372,6 +461,7 @@ func (v *vcenter) stopped(ctx *simulator.Context, vm *simulator.VirtualMachine) 
 
 // PowerOffVMTask releases vGPUs, dynamic devices and memory.
 func (r *ruledVM) PowerOffVMTask(ctx *simulator.Context, req *types.PowerOffVM_Task) soap.HasFault {
+	r.begin()
 	return &methods.PowerOffVM_TaskBody{Res: &types.PowerOffVM_TaskResponse{
 		Returnval: run(ctx, r.VirtualMachine, "powerOff", func() (types.AnyType, *refusal) { return nil, r.powerOff(ctx) }),
 	}}
@@ -388,6 +478,7 @@ func (r *ruledVM) powerOff(ctx *simulator.Context) *refusal {
 
 // ShutdownGuest lets the simulated guest end at once.
 func (r *ruledVM) ShutdownGuest(ctx *simulator.Context, _ *types.ShutdownGuest) soap.HasFault {
+	r.begin()
 	if state := r.Runtime.PowerState; state != types.VirtualMachinePowerStatePoweredOn {
 		fault := &types.InvalidPowerState{RequestedState: types.VirtualMachinePowerStatePoweredOn, ExistingState: state}
 		return &methods.ShutdownGuestBody{Fault_: simulator.Fault(describeFault(fault), fault)}
@@ -398,6 +489,7 @@ func (r *ruledVM) ShutdownGuest(ctx *simulator.Context, _ *types.ShutdownGuest) 
 
 // ResetVMTask keeps the VM where it is, with what it holds.
 func (r *ruledVM) ResetVMTask(ctx *simulator.Context, _ *types.ResetVM_Task) soap.HasFault {
+	r.begin()
 	return &methods.ResetVM_TaskBody{Res: &types.ResetVM_TaskResponse{
 		Returnval: run(ctx, r.VirtualMachine, "reset", func() (types.AnyType, *refusal) {
 			if refused := r.powerOff(ctx); refused != nil {
@@ -410,6 +502,7 @@ func (r *ruledVM) ResetVMTask(ctx *simulator.Context, _ *types.ResetVM_Task) soa
 
 // SuspendVMTask is refused for passthrough devices.
 func (r *ruledVM) SuspendVMTask(ctx *simulator.Context, req *types.SuspendVM_Task) soap.HasFault {
+	r.begin()
 	if refused := r.movable("suspend"); refused != nil {
 		return &methods.SuspendVM_TaskBody{Fault_: simulator.Fault(refused.message, refused.fault)}
 	}
@@ -429,6 +522,7 @@ func (r *ruledVM) movable(what string) *refusal {
 
 // CreateSnapshotTask is refused for passthrough devices, and with memory for vGPUs.
 func (r *ruledVM) CreateSnapshotTask(ctx *simulator.Context, req *types.CreateSnapshot_Task) soap.HasFault {
+	r.begin()
 	if refused := r.snapshotRefused(req.Memory); refused != nil {
 		return &methods.CreateSnapshot_TaskBody{Fault_: simulator.Fault(refused.message, refused.fault)}
 	}
@@ -437,6 +531,7 @@ func (r *ruledVM) CreateSnapshotTask(ctx *simulator.Context, req *types.CreateSn
 
 // CreateSnapshotExTask is refused as CreateSnapshotTask is.
 func (r *ruledVM) CreateSnapshotExTask(ctx *simulator.Context, req *types.CreateSnapshotEx_Task) soap.HasFault {
+	r.begin()
 	if refused := r.snapshotRefused(req.Memory); refused != nil {
 		return &methods.CreateSnapshotEx_TaskBody{Fault_: simulator.Fault(refused.message, refused.fault)}
 	}
@@ -461,6 +556,7 @@ func (r *ruledVM) snapshotRefused(memory bool) *refusal {
 
 // RelocateVMTask keeps VMs with GPUs where their GPU is.
 func (r *ruledVM) RelocateVMTask(ctx *simulator.Context, req *types.RelocateVM_Task) soap.HasFault {
+	r.begin()
 	if refused := r.relocateRefused(req.Spec.Host); refused != nil {
 		return &methods.RelocateVM_TaskBody{Fault_: simulator.Fault(refused.message, refused.fault)}
 	}
@@ -519,6 +615,7 @@ func (r *ruledVM) relocateRefused(target *types.ManagedObjectReference) *refusal
 
 // MigrateVMTask is the older form of RelocateVMTask.
 func (r *ruledVM) MigrateVMTask(ctx *simulator.Context, req *types.MigrateVM_Task) soap.HasFault {
+	r.begin()
 	spec := types.VirtualMachineRelocateSpec{Host: req.Host, Pool: req.Pool}
 	res := r.RelocateVMTask(ctx, &types.RelocateVM_Task{This: r.Self, Spec: spec}).(*methods.RelocateVM_TaskBody)
 	if res.Fault_ != nil {
@@ -527,29 +624,7 @@ func (r *ruledVM) MigrateVMTask(ctx *simulator.Context, req *types.MigrateVM_Tas
 	return &methods.MigrateVM_TaskBody{Res: &types.MigrateVM_TaskResponse{Returnval: res.Res.Returnval}}
 }
 
-// DestroyTask releases everything the VM holds.
-func (r *ruledVM) DestroyTask(ctx *simulator.Context, req *types.Destroy_Task) soap.HasFault {
-	return &methods.Destroy_TaskBody{Res: &types.Destroy_TaskResponse{
-		Returnval: run(ctx, r.VirtualMachine, "destroy", func() (types.AnyType, *refusal) {
-			res := r.VirtualMachine.DestroyTask(ctx, req)
-			if _, refused := finish(ctx, res.(*methods.Destroy_TaskBody).Res.Returnval); refused != nil {
-				return nil, refused
-			}
-			r.v.forget(r.Self)
-			return nil, nil
-		}),
-	}}
-}
-
-// UnregisterVM releases as DestroyTask does.
-func (r *ruledVM) UnregisterVM(ctx *simulator.Context, req *types.UnregisterVM) soap.HasFault {
-	res := r.VirtualMachine.UnregisterVM(ctx, req)
-	if res.Fault() == nil {
-		r.v.forget(r.Self)
-	}
-	return res
-}
-
+// forget releases everything of a VM that is gone.
 func (v *vcenter) forget(vm types.ManagedObjectReference) {
 	v.placement.forget(vm.Value)
 	v.addresses.release(v.records.get(vm.Value).IP)
@@ -560,24 +635,59 @@ func (v *vcenter) forget(vm types.ManagedObjectReference) {
 
 // MarkAsTemplate and the calls below change a VM without announcing it.
 func (r *ruledVM) MarkAsTemplate(req *types.MarkAsTemplate) soap.HasFault {
+	r.begin()
 	defer r.v.keeper.touched(r.Self)
 	return r.VirtualMachine.MarkAsTemplate(req)
 }
 
 // MarkAsVirtualMachine makes a VM of a template.
 func (r *ruledVM) MarkAsVirtualMachine(req *types.MarkAsVirtualMachine) soap.HasFault {
+	r.begin()
 	defer r.v.keeper.touched(r.Self)
 	return r.VirtualMachine.MarkAsVirtualMachine(req)
 }
 
 // SetCustomValue sets a custom attribute.
 func (r *ruledVM) SetCustomValue(ctx *simulator.Context, req *types.SetCustomValue) soap.HasFault {
+	r.begin()
 	defer r.v.keeper.touched(r.Self)
 	return r.VirtualMachine.SetCustomValue(ctx, req)
 }
 
+// UpgradeVMTask knows the versions of the site; the simulator knows those of the hosts that it was made with.
+func (r *ruledVM) UpgradeVMTask(ctx *simulator.Context, req *types.UpgradeVM_Task) soap.HasFault {
+	r.begin()
+	return &methods.UpgradeVM_TaskBody{Res: &types.UpgradeVM_TaskResponse{
+		Returnval: run(ctx, r.VirtualMachine, "upgradeVm", func() (types.AnyType, *refusal) {
+			wanted, err := types.ParseHardwareVersion(req.Version)
+			if req.Version == "" {
+				wanted, err = newestHardware, nil
+			}
+			current, _ := types.ParseHardwareVersion(r.Config.Version)
+			switch {
+			case err != nil || wanted > newestHardware:
+				return nil, &refusal{new(types.NotSupported), fmt.Sprintf("hardware version %s is not supported; the newest is %s", req.Version, newestHardware)}
+			case wanted <= current:
+				return nil, &refusal{new(types.AlreadyUpgraded), fmt.Sprintf("VM %q has hardware version %s already", r.Name, current)}
+			case r.Runtime.PowerState != types.VirtualMachinePowerStatePoweredOff:
+				fault := &types.InvalidPowerState{RequestedState: types.VirtualMachinePowerStatePoweredOff, ExistingState: r.Runtime.PowerState}
+				return nil, &refusal{fault, describeFault(fault)}
+			}
+			ctx.Update(r.VirtualMachine, []types.PropertyChange{
+				{Name: "config.version", Val: wanted.String()},
+				{Name: "summary.config.hwVersion", Val: wanted.String()},
+			})
+			return nil, nil
+		}),
+	}}
+}
+
+// newestHardware is the virtual hardware of ESX 9.0.
+const newestHardware = types.VMX22
+
 // CloneVMTask clones what the simulator clones, and the firmware, vApp and memory settings that it leaves out.
 func (r *ruledVM) CloneVMTask(ctx *simulator.Context, req *types.CloneVM_Task) soap.HasFault {
+	r.begin()
 	return &methods.CloneVM_TaskBody{Res: &types.CloneVM_TaskResponse{
 		Returnval: run(ctx, r.VirtualMachine, "cloneVm", func() (types.AnyType, *refusal) { return r.clone(ctx, req) }),
 	}}
@@ -620,7 +730,6 @@ func (r *ruledVM) clone(ctx *simulator.Context, req *types.CloneVM_Task) (types.
 	if refused != nil {
 		res := clone.DestroyTask(ctx, &types.Destroy_Task{This: clone.Self})
 		_, _ = finish(ctx, res.(*methods.Destroy_TaskBody).Res.Returnval)
-		r.v.forget(clone.Self)
 		return nil, refused
 	}
 	return made, nil
@@ -631,7 +740,7 @@ func (r *ruledVM) finishClone(
 ) *refusal {
 	r.v.copySettings(ctx, &r.VirtualMachine.VirtualMachine, clone)
 	r.v.placement.rename(d.vm, clone.Self.Value)
-	ruled := &ruledVM{clone, r.v}
+	ruled := &ruledVM{clone, r.v.direct()}
 	if config != nil {
 		if refused := ruled.reconfigure(ctx, config); refused != nil {
 			return refused
@@ -710,11 +819,12 @@ func (v *vcenter) reclaim(vm *simulator.VirtualMachine) error {
 
 type ruledFolder struct {
 	*simulator.Folder
-	v *vcenter
+	rule
 }
 
 // CreateVMTask checks the new VM's PCI devices.
 func (f *ruledFolder) CreateVMTask(ctx *simulator.Context, req *types.CreateVM_Task) soap.HasFault {
+	f.begin()
 	return &methods.CreateVM_TaskBody{Res: &types.CreateVM_TaskResponse{
 		Returnval: run(ctx, f.Folder, "createVm", func() (types.AnyType, *refusal) { return f.create(ctx, req) }),
 	}}
@@ -748,7 +858,7 @@ func (f *ruledFolder) create(ctx *simulator.Context, req *types.CreateVM_Task) (
 	ref := made.(types.ManagedObjectReference)
 	f.v.placement.rename(d.vm, ref.Value)
 	vm := f.v.registry.Get(ref).(*simulator.VirtualMachine)
-	ctx.WithLock(vm, func() { (&ruledVM{vm, f.v}).lockConfigured() })
+	ctx.WithLock(vm, func() { (&ruledVM{vm, f.v.direct()}).lockConfigured() })
 	f.v.notePolicy(ref, req.Config.VmProfile)
 	return made, nil
 }
@@ -772,11 +882,12 @@ func fillIDs(config *types.VirtualMachineConfigSpec) {
 
 type ruledPool struct {
 	*simulator.ResourcePool
-	v *vcenter
+	rule
 }
 
 // ImportVApp deploys OVF; the VM gets ids of its own and a host like any other.
 func (p *ruledPool) ImportVApp(ctx *simulator.Context, req *types.ImportVApp) soap.HasFault {
+	p.begin()
 	if spec, ok := req.Spec.(*types.VirtualMachineImportSpec); ok {
 		fillIDs(&spec.ConfigSpec)
 	}
@@ -789,17 +900,19 @@ func (p *ruledPool) ImportVApp(ctx *simulator.Context, req *types.ImportVApp) so
 
 // UpdateConfig changes a pool without announcing it.
 func (p *ruledPool) UpdateConfig(ctx *simulator.Context, req *types.UpdateConfig) soap.HasFault {
+	p.begin()
 	defer p.v.keeper.touched(p.Self)
 	return p.ResourcePool.UpdateConfig(ctx, req)
 }
 
 type ruledDatacenter struct {
 	*simulator.Datacenter
-	v *vcenter
+	rule
 }
 
 // PowerOnMultiVMTask starts each VM by the rules.
 func (d *ruledDatacenter) PowerOnMultiVMTask(ctx *simulator.Context, req *types.PowerOnMultiVM_Task) soap.HasFault {
+	d.begin()
 	return &methods.PowerOnMultiVM_TaskBody{Res: &types.PowerOnMultiVM_TaskResponse{
 		Returnval: run(ctx, d.Datacenter, "powerOnMultiVM", func() (types.AnyType, *refusal) {
 			result := types.ClusterPowerOnVmResult{Attempted: []types.ClusterAttemptedVmInfo{}}
@@ -810,7 +923,7 @@ func (d *ruledDatacenter) PowerOnMultiVMTask(ctx *simulator.Context, req *types.
 				}
 				own := &simulator.Context{Context: ctx.Context, Session: ctx.Session, Map: ctx.Map}
 				own.WithLock(vm, func() {
-					ruled := &ruledVM{vm, d.v}
+					ruled := &ruledVM{vm, d.v.direct()}
 					task := ruled.PowerOnVMTask(own, &types.PowerOnVM_Task{This: ref}).(*methods.PowerOnVM_TaskBody).Res.Returnval
 					result.Attempted = append(result.Attempted, types.ClusterAttemptedVmInfo{Vm: ref, Task: &task})
 				})
@@ -824,11 +937,12 @@ func (d *ruledDatacenter) PowerOnMultiVMTask(ctx *simulator.Context, req *types.
 
 type ruledBrowser struct {
 	*simulator.EnvironmentBrowser
-	v *vcenter
+	rule
 }
 
 // QueryConfigTarget adds what a VM on this host, or on any host, could get of GPUs.
 func (b *ruledBrowser) QueryConfigTarget(ctx *simulator.Context, req *types.QueryConfigTarget) soap.HasFault {
+	b.begin()
 	res := b.EnvironmentBrowser.QueryConfigTarget(ctx, req)
 	body, ok := res.(*methods.QueryConfigTargetBody)
 	if !ok || body.Res == nil {
@@ -876,10 +990,49 @@ func (b *ruledBrowser) QueryConfigTarget(ctx *simulator.Context, req *types.Quer
 	return body
 }
 
-type ruledOVF struct{ *simulator.OvfManager }
+// vmBrowser is the environment browser of one VM, whose options are those of the VM's own hardware version. The simulator
+// gives VMs that of their cluster.
+type vmBrowser struct {
+	ruledBrowser
+	vm *simulator.VirtualMachine
+}
+
+const browserPrefix = "envbrowser-"
+
+func (v *vcenter) vmOfBrowser(ref types.ManagedObjectReference) (*simulator.VirtualMachine, bool) {
+	id, ok := strings.CutPrefix(ref.Value, browserPrefix)
+	if !ok || ref.Type != "EnvironmentBrowser" {
+		return nil, false
+	}
+	vm, ok := v.registry.Get(types.ManagedObjectReference{Type: "VirtualMachine", Value: id}).(*simulator.VirtualMachine)
+	return vm, ok
+}
+
+// QueryConfigOption describes a hardware version, by default that of the VM.
+func (b *vmBrowser) QueryConfigOption(req *types.QueryConfigOption) soap.HasFault {
+	key := req.Key
+	if key == "" {
+		key = b.vm.Config.Version
+	}
+	return &methods.QueryConfigOptionBody{Res: &types.QueryConfigOptionResponse{Returnval: configOption(key)}}
+}
+
+func configOption(version string) *types.VirtualMachineConfigOption {
+	option := &types.VirtualMachineConfigOption{Version: version, DefaultDevice: esx.VirtualDevice}
+	if parsed, err := types.ParseHardwareVersion(version); err == nil {
+		option.HardwareOptions.HwVersion = int32(parsed)
+	}
+	return option
+}
+
+type ruledOVF struct {
+	*simulator.OvfManager
+	rule
+}
 
 // CreateImportSpec adds the firmware of the descriptor, which the simulator does not read.
 func (m *ruledOVF) CreateImportSpec(ctx *simulator.Context, req *types.CreateImportSpec) soap.HasFault {
+	m.begin()
 	res := m.OvfManager.CreateImportSpec(ctx, req)
 	body, ok := res.(*methods.CreateImportSpecBody)
 	if !ok || body.Res == nil {

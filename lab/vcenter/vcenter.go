@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -45,6 +47,7 @@ type vcenter struct {
 	policies  *policyManager
 	wcp       *wcp
 	faults    *faultFile
+	former    string // fingerprint of the stored lab
 	owned     *ownedVMs
 	owners    keyedLocks
 	folders   sync.Mutex
@@ -84,6 +87,7 @@ func newVCenter(site *inventory, opts options) (*vcenter, error) {
 	}
 	v.keeper = &keeper{v: v, store: objects, dirty: map[types.ManagedObjectReference]bool{}}
 	if err := v.start(state); err != nil {
+		v.close()
 		return nil, err
 	}
 	if err := v.restore(fresh); err != nil {
@@ -92,7 +96,7 @@ func newVCenter(site *inventory, opts options) (*vcenter, error) {
 	}
 	v.registry.Handler = v.intercept
 	if fresh {
-		err = errors.Join(v.seed(), v.flush(), state.write("inventory", []byte(site.fingerprint())))
+		err = errors.Join(v.seed(), v.flush(), state.write("inventory", []byte(v.fingerprint())))
 	}
 	if err != nil {
 		v.close()
@@ -115,11 +119,28 @@ func (v *vcenter) claimState(state *store) (fresh bool, err error) {
 		}
 		return true, nil
 	}
-	if string(found) != v.site.fingerprint() {
-		return false, fmt.Errorf("the hosts of the inventory file differ from those of the stored lab in %s: "+
-			"go back to the former inventory, or start a new lab with `./paif lab reset`", state.directory)
-	}
+	v.former = string(found)
 	return false, nil
+}
+
+// fingerprint changes when the objects that stored VMs refer to would get other ids or GPUs.
+func (v *vcenter) fingerprint() string {
+	var lines []string
+	for ref := range v.base {
+		name := ""
+		if entity, ok := v.registry.Get(ref).(mo.Entity); ok {
+			name = entity.Entity().Name
+		}
+		lines = append(lines, ref.String()+" "+name)
+	}
+	for _, h := range v.placement.hosts {
+		for _, g := range h.gpus {
+			lines = append(lines, h.name+" "+g.address+" "+g.describe()+" "+g.model.Use)
+		}
+	}
+	slices.Sort(lines)
+	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
+	return hex.EncodeToString(sum[:])
 }
 
 // start runs the simulator with the site's hosts, networks and datastore, in the same order at every start: object ids depend on it.
@@ -157,6 +178,10 @@ func (v *vcenter) start(state *store) error {
 	}
 	for _, entity := range v.registry.All("") {
 		v.base[entity.Reference()] = true
+	}
+	if v.former != "" && v.former != v.fingerprint() {
+		return fmt.Errorf("the simulated site differs from that of the lab stored in %s: "+
+			"go back to the former inventory.yaml, or start a new lab with `./paif lab reset`", v.options.state)
 	}
 	v.vapi = &vapiState{handler: handler, store: state}
 	v.policies.store = state
@@ -417,6 +442,8 @@ func (v *vcenter) summarize() {
 		system.Config.Product = product
 		system.Summary.Config.Product = &product
 	}
+	browser := v.registry.Get(*cluster.EnvironmentBrowser).(*simulator.EnvironmentBrowser)
+	browser.QueryConfigOptionResponse.Returnval = configOption(newestHardware.String())
 	datastore := v.registry.Get(v.datastore).(*simulator.Datastore)
 	size := v.site.Datastore.CapacityGib << 30
 	datastore.Summary.Capacity, datastore.Summary.FreeSpace = size, size
@@ -457,11 +484,8 @@ func (v *vcenter) policySDK() *simulator.Registry {
 	return sdk
 }
 
-// randomID is hex without meaning.
-func randomID() string {
-	id := uuid.New()
-	return hex.EncodeToString(id[:])
-}
+// randomID has no meaning.
+func randomID() string { return uuid.NewString() }
 
 func sortedKeys[V any](m map[string]V) []string {
 	return slices.Sorted(maps.Keys(m))
