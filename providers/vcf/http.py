@@ -63,6 +63,8 @@ class Http:
             timeout=httpx.Timeout(60, connect=10, pool=None),
             limits=httpx.Limits(max_connections=8),
             follow_redirects=False,
+            # A proxy of the environment is for the world outside; this machine's own servers are not behind it.
+            mounts=dict.fromkeys(("https://127.0.0.1", "https://localhost"), None),
             headers={"user-agent": "pulumi-vcf"},
         )
 

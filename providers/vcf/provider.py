@@ -210,9 +210,13 @@ def _resource(token: str) -> Resource:
 
 
 def marked_secrets(resource: Resource, *sources: Mapping[str, PropertyValue]) -> set[str]:
-    """Properties to mark secret: declared ones, those secret in any source, and outputs that follow from them."""
-    secrets = f.secret_fields(resource.fields) | v.secrets_in(*sources)
-    return secrets | {n for n, field in resource.fields.items() if field.output and secrets.intersection(field.source)}
+    """Properties to mark secret: declared ones, those secret in any source, and outputs that follow from the latter.
+
+    What a login unlocks is no secret because the login is one.
+    """
+    declared, found = f.secret_fields(resource.fields), v.secrets_in(*sources)
+    given = found - declared
+    return declared | found | {n for n, field in resource.fields.items() if field.output and given & set(field.source)}
 
 
 def _marked(resource: Resource, state: v.Props, *sources: Mapping[str, PropertyValue]) -> dict[str, PropertyValue]:

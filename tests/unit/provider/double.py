@@ -130,6 +130,13 @@ class Request:
     headers: dict[str, str]
 
 
+class _QuietServer(ThreadingHTTPServer):
+    """Says nothing when a client does not like the certificate."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        del request, client_address
+
+
 class Server:
     """HTTPS server that hands requests to `handle`, after scripted faults. `requests` holds all, as `METHOD path`."""
 
@@ -138,7 +145,7 @@ class Server:
         self.bodies: list[tuple[str, Any]] = []
         self.faults: list[tuple[str, Answer]] = []
         self.lock = threading.RLock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _QuietServer(("127.0.0.1", 0), _handler(self))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificates.cert, certificates.key)
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pulumi.provider.experimental.provider as sdk
 import pytest
 
 from providers.vcf.errors import VcfError
@@ -38,6 +39,17 @@ def test_digest_is_resolved(engine: Engine, gallery: GalleryDouble, inputs: dict
     assert plain_map(state)["ociRef"] == f"{gallery.address}/{REPOSITORY}@{digest}"
     assert state["password"].is_secret
     assert not state["ociRef"].is_secret
+
+
+def test_reference_to_a_secret_repository_is_secret(
+    engine: Engine, gallery: GalleryDouble, inputs: dict[str, Any]
+) -> None:
+    gallery.push(REPOSITORY, "1.0", b"model")
+    checked = engine.checked(MODEL, inputs)
+    marked = {**checked, "repository": checked["repository"].with_secret(True)}
+    request = sdk.CreateRequest(engine.urn(MODEL), marked, 0, preview=False)
+    state = engine.run(engine.provider.create(request)).properties
+    assert state["ociRef"].is_secret
 
 
 def test_digest_as_reference(engine: Engine, gallery: GalleryDouble, inputs: dict[str, Any]) -> None:

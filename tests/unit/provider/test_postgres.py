@@ -139,6 +139,8 @@ def test_extension_lives_its_whole_life(pg: Engine, sql: psycopg.Connection[Any]
     installed = _one(sql, "SELECT extversion FROM pg_extension WHERE extname = 'vector'")
     assert resource_id == f"127.0.0.1:{server['port']}/postgres/vector"
     assert plain_map(state)["installedVersion"] == installed
+    assert state["password"].is_secret
+    assert not state["installedVersion"].is_secret
     assert pg.diff(EXTENSION, state, vector(server)).changes is False
     read = pg.read(EXTENSION, resource_id, state, pg.checked(EXTENSION, vector(server)))
     assert plain_map(read.properties) == plain_map(state)

@@ -120,6 +120,16 @@ def test_missing_configuration_is_named_when_it_is_needed(engines: Any) -> None:
         engines().invoke("getSupervisor", name="pai-supervisor")
 
 
+def test_servers_of_this_machine_are_not_looked_for_behind_a_proxy(
+    engines: Any, vcenter: VCenterDouble, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    engine = engines(server=vcenter.address, username=USERNAME, password=PASSWORD, caBundle=certificates.ca)
+    assert engine.invoke("getSupervisor", name="pai-supervisor")["id"] == "domain-c8"
+
+
 def test_password_is_in_no_error(engine: Engine, vcenter: VCenterDouble) -> None:
     vcenter.fail(f"GET {CLASSES}/x", Answer(500, raw=b"boom"))
     with pytest.raises(VcfError) as raised:
