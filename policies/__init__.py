@@ -1,0 +1,1 @@
+"""Policy packs: what the engine must refuse, whoever writes the program."""

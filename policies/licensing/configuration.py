@@ -1,0 +1,78 @@
+"""Settings of the pack `licensing`, and what it remembers of a run."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import Field
+
+from policies.shared.configuration import Model
+from policies.shared.machines import Classes, MachineSettings
+from policies.shared.model import Kind
+
+Edition = Literal["nvaie", "vws", "vpc", "vapps"]
+EDITION_OF_SERIES: dict[str, Edition] = {"c": "nvaie", "q": "vws", "b": "vpc", "a": "vapps"}
+"""What licenses a series of vGPU profiles."""
+
+
+class Entitlement(Model):
+    """Licences of one NVIDIA product that this environment may use."""
+
+    edition: Edition = Field(description="nvaie (AI Enterprise, C profiles), vws (Q), vpc (B) or vapps (A)")
+    seats: int = Field(ge=0, description="machines that may run at once")
+    expires: dt.date = Field(description="last day of the licence or subscription")
+    evaluation: bool = Field(default=False, description="an evaluation licence")
+
+
+class AddOn(Model):
+    """VMware Private AI Foundation with NVIDIA, the add-on to VCF."""
+
+    cores: int = Field(gt=0, description="licensed cores")
+    expires: dt.date = Field(description="last day of the subscription")
+
+
+class Hosts(Model):
+    """GPU hosts of one build, for the number of cores to license."""
+
+    count: int = Field(gt=0)
+    sockets: int = Field(gt=0)
+    cores_per_socket: int = Field(gt=0)
+
+
+class LicenceServer(Model):
+    """The NVIDIA licence server, and what its guests run."""
+
+    version: str = Field(description="version of DLS, e.g. 3.4.0; CLS needs no entry")
+    nvaie_major: int = Field(gt=0, description="major release of NVIDIA AI Enterprise on the hosts")
+
+
+class LicensingSettings(MachineSettings):
+    """What a site declares about its licences."""
+
+    entitlements: list[Entitlement] = Field(default=[], description="NVIDIA licences that this environment may use")
+    paif_add_on: AddOn | None = Field(default=None, description="the VMware PAIF add-on")
+    gpu_hosts: list[Hosts] = Field(default=[], description="GPU hosts, for the add-on's cores")
+    minimum_cores_per_socket: int = Field(default=16, description="cores that are counted per socket at least")
+    licence_server: LicenceServer | None = Field(default=None, description="the licence server, when it is DLS")
+    warn_days: int = Field(default=60, ge=0, description="days before an expiry date from which it is reported")
+    evaluation_in: list[Kind] = Field(
+        default=["dev", "qa"], description="kinds of environment that may run on evaluation licences"
+    )
+    nim_images: list[str] = Field(default=["nvcr.io/nim/*"], description="containers that are NIM microservices")
+    nvaie_images: list[str] = Field(
+        default=["nvcr.io/nvaie/*", "nvcr.io/nvidia/vgpu/*"],
+        description="containers that come with NVIDIA AI Enterprise only",
+    )
+
+
+@dataclass
+class Seats:
+    """What has been seen so far."""
+
+    classes: Classes = field(default_factory=Classes)
+    used: dict[str, dict[str, int]] = field(default_factory=dict)
+    """URN -> {who: vGPU machines}."""
+    tokens: dict[str, bool] = field(default_factory=dict)
+    """Name of a Secret -> whether it holds a licence token."""

@@ -1,0 +1,642 @@
+"""The rules of the pack `licensing`."""
+
+# ruff: noqa: ARG001 - every rule takes the same two arguments, and some need one of them only
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime as dt
+import json
+import re
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+from typing import Any
+
+import catalog
+from policies.licensing.configuration import EDITION_OF_SERIES, Edition, Entitlement, LicensingSettings, Seats
+from policies.shared.machines import (
+    GPU_OPERATOR,
+    GpuClass,
+    Pool,
+    configured_classes,
+    configured_pools,
+    gpu_class,
+    observe_class,
+    pools,
+)
+from policies.shared.model import (
+    Level,
+    Resource,
+    Rules,
+    Run,
+    Severity,
+    Undecided,
+    UndecidedError,
+    Unknown,
+    Violation,
+    everywhere,
+    guarded,
+    known,
+    raw,
+)
+from policies.shared.redaction import leaves
+from policies.shared.types import (
+    CLUSTER,
+    CONFIG_MAP,
+    ENDPOINT,
+    PAIS,
+    RELEASE,
+    ROOT,
+    SECRET,
+    VM,
+    VM_CLASS,
+    VSPHERE_VM,
+    WORKLOAD,
+)
+
+pack: Rules[LicensingSettings, Seats] = Rules()
+Context = Run[LicensingSettings, Seats]
+Found = Iterator[Violation | Undecided]
+
+TOKEN_KEY = "client_configuration_token.tok"  # noqa: S105 - a key, not a token
+OVF_TOKEN_KEY = "vgpu-license"  # noqa: S105
+MACHINES = VM + CLUSTER + ENDPOINT
+
+_NVAIE = "https://docs.nvidia.com/ai-enterprise/release-7/latest/infra-software/vgpu.html"
+_VGPU_LICENSING = "https://docs.nvidia.com/vgpu/latest/grid-licensing-user-guide/index.html"
+_GUIDE = "https://github.com/JaeHoYun/vcf-private-ai-guide"
+_GPU_GUIDE = "https://github.com/JaeHoYun/vcf-private-ai 01-infra/docs/11-gpu-enablement.md"
+_OPERATOR = "https://docs.nvidia.com/datacenter/cloud-native/gpu-operator/24.9/install-gpu-operator-vgpu.html"
+_ISSUE = "the organisation's licence rules; policies/config"
+_CORES = "Broadcom KB 313548 (cores are counted per socket, 16 at least)"
+
+
+def _entitlement(edition: Edition, run: Context) -> list[Entitlement]:
+    return [each for each in run.settings.entitlements if each.edition == edition]
+
+
+def _profiles(resource: Resource) -> list[tuple[str, Any]]:
+    """Path and value of every vGPU profile of a class. Raises UndecidedError when their number is not known."""
+    key = "vgpuDevices" if resource.type.startswith("vsphere:") else "vgpuProfiles"
+    return [(f"{key}.{index}", each) for index, each in enumerate(resource.items(key))]
+
+
+def _parsed(resource: Resource) -> Iterator[tuple[str, catalog.Profile] | Undecided]:
+    for path, each in _profiles(resource):
+        if isinstance(each, Unknown):
+            yield Undecided(each.path)
+            continue
+        profile = catalog.parse_profile(str(each))
+        if profile is not None:
+            yield path, profile
+
+
+def _mode(run: Context) -> str:
+    gpu = run.environment.get("gpu")
+    return str(gpu.get("mode")) if isinstance(gpu, dict) else ""
+
+
+@pack.rule(
+    "vgpu-entitlement",
+    VM_CLASS + ROOT,
+    severity=Severity.CRITICAL,
+    reason="every vGPU needs an NVIDIA licence, for compute that of NVIDIA AI Enterprise; without, it is slowed "
+    "down and then loses CUDA, and an audit costs",
+    remedy="declare the entitlement under licensing.entitlements of the environment, or use DirectPath I/O",
+    source=_NVAIE,
+)
+def vgpu_entitlement(resource: Resource, run: Context) -> Found:
+    if run.settings.entitlements:
+        return
+    if resource.type in ROOT:
+        used = [name for name, each in configured_classes(run.environment, run.stack).items() if each.profiles]
+        if _mode(run) == "vgpu" and used:
+            yield Violation("the configuration uses vGPU and no NVIDIA entitlement is declared")
+    elif _profiles(resource):
+        yield Violation("the class has a vGPU and no NVIDIA entitlement is declared", _profiles(resource)[0][0])
+
+
+@pack.rule(
+    "profile-edition",
+    VM_CLASS,
+    severity=Severity.HIGH,
+    reason="each series of profiles is licensed by its own product: C by AI Enterprise, Q by vWS, B by vPC, A by vApps",
+    remedy="use a profile of a licensed series, or declare an entitlement of that edition",
+    source=f"{_GPU_GUIDE} §11.6",
+)
+def profile_edition(resource: Resource, run: Context) -> Found:
+    if not run.settings.entitlements:
+        return
+    for each in _parsed(resource):
+        if isinstance(each, Undecided):
+            yield each
+            continue
+        path, profile = each
+        edition = EDITION_OF_SERIES[profile.series]
+        if not _entitlement(edition, run):
+            yield Violation(
+                f"series {profile.series.upper()} needs {edition}, which is not among the entitlements",
+                path,
+                profile.name,
+            )
+
+
+@pack.rule(
+    "profile-compute",
+    VM_CLASS,
+    severity=Severity.MEDIUM,
+    levels=guarded("staging", "prod"),
+    reason="graphics profiles have no place on an AI platform: they cost another licence and limit CUDA",
+    remedy="use the C profile of the same size",
+    source=f"{_GPU_GUIDE} §11.11.2",
+)
+def profile_compute(resource: Resource, run: Context) -> Found:
+    for each in _parsed(resource):
+        if isinstance(each, Undecided):
+            yield each
+        elif each[1].series != "c":
+            yield Violation(f"series {each[1].series.upper()} is not for compute", each[0], each[1].name)
+
+
+@pack.rule(
+    "profile-known",
+    VM_CLASS,
+    severity=Severity.MEDIUM,
+    reason="a name that is no vGPU profile tells nothing of the licence it takes",
+    remedy="use a profile name as the inventory shows it, such as grid_a100-40c",
+    source="https://github.com/vmware/PowerCLI-Example-Scripts (PAIF-N)",
+)
+def profile_known(resource: Resource, run: Context) -> Found:
+    for path, each in _profiles(resource):
+        if isinstance(each, Unknown):
+            yield Undecided(each.path)
+        elif catalog.parse_profile(str(each)) is None:
+            yield Violation("this is no vGPU profile", path, each)
+
+
+# Licence tokens.
+
+
+def _tokens(resource: Resource, run: Context) -> Iterator[tuple[str, str] | Undecided]:
+    """Path and text of every licence token in a resource or in the stack's configuration."""
+    if resource.type in ROOT:
+        if "licenceToken" in run.secrets:
+            yield "paif:licenceToken", run.secrets["licenceToken"]
+        return
+    keys = {"data": TOKEN_KEY} if resource.type in CONFIG_MAP else {"stringData": OVF_TOKEN_KEY, "data": OVF_TOKEN_KEY}
+    for section, key in keys.items():
+        entry = raw(resource.properties, section)
+        if isinstance(entry, Unknown):
+            yield Undecided(entry.path)
+        elif isinstance(entry, dict) and key in entry:
+            value = entry[key]
+            if isinstance(value, Unknown):
+                yield Undecided(value.path)
+            elif isinstance(value, str):
+                path = f"{section}.{key}"
+                yield path, _decoded(value) if section == "data" and resource.type in SECRET else value
+
+
+def _decoded(text: str) -> str:
+    try:
+        return base64.b64decode(text, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return text
+
+
+@pack.rule(
+    "licence-token-form",
+    CONFIG_MAP + SECRET + ROOT,
+    severity=Severity.HIGH,
+    reason="a guest that cannot read its token runs unlicensed, and says so only in a log",
+    remedy="paste the token file as it was downloaded: one line, no quotes; convert Windows line ends",
+    source=f"{_GPU_GUIDE} §11.6 (no CRLF in the token)",
+)
+def licence_token_form(resource: Resource, run: Context) -> Found:
+    for each in _tokens(resource, run):
+        if isinstance(each, Undecided):
+            yield each
+            continue
+        path, token = each
+        if "\r" in token:
+            yield Violation("the licence token has Windows line ends", path)
+        elif not token.strip():
+            yield Violation("the licence token is empty", path)
+        elif re.fullmatch(r"[A-Za-z0-9._~+/=-]+\n?", token) is None:
+            yield Violation("the licence token is not one line of token characters", path)
+        elif token.count(".") == 2 and _claims(token) is None:
+            yield Violation("the token has three parts and its content cannot be read: it was cut or changed", path)
+
+
+def _claims(token: str) -> dict[str, Any] | None:
+    """The readable part of a token of three parts, or None."""
+    parts = token.strip().split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (ValueError, binascii.Error):
+        return None
+    return claims if isinstance(claims, dict) else None
+
+
+@pack.rule(
+    "licence-token-expired",
+    CONFIG_MAP + SECRET + ROOT,
+    severity=Severity.HIGH,
+    reason="guests get no licence with an expired token",
+    remedy="generate a new client configuration token on the NVIDIA licensing portal or DLS",
+    source=_VGPU_LICENSING,
+)
+def licence_token_expired(resource: Resource, run: Context) -> Found:
+    for each in _tokens(resource, run):
+        if isinstance(each, Undecided):
+            yield each
+            continue
+        path, token = each
+        expires = (_claims(token) or {}).get("exp")
+        if isinstance(expires, int | float):
+            day = dt.datetime.fromtimestamp(expires, dt.UTC).date()
+            if day < run.today:
+                yield Violation(f"the licence token has expired on {day}", path)
+
+
+def _bootstrap(resource: Resource) -> Any:
+    """Name of the Secret with a machine's OVF properties, or None; may be Unknown."""
+    return raw(resource.properties, "spec.bootstrap.vAppConfig.rawProperties")
+
+
+def _inline_token(resource: Resource) -> bool:
+    listed = resource.items("spec.bootstrap.vAppConfig.properties")
+    return any(known(each).get("key") == OVF_TOKEN_KEY for each in listed)
+
+
+def _has_token(resource: Resource, run: Context) -> bool | None:
+    """Whether a VM Service machine gets a licence token; None when its Secret is none of this stack. May raise."""
+    if _inline_token(resource):
+        return True
+    name = _bootstrap(resource)
+    if name is None:
+        return False
+    return run.seen.tokens.get(str(known(name)))
+
+
+@pack.rule(
+    "vgpu-licence-token",
+    VM + ROOT,
+    severity=Severity.HIGH,
+    reason="a guest without token runs its vGPU unlicensed: slowed down, then without CUDA",
+    remedy="pulumi config set --secret paif:licenceToken; the component makes it OVF property vgpu-license",
+    source=_NVAIE,
+)
+def vgpu_licence_token(resource: Resource, run: Context) -> Found:
+    if resource.type in ROOT:
+        if _mode(run) == "vgpu" and "licenceToken" not in run.secrets and "licenceToken" not in run.environment:
+            yield Violation("the configuration uses vGPU and has no licence token")
+        return
+    found = gpu_class(raw(resource.properties, "spec.className"), run, run.seen.classes)
+    if found is not None and found.profiles and _has_token(resource, run) is False:
+        yield Violation("the machine has a vGPU and gets no licence token", "spec.bootstrap.vAppConfig")
+
+
+@pack.rule(
+    "licence-token-wasted",
+    VM + VSPHERE_VM + RELEASE + ROOT,
+    severity=Severity.LOW,
+    levels=everywhere(Level.ADVISORY),
+    reason="DirectPath I/O needs no NVIDIA licence for the GPU: a token there takes a seat from somebody who does",
+    remedy="remove the token; NIM and AI Enterprise containers are covered by the entitlement, not by a token",
+    source=f"{_GUIDE} (part 1: DirectPath I/O without NVAIE)",
+)
+def licence_token_wasted(resource: Resource, run: Context) -> Found:
+    if resource.type in ROOT:
+        if _mode(run) == "directpath" and "licenceToken" in {*run.secrets, *run.environment}:
+            yield Violation("paif:gpu.mode is directpath and there is a licence token", "paif:licenceToken")
+    elif resource.type in VSPHERE_VM:
+        if resource.items("pciDeviceIds") and OVF_TOKEN_KEY in resource.mapping("vapp.properties"):
+            yield Violation("the machine has a whole GPU and a licence token", f"vapp.properties.{OVF_TOKEN_KEY}")
+    elif resource.type in RELEASE:
+        if _is_operator(resource) and not _vgpu_driver(resource) and resource.get("values.driver.licensingConfig"):
+            yield Violation("the data-centre driver gets a vGPU licence", "values.driver.licensingConfig")
+    else:
+        found = gpu_class(raw(resource.properties, "spec.className"), run, run.seen.classes)
+        if found is not None and found.devices and _has_token(resource, run):
+            yield Violation("the machine has a whole GPU and a licence token", "spec.bootstrap.vAppConfig")
+
+
+def _is_operator(resource: Resource) -> bool:
+    return str(resource.get("chart", "")).rsplit("/", 1)[-1] == GPU_OPERATOR
+
+
+def _vgpu_driver(resource: Resource) -> bool:
+    return "vgpu" in f"{resource.get('values.driver.repository', '')}/{resource.get('values.driver.image', '')}"
+
+
+@pack.rule(
+    "gpu-operator-licence",
+    RELEASE,
+    severity=Severity.HIGH,
+    reason="the operator licenses vGPU guests with the token of a ConfigMap; without it every node runs unlicensed",
+    remedy="set driver.licensingConfig.configMapName, and nlsEnabled to true",
+    source=_OPERATOR,
+)
+def gpu_operator_licence(resource: Resource, run: Context) -> Found:
+    if not _is_operator(resource) or not _vgpu_driver(resource):
+        return
+    if not resource.get("values.driver.licensingConfig.configMapName"):
+        yield Violation("the vGPU driver has no licence configuration", "values.driver.licensingConfig.configMapName")
+    elif resource.get("values.driver.licensingConfig.nlsEnabled") is not True:
+        yield Violation("the licence system of the token is switched off", "values.driver.licensingConfig.nlsEnabled")
+
+
+@pack.rule(
+    "vgpu-feature-type",
+    CONFIG_MAP,
+    severity=Severity.MEDIUM,
+    reason="FeatureType decides which licence a guest takes: 1 by its vGPU, 2 RTX vWS, 4 compute; 0 takes none",
+    remedy="leave gridd.conf empty, or set FeatureType=1",
+    source=_OPERATOR,
+)
+def vgpu_feature_type(resource: Resource, run: Context) -> Found:
+    text = known(resource.mapping("data").get("gridd.conf"))
+    match = re.search(r"(?m)^\s*FeatureType\s*=\s*(\S+)", text) if isinstance(text, str) else None
+    if match is None:
+        return
+    if match[1] not in {"1", "2", "4"}:
+        yield Violation(f"FeatureType={match[1]} takes no licence", "data.gridd.conf")
+    elif match[1] == "2" and not _entitlement("vws", run):
+        yield Violation("FeatureType=2 takes an RTX vWS licence, which is not declared", "data.gridd.conf")
+
+
+# Containers.
+
+
+def _images(resource: Resource) -> Iterator[tuple[str, str] | Undecided]:
+    """Path and name of everything that looks like an image or a model reference."""
+    for path, value in leaves(resource.properties):
+        key = path.rsplit(".", 1)[-1]
+        if key in {"image", "ociRef", "repository"}:
+            if isinstance(value, Unknown):
+                yield Undecided(value.path)
+            elif isinstance(value, str):
+                yield path, value
+
+
+def _unlicensed(resource: Resource, run: Context, patterns: Iterable[str], what: str) -> Found:
+    if _entitlement("nvaie", run):
+        return
+    for each in _images(resource):
+        if isinstance(each, Undecided):
+            yield each
+        elif any(fnmatchcase(f"{each[1]}/", pattern) or fnmatchcase(each[1], pattern) for pattern in patterns):
+            yield Violation(f"{what}, and no NVIDIA AI Enterprise entitlement is declared", *each)
+
+
+@pack.rule(
+    "nim-entitlement",
+    WORKLOAD + RELEASE + ENDPOINT,
+    severity=Severity.CRITICAL,
+    reason="NIM microservices need NVIDIA AI Enterprise on either GPU path, also with DirectPath I/O",
+    remedy="declare the entitlement, or serve an open model with vLLM",
+    source=f"{_GPU_GUIDE} §11.5.1",
+)
+def nim_entitlement(resource: Resource, run: Context) -> Found:
+    yield from _unlicensed(resource, run, run.settings.nim_images, "this is a NIM microservice")
+
+
+@pack.rule(
+    "nvaie-container-entitlement",
+    WORKLOAD + RELEASE,
+    severity=Severity.CRITICAL,
+    reason="containers of NVIDIA AI Enterprise may only be used with its licence, on either GPU path",
+    remedy="declare the entitlement, or use the public container",
+    source=f"{_GPU_GUIDE} §11.5.1",
+)
+def nvaie_container_entitlement(resource: Resource, run: Context) -> Found:
+    yield from _unlicensed(resource, run, run.settings.nvaie_images, "the container is part of NVIDIA AI Enterprise")
+
+
+# Seats.
+
+
+def _vgpu_pools(listed: Iterable[Pool], run: Context) -> Iterator[tuple[Pool, GpuClass | None]]:
+    for pool in listed:
+        if pool.vm_class is not None:
+            yield pool, gpu_class(pool.vm_class, run, run.seen.classes)
+
+
+def _table(used: dict[str, int], seats: int) -> str:
+    rows = [*used.items(), ("in all", sum(used.values())), ("entitled", seats)]
+    width = max(len(who) for who, _ in rows)
+    return "\n".join(f"  {who:<{width}}  {count:>5}" for who, count in rows)
+
+
+def _seats(run: Context) -> int:
+    return sum(each.seats for each in run.settings.entitlements if each.expires >= run.today)
+
+
+def seats_configured(run: Context) -> dict[str, int]:
+    """vGPU machines that the stack's configuration asks for, by who asks; autoscaling at its maximum."""
+    return {
+        pool.what: pool.count
+        for pool, found in _vgpu_pools(configured_pools(run.environment), run)
+        if found is not None and found.profiles and pool.count
+    }
+
+
+@pack.rule(
+    "vgpu-seats",
+    ROOT,
+    severity=Severity.CRITICAL,
+    reason="every vGPU machine takes a seat: workstations, nodes at the autoscaler's maximum, replicas of endpoints",
+    remedy="ask for fewer machines or lower maxReplicas, or buy seats and declare them under licensing.entitlements",
+    source=_VGPU_LICENSING,
+)
+def vgpu_seats(resource: Resource, run: Context) -> Found:
+    used = seats_configured(run)
+    if run.settings.entitlements and sum(used.values()) > _seats(run):
+        yield Violation(
+            f"the configuration takes {sum(used.values())} vGPU seats of {_seats(run)}:\n{_table(used, _seats(run))}"
+        )
+
+
+@pack.rule(
+    "vgpu-seats-in-use",
+    MACHINES,
+    severity=Severity.CRITICAL,
+    reason="a program may ask for more machines than its configuration shows; each one takes a seat",
+    remedy="ask for fewer machines, or buy seats and declare them under licensing.entitlements",
+    source=_VGPU_LICENSING,
+)
+def vgpu_seats_in_use(resource: Resource, run: Context) -> Found:
+    if not run.settings.entitlements:
+        return
+    mine = _taken(resource, run)
+    used = {who: count for each in run.seen.used.values() for who, count in each.items()}
+    if mine and sum(used.values()) > _seats(run):
+        yield Violation(
+            f"with this one {sum(used.values())} vGPU seats of {_seats(run)} are taken:\n{_table(used, _seats(run))}"
+        )
+
+
+def _taken(resource: Resource, run: Context) -> dict[str, int]:
+    """Seats that a resource takes, by who takes them. Raises UndecidedError."""
+    return {
+        pool.what: pool.count
+        for pool, found in _vgpu_pools(pools(resource), run)
+        if found is not None and found.profiles and pool.count
+    }
+
+
+@pack.rule(
+    "vm-class-known",
+    MACHINES,
+    severity=Severity.MEDIUM,
+    levels=guarded("staging", "prod"),
+    reason="whether a machine takes a seat depends on its class",
+    remedy="declare the class under existingClasses with its profiles or devices; none of both means it has no GPU",
+    source=_ISSUE,
+)
+def vm_class_known(resource: Resource, run: Context) -> Found:
+    for pool, found in _vgpu_pools(pools(resource), run):
+        if found is None:
+            yield Violation(f"nothing tells whether the class of {pool.what} has a vGPU", "", known(pool.vm_class))
+
+
+# Dates and add-on.
+
+
+@pack.rule(
+    "entitlement-expired",
+    ROOT + VM_CLASS,
+    severity=Severity.CRITICAL,
+    reason="machines that start after the last day get no licence",
+    remedy="renew the entitlement and declare its new date",
+    source=_VGPU_LICENSING,
+)
+def entitlement_expired(resource: Resource, run: Context) -> Found:
+    if resource.type not in ROOT and not _profiles(resource):
+        return
+    for each in run.settings.entitlements:
+        if each.expires < run.today:
+            kind = "evaluation" if each.evaluation else "entitlement"
+            yield Violation(f"the {each.edition} {kind} with {each.seats} seats has expired on {each.expires}")
+
+
+@pack.rule(
+    "entitlement-expires-soon",
+    ROOT,
+    severity=Severity.MEDIUM,
+    levels=everywhere(Level.ADVISORY),
+    reason="renewals take weeks, and machines stop working on the day",
+    remedy="renew it",
+    source=_ISSUE,
+)
+def entitlement_expires_soon(resource: Resource, run: Context) -> Found:
+    dates = [(f"{each.edition} entitlement", each.expires) for each in run.settings.entitlements]
+    if run.settings.paif_add_on is not None:
+        dates.append(("PAIF add-on", run.settings.paif_add_on.expires))
+    for what, day in dates:
+        if run.today <= day <= run.today + dt.timedelta(days=run.settings.warn_days):
+            yield Violation(f"the {what} ends on {day}, in {(day - run.today).days} days")
+
+
+@pack.rule(
+    "evaluation-in-production",
+    ROOT + VM_CLASS,
+    severity=Severity.HIGH,
+    reason="evaluation licences exclude production use",
+    remedy="buy seats for this environment",
+    source="https://www.nvidia.com/en-us/data-center/products/ai-enterprise/eula/ (evaluation licences)",
+)
+def evaluation_in_production(resource: Resource, run: Context) -> Found:
+    if resource.type not in ROOT and not _profiles(resource):
+        return
+    if run.kind in run.settings.evaluation_in:
+        return
+    for each in run.settings.entitlements:
+        if each.evaluation:
+            yield Violation(f"the {each.edition} entitlement is an evaluation, the environment is of kind {run.kind}")
+
+
+@pack.rule(
+    "paif-add-on",
+    PAIS + ENDPOINT + VM,
+    severity=Severity.HIGH,
+    reason="Deep Learning VMs and Private AI Services are part of the PAIF add-on to VCF, which is licensed by core",
+    remedy="declare the add-on under licensing.paifAddOn, with cores and last day",
+    source=f"{_GUIDE} (part 1)",
+)
+def paif_add_on(resource: Resource, run: Context) -> Found:
+    if run.settings.paif_add_on is not None:
+        return
+    if resource.type.endswith(":VirtualMachine"):
+        found = gpu_class(raw(resource.properties, "spec.className"), run, run.seen.classes)
+        if found is not None and not found.profiles and not found.devices:
+            return
+    yield Violation("the PAIF add-on is not declared")
+
+
+@pack.rule(
+    "paif-add-on-cores",
+    ROOT,
+    severity=Severity.HIGH,
+    reason="every core of every GPU host counts, 16 per socket at least",
+    remedy="license the cores that are missing, or keep hosts out of the GPU cluster",
+    source=_CORES,
+)
+def paif_add_on_cores(resource: Resource, run: Context) -> Found:
+    settings = run.settings
+    if settings.paif_add_on is None:
+        return
+    least = settings.minimum_cores_per_socket
+    needed = sum(each.count * each.sockets * max(each.cores_per_socket, least) for each in settings.gpu_hosts)
+    if needed > settings.paif_add_on.cores:
+        yield Violation(f"the GPU hosts have {needed} cores to license, the add-on covers {settings.paif_add_on.cores}")
+
+
+@pack.rule(
+    "paif-add-on-expired",
+    ROOT + PAIS,
+    severity=Severity.HIGH,
+    reason="without the subscription there is neither support nor the right to use it",
+    remedy="renew the add-on and declare its new date",
+    source=_CORES,
+)
+def paif_add_on_expired(resource: Resource, run: Context) -> Found:
+    add_on = run.settings.paif_add_on
+    if add_on is not None and add_on.expires < run.today:
+        yield Violation(f"the PAIF add-on has expired on {add_on.expires}")
+
+
+@pack.rule(
+    "licence-server-version",
+    ROOT,
+    severity=Severity.MEDIUM,
+    reason="guests of AI Enterprise 6 and newer (vGPU 18) get no licence from an older DLS",
+    remedy="update the licence server to DLS 3.4 or newer",
+    source=f"{_GPU_GUIDE} §11.6",
+)
+def licence_server_version(resource: Resource, run: Context) -> Found:
+    server = run.settings.licence_server
+    if server is not None and server.nvaie_major >= 6 and not catalog.satisfies(server.version, ">=3.4"):
+        yield Violation(f"DLS {server.version} serves no guests of AI Enterprise {server.nvaie_major}")
+
+
+def observe(resource: Resource, run: Context) -> None:
+    """Note classes, Secrets with a licence token, and seats; what is not known yet counts when it is."""
+    observe_class(resource, run.seen.classes)
+    try:
+        if resource.type in SECRET:
+            name = resource.get("metadata.name")
+            keys = {**resource.mapping("data"), **resource.mapping("stringData")}
+            if isinstance(name, str):
+                run.seen.tokens[name] = OVF_TOKEN_KEY in keys
+        elif any(fnmatchcase(resource.type, kind) for kind in MACHINES):
+            run.seen.used[resource.urn] = _taken(resource, run)
+    except UndecidedError:
+        return
+
+
+OBSERVED = VM_CLASS + SECRET + MACHINES

@@ -1,0 +1,1 @@
+"""Policy pack `naming`: names, labels and tags of everything that a person can see."""

@@ -1,0 +1,85 @@
+"""Settings of the pack `platform`, and what it remembers of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pydantic import Field
+
+from policies.shared.configuration import Model
+from policies.shared.machines import Classes, MachineSettings
+from policies.shared.model import Kind
+
+
+class HostDriver(Model):
+    """The vGPU driver on the GPU hosts."""
+
+    branch: int = Field(description="driver branch, e.g. 550")
+    nvaie_major: int = Field(gt=0, description="major release of NVIDIA AI Enterprise, e.g. 5")
+
+
+class PlatformSettings(MachineSettings):
+    """What a site may say about its platform and its guards."""
+
+    direct_path_gpus_per_vm: int = Field(default=1, ge=1, le=16, description="whole GPUs that one machine may have")
+    mixed_profile_sizes: bool = Field(
+        default=False, description="GPUs are in mixed-size mode (vSphere 8.0 U3 and newer), so that sizes may differ"
+    )
+    host_driver: HostDriver | None = Field(default=None, description="the vGPU driver on the hosts")
+    driver_branches: list[int] = Field(
+        default=[525, 535, 550, 570], description="driver branches of AI Enterprise, oldest first"
+    )
+    trusted_registries: list[str] = Field(
+        default=["nvcr.io", "helm.ngc.nvidia.com", "registry.k8s.io", "projects.packages.broadcom.com"],
+        description="hosts of images and charts; the gallery of the configuration and, on the lab, 127.0.0.1:* come in "
+        "addition",
+    )
+    library_hosts: list[str] = Field(
+        default=["dl.broadcom.com", "packages.vmware.com", "wp-content.vmware.com"],
+        description="hosts that content libraries may subscribe to",
+    )
+    personas: dict[Kind, list[str]] = Field(
+        default={
+            "dev": ["data-scientist", "mlops-engineer"],
+            "qa": ["data-scientist", "mlops-engineer"],
+            "staging": ["mlops-engineer"],
+            "prod": ["mlops-engineer"],
+        },
+        description="personas that get a Deep Learning VM, by kind of environment",
+    )
+    endpoint_replicas: dict[Kind, int] = Field(
+        default={"staging": 2, "prod": 3}, description="replicas of an endpoint at least, by kind of environment"
+    )
+    control_plane_replicas: dict[Kind, int] = Field(
+        default={"staging": 3, "prod": 3}, description="control plane machines at least, by kind of environment"
+    )
+    high_availability: list[Kind] = Field(
+        default=["staging", "prod"], description="kinds of environment whose databases have a replica"
+    )
+    backups: list[Kind] = Field(default=["prod"], description="kinds of environment whose databases are backed up")
+    backup_retention_days: int = Field(default=14, ge=1, description="days that those backups are kept at least")
+    protected: list[Kind] = Field(
+        default=["prod"], description="kinds of environment whose databases and clusters are protected"
+    )
+    pinned_models: list[Kind] = Field(
+        default=["staging", "prod"], description="kinds of environment whose endpoints name a model by digest"
+    )
+    networks: list[str] = Field(default=[], description="networks in use around the clusters, in CIDR form")
+    container_storage_gib: int = Field(default=100, description="GiB for images on GPU nodes at least")
+
+
+@dataclass
+class Platform:
+    """What has been seen so far; every entry is owned by the URN that came first."""
+
+    classes: Classes = field(default_factory=Classes)
+    devices: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(host, PCI device) -> URN of the machine."""
+    operators: dict[str, str] = field(default_factory=dict)
+    """URN of a cluster's provider -> URN of its GPU Operator."""
+    sizes: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """GPU -> profile size and URN of the class."""
+    pinned: list[str] = field(default_factory=list)
+    """Names of machines with a fixed device."""
+    services: dict[str, str] = field(default_factory=dict)
+    """Namespace -> URN of its PAISConfiguration."""

@@ -1,0 +1,469 @@
+"""The one place where rules meet the engine: speaks its analyzer protocol for a pack.
+
+Properties are decoded once per resource, and every rule that looks at its type is run on them. Each violation carries
+its rule's own name, severity and level. What a rule cannot decide at preview is listed; what crashes fails its check.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import grpc  # type: ignore[import-untyped]
+from google.protobuf import empty_pb2  # type: ignore[import-untyped]
+
+from policies.shared.configuration import ConfigurationError, Exemption, Settings, load, schema
+from policies.shared.model import (
+    Kind,
+    Level,
+    Provider,
+    Resource,
+    Rule,
+    Run,
+    Severity,
+    Undecided,
+    UndecidedError,
+    Violation,
+)
+from policies.shared.properties import Decoder
+from policies.shared.protocol import messages, plugin
+from policies.shared.redaction import Redactor
+
+if TYPE_CHECKING:
+    from google.protobuf.struct_pb2 import Struct  # type: ignore[import-untyped]
+
+VERSION = "1.0.0"
+NAMESPACE = "paif:"
+
+S = TypeVar("S", bound=Settings)
+M = TypeVar("M")
+
+_LEVELS = {
+    Level.ADVISORY: messages.ADVISORY,
+    Level.MANDATORY: messages.MANDATORY,
+    Level.REMEDIATE: messages.REMEDIATE,
+    Level.DISABLED: messages.DISABLED,
+}
+_LEVEL_OF = {number: level for level, number in _LEVELS.items()}
+_SEVERITIES = {
+    Severity.LOW: messages.POLICY_SEVERITY_LOW,
+    Severity.MEDIUM: messages.POLICY_SEVERITY_MEDIUM,
+    Severity.HIGH: messages.POLICY_SEVERITY_HIGH,
+    Severity.CRITICAL: messages.POLICY_SEVERITY_CRITICAL,
+}
+
+
+@dataclass(frozen=True)
+class Pack(Generic[S, M]):
+    """A policy pack. `observe` notes in `seen` what later rules need to know of resources of the `observed` types."""
+
+    name: str
+    description: str
+    settings: type[S]
+    rules: list[Rule[S, M]]
+    seen: Callable[[], M]
+    observed: tuple[str, ...] = ()
+    observe: Callable[[Resource, Run[S, M]], None] | None = None
+
+    @property
+    def configuration(self) -> str:
+        """Name under which a --policy-pack-config file holds the pack's settings."""
+        return f"{self.name}-configuration"
+
+    @property
+    def exemptions(self) -> str:
+        """Name under which exemptions are listed."""
+        return f"{self.name}-exemptions"
+
+
+@dataclass
+class _Started:
+    """What the engine said of the run, before any resource."""
+
+    stack: str
+    project: str
+    dry_run: bool
+    environment: dict[str, Any] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+
+
+class Analyzer(Generic[S, M]):
+    """Serves one pack. Not thread-safe: the server runs one call at a time."""
+
+    def __init__(self, pack: Pack[S, M]) -> None:
+        self.pack = pack
+        self._given: dict[str, Any] = {}
+        self._overrides: dict[str, Level] = {}
+        self._reported: dict[str, Level] = {}
+        self._started: _Started | None = None
+        self._run: Run[S, M] | None = None
+        self._dispatch: dict[str, tuple[bool, list[Rule[S, M]]]] = {}
+        self._used: set[int] = set()
+
+    # What a run is.
+
+    def _settings(self, stack: str) -> S:
+        return load(self.pack.settings, self.pack.name, stack, self._given, [rule.name for rule in self.pack.rules])
+
+    def _kind(self, settings: S, started: _Started | None) -> Kind:
+        if settings.kind is not None:
+            return settings.kind
+        kind = started.environment.get("kind") if started else None
+        # Nothing says how much there is to lose, so it is checked as if it were everything.
+        return kind if kind in {"dev", "qa", "staging", "prod"} else "prod"
+
+    def _begin(self, urn: str) -> Run[S, M]:
+        """The run that a resource belongs to; the first resource of `policy analyze` starts it."""
+        if self._run is None:
+            if self._started is None:
+                stack, project = urn.split("::")[:2]
+                self._started = _Started(stack.removeprefix("urn:pulumi:"), project, dry_run=True)
+            settings = self._settings(self._started.stack)
+            self._run = Run(
+                stack=self._started.stack,
+                project=self._started.project,
+                kind=self._kind(settings, self._started),
+                settings=settings,
+                seen=self.pack.seen(),
+                environment=self._started.environment,
+                secrets=self._started.secrets,
+                dry_run=self._started.dry_run,
+            )
+            self._used = set()
+        return self._run
+
+    def _level(self, rule: Rule[S, M], settings: S, kind: Kind) -> Level:
+        return self._overrides.get(rule.name) or settings.enforcement.get(rule.name) or rule.levels[kind]
+
+    # The protocol.
+
+    def handshake(self, _request: Any) -> Any:
+        return messages.AnalyzerHandshakeResponse()
+
+    def plugin_info(self, _request: Any) -> Any:
+        return plugin.PluginInfo(version=VERSION)
+
+    def cancel(self, _request: Any) -> Any:
+        return empty_pb2.Empty()
+
+    def configure_stack(self, request: Any) -> Any:
+        """Learn the stack and its configuration; a new run starts, nothing of an earlier one is remembered."""
+        hidden = set(request.configSecretKeys)
+        environment, secrets = {}, {}
+        for key, text in request.config.items():
+            if not key.startswith(NAMESPACE):
+                continue
+            name = key.removeprefix(NAMESPACE)
+            if key in hidden:
+                secrets[name] = text
+            else:
+                environment[name] = _parsed(text)
+        self._started = _Started(request.stack, request.project, request.dryRun, environment, secrets)
+        self._run = None
+        self._given, self._overrides = {}, {}
+        self._settings(request.stack)
+        return messages.AnalyzerStackConfigureResponse()
+
+    def info(self, _request: Any) -> Any:
+        """Every rule as a policy of its own, at the level that it has in this environment."""
+        settings = self._settings(self._started.stack) if self._started else self.pack.settings()
+        kind = self._kind(settings, self._started)
+        info = messages.AnalyzerInfo(
+            name=self.pack.name, version=VERSION, supportsConfig=True, description=self.pack.description
+        )
+        configuration = info.policies.add(
+            name=self.pack.configuration,
+            description=f"Settings of the pack {self.pack.name}",
+            enforcementLevel=messages.MANDATORY,
+            policy_type=messages.POLICY_TYPE_RESOURCE,
+        )
+        configuration.configSchema.properties.update(schema(self.pack.settings))
+        info.policies.add(
+            name=self.pack.exemptions,
+            description="Exemptions are listed in every run and fail it once they have expired",
+            enforcementLevel=messages.MANDATORY,
+            policy_type=messages.POLICY_TYPE_RESOURCE,
+        )
+        self._overrides = {}
+        for rule in self.pack.rules:
+            self._reported[rule.name] = self._level(rule, settings, kind)
+            info.policies.add(
+                name=rule.name,
+                description=rule.reason,
+                enforcementLevel=_LEVELS[self._reported[rule.name]],
+                severity=_SEVERITIES[rule.severity],
+                remediation_steps=rule.remedy,
+                url=rule.source if rule.source.startswith("https://") else "",
+                policy_type=messages.POLICY_TYPE_RESOURCE,
+            )
+        return info
+
+    def configure(self, request: Any) -> Any:
+        """Take a --policy-pack-config file. The engine names every rule: what equals our own level was not set."""
+        self._overrides = {}
+        self._given = {}
+        for name, config in request.policyConfig.items():
+            level = _LEVEL_OF[config.enforcementLevel]
+            if name == self.pack.configuration:
+                self._given = Decoder().decode(config.properties)
+            elif level != self._reported.get(name, level):
+                self._overrides[name] = level
+        self._run = None
+        if self._started:
+            self._settings(self._started.stack)
+        return empty_pb2.Empty()
+
+    def analyze(self, request: Any) -> Any:
+        """Run every rule that looks at the resource's type."""
+        response = messages.AnalyzeResponse()
+        first = self._run is None
+        run = self._begin(request.urn)
+        if first:
+            self._list_exemptions(run, request.urn, response)
+        observed, rules = self._of_type(request.type)
+        if not observed and not rules:
+            return response
+        resource = self._resource(request)
+        if observed and self.pack.observe is not None:
+            self.pack.observe(resource, run)
+        for rule in rules:
+            level = self._level(rule, run.settings, run.kind)
+            if level is not Level.DISABLED:
+                # What a remediation put right is no violation any more; what it could not is one.
+                self._judge(rule, resource, run, Level.MANDATORY if level is Level.REMEDIATE else level, response)
+        return response
+
+    def analyze_stack(self, _request: Any) -> Any:
+        """Tell of exemptions that nothing needed. Rules judge resources before they exist, not here."""
+        response = messages.AnalyzeResponse()
+        if self._run is not None:
+            for index, exemption in enumerate(self._run.settings.exemptions):
+                if index not in self._used and exemption.expires >= self._run.today:
+                    text = f"exemption of {exemption.resource} from {exemption.rule} was not needed: remove it"
+                    self._report(response, self.pack.exemptions, text, Level.ADVISORY, Severity.LOW, "")
+        return response
+
+    def remediate(self, request: Any) -> Any:
+        """Put right what can be put right safely. Only texts below one mapping change; all else stays as it came."""
+        response = messages.RemediateResponse()
+        run = self._begin(request.urn) if self._run is not None or self._started else None
+        if run is None:
+            return response
+        rules = [rule for rule in self._of_type(request.type)[1] if rule.remedied is not None]
+        rules = [rule for rule in rules if self._level(rule, run.settings, run.kind) is Level.REMEDIATE]
+        resource = self._resource(request) if rules else None
+        for rule in rules:
+            assert resource is not None and rule.remedied is not None  # noqa: S101, PT018 - for the type checker
+            if self._exemption(rule.name, resource.urn, run) is not None:
+                continue
+            try:
+                changes = rule.remedied(resource, run)
+            except UndecidedError:
+                continue
+            except Exception as error:
+                remediation = response.remediations.add(policyName=rule.name, policyPackName=self.pack.name)
+                remediation.diagnostic = f"could not be put right: {_where(error)}"
+                continue
+            if changes:
+                properties = request.properties
+                for path, texts in changes.items():
+                    _set(properties, path, texts)
+                response.remediations.add(
+                    policyName=rule.name,
+                    policyPackName=self.pack.name,
+                    policyPackVersion=VERSION,
+                    description=rule.reason,
+                    properties=properties,
+                )
+        return response
+
+    # Judging.
+
+    def _of_type(self, kind: str) -> tuple[bool, list[Rule[S, M]]]:
+        found = self._dispatch.get(kind)
+        if found is None:
+            rules = [rule for rule in self.pack.rules if any(fnmatchcase(kind, each) for each in rule.types)]
+            observed = any(fnmatchcase(kind, each) for each in self.pack.observed)
+            found = self._dispatch[kind] = (observed, rules)
+        return found
+
+    def _resource(self, request: Any) -> Resource:
+        decoder = Decoder()
+        properties = decoder.decode(request.properties)
+        provider = Provider(request.provider.type, request.provider.urn) if request.HasField("provider") else None
+        return Resource(
+            urn=request.urn,
+            type=request.type,
+            name=request.name,
+            properties=properties,
+            secrets=frozenset(decoder.secrets),
+            protect=request.options.protect,
+            provider=provider,
+        )
+
+    def _judge(self, rule: Rule[S, M], resource: Resource, run: Run[S, M], level: Level, response: Any) -> None:
+        violations: list[Violation] = []
+        undecided: list[str] = []
+        crash = ""
+        try:
+            for each in rule.check(resource, run):
+                if isinstance(each, Undecided):
+                    undecided.append(each.path)
+                else:
+                    violations.append(each)
+        except UndecidedError as error:
+            undecided.append(error.path)
+        except Exception as error:
+            crash = _where(error)
+        if not violations and not undecided and not crash:
+            return
+        redactor = Redactor(resource, run.secrets.values())
+        exemption = self._exemption(rule.name, resource.urn, run)
+        for violation in violations:
+            text = redactor.text(_told(rule, resource, violation, redactor))
+            if exemption is not None:
+                text = f"exempted {_terms(exemption)}\n{text}"
+            self._report(response, rule.name, text, Level.ADVISORY if exemption else level, rule.severity, resource.urn)
+        if crash:
+            text = (
+                f"{resource.label}: the check itself failed, so the resource counts as violating ({crash})\n"
+                f"do: report the rule {rule.name} of pack {self.pack.name}; an exemption lets the resource through"
+            )
+            self._report(response, rule.name, text, Level.ADVISORY if exemption else level, rule.severity, resource.urn)
+        for path in dict.fromkeys(undecided):
+            if run.dry_run:
+                text = f"{resource.label}: undecided: {path} is not known yet; it is checked during `up`"
+                self._report(response, rule.name, text, Level.ADVISORY, rule.severity, resource.urn)
+            elif exemption is None:
+                text = f"{resource.label}: {path} is still not known, so that it cannot be checked\ndo: {rule.remedy}"
+                self._report(response, rule.name, text, level, rule.severity, resource.urn)
+
+    def _exemption(self, rule: str, urn: str, run: Run[S, M]) -> Exemption | None:
+        for index, each in enumerate(run.settings.exemptions):
+            if each.rule == rule and each.expires >= run.today and fnmatchcase(urn, each.resource):
+                self._used.add(index)
+                return each
+        return None
+
+    def _list_exemptions(self, run: Run[S, M], urn: str, response: Any) -> None:
+        for each in run.settings.exemptions:
+            if each.expires >= run.today:
+                text = f"{each.rule} is exempted for {each.resource} {_terms(each)}"
+                self._report(response, self.pack.exemptions, text, Level.ADVISORY, Severity.LOW, urn)
+            else:
+                text = (
+                    f"the exemption of {each.resource} from {each.rule} has expired on {each.expires} "
+                    f"({each.owner}: {each.reason})\ndo: mend the resource and remove the exemption, or renew it"
+                )
+                self._report(response, self.pack.exemptions, text, Level.MANDATORY, Severity.HIGH, urn)
+
+    def _report(self, response: Any, name: str, text: str, level: Level, severity: Severity, urn: str) -> None:
+        response.diagnostics.add(
+            policyName=name,
+            policyPackName=self.pack.name,
+            policyPackVersion=VERSION,
+            message=text,
+            enforcementLevel=_LEVELS[level],
+            severity=_SEVERITIES[severity],
+            urn=urn,
+        )
+
+
+def _told(rule: Rule[Any, Any], resource: Resource, violation: Violation, redactor: Redactor) -> str:
+    where = f" ({violation.path})" if violation.path else ""
+    if violation.has_value:
+        where = f" ({violation.path} is {redactor.value(violation.path, violation.value)})"
+    return f"{resource.label}: {violation.problem}{where}\nwhy: {rule.reason}\ndo: {rule.remedy}"
+
+
+def _terms(exemption: Exemption) -> str:
+    return f"until {exemption.expires} by {exemption.owner}: {exemption.reason}"
+
+
+def _where(error: Exception) -> str:
+    """Kind of an error and where it arose. Not its text, which may hold a property's value."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""
+    return f"{type(error).__name__}{place}"
+
+
+def _parsed(text: str) -> Any:
+    if not text.lstrip().startswith(("{", "[")):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _set(struct: Struct, path: str, texts: Mapping[str, str]) -> None:
+    for part in path.split("."):
+        struct = struct.fields[part].struct_value
+    for key, text in texts.items():
+        struct.fields[key].string_value = text
+
+
+# Serving.
+
+
+def serve(pack: Pack[Any, Any]) -> None:
+    """Serve a pack until the engine ends. The port is the first line on standard output, as the engine expects."""
+    analyzer = Analyzer(pack)
+    calls: dict[str, tuple[Callable[[Any], Any], Any]] = {
+        "Handshake": (analyzer.handshake, messages.AnalyzerHandshakeRequest),
+        "GetAnalyzerInfo": (analyzer.info, empty_pb2.Empty),
+        "GetPluginInfo": (analyzer.plugin_info, empty_pb2.Empty),
+        "Cancel": (analyzer.cancel, empty_pb2.Empty),
+        "ConfigureStack": (analyzer.configure_stack, messages.AnalyzerStackConfigureRequest),
+        "Configure": (analyzer.configure, messages.ConfigureAnalyzerRequest),
+        "Analyze": (analyzer.analyze, messages.AnalyzeRequest),
+        # Nothing of this request is used, and it holds every resource of the stack.
+        "AnalyzeStack": (analyzer.analyze_stack, None),
+    }
+    if any(rule.remedied for rule in pack.rules):
+        calls["Remediate"] = (analyzer.remediate, messages.AnalyzeRequest)
+    handlers = {
+        name: grpc.unary_unary_rpc_method_handler(
+            _guarded(call),
+            request_deserializer=request.FromString if request else None,
+            response_serializer=lambda message: message.SerializeToString(),
+        )
+        for name, (call, request) in calls.items()
+    }
+    # One call at a time: what a pack remembers of earlier resources needs no locks.
+    server = grpc.server(
+        ThreadPoolExecutor(max_workers=1), options=[("grpc.max_receive_message_length", 400 * 1024 * 1024)]
+    )
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("pulumirpc.Analyzer", handlers),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
+    # An engine that was killed cannot end its plugins; they notice that they were left behind.
+    parent = os.getppid()
+    try:
+        while os.getppid() == parent and server.wait_for_termination(timeout=2):
+            pass
+    except KeyboardInterrupt:
+        pass
+    finally:
+        server.stop(grace=0)
+
+
+def _guarded(call: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    def answer(request: Any, context: Any) -> Any:
+        try:
+            return call(request)
+        except ConfigurationError as error:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+
+    return answer

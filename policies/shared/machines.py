@@ -1,0 +1,191 @@
+"""GPU machines of an environment: what their VM classes give them, from resources and from the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from pydantic import Field
+
+import catalog
+from policies.shared.configuration import Model, Settings
+from policies.shared.model import Resource, Run, Unknown, at, known, raw
+from policies.shared.types import VM_CLASS
+
+GPU_OPERATOR = "gpu-operator"
+_AUTOSCALER = "cluster.x-k8s.io/cluster-api-autoscaler-node-group"
+
+
+class GpuClass(Model):
+    """A VM class that exists already: what it gives a machine."""
+
+    profiles: list[str] = Field(default=[], description="vGPU profiles")
+    devices: int = Field(default=0, description="whole GPUs (DirectPath I/O)")
+
+
+class MachineSettings(Settings):
+    """Settings of packs that need to know what a VM class has."""
+
+    existing_classes: dict[str, GpuClass] = Field(
+        default={}, description="VM classes that are not made here: {name: {profiles: [...], devices: n}}"
+    )
+
+
+@dataclass
+class Classes:
+    """VM classes by name, as far as the resources so far tell."""
+
+    made: dict[str, GpuClass] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+
+
+def observe_class(resource: Resource, classes: Classes) -> None:
+    """Note what a VM class has. A class whose name or GPUs are not known yet is left out."""
+    if not any(fnmatchcase(resource.type, kind) for kind in VM_CLASS):
+        return
+    properties = resource.properties
+    name = raw(properties, "name")
+    profiles, devices = raw(properties, "vgpuProfiles") or [], raw(properties, "directPathDevices") or []
+    if resource.type.startswith("vsphere:"):
+        profiles = raw(properties, "vgpuDevices") or []
+    if isinstance(name, Unknown) or isinstance(profiles, Unknown) or isinstance(devices, Unknown):
+        return
+    if isinstance(name, str) and not any(isinstance(profile, Unknown) for profile in profiles):
+        classes.made[name] = GpuClass(profiles=[str(profile) for profile in profiles], devices=len(devices))
+
+
+def configured_classes(environment: Mapping[str, Any], stack: str) -> dict[str, GpuClass]:
+    """Classes of the stack's configuration by their short name and by their name in vCenter."""
+    found: dict[str, GpuClass] = {}
+    for entry in _entries(environment, "vmClasses"):
+        profile, gpus = entry.get("profile"), entry.get("gpus") or 0
+        gpu_class = GpuClass(
+            profiles=[profile] if isinstance(profile, str) else [], devices=gpus if isinstance(gpus, int) else 0
+        )
+        name = str(entry.get("name"))
+        found[name] = gpu_class
+        if not entry.get("existing"):
+            code = catalog.naming().kinds["vm-class"].code
+            found[f"{environment.get('organisation')}-{stack}-{code}-{name}"] = gpu_class
+    return found
+
+
+def gpu_class(name: Any, run: Run[Any, Any], classes: Classes) -> GpuClass | None:
+    """What the VM class of this name has; None when nothing tells. Raises UndecidedError."""
+    text = str(known(name))
+    declared: Mapping[str, GpuClass] = run.settings.existing_classes
+    for source in (classes.made, declared):
+        if text in source:
+            return source[text]
+    configured = configured_classes(run.environment, run.stack)
+    if text in configured:
+        return configured[text]
+    return GpuClass() if text in catalog.cluster_classes().default_vm_classes else None
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Machines of one class that a resource or an entry of the configuration asks for, at most."""
+
+    what: str
+    vm_class: Any
+    count: int
+
+
+def pools(resource: Resource) -> Iterator[Pool]:
+    """Machines that a resource brings, autoscaling's maximum included. Raises UndecidedError for an unknown number."""
+    kind = resource.type.rsplit(":", 1)[1]
+    if kind == "VirtualMachine" and resource.type.startswith("kubernetes:"):
+        yield Pool(f"workstation {resource.label}", raw(resource.properties, "spec.className"), 1)
+    elif kind == "Cluster":
+        for pool in node_pools(resource):
+            yield Pool(f"cluster {resource.label}, pool {pool.name}", pool.vm_class, pool.largest)
+    elif kind == "ModelEndpoint":
+        vm_class = raw(resource.properties, "spec.virtualMachineClassName")
+        yield Pool(f"endpoint {resource.label}", vm_class, int(resource.get("spec.replicas", 1)))
+
+
+@dataclass(frozen=True)
+class NodePool:
+    """A machine deployment of a Cluster, with variables resolved: the pool's own override those of the cluster."""
+
+    index: int
+    data: Mapping[str, Any]
+    variables: Mapping[str, Any]
+
+    @property
+    def path(self) -> str:
+        """Dotted path of the pool in the Cluster."""
+        return f"spec.topology.workers.machineDeployments.{self.index}"
+
+    @property
+    def name(self) -> str:
+        """Name of the pool. Raises UndecidedError."""
+        return str(at(self.data, "name", ""))
+
+    @property
+    def vm_class(self) -> Any:
+        """Name of its VM class; may be Unknown."""
+        return self.variables.get("vmClass")
+
+    def annotation(self, name: str) -> Any:
+        """One of its annotations, or None. Raises UndecidedError."""
+        return known((at(self.data, "metadata.annotations") or {}).get(name))
+
+    @property
+    def smallest(self) -> int | None:
+        """The autoscaler's lower bound, if there is one. Raises UndecidedError."""
+        value = self.annotation(f"{_AUTOSCALER}-min-size")
+        return None if value is None else int(value)
+
+    @property
+    def greatest(self) -> int | None:
+        """The autoscaler's upper bound, if there is one. Raises UndecidedError."""
+        value = self.annotation(f"{_AUTOSCALER}-max-size")
+        return None if value is None else int(value)
+
+    @property
+    def largest(self) -> int:
+        """Most nodes that the pool may have. Raises UndecidedError."""
+        return self.greatest if self.greatest is not None else int(at(self.data, "replicas", 1) or 0)
+
+
+def _variables(listed: Any) -> dict[str, Any]:
+    return {str(at(each, "name")): raw(each, "value") for each in (known(listed) or [])}
+
+
+def node_pools(resource: Resource) -> Iterator[NodePool]:
+    """The node pools of a Cluster. Raises UndecidedError."""
+    shared = _variables(resource.get("spec.topology.variables"))
+    for index, data in enumerate(resource.items("spec.topology.workers.machineDeployments")):
+        own = _variables(at(known(data), "variables.overrides"))
+        yield NodePool(index, data, {**shared, **own})
+
+
+def configured_pools(environment: Mapping[str, Any]) -> Iterator[Pool]:
+    """Machines that the stack's configuration asks for."""
+    for entry in _entries(environment, "workstations"):
+        if entry.get("route", "vm-service") == "vm-service":
+            yield Pool(f"workstation {entry.get('name')}", entry.get("class"), 1)
+    for cluster in _entries(environment, "clusters"):
+        for pool in _entries(cluster, "pools"):
+            count = pool.get("maxReplicas") or pool.get("replicas") or 0
+            yield Pool(f"cluster {cluster.get('name')}, pool {pool.get('name')}", pool.get("class"), _whole(count))
+    replicas = {"staging": 2, "prod": 3}.get(str(environment.get("kind")), 1)
+    for entry in _entries(environment, "modelEndpoints"):
+        count = _whole(entry.get("replicas", replicas))
+        yield Pool(f"endpoint {entry.get('name')}", entry.get("class"), count)
+
+
+def _whole(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _entries(mapping: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    value = mapping.get(key)
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+entries = _entries

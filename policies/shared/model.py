@@ -1,0 +1,256 @@
+"""Rules and what they look at, free of any engine: plain data in, violations out."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Generic, Literal, NoReturn, TypeVar, get_args
+
+Kind = Literal["dev", "qa", "staging", "prod"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+STACK = "pulumi:pulumi:Stack"
+"""Type of the root resource. It is registered first: what a rule refuses here stops a run before anything exists."""
+
+
+class Level(StrEnum):
+    """What a violation does, in the engine's words."""
+
+    ADVISORY = "advisory"
+    """It is shown."""
+    MANDATORY = "mandatory"
+    """It stops the run."""
+    REMEDIATE = "remediate"
+    """It is put right where the rule can, and else stops the run."""
+    DISABLED = "disabled"
+    """The rule does not run."""
+
+
+class Severity(StrEnum):
+    """How bad a violation is."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+class UndecidedError(Exception):
+    """A rule needs a value that is not known yet."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+
+class Unknown:
+    """A value that is not known yet, in the place where it will be. Using it raises UndecidedError.
+
+    So a rule that forgets to ask cannot pass by mistake.
+    """
+
+    __slots__ = ("path",)
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def _use(self, *_: object) -> NoReturn:
+        raise UndecidedError(self.path)
+
+    __bool__ = __len__ = __iter__ = __getitem__ = __contains__ = __str__ = __hash__ = __int__ = __float__ = _use
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __add__ = __radd__ = _use
+
+    def __repr__(self) -> str:
+        return f"Unknown({self.path!r})"
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise UndecidedError(self.path)
+
+
+_MISSING: Any = object()
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One breach of a rule: what is wrong, at which property (dotted path), with which value."""
+
+    problem: str
+    path: str = ""
+    value: Any = _MISSING
+
+    @property
+    def has_value(self) -> bool:
+        """Whether there is a value to show."""
+        return self.value is not _MISSING
+
+
+@dataclass(frozen=True)
+class Undecided:
+    """One property that a rule could not judge yet; other properties of the resource may still be judged."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class Provider:
+    """The provider of a resource."""
+
+    type: str
+    urn: str
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A resource as the program asks for it: plain data, with `Unknown` in the place of what is not known yet."""
+
+    urn: str
+    type: str
+    name: str
+    properties: Mapping[str, Any]
+    secrets: frozenset[str] = frozenset()
+    """Dotted paths of the properties that are marked secret; what is below one is secret too."""
+    protect: bool = False
+    provider: Provider | None = None
+
+    def get(self, path: str, default: Any = None) -> Any:
+        """The value at a dotted path such as spec.topology.class. Raises UndecidedError when it is not known yet."""
+        return at(self.properties, path, default)
+
+    def items(self, path: str) -> list[Any]:
+        """The list at a dotted path, empty when there is none. Raises UndecidedError."""
+        value = self.get(path)
+        return value if isinstance(value, list) else []
+
+    def mapping(self, path: str) -> Mapping[str, Any]:
+        """The mapping at a dotted path, empty when there is none. Raises UndecidedError."""
+        value = self.get(path)
+        return value if isinstance(value, dict) else {}
+
+    def is_secret(self, path: str) -> bool:
+        """Whether the value at this path, or something that holds it, is marked secret."""
+        parts = path.split(".")
+        return any(".".join(parts[:length]) in self.secrets for length in range(1, len(parts) + 1))
+
+    @property
+    def label(self) -> str:
+        """What a person calls the resource: its name on the platform where that is known, else its logical name."""
+        for path in ("metadata.name", "name"):
+            value = raw(self.properties, path)
+            if isinstance(value, str):
+                return value
+        return self.name
+
+    def labels(self) -> Mapping[str, Any]:
+        """Labels of a Kubernetes object. Raises UndecidedError."""
+        return self.mapping("metadata.labels")
+
+
+def raw(data: Any, path: str, default: Any = None) -> Any:
+    """The value at a dotted path, `Unknown` included."""
+    for part in path.split("."):
+        if isinstance(data, Unknown):
+            return data
+        if not isinstance(data, dict) or part not in data:
+            return default
+        data = data[part]
+    return data
+
+
+def at(data: Any, path: str, default: Any = None) -> Any:
+    """The value at a dotted path of plain data. Raises UndecidedError when it, or what holds it, is not known yet."""
+    return known(raw(data, path, default))
+
+
+def known(value: Any) -> Any:
+    """The value. Raises UndecidedError when it is not known yet."""
+    if isinstance(value, Unknown):
+        raise UndecidedError(value.path)
+    return value
+
+
+S = TypeVar("S")
+M = TypeVar("M")
+
+
+@dataclass
+class Run(Generic[S, M]):
+    """What a rule may know beside the resource.
+
+    `stack` is the environment's name. `environment` is the stack's own configuration without its secrets, parsed, keys
+    without namespace; empty where the engine does not hand it over (`pulumi policy analyze`). `secrets` are the values
+    of its encrypted keys, for rules about their form. `seen` is what the pack remembers of the resources so far.
+    """
+
+    stack: str
+    project: str
+    kind: Kind
+    settings: S
+    seen: M
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    dry_run: bool = True
+    today: dt.date = field(default_factory=dt.date.today)
+
+
+Check = Callable[[Resource, Run[S, M]], Iterable[Violation | Undecided]]
+Levels = Mapping[Kind, Level]
+
+
+def everywhere(level: Level = Level.MANDATORY) -> Levels:
+    """The same level in every kind of environment."""
+    return dict.fromkeys(KINDS, level)
+
+
+def guarded(*strict: Kind, otherwise: Level = Level.ADVISORY) -> Levels:
+    """Mandatory in the given kinds of environment, `otherwise` in the others."""
+    return {kind: Level.MANDATORY if kind in strict else otherwise for kind in KINDS}
+
+
+@dataclass(frozen=True)
+class Rule(Generic[S, M]):
+    """One rule.
+
+    `types` are resource types it looks at; a `*` stands for any API version or any rest. `levels` are its defaults by
+    kind of environment. `reason` says why it exists, `remedy` what to do, `source` where the fact comes from.
+    `remedied` returns the properties to change for good, as dotted path and new value; only safe changes.
+    """
+
+    name: str
+    types: tuple[str, ...]
+    check: Check[S, M]
+    severity: Severity
+    levels: Levels
+    reason: str
+    remedy: str
+    source: str
+    remedied: Callable[[Resource, Run[S, M]], Mapping[str, Mapping[str, str]]] | None = None
+
+
+class Rules(Generic[S, M]):
+    """The rules of a pack, collected by its decorator."""
+
+    def __init__(self) -> None:
+        self.all: list[Rule[S, M]] = []
+
+    def rule(
+        self,
+        name: str,
+        types: tuple[str, ...],
+        *,
+        severity: Severity,
+        levels: Levels | None = None,
+        reason: str,
+        remedy: str,
+        source: str,
+        remedied: Callable[[Resource, Run[S, M]], Mapping[str, Mapping[str, str]]] | None = None,
+    ) -> Callable[[Check[S, M]], Check[S, M]]:
+        """Make a rule of a check; it is mandatory everywhere unless `levels` says otherwise."""
+
+        def add(check: Check[S, M]) -> Check[S, M]:
+            levels_ = levels or everywhere()
+            self.all.append(Rule(name, types, check, severity, levels_, reason, remedy, source, remedied))
+            return check
+
+        return add
