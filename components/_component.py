@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -143,8 +144,16 @@ class ExistingObject(pulumi.CustomResource):
 
 def wait_annotation(expressions: Sequence[str]) -> dict[str, str]:
     """The annotation by which pulumi-kubernetes waits for all expressions."""
-    quoted = ", ".join(f'"{expression}"' for expression in expressions)
-    return {"pulumi.com/waitFor": f"[{quoted}]"}
+    return {"pulumi.com/waitFor": json.dumps([_as_path(expression) for expression in expressions])}
+
+
+def _as_path(expression: str) -> str:
+    # Of an object that has no conditions yet, pulumi-kubernetes warns at a `condition=`, but not at a path.
+    kind, _, condition = expression.partition("=")
+    if kind != "condition":
+        return expression
+    name, _, status = condition.partition("=")
+    return f'jsonpath={{.status.conditions[?(@.type=="{name}")].status}}={status or "True"}'
 
 
 def published_secret(

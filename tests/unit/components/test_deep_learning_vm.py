@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import subprocess
 import sys
 from typing import Any
@@ -87,15 +88,19 @@ def test_the_vm_service_makes_secret_machine_and_service() -> None:
 
 def test_the_machine_is_waited_for_until_its_guest_is_ready() -> None:
     machine = _declared().one(_VM)
-    assert machine.inputs["metadata"]["annotations"]["pulumi.com/waitFor"] == (
-        '["condition=VirtualMachineCreated", "condition=GuestBootstrap", "jsonpath={.status.network.primaryIP4}"]'
-    )
+    assert json.loads(machine.inputs["metadata"]["annotations"]["pulumi.com/waitFor"]) == [
+        'jsonpath={.status.conditions[?(@.type=="VirtualMachineCreated")].status}=True',
+        'jsonpath={.status.conditions[?(@.type=="GuestBootstrap")].status}=True',
+        "jsonpath={.status.network.primaryIP4}",
+    ]
     assert machine.request.customTimeouts.create == "2700s"
 
 
 def test_other_wait_conditions_replace_the_catalogues() -> None:
-    machine = _declared(wait_for=["condition=VirtualMachineTools"]).one(_VM)
-    assert machine.inputs["metadata"]["annotations"]["pulumi.com/waitFor"] == '["condition=VirtualMachineTools"]'
+    machine = _declared(wait_for=["condition=VirtualMachineTools=False"]).one(_VM)
+    assert json.loads(machine.inputs["metadata"]["annotations"]["pulumi.com/waitFor"]) == [
+        'jsonpath={.status.conditions[?(@.type=="VirtualMachineTools")].status}=False'
+    ]
 
 
 def test_a_person_reaches_the_machine_through_its_service() -> None:
