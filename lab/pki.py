@@ -25,7 +25,8 @@ class Pair:
 
 
 def _name(common_name: str, organisation: str | None = None) -> x509.Name:
-    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
+    # X.520 allows 64 characters; who is meant stands in the alternative names and the organisation.
+    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])]
     if organisation:
         attributes.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation))
     return x509.Name(attributes)
