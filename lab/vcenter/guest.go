@@ -90,7 +90,7 @@ func (v *vcenter) guestUp(ctx *simulator.Context, vm *simulator.VirtualMachine) 
 	nics := make([]types.GuestNicInfo, len(vm.Guest.Net))
 	copy(nics, vm.Guest.Net)
 	for i := range nics {
-		nics[i].Connected = true
+		nics[i].Connected, nics[i].Network = true, v.site.Network.Portgroup
 		if i == 0 {
 			nics[i].IpAddress = []string{ip}
 			nics[i].IpConfig = &types.NetIpConfigInfo{IpAddress: []types.NetIpConfigInfoIpAddress{

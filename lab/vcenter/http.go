@@ -58,6 +58,10 @@ func (v *vcenter) stored(w http.ResponseWriter, r *http.Request, next http.Handl
 		return
 	}
 	body := bytes.ReplaceAll(held.body.Bytes(), private, []byte(public))
+	if strings.HasPrefix(r.URL.Path, "/rest/com/vmware/cis/tagging/category/") {
+		// vCenter takes the types of a category with this prefix, and shows them without.
+		body = bytes.ReplaceAll(body, []byte(`"urn:vim25:`), []byte(`"`))
+	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(held.status)
 	_, _ = w.Write(body) // the client is gone when this fails
@@ -110,7 +114,7 @@ func (f *faultFile) play(w http.ResponseWriter, r *http.Request) bool {
 		}
 	}
 	fault, on := f.read("api-errors")
-	if !on || !strings.Contains(r.URL.Path, fault.Path) || rand.Float64() >= fault.Rate { //nolint:gosec // no secret
+	if !on || !strings.Contains(r.URL.Path, fault.Path) || rand.Float64() >= fault.Rate {
 		return false
 	}
 	status := fault.Status

@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -78,6 +79,9 @@ func (s *settings) run() error {
 	if os.Getenv("PAIF_LAB_LATENCY") == "realistic" {
 		opts.guestDelay = realisticGuest
 	}
+	if err := ownTemporary(s.state); err != nil {
+		return err
+	}
 	// Before the long part, so that nobody waits for a port that somebody else has.
 	listener, err := net.Listen("tcp", s.listen)
 	if err != nil {
@@ -106,6 +110,21 @@ func (s *settings) run() error {
 		return err
 	}
 	return nil
+}
+
+// ownTemporary keeps the simulator's temporary files in the state directory, where the next start clears what a kill left.
+func ownTemporary(state string) error {
+	directory, err := filepath.Abs(filepath.Join(state, "tmp"))
+	if err == nil {
+		err = os.RemoveAll(directory)
+	}
+	if err == nil {
+		err = os.MkdirAll(directory, 0o700)
+	}
+	if err == nil {
+		err = os.Setenv("TMPDIR", directory)
+	}
+	return err
 }
 
 // endWithParent ends the process when it is given to another parent. Everything that was answered is on disk.

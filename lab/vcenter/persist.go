@@ -285,7 +285,7 @@ func (k *keeper) load(content types.ObjectContent, record *vmRecord) (mo.Entity,
 func (k *keeper) restoreLog(vm *simulator.VirtualMachine) {
 	_, directory, _ := strings.Cut(vm.Config.Files.LogDirectory, "] ")
 	field := reflect.ValueOf(vm).Elem().FieldByName("log")
-	path := (*string)(unsafe.Pointer(field.UnsafeAddr())) //nolint:gosec // there is no other way to it
+	path := (*string)(unsafe.Pointer(field.UnsafeAddr()))
 	*path = filepath.Join(k.v.datastoreDirectory(), directory, "vmware.log")
 }
 

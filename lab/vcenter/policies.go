@@ -50,7 +50,7 @@ func newProfile(id, name, description string, created time.Time, user string) *t
 		ProfileCategory:  string(types.PbmProfileCategoryEnumREQUIREMENT),
 		ResourceType:     types.PbmProfileResourceType{ResourceType: string(types.PbmProfileResourceTypeEnumSTORAGE)},
 		Constraints:      &types.PbmCapabilitySubProfileConstraints{},
-		K8sCompliantName: name,
+		K8sCompliantName: namingOf(name),
 	}
 }
 
@@ -128,7 +128,9 @@ func (m *policyManager) PbmRetrieveContent(req *types.PbmRetrieveContent) soap.H
 		}
 		one := m.ProfileManager.PbmRetrieveContent(&types.PbmRetrieveContent{This: req.This, ProfileIds: []types.PbmProfileId{id}})
 		if one.Fault() != nil {
-			return one
+			// The words by which the Terraform provider knows that a policy is gone.
+			return &methods.PbmRetrieveContentBody{Fault_: simulator.Fault(
+				"Profile not found. Id: "+id.UniqueId, &vim.InvalidArgument{InvalidProperty: "profileId"})}
 		}
 		body.Res.Returnval = append(body.Res.Returnval, one.(*methods.PbmRetrieveContentBody).Res.Returnval...)
 	}

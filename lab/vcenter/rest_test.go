@@ -63,9 +63,9 @@ func TestANamespaceLivesUntilTheSupervisorHasRemovedIt(t *testing.T) {
 	l.want(http.StatusNoContent)(l.rest(http.MethodDelete, instances+"/team", nil))
 	l.want(http.StatusOK, `"config_status":"REMOVING"`)(get())
 	l.want(http.StatusBadRequest, "NOT_ALLOWED_IN_CURRENT_STATE")(l.rest(http.MethodPatch, instances+"/team", map[string]string{"description": "x"}))
+	l.want(http.StatusNoContent)(l.rest(http.MethodDelete, management+"/virtual-machine-classes/guaranteed-large", nil))
 	l.want(http.StatusOK)(l.operator(http.MethodPost, "/wcp/namespaces/team", map[string]bool{"gone": true}))
 	l.want(http.StatusNotFound, "NOT_FOUND")(get())
-	l.want(http.StatusNoContent)(l.rest(http.MethodDelete, management+"/virtual-machine-classes/guaranteed-large", nil))
 }
 
 func TestANamespaceNamesOnlyWhatExists(t *testing.T) {

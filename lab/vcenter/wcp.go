@@ -528,11 +528,12 @@ func (w *wcp) deleteClass(id string, vms []string) *apiError {
 	return nil
 }
 
-// classNamespaces lists the namespaces that may use a class; w.mu is held.
+// classNamespaces lists the namespaces that may use a class, without those being removed; w.mu is held.
 func (w *wcp) classNamespaces(id string) []string {
 	users := []string{}
 	for _, name := range sortedKeys(w.state.Namespaces) {
-		if slices.Contains(w.state.Namespaces[name].VMServiceSpec.VMClasses, id) {
+		ns := w.state.Namespaces[name]
+		if ns.ConfigStatus != removing && slices.Contains(ns.VMServiceSpec.VMClasses, id) {
 			users = append(users, name)
 		}
 	}
