@@ -264,6 +264,10 @@ def test_update_patches_and_keeps_what_is_not_managed(engine: Engine, vcenter: V
     info = vcenter.namespaces["pai-dev"]
     assert info["vm_service_spec"] == {"vm_classes": ["gpu-a", "gpu-b"], "content_libraries": [LIBRARY_ID]}
     assert "contentLibraries" not in new
+    engine.update(NS, resource_id, new, inputs(vmClasses=None, contentLibraries=["kubernetes-releases"]))
+    assert info["vm_service_spec"]["vm_classes"] == ["gpu-a", "gpu-b"]
+    assert len(info["vm_service_spec"]["content_libraries"]) == 1
+    assert info["vm_service_spec"]["content_libraries"] != [LIBRARY_ID]
     assert plain_map(new)["configStatus"] == "RUNNING"
 
 

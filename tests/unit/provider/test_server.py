@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ from google.protobuf import empty_pb2, struct_pb2  # type: ignore[import-untyped
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
 
+from providers.vcf import server
 from providers.vcf.schema import package_schema
 from providers.vcf.values import wire_map
 from tests.unit.provider.double import PASSWORD, USERNAME, Certificates, VCenterDouble, vapi_error
@@ -158,6 +160,14 @@ def test_plugin_dies_with_the_engine() -> None:
     assert parent.stdout.read() == ""
     parent.stdin.close()
     parent.stdout.close()
+
+
+def test_engine_that_ended_before_the_watch_began_is_noticed() -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    asyncio.run(asyncio.wait_for(server._ended(ended.pid), 20))
+    # A process that lives, but is not the parent any more: the number was given away again, or init took over.
+    asyncio.run(asyncio.wait_for(server._ended(1 if os.getppid() != 1 else os.getpid()), 20))
 
 
 def test_missing_environment_is_explained(tmp_path: Path) -> None:
