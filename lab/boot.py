@@ -149,7 +149,7 @@ def _install_crds(daemon: Daemon) -> None:
                 if not document or document.get("kind") != "CustomResourceDefinition":
                     continue
                 body = one_version(document)
-                if body["metadata"]["name"] in there:
+                if body["metadata"]["name"] in there or not body["spec"]["versions"]:
                     continue
                 answer = client.post(path, json=body)
                 if answer.is_error:
