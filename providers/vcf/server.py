@@ -40,6 +40,7 @@ _OPERATIONS: Final = (
 )
 _CANCELLED: Final = "cancelled; what was begun is recognised and finished by the next `pulumi up`"
 _SHORTEST_SECRET: Final = 4
+_PARENT_SECONDS: Final = 5
 
 
 class Servicer(ProviderServicer):
@@ -144,7 +145,7 @@ def _strings(value: Any) -> Iterable[str]:
             yield from _strings(item)
 
 
-async def serve(args: list[str], engine_address: str) -> None:
+async def serve(args: list[str], engine_address: str, engine_pid: int) -> None:
     """Serves until the engine goes: by signal, or by dying, which leaves no orphan behind."""
     provider = VcfProvider()
     server = grpc.aio.server(options=_GRPC_CHANNEL_OPTIONS)
@@ -158,31 +159,31 @@ async def serve(args: list[str], engine_address: str) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    watch = asyncio.ensure_future(_parent_gone())
+    watch = asyncio.ensure_future(_ended(engine_pid))
     await asyncio.wait({watch, asyncio.ensure_future(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
     await provider.close()
     await server.stop(grace=0)
 
 
-async def _parent_gone() -> None:
-    """Returns when the engine that started this process has ended."""
-    parent = os.getppid()
+async def _ended(pid: int) -> None:
+    """Returns when the engine, the parent of this process, has ended."""
     try:
-        descriptor = os.pidfd_open(parent)
+        descriptor = os.pidfd_open(pid)
     except (AttributeError, OSError):
-        while os.getppid() == parent:
-            await asyncio.sleep(5)
+        while os.getppid() == pid:
+            await asyncio.sleep(_PARENT_SECONDS)
         return
     gone = asyncio.Event()
     asyncio.get_running_loop().add_reader(descriptor, gone.set)
-    if os.getppid() == parent:
+    # After the descriptor is there: a process that ended before it was opened is noticed here.
+    if os.getppid() == pid:
         await gone.wait()
     os.close(descriptor)
 
 
-def main(args: list[str]) -> None:
-    """Entry point; the first argument is the engine's address."""
+def main(args: list[str], engine_pid: int) -> None:
+    """Entry point; the first argument is the engine's address, `engine_pid` the process that started this one."""
     addresses = [arg for arg in args if not arg.startswith("-")]
     if not addresses:
         sys.exit("pulumi-resource-vcf is a Pulumi plugin: the engine starts it, with its own address as argument.")
-    asyncio.run(serve(args, addresses[0]))
+    asyncio.run(serve(args, addresses[0], engine_pid))

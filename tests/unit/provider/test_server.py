@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -152,14 +153,16 @@ def test_plugin_dies_with_the_engine() -> None:
     )
     assert parent.stdin is not None
     assert parent.stdout is not None
-    assert int(parent.stdout.readline()) > 0
+    pid = int(parent.stdout.readline())
     assert int(parent.stdout.readline()) > 0
     parent.kill()
-    parent.wait()
-    # The pipe to the plugin closes when the last of its writers, the plugin itself, has ended.
-    assert parent.stdout.read() == ""
-    parent.stdin.close()
-    parent.stdout.close()
+    try:
+        # The pipe closes when the last of its writers, the plugin, has ended.
+        assert parent.communicate(timeout=30)[0] == ""
+    except subprocess.TimeoutExpired:
+        os.kill(pid, signal.SIGKILL)
+        parent.communicate()
+        pytest.fail("the plugin outlived its engine")
 
 
 def test_engine_that_ended_before_the_watch_began_is_noticed() -> None:
