@@ -53,7 +53,7 @@ def etcd_part(ports: Ports) -> dict[str, Any]:
     """The definition of the lab's etcd; clients need a certificate of its own authority."""
     lab = ports.directory
     authority = Authority.load_or_create(lab / "pki" / "etcd", "paif lab etcd (simulation)")
-    server = authority.issue("server")
+    server, gateway = authority.issue("server"), authority.issue("gateway", client=True)
     client, peer = ports.port("etcd"), ports.port("etcd-peer")
     url = f"https://127.0.0.1:{client}"
     return {
@@ -69,6 +69,9 @@ def etcd_part(ports: Ports) -> dict[str, Any]:
             f"--initial-cluster=lab=http://127.0.0.1:{peer}",
             f"--cert-file={server.cert}",
             f"--key-file={server.key}",
+            # Its JSON gateway, by which a cluster's keys are removed, is a client of itself.
+            f"--client-cert-file={gateway.cert}",
+            f"--client-key-file={gateway.key}",
             f"--trusted-ca-file={authority.cert}",
             "--client-cert-auth",
             "--log-level=warn",
