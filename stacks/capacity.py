@@ -6,6 +6,7 @@ second run must not fail over machines of the first.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -32,7 +33,7 @@ def machines(env: Environment) -> list[Machine]:
     def add(name: str, path: str, count: int, vm_class: str) -> None:
         size = env.vm_class(vm_class)
         if size.has_gpu:
-            found.extend(Machine(f"{name} {number + 1} of {count}", path, size) for number in range(count))
+            found.extend([Machine(name, path, size)] * count)
 
     for index, workstation in enumerate(env.workstations):
         add(f"workstation {workstation.name}", f"paif:workstations[{index}]", 1, workstation.vm_class)
@@ -135,16 +136,15 @@ def _too_many(hosts: list[GpuHost], model: catalog.Gpu, wanted: list[Machine]) -
         for machine in sorted(wanted, key=size, reverse=True)
         if not any(host.place(machine.vm_class, model.framebuffer_gib) for host in free)
     ]
-    if not homeless:
-        return
-    state = "; ".join(
-        f"{host.name}: {left.gpus} of {len(_devices(host, model.device_ids))} GPUs and "
-        f"{left.memory_mib // _MIB} of {host.memory_mib // _MIB} GiB left"
-        for host, left in zip(hosts, free, strict=True)
-    )
-    for machine in homeless:
+    for machine, count in Counter(homeless).items():
         need = machine.vm_class.profile or f"{machine.vm_class.gpus} GPUs"
         yield (
-            f"{machine.path}: no host has room for {machine.name} ({need}, {machine.vm_class.memory_gib} GiB); "
-            f"after all others: {state}"
+            f"{machine.path}: no host has room for {count} of {wanted.count(machine)} x {machine.name} "
+            f"({need}, {machine.vm_class.memory_gib} GiB each)"
         )
+    if homeless:
+        for host, left in zip(hosts, free, strict=True):
+            yield (
+                f"host {host.name}, with all that fits: {left.gpus} of {len(_devices(host, model.device_ids))} GPUs "
+                f"and {left.memory_mib // _MIB} of {host.memory_mib // _MIB} GiB left"
+            )

@@ -554,7 +554,8 @@ def _typed(data: dict[str, Any], findings: _Findings) -> Environment | None:
                 if not (missing and findings.lacks(*where)):
                     expected, near = _expectation(error, path)
                     findings.add(where, expected, "" if missing else shown(_at(data, path)), near)
-                wrong.add(path[:-1] if missing and len(path) > 1 else path)
+                # A key with a stand-in can be missing by itself; without one, what it belongs to cannot be judged.
+                wrong.add(path if not missing or len(path) == 1 or _stand_in(where) is not None else path[:-1])
             # From the end, so that earlier positions still hold; a part goes with the whole it belongs to.
             outer = [path for path in wrong if not any(path[:length] in wrong for length in range(1, len(path)))]
             for path in sorted(outer, key=_order, reverse=True):
@@ -562,8 +563,15 @@ def _typed(data: dict[str, Any], findings: _Findings) -> Environment | None:
                     findings.leave_out(data, path)
                 else:
                     findings.gone.add(findings.original(path))
-                if len(path) == 1 and path[0] in _STAND_INS:
-                    data[str(path[0])] = deepcopy(_STAND_INS[str(path[0])])
+                stand_in = _stand_in(path)
+                if stand_in is not None:
+                    _at(data, path[:-1])[path[-1]] = deepcopy(stand_in)
+
+
+def _stand_in(path: Path) -> Any:
+    """The stand-in for a required key, or None."""
+    found = _at(_STAND_INS, path)
+    return None if found is _NOTHING else found
 
 
 def _order(path: Path) -> tuple[tuple[str, int], ...]:

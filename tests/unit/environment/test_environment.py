@@ -244,6 +244,7 @@ def test_all_mistakes_are_found_at_once_each_at_its_own_place() -> None:
     found = messages(
         {
             "gpuu": {},
+            "gpu.mode": "vgpuu",
             "kind": "production",
             "vmClasses.0.name": "A100",
             "vmClasses.1.profile": "grid_a100-41c",
@@ -255,6 +256,7 @@ def test_all_mistakes_are_found_at_once_each_at_its_own_place() -> None:
     )
     assert sorted(message.split(" ")[0] for message in found) == [
         "paif:clusters[0].podNetwork",
+        "paif:gpu.mode",
         "paif:gpuu",
         "paif:kind",
         "paif:modelEndpoints[0].model.repository",

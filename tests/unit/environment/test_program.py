@@ -199,7 +199,7 @@ def test_nothing_is_made_where_the_hosts_have_no_room() -> None:
     with pytest.raises(pulumi.RunError) as raised:
         _run(inventory=_inventory(gpus=1))
     assert str(raised.value).startswith("The infrastructure cannot hold stack dev; nothing was created:")
-    assert "esx-01: 0 of 1 GPUs" in str(raised.value)
+    assert "host esx-01, with all that fits: 0 of 1 GPUs" in str(raised.value)
 
 
 def test_a_missing_image_is_named_with_the_nearest() -> None:
