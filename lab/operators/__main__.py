@@ -24,14 +24,13 @@ _PR_SET_PDEATHSIG = 1
 
 @kopf.on.startup()
 def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
-    """Marks under the lab's own prefix, no events from kopf itself, bounded work, quick retries."""
+    """Marks under the lab's own prefix, no events from kopf itself, few threads, quick retries."""
     settings.persistence.finalizer = f"{PREFIX}/finalizer"
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=PREFIX)
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=PREFIX)
     settings.posting.enabled = False
     settings.execution.executor = concurrent.futures.ThreadPoolExecutor(THREADS, thread_name_prefix="operator")
     settings.execution.default_backoff = 2
-    settings.queueing.worker_limit = 64
     settings.queueing.error_delays = (1, 1, 2, 3, 5, 8, 13)
     settings.networking.error_backoffs = (0.5, 1, 2, 3, 5, 8, 13)
     settings.watching.reconnect_backoff = 0.5

@@ -466,8 +466,9 @@ class Conditions:
         found = self._by_type.get(kind)
         return found["lastTransitionTime"] if found else None
 
-    def drop(self, kind: str) -> None:
-        self._by_type.pop(kind, None)
+    def message(self, kind: str) -> str:
+        """What the condition says; empty when it is not set."""
+        return str(self._by_type.get(kind, {}).get("message", ""))
 
     def as_list(self) -> list[Object]:
         return list(self._by_type.values())

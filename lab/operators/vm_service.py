@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import ipaddress
 import threading
 import time
@@ -257,21 +258,21 @@ def reconcile(name: str, namespace: str, retry: int, **_: Any) -> None:
         raise Later("the guest has not finished its bootstrap", delay=2)
 
 
-def _visible_images(api: Api, namespace: str) -> list[Object]:
-    return [*api.list(VIRTUAL_MACHINE_IMAGE, namespace), *api.list(CLUSTER_VIRTUAL_MACHINE_IMAGE)]
-
-
 def _bring_up(api: Api, vm: Object, conditions: Conditions, retry: int) -> Object:
     """The status of the VM, made if need be; raises ``Later`` with the conditions saying why not yet."""
     metadata, created = vm["metadata"], (vm.get("status") or {}).get("uniqueID")
     namespace = metadata["namespace"]
 
+    # One look at each object is enough for one pass; a hundred VMs at once would ask a thousand times more.
+    get = functools.cache(api.get)
+
+    @functools.cache
     def images() -> list[Object]:
-        return _visible_images(api, namespace)
+        return [*api.list(VIRTUAL_MACHINE_IMAGE, namespace), *api.list(CLUSTER_VIRTUAL_MACHINE_IMAGE)]
 
     if not created:
         failed = []
-        for finding in prerequisites(vm, api.get, images):
+        for finding in prerequisites(vm, get, images):
             conditions.set(finding.condition, not finding.reason, finding.reason, finding.message)
             if finding.reason:
                 failed.append(f"{finding.condition} {finding.reason}: {finding.message}")
@@ -296,11 +297,13 @@ def _bring_up(api: Api, vm: Object, conditions: Conditions, retry: int) -> Objec
         api.event(VIRTUAL_MACHINE, vm, "CreateSuccess", f"VM {made['moid']} placed on {made['host']} (simulation)")
     conditions.set(_CREATED, True)
     status = running_status(vm, made, on=(vm["spec"].get("powerState") or "PoweredOn") == "PoweredOn")
-    _guest(api, vm, conditions, status, images)
+    _guest(vm, conditions, status, get, images)
+    if not conditions.is_true(_BOOTSTRAP) and (failure := conditions.message(_BOOTSTRAP)):
+        api.event(VIRTUAL_MACHINE, vm, "GuestBootstrap", failure, warning=True)
     return status
 
 
-def _guest(api: Api, vm: Object, conditions: Conditions, status: Object, images: Callable[[], list[Object]]) -> None:
+def _guest(vm: Object, conditions: Conditions, status: Object, get: Get, images: Callable[[], list[Object]]) -> None:
     """The conditions that the guest reports."""
     if status["powerState"] != "PoweredOn":
         conditions.set(_TOOLS, False, "VirtualMachineToolsNotRunning", "VMware Tools is not running")
@@ -316,17 +319,15 @@ def _guest(api: Api, vm: Object, conditions: Conditions, status: Object, images:
     conditions.set(_TOOLS, True)
     if conditions.is_true(_BOOTSTRAP):
         return
-    vm_class = api.get(VIRTUAL_MACHINE_CLASS, vm["spec"]["className"], vm["metadata"]["namespace"])
-    image = find_image(vm, api.get, images)
+    vm_class = get(VIRTUAL_MACHINE_CLASS, vm["spec"]["className"], vm["metadata"]["namespace"])
+    image = find_image(vm, get, images)
     try:
-        keys = bootstrap_keys(vm, None if isinstance(image, Finding) else image, api.get)
+        keys = bootstrap_keys(vm, None if isinstance(image, Finding) else image, get)
     except _BootstrapError:
         keys = set()
     down = fault("licence-server-down", vm) is not None
     found = guest_bootstrap(vm, vm_class or {"spec": {}}, keys, licence_server_down=down)
     conditions.set(_BOOTSTRAP, not found.reason, found.reason, found.message)
-    if found.reason:
-        api.event(VIRTUAL_MACHINE, vm, found.reason, found.message, warning=True)
 
 
 @on_delete(VIRTUAL_MACHINE)
