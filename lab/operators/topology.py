@@ -258,7 +258,7 @@ def _network_problems(network: Object) -> list[str]:
     for kind in ("pods", "services"):
         for block in (network.get(kind) or {}).get("cidrBlocks") or []:
             try:
-                ranges.append((kind, ipaddress.ip_network(block)))
+                ranges.append((kind, ipaddress.ip_network(block, strict=False)))
             except ValueError as error:
                 return [f"spec.clusterNetwork.{kind}.cidrBlocks: Invalid value: {block!r}: {error}"]
     for at, (kind, first) in enumerate(ranges):
@@ -272,12 +272,13 @@ def _variable_problems(entries: Iterable[Object] | None, path: str, *, pool: boo
     found = []
     for name, value in _variables(entries).items():
         variable = KNOWLEDGE.variables.get(name)
+        fits = variable is not None and isinstance(value, _JSON_TYPES[variable["type"]])
         if variable is None:
             known = ", ".join(KNOWLEDGE.variables)
             found.append(f"{path}[{name}]: Invalid value: variable is not defined; the class has {known}")
         elif pool and not variable.get("pool"):
             found.append(f"{path}[{name}]: Forbidden: this variable holds for the whole cluster")
-        elif not isinstance(value, _JSON_TYPES[variable["type"]]):
+        elif not fits:
             found.append(f"{path}[{name}].value: Invalid value: must be of type {variable['type']}")
         elif name == "node":
             found += [
