@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import ctypes
 import importlib
 import importlib.util
 import logging
 import os
-import signal
 import sys
 from typing import Any
 
 import kopf
 
 from lab.operators.common import PREFIX
+from lab.process import die_with_parent
 
 MODULES = ("wcp", "vm_service", "dsm", "vks", "pais")
 THREADS = 12
-_PR_SET_PDEATHSIG = 1
 
 
 @kopf.on.startup()
@@ -35,14 +33,6 @@ def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
     settings.networking.error_backoffs = (0.5, 1, 2, 3, 5, 8, 13)
     settings.watching.reconnect_backoff = 0.5
     settings.process.ultimate_exiting_timeout = 10
-
-
-def die_with_parent() -> None:
-    """End this process when the one that started it ends, however it ends (Linux)."""
-    parent = os.getppid()
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        sys.exit(1)
 
 
 def _worth_saying(record: logging.LogRecord) -> bool:
