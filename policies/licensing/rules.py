@@ -32,7 +32,6 @@ from policies.shared.model import (
     Run,
     Severity,
     Undecided,
-    UndecidedError,
     Unknown,
     Violation,
     everywhere,
@@ -627,16 +626,13 @@ def licence_server_version(resource: Resource, run: Context) -> Found:
 def observe(resource: Resource, run: Context) -> None:
     """Note classes, Secrets with a licence token, and seats; what is not known yet counts when it is."""
     observe_class(resource, run.seen.classes)
-    try:
-        if resource.type in SECRET:
-            name = resource.get("metadata.name")
-            keys = {**resource.mapping("data"), **resource.mapping("stringData")}
-            if isinstance(name, str):
-                run.seen.tokens[name] = OVF_TOKEN_KEY in keys
-        elif any(fnmatchcase(resource.type, kind) for kind in MACHINES):
-            run.seen.used[resource.urn] = _taken(resource, run)
-    except UndecidedError:
-        return
+    if resource.type in SECRET:
+        name = resource.get("metadata.name")
+        keys = {**resource.mapping("data"), **resource.mapping("stringData")}
+        if isinstance(name, str):
+            run.seen.tokens[name] = OVF_TOKEN_KEY in keys
+    elif any(fnmatchcase(resource.type, kind) for kind in MACHINES):
+        run.seen.used[resource.urn] = _taken(resource, run)
 
 
 OBSERVED = VM_CLASS + SECRET + MACHINES

@@ -19,7 +19,6 @@ from policies.shared.model import (
     Run,
     Severity,
     Undecided,
-    UndecidedError,
     Unknown,
     Violation,
     at,
@@ -696,16 +695,13 @@ def _configured_collisions(run: Context) -> Found:
 
 def observe(resource: Resource, run: Context) -> None:
     """Note the names that a resource takes; what is not known yet takes none."""
-    try:
-        identity, name = _identity(resource), _name(resource)
-        if identity is not None and name is not None:
-            run.seen.physical.setdefault(identity, (resource.urn, name))
-        if _is(resource, ENDPOINT):
-            route = _route(resource)
-            if route is not None:
-                run.seen.routes.setdefault(route, resource.urn)
-    except UndecidedError:
-        return
+    identity, name = _identity(resource), _name(resource)
+    if identity is not None and name is not None:
+        run.seen.physical.setdefault(identity, (resource.urn, name))
+    if _is(resource, ENDPOINT):
+        route = _route(resource)
+        if route is not None:
+            run.seen.routes.setdefault(route, resource.urn)
 
 
 OBSERVED = NAMED + SECRET + CONFIG_MAP

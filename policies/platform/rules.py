@@ -31,7 +31,6 @@ from policies.shared.model import (
     Run,
     Severity,
     Undecided,
-    UndecidedError,
     Unknown,
     Violation,
     at,
@@ -299,7 +298,7 @@ def directpath_hardware(resource: Resource, run: Context) -> Found:
     "profile-homogeneous",
     VM_CLASS,
     severity=Severity.HIGH,
-    reason="a GPU in the usual mode takes one profile size; with two sizes a machine may find no GPU though some are free",
+    reason="a GPU in the usual mode takes one profile size; with two, a machine may find no GPU though some are free",
     remedy="use one size per GPU model, or set mixedProfileSizes where hosts are in mixed-size mode",
     source=_MIXED,
 )
@@ -687,7 +686,8 @@ def control_plane_odd(resource: Resource, run: Context) -> Found:
 def no_plain_secrets(resource: Resource, run: Context) -> Found:
     opaque = resource.type in SECRET or resource.type.startswith("pulumi:providers:")
     for path, value in leaves(resource.properties):
-        if not is_secret_path(resource.type, path) or path.startswith("metadata."):
+        whole = isinstance(value, Unknown) and is_secret_path(resource.type, f"{path}.*")
+        if not (whole or is_secret_path(resource.type, path)) or path.startswith("metadata."):
             continue
         if isinstance(value, Unknown):
             # What is not known yet carries its mark already, unless it is a plain output.
@@ -1113,7 +1113,7 @@ def network_overlap(resource: Resource, run: Context) -> Found:
     supervisor = run.environment.get("supervisor")
     used = list(run.settings.networks)
     used += supervisor.get("networks") or [] if isinstance(supervisor, dict) else []
-    around = [(f"{each} (in use)", ipaddress.ip_network(each)) for each in used]
+    around = [(f"{each} (in use)", ipaddress.ip_network(each, strict=False)) for each in used]
     seen: list[tuple[str, Any]] = []
     for what in ("pods", "services"):
         for index, block in enumerate(resource.items(f"spec.clusterNetwork.{what}.cidrBlocks")):
@@ -1122,7 +1122,7 @@ def network_overlap(resource: Resource, run: Context) -> Found:
                 yield Undecided(block.path)
                 continue
             try:
-                network = ipaddress.ip_network(str(block))
+                network = ipaddress.ip_network(str(block), strict=False)
             except ValueError:
                 yield Violation("this is no network", path, block)
                 continue
@@ -1289,8 +1289,8 @@ def configured_networks(resource: Resource, run: Context) -> Found:
             if not isinstance(text, str):
                 continue
             try:
-                network = ipaddress.ip_network(text)
-                hits = [each for each in used if network.overlaps(ipaddress.ip_network(each))]
+                network = ipaddress.ip_network(text, strict=False)
+                hits = [each for each in used if network.overlaps(ipaddress.ip_network(each, strict=False))]
             except (TypeError, ValueError):
                 continue
             for hit in hits:
@@ -1301,23 +1301,20 @@ def observe(resource: Resource, run: Context) -> None:
     """Note what others collide with; what is not known yet collides when it is."""
     observe_class(resource, run.seen.classes)
     seen = run.seen
-    try:
-        if resource.type in VSPHERE_VM:
-            devices = resource.items("pciDeviceIds")
-            if devices and resource.label not in seen.pinned:
-                seen.pinned.append(resource.label)
-            for device in devices:
-                seen.devices.setdefault((str(resource.get("hostSystemId", "")), str(known(device))), resource.urn)
-        elif resource.type in RELEASE:
-            if _is_operator(resource):
-                seen.operators.setdefault(resource.provider.urn if resource.provider else "", resource.urn)
-        elif resource.type in VM_CLASS:
-            for _, profile in _class_profiles(resource):
-                seen.sizes.setdefault(profile.prefix, (profile.framebuffer_gib, resource.urn))
-        elif any(fnmatchcase(resource.type, kind) for kind in PAIS):
-            seen.services.setdefault(str(resource.get("metadata.namespace", "")), resource.urn)
-    except UndecidedError:
-        return
+    if resource.type in VSPHERE_VM:
+        devices = resource.items("pciDeviceIds")
+        if devices and resource.label not in seen.pinned:
+            seen.pinned.append(resource.label)
+        for device in devices:
+            seen.devices.setdefault((str(resource.get("hostSystemId", "")), str(known(device))), resource.urn)
+    elif resource.type in RELEASE:
+        if _is_operator(resource):
+            seen.operators.setdefault(resource.provider.urn if resource.provider else "", resource.urn)
+    elif resource.type in VM_CLASS:
+        for _, profile in _class_profiles(resource):
+            seen.sizes.setdefault(profile.prefix, (profile.framebuffer_gib, resource.urn))
+    elif any(fnmatchcase(resource.type, kind) for kind in PAIS):
+        seen.services.setdefault(str(resource.get("metadata.namespace", "")), resource.urn)
 
 
 OBSERVED = WORKSTATION + RELEASE + VM_CLASS + PAIS

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -155,7 +157,7 @@ class Analyzer(Generic[S, M]):
 
     def configure_stack(self, request: Any) -> Any:
         """Learn the stack and its configuration; a new run starts, nothing of an earlier one is remembered."""
-        hidden = set(request.configSecretKeys)
+        hidden = set(request.config_secret_keys)
         environment, secrets = {}, {}
         for key, text in request.config.items():
             if not key.startswith(NAMESPACE):
@@ -165,7 +167,7 @@ class Analyzer(Generic[S, M]):
                 secrets[name] = text
             else:
                 environment[name] = _parsed(text)
-        self._started = _Started(request.stack, request.project, request.dryRun, environment, secrets)
+        self._started = _Started(request.stack, request.project, request.dry_run, environment, secrets)
         self._run = None
         self._given, self._overrides = {}, {}
         self._settings(request.stack)
@@ -231,8 +233,8 @@ class Analyzer(Generic[S, M]):
         if not observed and not rules:
             return response
         resource = self._resource(request)
-        if observed and self.pack.observe is not None:
-            self.pack.observe(resource, run)
+        if observed:
+            self._observe(resource, run, response)
         for rule in rules:
             level = self._level(rule, run.settings, run.kind)
             if level is not Level.DISABLED:
@@ -307,6 +309,18 @@ class Analyzer(Generic[S, M]):
             protect=request.options.protect,
             provider=provider,
         )
+
+    def _observe(self, resource: Resource, run: Run[S, M], response: Any) -> None:
+        if self.pack.observe is None:
+            return
+        try:
+            self.pack.observe(resource, run)
+        except UndecidedError:
+            # Whoever needs what is not known yet finds it missing in the resource itself.
+            return
+        except Exception as error:
+            text = f"{resource.label}: could not be looked at, so that later checks may miss it ({_where(error)})"
+            self._report(response, f"{self.pack.name}-observation", text, Level.MANDATORY, Severity.HIGH, resource.urn)
 
     def _judge(self, rule: Rule[S, M], resource: Resource, run: Run[S, M], level: Level, response: Any) -> None:
         violations: list[Violation] = []
@@ -448,15 +462,14 @@ def serve(pack: Pack[Any, Any]) -> None:
     server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
+    # Nothing is left to do at the end: leaving at once spares every run the wait for idle threads.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: os._exit(0))
     # An engine that was killed cannot end its plugins; they notice that they were left behind.
     parent = os.getppid()
-    try:
-        while os.getppid() == parent and server.wait_for_termination(timeout=2):
-            pass
-    except KeyboardInterrupt:
-        pass
-    finally:
-        server.stop(grace=0)
+    while os.getppid() == parent:
+        time.sleep(2)
+    os._exit(0)
 
 
 def _guarded(call: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:

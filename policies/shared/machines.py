@@ -11,7 +11,7 @@ from pydantic import Field
 
 import catalog
 from policies.shared.configuration import Model, Settings
-from policies.shared.model import Resource, Run, Unknown, at, known, raw
+from policies.shared.model import Resource, Run, at, known, raw
 from policies.shared.types import VM_CLASS
 
 GPU_OPERATOR = "gpu-operator"
@@ -42,18 +42,16 @@ class Classes:
 
 
 def observe_class(resource: Resource, classes: Classes) -> None:
-    """Note what a VM class has. A class whose name or GPUs are not known yet is left out."""
+    """Note what a VM class has. Raises UndecidedError when its GPUs are not known yet."""
     if not any(fnmatchcase(resource.type, kind) for kind in VM_CLASS):
         return
     properties = resource.properties
-    name = raw(properties, "name")
-    profiles, devices = raw(properties, "vgpuProfiles") or [], raw(properties, "directPathDevices") or []
+    name = at(properties, "name")
+    profiles, devices = at(properties, "vgpuProfiles") or [], at(properties, "directPathDevices") or []
     if resource.type.startswith("vsphere:"):
-        profiles = raw(properties, "vgpuDevices") or []
-    if isinstance(name, Unknown) or isinstance(profiles, Unknown) or isinstance(devices, Unknown):
-        return
-    if isinstance(name, str) and not any(isinstance(profile, Unknown) for profile in profiles):
-        classes.made[name] = GpuClass(profiles=[str(profile) for profile in profiles], devices=len(devices))
+        profiles = at(properties, "vgpuDevices") or []
+    if isinstance(name, str):
+        classes.made[name] = GpuClass(profiles=[str(known(profile)) for profile in profiles], devices=len(devices))
 
 
 def configured_classes(environment: Mapping[str, Any], stack: str) -> dict[str, GpuClass]:

@@ -1,0 +1,47 @@
+"""A Pulumi program for tests of the policy packs: registers the resources that resources.json lists.
+
+Each is {type, name, properties}; {"$secret": x} is a secret, {"$late": x} a value that is known only during `up`.
+"""
+
+import json
+from pathlib import Path
+
+import pulumi
+
+
+class Any(pulumi.CustomResource):
+    """A resource of any type."""
+
+    def __init__(self, kind, name, properties, opts=None):
+        super().__init__(kind, name, properties, opts)
+
+    @property
+    @pulumi.getter
+    def value(self):
+        return pulumi.get(self, "value")
+
+
+late = 0
+
+
+def build(value):
+    global late  # noqa: PLW0603
+    if isinstance(value, dict):
+        if set(value) == {"$secret"}:
+            return pulumi.Output.secret(build(value["$secret"]))
+        if set(value) == {"$late"}:
+            late += 1
+            return Any("test:index:Late", f"late-{late}", {"promised": value["$late"], "value": None}).value
+        return {key: build(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [build(each) for each in value]
+    return value
+
+
+for each in json.loads(Path("resources.json").read_text(encoding="utf-8")):
+    Any(
+        each["type"],
+        each["name"],
+        build(each["properties"]),
+        pulumi.ResourceOptions(protect=each.get("protect", False)),
+    )

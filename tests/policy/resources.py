@@ -1,0 +1,390 @@
+"""Resources as the components make them, in an environment `dev` of organisation `acme`; tests change single values."""
+
+from __future__ import annotations
+
+import copy
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+import catalog
+from tests.policy.harness import Asked
+
+TODAY = dt.date.today()
+SOON = (TODAY + dt.timedelta(days=20)).isoformat()
+PAST = (TODAY - dt.timedelta(days=3)).isoformat()
+FUTURE = (TODAY + dt.timedelta(days=900)).isoformat()
+LABELS = {
+    "paif.dev/organisation": "acme",
+    "paif.dev/environment": "dev",
+    "paif.dev/owner": "ai-platform",
+    "paif.dev/cost-centre": "cc-4711",
+}
+NAMESPACE = "acme-dev-ns-ai"
+GPU_CLASS = "acme-dev-class-vgpu-a100-40c"
+DIRECTPATH_CLASS = "acme-dev-class-gpu-l40s"
+UBUNTU = {"run.tanzu.vmware.com/resolve-os-image": "os-name=ubuntu"}
+_RELEASE = catalog.versions()["kubernetes-release"].version
+GONE: Any = object()
+UNKNOWN = {"$unknown": True}
+
+
+def changed(asked: Asked, changes: Mapping[str, Any], name: str = "", **options: Any) -> Asked:
+    """A copy with values set at paths such as spec>topology>class; GONE removes one."""
+    properties = copy.deepcopy(dict(asked.properties))
+    for path, value in changes.items():
+        place: Any = properties
+        *parents, last = path.split(">")
+        for part in parents:
+            place = place[int(part)] if isinstance(place, list) else place.setdefault(part, {})
+        if value is GONE:
+            del place[int(last) if isinstance(place, list) else last]
+        elif isinstance(place, list):
+            place[int(last)] = value
+        else:
+            place[last] = value
+    values = {"protect": asked.protect, "provider": asked.provider, **options}
+    return Asked(
+        options.pop("type", asked.type) if "type" in options else asked.type,
+        name or asked.name,
+        properties,
+        **{key: value for key, value in values.items() if key != "type"},
+    )
+
+
+def _object(api: str, kind: str, name: str, persona: str = "", **more: Any) -> dict[str, Any]:
+    labels = {**LABELS, **({"paif.dev/persona": persona} if persona else {})}
+    metadata = {"name": name, "namespace": NAMESPACE, "labels": labels}
+    return {"apiVersion": api, "kind": kind, "metadata": metadata, **more}
+
+
+STACK = Asked("pulumi:pulumi:Stack", "paif-dev", {}, provider="")
+
+VM = Asked(
+    "kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachine",
+    "alice",
+    _object(
+        "vmoperator.vmware.com/v1alpha3",
+        "VirtualMachine",
+        "acme-dev-dlvm-alice",
+        "data-scientist",
+        spec={
+            "className": GPU_CLASS,
+            "imageName": "dlvm-9.0.1-simulated",
+            "storageClass": "pai-gold",
+            "powerState": "PoweredOn",
+            "bootstrap": {"vAppConfig": {"rawProperties": "acme-dev-dlvm-alice-ovf"}},
+        },
+    ),
+)
+INLINE_VM = changed(
+    VM,
+    {
+        "spec>bootstrap>vAppConfig": {
+            "properties": [
+                {"key": "hostname", "value": {"value": "alice"}},
+                {"key": "password", "value": {"from": {"name": "s", "key": "password"}}},
+            ]
+        }
+    },
+)
+BOOTSTRAP = Asked(
+    "kubernetes:core/v1:Secret",
+    "alice-bootstrap",
+    {
+        "metadata": {"name": "acme-dev-dlvm-alice-ovf", "namespace": NAMESPACE, "labels": LABELS},
+        "stringData": {
+            "$secret": {"hostname": "alice", "password": "pass-word-1", "vgpu-license": "token-" + "x" * 40}
+        },
+    },
+)
+PLAIN_BOOTSTRAP = changed(BOOTSTRAP, {"stringData": {"$secret": {"hostname": "alice", "password": "pass-word-1"}}})
+VSPHERE_VM = Asked(
+    "vsphere:index/virtualMachine:VirtualMachine",
+    "bob",
+    {
+        "name": "acme-dev-dlvm-bob",
+        "memory": 131072,
+        "memoryReservation": 131072,
+        "memoryReservationLockedToMax": True,
+        "firmware": "efi",
+        "hardwareVersion": 21,
+        "hostSystemId": "host-1",
+        "pciDeviceIds": ["0000:3b:00.0"],
+        "extraConfig": {"pciPassthru.use64bitMMIO": "TRUE", "pciPassthru.64bitMMIOSizeGB": "128"},
+        "tags": ["t1", "t2", "t3"],
+        "clone": {"templateUuid": "u"},
+        "vapp": {"properties": {"$secret": {"hostname": "bob", "password": "pass-word-1"}}},
+    },
+    provider="urn:pulumi:dev::paif::pulumi:providers:vsphere::vsphere",
+)
+VM_CLASS = Asked(
+    "vcf:index:VirtualMachineClass",
+    "class",
+    {
+        "name": GPU_CLASS,
+        "cpuCount": 16,
+        "memoryMib": 131072,
+        "memoryReservationPercent": 100,
+        "vgpuProfiles": ["grid_a100-40c"],
+        "directPathDevices": [],
+    },
+    provider="urn:pulumi:dev::paif::pulumi:providers:vcf::vcenter",
+)
+DIRECTPATH = changed(
+    VM_CLASS,
+    {
+        "name": DIRECTPATH_CLASS,
+        "vgpuProfiles": [],
+        "directPathDevices": [{"vendorId": "10de", "deviceId": "26b9"}],
+    },
+    "directpath-class",
+)
+NAMESPACE_ = Asked(
+    "vcf:index:Namespace",
+    "namespace",
+    {"name": NAMESPACE, "supervisor": "pai-supervisor", "vmClasses": [GPU_CLASS], "adopt": False},
+    provider="urn:pulumi:dev::paif::pulumi:providers:vcf::vcenter",
+)
+
+
+def _pool(name: str, vm_class: str, **more: Any) -> dict[str, Any]:
+    overrides: list[dict[str, Any]] = [{"name": "vmClass", "value": vm_class}]
+    if vm_class != "best-effort-large":
+        taint = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
+        overrides += [
+            {"name": "volumes", "value": [{"name": "c", "mountPath": "/var/lib/containerd", "capacity": "200Gi"}]},
+            {"name": "node", "value": {"taints": [taint]}},
+        ]
+    return {
+        "class": "node-pool",
+        "name": name,
+        "metadata": {"annotations": dict(UBUNTU)},
+        "variables": {"overrides": overrides},
+        **more,
+    }
+
+
+CLUSTER = Asked(
+    "kubernetes:cluster.x-k8s.io/v1beta1:Cluster",
+    "cluster",
+    _object(
+        "cluster.x-k8s.io/v1beta1",
+        "Cluster",
+        "acme-dev-vks-gpu",
+        spec={
+            "clusterNetwork": {
+                "pods": {"cidrBlocks": ["192.168.156.0/20"]},
+                "services": {"cidrBlocks": ["10.96.0.0/12"]},
+            },
+            "topology": {
+                "class": "builtin-generic-v3.2.0",
+                "version": _RELEASE,
+                "controlPlane": {"replicas": 3, "metadata": {"annotations": dict(UBUNTU)}},
+                "variables": [{"name": "vmClass", "value": "guaranteed-medium"}],
+                "workers": {
+                    "machineDeployments": [
+                        _pool("cpu", "best-effort-large", replicas=1),
+                        _pool("gpu", GPU_CLASS, replicas=2),
+                    ]
+                },
+            },
+        },
+    ),
+)
+POOLS = "spec>topology>workers>machineDeployments"
+SCALED = changed(
+    CLUSTER,
+    {
+        f"{POOLS}>1>replicas": GONE,
+        f"{POOLS}>1>metadata>annotations": {
+            **UBUNTU,
+            "cluster.x-k8s.io/cluster-api-autoscaler-node-group-min-size": "1",
+            "cluster.x-k8s.io/cluster-api-autoscaler-node-group-max-size": "4",
+        },
+    },
+)
+DATABASE = Asked(
+    "kubernetes:databases.dataservices.vmware.com/v1alpha1:PostgresCluster",
+    "database",
+    _object(
+        "databases.dataservices.vmware.com/v1alpha1",
+        "PostgresCluster",
+        "acme-dev-pg-vectors",
+        spec={
+            "version": "16.8+vmware.v9.0.1.0",
+            "adminUsername": "pgadmin",
+            "databaseName": "pais",
+            "replicas": 1,
+            "vmClass": {"name": "best-effort-large"},
+            "backupLocation": {"name": "s3-default"},
+            "backupConfig": {
+                "backupRetentionDays": 30,
+                "schedules": [{"name": "full-weekly", "type": "full", "schedule": "0 0 * * 0"}],
+            },
+        },
+    ),
+)
+PAIS = Asked(
+    "kubernetes:pais.vmware.com/v1alpha1:PAISConfiguration",
+    "pais",
+    _object(
+        "pais.vmware.com/v1alpha1",
+        "PAISConfiguration",
+        "default",
+        spec={
+            "vksControlPlane": {"virtualMachineClassName": "best-effort-large"},
+            "auth": {"oidc": {"issuerUrl": "https://idp.example.test", "clientId": "pais"}},
+        },
+    ),
+)
+ENDPOINT = Asked(
+    "kubernetes:pais.vmware.com/v1alpha1:ModelEndpoint",
+    "endpoint",
+    _object(
+        "pais.vmware.com/v1alpha1",
+        "ModelEndpoint",
+        "acme-dev-ep-llama",
+        "app-developer",
+        spec={
+            "engine": "vLLM",
+            "type": "Completions",
+            "routingName": "meta/llama-3.1-8b-instruct",
+            "replicas": 3,
+            "model": {"ociRef": "harbor.example.test/models/meta/llama-3.1-8b@sha256:" + "0" * 64},
+            "virtualMachineClassName": GPU_CLASS,
+        },
+    ),
+)
+CONFIG_MAP = Asked(
+    "kubernetes:core/v1:ConfigMap",
+    "trust",
+    {
+        "metadata": {"name": "trust-harbor", "namespace": NAMESPACE, "labels": LABELS},
+        "data": {"ca.crt": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"},
+    },
+)
+LICENCE = Asked(
+    "kubernetes:core/v1:ConfigMap",
+    "licence",
+    {
+        "metadata": {"name": "licensing-config-1", "namespace": "gpu-operator", "labels": LABELS},
+        "data": {"$secret": {"gridd.conf": "FeatureType=1", "client_configuration_token.tok": "token-" + "x" * 40}},
+    },
+)
+RELEASE = Asked(
+    "kubernetes:helm.sh/v3:Release",
+    "operator",
+    {
+        "name": "gpu-operator",
+        "chart": "gpu-operator",
+        "version": "v24.9.0",
+        "namespace": "gpu-operator",
+        "repositoryOpts": {"repo": "https://helm.ngc.nvidia.com/nvidia"},
+        "values": {
+            "operator": {"defaultRuntime": "containerd"},
+            "driver": {
+                "enabled": True,
+                "repository": "nvcr.io/nvidia/vgpu",
+                "image": "vgpu-guest-driver-5",
+                "version": "550.127.05",
+                "imagePullSecrets": ["ngc-secret"],
+                "licensingConfig": {"configMapName": "licensing-config-1", "nlsEnabled": True},
+            },
+        },
+    },
+    provider="urn:pulumi:dev::paif::pulumi:providers:kubernetes::guest",
+)
+OPERATOR_NAMESPACE = Asked(
+    "kubernetes:core/v1:Namespace",
+    "operator-namespace",
+    {
+        "metadata": {
+            "name": "gpu-operator",
+            "labels": {**LABELS, "pod-security.kubernetes.io/enforce": "privileged"},
+        }
+    },
+)
+DEPLOYMENT = Asked(
+    "kubernetes:apps/v1:Deployment",
+    "nim",
+    {
+        "metadata": {"name": "app", "namespace": "apps", "labels": LABELS},
+        "spec": {"template": {"spec": {"containers": [{"name": "c", "image": "nvcr.io/nvidia/cuda:12.4.0"}]}}},
+    },
+)
+IMAGE = "spec>template>spec>containers>0>image"
+GALLERY = Asked(
+    "vcf:index:GalleryModel",
+    "model",
+    {
+        "registry": "harbor.example.test",
+        "repository": "models/meta/llama-3.1-8b",
+        "reference": "v1",
+        "password": {"$secret": "robot-password"},
+    },
+    provider="urn:pulumi:dev::paif::pulumi:providers:vcf::vcenter",
+)
+EXTENSION = Asked(
+    "vcf:index:PostgresExtension",
+    "vector",
+    {"extension": "vector", "version": "0.8.0", "password": {"$secret": "db-password"}},
+    provider="urn:pulumi:dev::paif::pulumi:providers:vcf::vcenter",
+)
+ROLE = Asked("vcf:index:PostgresRole", "role", {"name": "readers", "password": {"$secret": "db-password"}})
+LIBRARY = Asked(
+    "vsphere:index/contentLibrary:ContentLibrary",
+    "library",
+    {"name": "dlvm", "subscription": {"subscriptionUrl": {"$secret": "https://dl.broadcom.com/abc/lib.json"}}},
+)
+DRS = Asked(
+    "vsphere:index/drsVmOverride:DrsVmOverride",
+    "drs",
+    {"computeClusterId": "c", "virtualMachineId": "v", "drsEnabled": True, "drsAutomationLevel": "manual"},
+)
+SNAPSHOT = Asked(
+    "vsphere:index/virtualMachineSnapshot:VirtualMachineSnapshot",
+    "snapshot",
+    {"virtualMachineUuid": "u", "snapshotName": "s"},
+)
+VSPHERE_PROVIDER = Asked(
+    "pulumi:providers:vsphere",
+    "vsphere",
+    {"vsphereServer": "vc.example.test", "allowUnverifiedSsl": "false", "password": {"$secret": "vc-password"}},
+    provider="",
+)
+SUPERVISOR = Asked("vsphere:index/supervisorV2:SupervisorV2", "supervisor", {"name": "s", "zones": [{"name": "z1"}]})
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "naming": {"organisation": "acme"},
+    "licensing": {
+        "entitlements": [{"edition": "nvaie", "seats": 100, "expires": FUTURE}],
+        "paifAddOn": {"cores": 512, "expires": FUTURE},
+        "gpuHosts": [{"count": 4, "sockets": 2, "coresPerSocket": 64}],
+        "existingClasses": {
+            GPU_CLASS: {"profiles": ["grid_a100-40c"]},
+            DIRECTPATH_CLASS: {"devices": 1},
+        },
+    },
+    "platform": {
+        "mixedProfileSizes": False,
+        "hostDriver": {"branch": 550, "nvaieMajor": 5},
+        "trustedRegistries": ["nvcr.io", "helm.ngc.nvidia.com", "harbor.example.test"],
+        "existingClasses": {
+            GPU_CLASS: {"profiles": ["grid_a100-40c"]},
+            DIRECTPATH_CLASS: {"devices": 1},
+        },
+    },
+}
+CONFIG: dict[str, Any] = {
+    "kind": "dev",
+    "organisation": "acme",
+    "owner": "ai-platform",
+    "costCentre": "cc-4711",
+    "gpu": {"mode": "vgpu", "model": "A100"},
+    "vmClasses": [
+        {"name": "vgpu-a100-40c", "cpuCount": 16, "memoryGib": 128, "profile": "grid_a100-40c"},
+        {"name": "gpu-l40s", "cpuCount": 16, "memoryGib": 128, "gpus": 1},
+    ],
+}
+TOKEN = {"licenceToken": "token-" + "x" * 40}
