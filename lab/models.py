@@ -36,7 +36,7 @@ CREATED = 1730419200
 
 
 class Configuration(BaseModel):
-    """Who may call: the OIDC client of the PAISConfiguration. ``ca`` is PEM text that the issuer is verified with."""
+    """Who may call: the OIDC client of the PAISConfiguration. ``ca`` is what the issuer is verified with (PEM; empty: the system's)."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -148,7 +148,7 @@ class Server:
     async def _published_keys(self, configuration: Configuration, *, again: bool) -> list[dict[str, Any]]:
         known = (configuration.issuer, configuration.ca)
         if again or known not in self._keys:
-            context = ssl.create_default_context(cadata=configuration.ca)
+            context = ssl.create_default_context(cadata=configuration.ca or None)
             connector = aiohttp.TCPConnector(ssl=context)
             timeout = aiohttp.ClientTimeout(total=10)
             async with aiohttp.ClientSession(connector=connector, timeout=timeout, raise_for_status=True) as session:

@@ -9,8 +9,6 @@ A real driver starts without a licence and is throttled later; the simulation sa
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -32,6 +30,7 @@ from lab.operators.common import (
     parse_timestamp,
     timestamp,
 )
+from lab.operators.registry import pull_secret_problem, registry_of
 from lab.operators.topology import DEVICES, GPU, Gpu
 
 CLUSTER_POLICY = Resource("nvidia.com/v1", "ClusterPolicy", "clusterpolicies", namespaced=False)
@@ -76,41 +75,6 @@ OPERANDS = (
     Operand("gfd", "gpu-feature-discovery", "gpu-feature-discovery"),
     Operand("validator", "nvidia-operator-validator", "operator-validator"),
 )
-
-
-def registry_of(repository: str) -> str:
-    """The registry's host of ``host/path`` (Docker's own when there is none)."""
-    first = repository.partition("/")[0]
-    return first if "." in first or ":" in first or first == "localhost" else "docker.io"
-
-
-def pull_secret_problem(secret: Object | None, name: str, registry: str) -> str:
-    """Why a Secret does not log in to ``registry``; empty when it does. Never tells what the Secret holds."""
-    if secret is None:
-        return f"Secret {name} does not exist in the namespace"
-    if secret.get("type") != "kubernetes.io/dockerconfigjson":
-        return f"Secret {name} is of type {secret.get('type')}, expected kubernetes.io/dockerconfigjson"
-    try:
-        logins = json.loads(base64.b64decode(secret["data"][".dockerconfigjson"]))["auths"]
-        login = next((value for key, value in logins.items() if _host(key) == registry), None)
-        words = _login(login) if login is not None else None
-    except (KeyError, ValueError, TypeError, AttributeError, binascii.Error):
-        return f"Secret {name} holds no valid .dockerconfigjson"
-    if words is None:
-        known = ", ".join(_host(key) for key in logins) or "no registry"
-        return f"Secret {name} has no login for {registry}; it has {known}"
-    return "" if all(words) else f"Secret {name} has an empty user name or password for {registry}"
-
-
-def _host(key: str) -> str:
-    return key.removeprefix("https://").removeprefix("http://").partition("/")[0]
-
-
-def _login(entry: Mapping[str, str]) -> tuple[str, str]:
-    if "auth" in entry:
-        username, _, password = base64.b64decode(entry["auth"]).decode().partition(":")
-        return username, password
-    return entry.get("username", ""), entry.get("password", "")
 
 
 def token_problem(config: Object | None, name: str) -> str:

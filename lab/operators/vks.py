@@ -130,7 +130,7 @@ def admission(settings: kopf.OperatorSettings, **_: Any) -> None:
 
 
 # Failures are ignored: a Cluster without defaults is understood as well, and a refused one would end an `up`.
-@kopf.on.mutate(CLUSTER.api_version, CLUSTER.plural, id="default", ignore_failures=True)  # type: ignore[arg-type]
+@kopf.on.mutate(*CLUSTER.selector, id="default", ignore_failures=True)  # type: ignore[arg-type]
 def default(body: kopf.Body, old: Object | None, operation: str | None, patch: kopf.Patch, **_: Any) -> None:
     """Store the Cluster as VKS does: release in full, defaults filled in."""
     if operation not in ("CREATE", "UPDATE"):
@@ -145,7 +145,7 @@ def default(body: kopf.Body, old: Object | None, operation: str | None, patch: k
         patch["metadata"] = {"labels": labels}
 
 
-@kopf.on.validate(CLUSTER.api_version, CLUSTER.plural, id="validate", ignore_failures=True)  # type: ignore[arg-type]
+@kopf.on.validate(*CLUSTER.selector, id="validate", ignore_failures=True)  # type: ignore[arg-type]
 def validate(body: kopf.Body, operation: str | None, **_: Any) -> None:
     """Refuse what VKS refuses at once: what is wrong by itself, wherever the Cluster is."""
     if operation == "DELETE" or body["metadata"].get("deletionTimestamp"):
@@ -163,7 +163,7 @@ _settled: dict[str, tuple[str, float]] = {}
 """Clusters where the last look found nothing to do: their resource version then, and when that was (monotonic, s)."""
 
 
-@kopf.timer(CLUSTER.api_version, CLUSTER.plural, interval=INTERVAL)
+@kopf.timer(*CLUSTER.selector, interval=INTERVAL)
 @reconciling
 def reconcile(body: kopf.Body, **_: Any) -> None:
     """Take a Cluster one look further."""
@@ -178,7 +178,7 @@ def reconcile(body: kopf.Body, **_: Any) -> None:
     _settled[metadata["uid"]] = (metadata["resourceVersion"], time.monotonic())
 
 
-@kopf.on.delete(CLUSTER.api_version, CLUSTER.plural)
+@kopf.on.delete(*CLUSTER.selector)
 @reconciling
 def delete(body: kopf.Body, **_: Any) -> None:
     """Release everything a Cluster had."""
