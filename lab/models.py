@@ -36,7 +36,10 @@ CREATED = 1730419200
 
 
 class Configuration(BaseModel):
-    """Who may call: the OIDC client of the PAISConfiguration. ``ca`` is what the issuer is verified with (PEM; empty: the system's)."""
+    """Who may call: the OIDC client of the PAISConfiguration.
+
+    ``ca`` is what the issuer is verified with (PEM; empty: the system's).
+    """
 
     model_config = ConfigDict(extra="forbid")
 
