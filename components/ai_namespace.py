@@ -1,8 +1,6 @@
 """Supervisor namespace for AI work."""
 
-from __future__ import annotations
-
-from typing import Literal, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict, cast
 
 import pulumi
 
@@ -13,13 +11,13 @@ from components._component import Check, Component
 class AccessArgs(TypedDict):
     """Who may do what in the namespace."""
 
-    subject_type: pulumi.Input[Literal["USER", "GROUP"]]
+    subject_type: pulumi.Input[str]
     """USER or GROUP."""
     subject: pulumi.Input[str]
     """Name without its domain."""
     domain: pulumi.Input[str]
     """SSO domain."""
-    role: pulumi.Input[Literal["OWNER", "EDIT", "VIEW"]]
+    role: pulumi.Input[str]
     """OWNER, EDIT or VIEW."""
 
 
@@ -70,7 +68,7 @@ class AiNamespace(Component):
             name=args["namespace"],
             supervisor=args["supervisor"],
             description=args.get("description"),
-            access_list=[vcf.AccessEntry(**entry) for entry in args["access_list"]],
+            access_list=[vcf.AccessEntry(**cast(Any, entry)) for entry in args["access_list"]],
             storage_specs=[vcf.StorageSpec(**spec) for spec in args["storage"]],
             vm_classes=list(args["vm_classes"]),
             content_libraries=list(args["content_libraries"]),

@@ -1,7 +1,5 @@
 """VM class for machines without GPUs."""
 
-from __future__ import annotations
-
 from typing import NotRequired, TypedDict
 
 import pulumi

@@ -1,18 +1,13 @@
 """Deep Learning VM: a GPU workstation for one person."""
 
-from __future__ import annotations
-
 import base64
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 import catalog
 from components._component import Check, Component, KubernetesObject
-
-if TYPE_CHECKING:
-    pass
 
 _VM_OPERATOR = "vmoperator.vmware.com"
 _SELECTOR = "paif.dev/workstation"

@@ -1,7 +1,5 @@
 """Kubernetes cluster of VKS with GPU nodes."""
 
-from __future__ import annotations
-
 import base64
 from typing import Any, NotRequired, TypedDict
 

@@ -1,7 +1,5 @@
 """NVIDIA GPU Operator on a standalone cluster."""
 
-from __future__ import annotations
-
 from typing import Any, NotRequired, TypedDict
 
 import pulumi

@@ -1,7 +1,5 @@
 """A model served by Private AI Services."""
 
-from __future__ import annotations
-
 from typing import NotRequired, TypedDict
 
 import pulumi

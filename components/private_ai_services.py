@@ -1,7 +1,5 @@
 """Private AI Services in a Supervisor namespace."""
 
-from __future__ import annotations
-
 from typing import Any, NotRequired, TypedDict
 
 import pulumi

@@ -1,7 +1,5 @@
 """Vector database: PostgreSQL with pgvector through Data Services Manager."""
 
-from __future__ import annotations
-
 from typing import NotRequired, TypedDict
 
 import pulumi
