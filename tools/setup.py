@@ -106,6 +106,11 @@ def tools_ready() -> bool:
             return False
         if tool.plugin:
             continue
+        if tool.beside:
+            folder = _engine_folder(tool)
+            if folder is None or not all((folder / name).exists() for name in tool.binaries):
+                return False
+            continue
         for name in tool.binaries or [tool.folder or tool.name]:
             link = links / name
             target = Path(found.folder) / name if tool.binaries else Path(found.folder)
@@ -119,12 +124,31 @@ def _link(tool: Tool, found: Obtained) -> None:
     links.mkdir(parents=True, exist_ok=True)
     if tool.plugin:
         return  # the engine warns of plugins on PATH
+    if tool.beside:
+        _put_beside(tool, found)
+        return
     for name in tool.binaries or [tool.folder or tool.name]:
         target = Path(found.folder) / name if tool.binaries else Path(found.folder)
         new = links / f".{name}.new"
         new.unlink(missing_ok=True)
         new.symlink_to(target)
         new.replace(links / name)
+
+
+def _engine_folder(tool: Tool) -> Path | None:
+    """The folder of the engine that ``tool`` belongs to; the engine looks for its language hosts there first."""
+    engine = known(load()[tool.beside or ""])
+    return Path(engine.folder) if engine else None
+
+
+def _put_beside(tool: Tool, found: Obtained) -> None:
+    folder = _engine_folder(tool)
+    if folder is None or folder == Path(found.folder):
+        return
+    for name in tool.binaries:
+        new = folder / f".{name}.new"
+        shutil.copy2(Path(found.folder) / name, new)
+        new.replace(folder / name)
 
 
 def prepare_tools(say: Say = _say) -> list[Obtained]:

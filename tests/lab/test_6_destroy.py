@@ -49,7 +49,7 @@ def test_vcenter_has_no_machine_namespace_or_class_of_ours(destroyed: Paif) -> N
 
 def test_no_process_of_a_database_or_cluster_is_left(destroyed: Paif) -> None:
     parts = json.loads(destroyed("lab", "status", "--json").stdout)
-    ours = [name for name in parts if name.startswith(("vks-", "dsm-", "pais-"))]
+    ours = [name for name in parts if name.startswith(("vks-", "postgres-", "pais-"))]
     assert ours == []
     left = [
         each
@@ -65,8 +65,8 @@ def test_no_process_of_a_database_or_cluster_is_left(destroyed: Paif) -> None:
 def test_no_port_authority_or_file_of_them_is_left(destroyed: Paif) -> None:
     lab = destroyed.state / "lab"
     ports = json.loads((lab / "ports.json").read_text())
-    assert [name for name in ports if name.startswith(("vks-", "dsm-", "pais-"))] == []
-    names = [path.name for path in lab.rglob("*") if path.name.startswith(("vks-", "dsm-", "pais-"))]
+    assert [name for name in ports if name.startswith(("vks-", "postgres-", "pais-"))] == []
+    names = [path.name for path in lab.rglob("*") if path.name.startswith(("vks-", "postgres-", "pais-"))]
     assert names == []
 
 
