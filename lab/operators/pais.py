@@ -175,8 +175,11 @@ def _look(resource: Resource, item: Object, reason: str, serve: Callable[[Object
     try:
         more = serve(item)
     except NotReadyError as why:
-        phase = {"phase": why.phase, "readyReplicas": 0} if resource is MODEL_ENDPOINT else {}
-        _report(resource, item, why, reason, phase)
+        more = {"phase": why.phase} if resource is MODEL_ENDPOINT else {}
+        if resource is MODEL_ENDPOINT and why.phase != "Deploying":
+            _withdraw(item)
+            more["readyReplicas"] = 0
+        _report(resource, item, why, reason, more)
         raise Later(f"{why.reason}: {why}", delay=INTERVAL) from None
     _report(resource, item, None, reason, more)
     _settled.mark(metadata)
@@ -415,13 +418,13 @@ def _remove_if_empty(namespace: str) -> None:
 @kopf.timer(*MODEL_ENDPOINT.selector, interval=INTERVAL)
 @reconciling
 def reconcile_endpoint(body: kopf.Body, **_: Any) -> None:
-    """Take a ModelEndpoint one look further; one that is not ready is not served."""
-    item = dict(body)
-    try:
-        _look(MODEL_ENDPOINT, item, "Available", _serve_endpoint)
-    except Later:
-        _file(item).unlink(missing_ok=True)
-        raise
+    """Take a ModelEndpoint one look further."""
+    _look(MODEL_ENDPOINT, dict(body), "Available", _serve_endpoint)
+
+
+def _withdraw(item: Object) -> None:
+    """Stop serving an endpoint. One that only waits for more workers goes on with those it has."""
+    _file(item).unlink(missing_ok=True)
 
 
 def _file(item: Object) -> Path:
@@ -563,6 +566,6 @@ def _release(uid: str, keep: Iterable[str]) -> None:
 def delete_endpoint(body: kopf.Body, **_: Any) -> None:
     """Stop serving, and release the workers."""
     item = dict(body)
-    _file(item).unlink(missing_ok=True)
+    _withdraw(item)
     _release(item["metadata"]["uid"], keep=())
     _remove_if_empty(item["metadata"]["namespace"])

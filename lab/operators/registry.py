@@ -124,10 +124,10 @@ def find_model(reference: Reference, login: tuple[str, str] | None, authorities:
             answer = client.get(f"/manifests/{reference.reference}", headers={"Accept": _MANIFESTS})
             if answer.status_code == httpx.codes.NOT_FOUND:
                 tags = client.get("/tags/list")
-                there = ", ".join((tags.json().get("tags") or []) if tags.is_success else []) or "no tag of it"
+                there = ", ".join((tags.json().get("tags") or []) if tags.is_success else []) or "nothing"
                 raise ModelError(
                     "ModelNotFound",
-                    f"model {name} is not in the gallery {reference.registry}; there is {there}."
+                    f"model {name} is not in the gallery {reference.registry}; of it there is {there}."
                     " MLOps push it, from a DLVM with `vcf pais models push` or elsewhere",
                 )
     except httpx.TransportError as error:
