@@ -194,5 +194,5 @@ class PrivateAiServices(Component):
 
 
 def _url(status: dict[str, Any], spec: dict[str, Any]) -> str:
-    entry, port = status["loadBalancer"]["ingress"][0], spec["ports"][0]["port"]
+    entry, port = status["loadBalancer"]["ingress"][0], int(spec["ports"][0]["port"])
     return f"https://{entry.get('hostname') or entry['ip']}" + ("" if port == 443 else f":{port}")

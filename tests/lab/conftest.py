@@ -17,6 +17,21 @@ _MINUTES = 60
 _UP_SECONDS = 15 * _MINUTES
 
 
+class Outputs(dict[str, Any]):
+    """Outputs with secrets in the clear, which no failing test may print."""
+
+    def __repr__(self) -> str:
+        return f"<outputs {', '.join(self)}>"
+
+    def __getitem__(self, key: str) -> Any:
+        value = super().__getitem__(key)
+        return Outputs(value) if isinstance(value, dict) else value
+
+    def values(self) -> Any:
+        """The values, as guarded as the whole."""
+        return [self[key] for key in self]
+
+
 @dataclass
 class Paif:
     """The toolkit as a person uses it: its commands, in the tests' own state directory."""
@@ -54,12 +69,11 @@ class Paif:
             pytest.fail(f"{' '.join(command[-4:])} ended with {answer.returncode}:\n{said}")
         return answer
 
-    def outputs(self, env: str) -> dict[str, Any]:
+    def outputs(self, env: str) -> Outputs:
         """The environment's outputs with secrets in the clear. Not kept in ``printed``: it was asked for."""
         answer = self("outputs", env, "--json", "--show-secrets")
         self.printed.pop()
-        result: dict[str, Any] = json.loads(answer.stdout)
-        return result
+        return Outputs(json.loads(answer.stdout))
 
     def export(self, env: str) -> dict[str, Any]:
         result: dict[str, Any] = json.loads(self.pulumi("stack", "export", "--stack", env).stdout)
@@ -72,9 +86,9 @@ class Paif:
 
 
 def changes(answer: subprocess.CompletedProcess[str]) -> dict[str, int]:
-    """The counts of a run that was made with ``--json``; ``same`` is left out."""
+    """The counts of a run that was made with ``--json``; what stays and what is only read is left out."""
     summary: dict[str, int] = json.loads(answer.stdout)["changeSummary"]
-    return {kind: count for kind, count in summary.items() if kind != "same" and count}
+    return {kind: count for kind, count in summary.items() if kind not in {"same", "read"} and count}
 
 
 @pytest.fixture(scope="session")

@@ -13,10 +13,10 @@ import httpx
 import openai
 import psycopg
 import pytest
-from conftest import ROOT, Paif, changes
 from ruamel.yaml import YAML
 
 from lab.oidc import fetch_token
+from tests.lab.conftest import ROOT, Paif, changes
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import Paif, changes
+
+from tests.lab.conftest import Paif, changes
 
 ENVIRONMENTS = ("dev", "qa", "staging", "prod")
 

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import psutil
 import pytest
-from conftest import ROOT, Paif
+
+from tests.lab.conftest import ROOT, Paif
 
 
 def _wait(condition: Callable[[], bool], what: str, seconds: float = 120) -> None:

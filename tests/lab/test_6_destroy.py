@@ -8,7 +8,8 @@ import ssl
 import httpx
 import psutil
 import pytest
-from conftest import Paif
+
+from tests.lab.conftest import Paif
 
 ENVIRONMENTS = ("dev", "qa", "staging", "prod")
 
