@@ -43,9 +43,9 @@ config:
     dlvmImage: ""       # the item's name in your library
     kubernetesLibrary: kubernetes-releases
   paif:vmClasses:
-    - {{name: a100-40c, cpuCount: 16, memoryGib: 64, profile: grid_a100-40c}}
+    - {{name: vgpu-a100-40c, cpuCount: 16, memoryGib: 64, profile: grid_a100-40c}}
   paif:workstations:
-    - {{name: first, owner: first.last, persona: data-scientist, class: a100-40c}}
+    - {{name: first, owner: first.last, persona: data-scientist, class: vgpu-a100-40c}}
 """
 _NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,18}[a-z0-9])?")
 

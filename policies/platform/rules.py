@@ -858,8 +858,10 @@ def chart_source(resource: Resource, run: Context) -> Found:
     source=_PAIS,
 )
 def model_pinned(resource: Resource, run: Context) -> Found:
+    if run.kind not in run.settings.pinned_models:
+        return
     reference = resource.get("spec.model.ociRef")
-    if run.kind in run.settings.pinned_models and isinstance(reference, str) and "@sha256:" not in reference:
+    if isinstance(reference, str) and "@sha256:" not in reference:
         yield Violation("the model is named by a tag", "spec.model.ociRef", reference)
 
 

@@ -38,6 +38,9 @@ _SHAPES = re.compile(
     r"|(?<![\w+/:.-])(?=[\w+/-]*[a-z])(?=[\w+/-]*[A-Z])(?=[\w+/-]*\d)[A-Za-z0-9+/_-]{40,}={0,2}(?![\w+/-])",
     re.DOTALL,
 )
+_PUBLIC = re.compile(
+    r"-----BEGIN (?:CERTIFICATE|PUBLIC KEY)-----.*?-----END (?:CERTIFICATE|PUBLIC KEY)-----", re.DOTALL
+)
 _LONGEST = 80
 
 
@@ -50,7 +53,7 @@ def is_secret_path(resource_type: str, path: str) -> bool:
 
 def has_secret_shape(text: str) -> bool:
     """Whether text holds something that looks like a private key, a token or a key of NVIDIA's."""
-    return _SHAPES.search(text) is not None
+    return _SHAPES.search(_PUBLIC.sub("", text)) is not None
 
 
 def leaves(data: Any, path: str = "") -> Iterator[tuple[str, Any]]:

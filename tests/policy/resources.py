@@ -23,6 +23,8 @@ LABELS = {
 NAMESPACE = "acme-dev-ns-ai"
 GPU_CLASS = "acme-dev-class-vgpu-a100-40c"
 DIRECTPATH_CLASS = "acme-dev-class-gpu-l40s"
+# Public, and looks like a key all the same.
+CERTIFICATE = f"-----BEGIN CERTIFICATE-----\n{'MIIBejCCASGgAwIBAgIUQ2' * 3}\n-----END CERTIFICATE-----\n"
 UBUNTU = {"run.tanzu.vmware.com/resolve-os-image": "os-name=ubuntu"}
 _RELEASE = catalog.versions()["kubernetes-release"].version
 GONE: Any = object()
@@ -261,7 +263,7 @@ CONFIG_MAP = Asked(
     "trust",
     {
         "metadata": {"name": "trust-harbor", "namespace": NAMESPACE, "labels": LABELS},
-        "data": {"ca.crt": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"},
+        "data": {"ca.crt": CERTIFICATE},
     },
 )
 LICENCE = Asked(

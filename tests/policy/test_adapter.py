@@ -1,0 +1,244 @@
+"""What the adapter does whatever the rule: secrets, crashes, configuration, levels, remediation, languages hosts."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import grpc  # type: ignore[import-untyped]
+import pytest
+
+from tests.policy.harness import PACKS, ROOT, SIGNATURE, UNKNOWN, Process
+from tests.policy.resources import (
+    BOOTSTRAP,
+    CLUSTER,
+    CONFIG,
+    CONFIG_MAP,
+    DATABASE,
+    FUTURE,
+    GONE,
+    SETTINGS,
+    STACK,
+    VM,
+    VM_CLASS,
+    changed,
+)
+
+HERE = Path(__file__).resolve().parent
+
+
+def begin(process: Process, pack: str, **options: Any) -> Any:
+    settings = {**SETTINGS[pack], **options.pop("settings", {})}
+    return process.start(pack=pack, settings=settings, config={**CONFIG, **options.pop("config", {})}, **options)
+
+
+# Secrets.
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["hunter2-hunter2", "nvapi-abcdefgh12345678", "eyJhbGciOiJub25lIn0.eyJleHAiOjF9.c2lnbmF0dXJl"],
+)
+def test_a_secret_value_is_never_shown(packs: dict[str, Process], secret: str) -> None:
+    for pack in PACKS:
+        begin(packs[pack], pack, secrets={"licenceToken": secret})
+        named = changed(VM, {"metadata>name": secret, "metadata>labels>paif.dev/owner": secret})
+        for asked in (
+            STACK,
+            changed(BOOTSTRAP, {"stringData": {"password": secret}}),
+            changed(CONFIG_MAP, {"data": {"token": secret, "other": f"url https://me:{secret}@host/"}}),
+            named,
+        ):
+            assert secret not in "".join(each.message for each in packs[pack].analyze(asked))
+
+
+def test_a_value_marked_secret_is_hidden_where_the_rule_shows_it(packs: dict[str, Process]) -> None:
+    begin(packs["naming"], "naming")
+    asked = changed(VM, {"metadata>labels>paif.dev/owner": {"$secret": "not a label!"}})
+    found = [each for each in packs["naming"].analyze(asked) if each.rule == "label-syntax"]
+    assert "[secret]" in found[0].message
+    assert "not a label!" not in found[0].message
+
+
+def test_a_secret_passes_when_it_is_marked_and_only_then(packs: dict[str, Process]) -> None:
+    begin(packs["platform"], "platform")
+    plain = changed(BOOTSTRAP, {"stringData": {"password": "hunter2-hunter2"}})
+    assert "no-plain-secrets" not in {each.rule for each in packs["platform"].analyze(BOOTSTRAP)}
+    assert "no-plain-secrets" in {each.rule for each in packs["platform"].analyze(plain)}
+
+
+# Crashes.
+
+
+def test_a_crash_fails_the_check_under_the_rules_name_without_a_traceback() -> None:
+    process = Process([str(HERE / "crashing" / "pulumi-analyzer-crashing"), "127.0.0.1:1"])
+    try:
+        process.start()
+        found = process.analyze(changed(CONFIG_MAP, {"data": {"key": "hunter2-hunter2"}}))
+        assert [(each.rule, each.level) for each in found] == [("crasher", "mandatory")]
+        assert "ZeroDivisionError at __main__.py" in found[0].message
+        assert "Traceback" not in found[0].message
+        observed = process.analyze(BOOTSTRAP)
+        assert [(each.rule, each.level) for each in observed] == [("crashing-observation", "mandatory")]
+    finally:
+        process.close()
+
+
+# Configuration.
+
+
+def test_wrong_settings_stop_the_run_with_every_problem(packs: dict[str, Process]) -> None:
+    settings = {"entitlements": [{"edition": "gold", "seats": -1, "expires": "soon"}], "nonsense": 1}
+    with pytest.raises(grpc.RpcError) as error:
+        begin(packs["licensing"], "licensing", settings=settings)
+    text = error.value.details()
+    assert "the configuration of policy pack licensing is wrong" in text
+    for path in ("entitlements.0.edition", "entitlements.0.seats", "entitlements.0.expires", "nonsense"):
+        assert f"--policy-pack-config: licensing.{path}: " in text
+
+
+def test_a_rule_that_does_not_exist_is_named_with_the_nearest(packs: dict[str, Process]) -> None:
+    with pytest.raises(grpc.RpcError) as error:
+        begin(packs["naming"], "naming", settings={"enforcement": {"name-patern": "advisory"}})
+    assert "no rule is called 'name-patern' (did you mean 'name-pattern'?)" in error.value.details()
+
+
+def test_the_committed_file_of_an_environment_is_used(packs: dict[str, Process]) -> None:
+    packs["licensing"].start(pack="licensing", stack="prod", config={"kind": "prod"})
+    found = packs["licensing"].analyze(VM_CLASS, "prod")
+    assert "vgpu-entitlement" not in {each.rule for each in found}
+
+
+@pytest.mark.parametrize("environment", ["dev", "qa", "staging", "prod"])
+def test_committed_settings_are_valid(packs: dict[str, Process], environment: str) -> None:
+    for pack in PACKS:
+        packs[pack].start(pack=pack, stack=environment)
+
+
+def test_an_environment_that_says_nothing_is_checked_as_production(packs: dict[str, Process]) -> None:
+    packs["platform"].start(pack="platform", stack="somewhere")
+    assert "protection" in {each.rule for each in packs["platform"].analyze(DATABASE, "somewhere")}
+
+
+# Levels.
+
+
+def test_levels_follow_the_kind_of_environment_and_are_reported_to_the_engine(packs: dict[str, Process]) -> None:
+    levels = {}
+    for kind in ("dev", "prod"):
+        info = begin(packs["licensing"], "licensing", settings={"kind": kind}, config={"kind": kind}, stack=kind)
+        levels[kind] = {each.name: each.enforcementLevel for each in info.policies}
+    assert levels["dev"]["profile-compute"] != levels["prod"]["profile-compute"]
+
+
+@pytest.mark.parametrize(
+    ("level", "seen"), [("advisory", ["advisory"]), ("mandatory", ["mandatory"]), ("disabled", [])]
+)
+def test_a_level_of_the_engines_configuration_wins(packs: dict[str, Process], level: str, seen: list[str]) -> None:
+    begin(packs["platform"], "platform", levels={"control-plane-odd": level})
+    asked = changed(CLUSTER, {"spec>topology>controlPlane>replicas": 4})
+    found = [each.level for each in packs["platform"].analyze(asked) if each.rule == "control-plane-odd"]
+    assert found == seen
+
+
+def test_nothing_is_remembered_from_an_earlier_run(packs: dict[str, Process]) -> None:
+    second = changed(VM, {}, "second")
+    for _ in range(2):
+        begin(packs["naming"], "naming")
+        assert "name-collision" not in {each.rule for each in packs["naming"].analyze(VM)}
+        assert "name-collision" not in {each.rule for each in packs["naming"].analyze(VM)}
+        assert "name-collision" in {each.rule for each in packs["naming"].analyze(second)}
+
+
+def test_names_that_are_the_same_once_cut_collide(packs: dict[str, Process]) -> None:
+    begin(packs["naming"], "naming")
+    long = "acme-dev-vks-" + "x" * 40
+    packs["naming"].analyze(changed(CLUSTER, {"metadata>name": f"{long}-one"}))
+    found = packs["naming"].analyze(changed(CLUSTER, {"metadata>name": f"{long}-two"}, "other"))
+    assert "same within 42 characters" in "".join(each.message for each in found if each.rule == "name-collision")
+
+
+def test_collisions_in_the_configuration_are_found_before_anything_exists(packs: dict[str, Process]) -> None:
+    begin(packs["naming"], "naming", config={"workstations": [{"name": "alice"}, {"name": "alice"}]})
+    assert "name-collision" in {each.rule for each in packs["naming"].analyze(STACK)}
+
+
+def test_an_exemption_that_nothing_needs_is_reported(packs: dict[str, Process]) -> None:
+    exemption = {
+        "rule": "tls-issuer",
+        "resource": "*::nothing",
+        "reason": "left over from last year",
+        "owner": "platform team",
+        "expires": FUTURE,
+    }
+    begin(packs["platform"], "platform", settings={"exemptions": [exemption]})
+    packs["platform"].analyze(STACK)
+    assert ["was not needed" in each.message for each in packs["platform"].analyze_stack()] == [True]
+
+
+def test_seats_are_shown_as_a_table_of_who_uses_how_many(packs: dict[str, Process]) -> None:
+    config = {
+        "workstations": [{"name": "alice", "class": "vgpu-a100-40c"}, {"name": "cpu", "class": "best-effort-large"}],
+        "modelEndpoints": [{"name": "llama", "class": "vgpu-a100-40c", "replicas": 2}],
+        "clusters": [{"name": "gpu", "pools": [{"name": "gpu", "class": "vgpu-a100-40c", "maxReplicas": 6}]}],
+    }
+    entitlements = [{"edition": "nvaie", "seats": 8, "expires": FUTURE}]
+    begin(packs["licensing"], "licensing", config=config, settings={"entitlements": entitlements})
+    found = [each.message for each in packs["licensing"].analyze(STACK) if each.rule == "vgpu-seats"]
+    rows = [line.split() for line in found[0].splitlines() if line.startswith("  ")]
+    assert rows == [
+        ["workstation", "alice", "1"],
+        ["cluster", "gpu,", "pool", "gpu", "6"],
+        ["endpoint", "llama", "2"],
+        ["in", "all", "9"],
+        ["entitled", "8"],
+    ]
+
+
+# Remediation.
+
+
+def test_missing_labels_are_added_and_nothing_else_changes(packs: dict[str, Process]) -> None:
+    begin(packs["naming"], "naming")
+    asked = changed(
+        VM,
+        {
+            "metadata>labels>paif.dev/owner": GONE,
+            "spec>secret": {"$secret": "hunter2"},
+            "spec>late": {"$unknown": True},
+        },
+    )
+    remediations = packs["naming"].remediate(asked)
+    assert [each.policyName for each in remediations] == ["required-labels"]
+    properties = remediations[0].properties
+    assert properties["metadata"]["labels"]["paif.dev/owner"] == "ai-platform"
+    assert SIGNATURE in properties["spec"]["secret"]
+    assert properties["spec"]["late"] == UNKNOWN
+    properties["metadata"]["labels"].fields.pop("paif.dev/owner")
+    assert properties == Process._request(asked, "dev").properties
+
+
+def test_a_wrong_environment_label_is_put_right_in_dev_and_refused_in_prod(packs: dict[str, Process]) -> None:
+    wrong = changed(CONFIG_MAP, {"metadata>labels>paif.dev/environment": "qa"})
+    begin(packs["naming"], "naming")
+    remediations = packs["naming"].remediate(wrong)
+    assert remediations[0].properties["metadata"]["labels"]["paif.dev/environment"] == "dev"
+    begin(packs["naming"], "naming", settings={"kind": "prod"})
+    assert packs["naming"].remediate(wrong) == []
+    assert "environment-label" in {each.rule for each in packs["naming"].analyze(wrong)}
+
+
+# Other ways to start.
+
+
+@pytest.mark.parametrize("pack", PACKS)
+def test_the_folder_serves_a_language_host_that_starts_packs_itself(pack: str) -> None:
+    # Newer hosts run exactly this for `--policy-pack FOLDER`.
+    process = Process([sys.executable, "-m", "pulumi.policy", "127.0.0.1:1", str(ROOT / "policies" / pack)])
+    try:
+        info = process.start(pack=pack)
+        assert info.name == pack
+        assert process.analyze(STACK) is not None
+    finally:
+        process.close()
