@@ -441,6 +441,11 @@ class Program:
     def _vsphere_options(self, phase: Phase) -> pulumi.ResourceOptions:
         """Options with the vsphere provider, which is loaded only where a machine is made on that route."""
         if not hasattr(self, "_vsphere"):
+            if self.ends.vcenter.ca and not os.environ.get("SSL_CERT_FILE"):
+                raise pulumi.RunError(
+                    "A workstation on route vsphere is made by the vsphere plugin, which takes no CA bundle. Put the "
+                    "PEM of vCenter's authority into a file and export SSL_CERT_FILE with its path."
+                )
             import pulumi_vsphere  # noqa: PLC0415 (a third of a second that other environments need not pay)
 
             self._vsphere = pulumi_vsphere.Provider(

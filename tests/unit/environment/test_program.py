@@ -253,3 +253,52 @@ def test_a_lab_that_is_down_is_said_to_be_so(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("PAIF_STATE", str(tmp_path))
     with pytest.raises(pulumi.RunError, match=r"The lab is not running .*\./paif lab up"):
         endpoints(environment())
+
+
+_ON_VSPHERE: dict[str, Any] = {
+    "gpu": {"mode": "directpath", "model": "L40S"},
+    "vmClasses": [{"name": "l40s", "cpuCount": 8, "memoryGib": 64, "gpus": 1}],
+    "workstations": [
+        {
+            "name": "alice",
+            "owner": "alice",
+            "persona": "data-scientist",
+            "class": "l40s",
+            "route": "vsphere",
+            "vsphere": {
+                "datacenter": "pai-dc",
+                "host": "esx-05",
+                "datastore": "pai-ds",
+                "network": "pai-workload",
+                "pciDevice": "0000:3b:00.0",
+            },
+        }
+    ],
+    "modelEndpoints": [],
+    "clusters": [],
+    "licenceToken": GONE,
+    "ngcApiKey": GONE,
+}
+_PASSED_THROUGH = _inventory(8, profiles=[], deviceId="26b9", passthroughActive=True)
+
+
+def test_a_fixed_device_goes_through_the_vsphere_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/somewhere/ca.pem")
+    declared = _run(_ON_VSPHERE, until="workstations", inventory=_PASSED_THROUGH)
+    assert declared.types() == {
+        "pulumi:providers:vcf": 1,
+        "pulumi:providers:kubernetes": 1,
+        "pulumi:providers:vsphere": 1,
+        "vcf:index:VirtualMachineClass": 1,
+        "vcf:index:Namespace": 1,
+        "vsphere:index/virtualMachine:VirtualMachine": 1,
+    }
+    provider = declared.one("pulumi:providers:vsphere")
+    assert "allowUnverifiedSsl" not in provider.inputs
+    assert "password" in provider.secrets
+
+
+def test_the_vsphere_plugin_is_not_started_without_a_way_to_check_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    with pytest.raises(pulumi.RunError, match="export SSL_CERT_FILE"):
+        _run(_ON_VSPHERE, until="workstations", inventory=_PASSED_THROUGH)
