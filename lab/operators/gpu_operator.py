@@ -18,7 +18,6 @@ from typing import Any
 from lab.operators.common import (
     CONFIG_MAP,
     DEPLOYMENT,
-    NAMESPACE,
     NODE,
     SECRET,
     Api,
@@ -91,7 +90,7 @@ def token_problem(config: Object | None, name: str) -> str:
 
 
 def driver_block(
-    policy: Object, gpus: Iterable[Gpu], systems: Iterable[str], namespace: Object, read: Callable[..., Object | None]
+    policy: Object, gpus: Iterable[Gpu], systems: Iterable[str], read: Callable[..., Object | None]
 ) -> Blocked | None:
     """Why the driver's pods cannot start or serve on nodes with these GPUs and operating systems; None when they can.
 
@@ -118,7 +117,7 @@ def driver_block(
     licence = token_problem(read(CONFIG_MAP, name), name)
     if licence:
         return Blocked("Unlicensed", licence)
-    if fault("licence-server-down", namespace):
+    if fault("licence-server-down") is not None:
         return Blocked("Unlicensed", "no licence: the licence server does not answer (fault licence-server-down)")
     return None
 
@@ -203,8 +202,8 @@ def node_labels(gpus: list[Gpu], *, discovered: bool) -> dict[str, str]:
 _OWN_LABELS = frozenset(node_labels([Gpu(profile="any-1c")], discovered=True)) | {"nvidia.com/gpu.family"}
 
 
-def reconcile(api: Api) -> None:
-    """One look at the ClusterPolicy of the cluster behind ``api``, and the next step towards it.
+def reconcile(api: Api) -> bool:
+    """One look at the ClusterPolicy of the cluster behind ``api``, and the next step; whether nothing is left to do.
 
     Raises what ``Api`` raises; repeating is harmless.
     """
@@ -214,10 +213,10 @@ def reconcile(api: Api) -> None:
     if policy is None:
         for node in nodes.values():
             _announce(api, node, [], {})
-        return
+        return True
     if operator is None or not (operator.get("status") or {}).get("availableReplicas"):
-        return
-    _Play(api, policy, operator["metadata"]["namespace"], nodes).run()
+        return False
+    return _Play(api, policy, operator["metadata"]["namespace"], nodes).run()
 
 
 class _Play:
@@ -231,14 +230,19 @@ class _Play:
         self.gpus = {name: found for name, node in nodes.items() if (found := gpus_of(node))}
         self.sets = {each["metadata"]["name"]: each for each in api.list(DAEMON_SET, namespace)}
 
-    def run(self) -> None:
-        labelled = self._feature_discovery()
-        if not labelled:
+    def run(self) -> bool:
+        """Take every step that can be taken now; whether the policy is ready."""
+        discovery = self._feature_discovery()
+        if discovery is None:
             self._report("ready", "NFDLabelsMissing", "no node has labels of Node Feature Discovery; is nfd enabled?")
-            return
+            return True
+        if not discovery:
+            # The real operator says ready here, until the labels come: what waits for it would race.
+            self._report("notReady", "OperandNotReady", "Node Feature Discovery starts")
+            return False
         if not self.gpus:
             self._report("ready", "NoGPUNodes", "no GPU node found; watching for new nodes to join the cluster")
-            return
+            return True
         blocked = self._blocked()
         running = self._operands(blocked)
         unready = sorted(name for name, ready in running.items() if not ready)
@@ -253,30 +257,30 @@ class _Play:
             self._report("notReady", "OperandNotReady", f"pods are not ready of: {', '.join(unready)}")
         else:
             self._report("ready", "Reconciled", "ClusterPolicy is ready as all resources have been successfully made")
+        return blocked is None and not unready
 
-    def _feature_discovery(self) -> bool:
-        """Label nodes as Node Feature Discovery does; whether it runs."""
-        running = any(
-            each["spec"]["selector"]["matchLabels"].get("role") == "nfd-worker"
-            and (each.get("status") or {}).get("numberReady")
-            for each in self.sets.values()
-        )
+    def _feature_discovery(self) -> bool | None:
+        """Label nodes as Node Feature Discovery does; whether it runs, None when it is not even installed."""
+        workers = [
+            each for each in self.sets.values() if each["spec"]["selector"]["matchLabels"].get("role") == "nfd-worker"
+        ]
+        if not workers:
+            return None
+        running = any((each.get("status") or {}).get("numberReady") for each in workers)
         label = "feature.node.kubernetes.io/pci-10de.present"
-        if running:
-            for name in self.gpus:
-                if label not in self.nodes[name]["metadata"].get("labels", {}):
-                    self.api.merge(NODE, name, None, {"metadata": {"labels": {label: "true"}}})
+        for name in self.gpus if running else ():
+            if label not in self.nodes[name]["metadata"].get("labels", {}):
+                self.api.merge(NODE, name, None, {"metadata": {"labels": {label: "true"}}})
         return running
 
     def _blocked(self) -> Blocked | None:
-        namespace = self.api.get(NAMESPACE, self.namespace) or {"metadata": {"name": self.namespace}}
         gpus = [gpu for each in self.gpus.values() for gpu in each]
         systems = [self.nodes[name]["status"]["nodeInfo"]["osImage"] for name in self.gpus]
 
         def read(resource: Resource, name: str) -> Object | None:
             return self.api.get(resource, name, self.namespace)
 
-        found = driver_block(self.policy, gpus, systems, namespace, read)
+        found = driver_block(self.policy, gpus, systems, read)
         if found is None:
             # A real driver is compiled on the node for minutes.
             left = pace(240) - _age(self.policy)
@@ -315,9 +319,8 @@ class _Play:
 
     def _pods(self, pods: list[Object], operand: Operand, blocked: Blocked | None) -> None:
         """Let pods that wait go on when nothing holds them any more; start anew those that wait for another reason."""
-        for pod in pods:
-            if (pod["metadata"].get("labels") or {}).get("app") != operand.name:
-                continue
+        mine = [pod for pod in pods if (pod["metadata"].get("labels") or {}).get("app") == operand.name]
+        for pod in mine:
             annotations = pod["metadata"].get("annotations") or {}
             name, waits = pod["metadata"]["name"], annotations.get(WAITING)
             if blocked is None and waits:
@@ -325,6 +328,17 @@ class _Play:
                 self.api.merge(POD, name, self.namespace, gone)
             elif blocked is not None and (waits, annotations.get(WAITING_MESSAGE)) != (blocked.reason, blocked.message):
                 self.api.delete(POD, name, self.namespace)
+        if operand.key == "driver" and blocked is None:
+            self._upgrade(mine)
+
+    def _upgrade(self, pods: list[Object]) -> None:
+        """Replace one driver pod that runs another image, once all are up, when the policy upgrades by itself."""
+        driver = self.policy["spec"]["driver"]
+        image = f"{driver.get('repository')}/{driver.get('image')}:{driver.get('version')}"
+        old = [pod for pod in pods if pod["spec"]["containers"][0]["image"] != image]
+        up = all((pod.get("status") or {}).get("phase") == "Running" for pod in pods)
+        if old and up and (driver.get("upgradePolicy") or {}).get("autoUpgrade"):
+            self.api.delete(POD, old[0]["metadata"]["name"], self.namespace)
 
     def _report(self, state: str, reason: str, message: str) -> None:
         status = self.policy.get("status") or {}

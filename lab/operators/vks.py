@@ -174,8 +174,8 @@ def reconcile(body: kopf.Body, **_: Any) -> None:
     ):
         return
     _settled.pop(metadata["uid"], None)
-    _Look(dict(body)).run()
-    _settled[metadata["uid"]] = (metadata["resourceVersion"], time.monotonic())
+    if _Look(dict(body)).run():
+        _settled[metadata["uid"]] = (metadata["resourceVersion"], time.monotonic())
 
 
 @kopf.on.delete(*CLUSTER.selector)
@@ -253,7 +253,8 @@ class _Look:
         self.conditions = Conditions(self.status.get("conditions"))
         self.rolling = ""
 
-    def run(self) -> None:
+    def run(self) -> bool:
+        """Take every step that can be taken now; whether nothing is left to do."""
         try:
             self._steps()
         except _NotYetError as why:
@@ -262,7 +263,7 @@ class _Look:
         self.conditions.set("Ready", True)
         self._write("Provisioned")
         self._secrets()
-        gpu_operator.reconcile(self._guest())
+        return gpu_operator.reconcile(self._guest())
 
     def _steps(self) -> None:
         if not self.conditions.is_true("ControlPlaneInitialized"):
@@ -342,7 +343,8 @@ class _Look:
                     f"--kubeconfig={kubeconfig}",
                     f"--config={path}",
                     "--manage-all-nodes=true",
-                    "--node-lease-duration-seconds=40",
+                    # Leases would keep a restarted kwok waiting for those of the one before it.
+                    "--node-lease-duration-seconds=0",
                     f"--cidr={self._pod_network()}",
                 ],
                 env={"GOGC": "50"},
