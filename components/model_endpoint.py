@@ -98,7 +98,7 @@ class ModelEndpoint(Component):
                 "storageClassName": args["storage_class"],
             },
             wait_for=args.get("wait_for"),
-            opts=self.child(self.model),
+            opts=self.child(),
         )
         # Through the endpoint, so that whoever uses the name comes after it.
         self.routing_name = pulumi.Output.all(args["routing_name"], self.endpoint.id).apply(lambda found: str(found[0]))
