@@ -74,5 +74,7 @@ class Seats:
     classes: Classes = field(default_factory=Classes)
     used: dict[str, dict[str, int]] = field(default_factory=dict)
     """URN -> {who: vGPU machines}."""
+    unread: set[str] = field(default_factory=set)
+    """Names of Secrets whose content is not known yet."""
     tokens: dict[str, bool] = field(default_factory=dict)
     """Name of a Secret -> whether it holds a licence token."""

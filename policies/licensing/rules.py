@@ -271,14 +271,15 @@ def _inline_token(resource: Resource) -> bool:
     return any(known(each).get("key") == OVF_TOKEN_KEY for each in listed)
 
 
-def _has_token(resource: Resource, run: Context) -> bool | None:
+def _has_token(resource: Resource, run: Context) -> bool | Undecided | None:
     """Whether a VM Service machine gets a licence token; None when its Secret is none of this stack. May raise."""
     if _inline_token(resource):
         return True
     name = _bootstrap(resource)
     if name is None:
         return False
-    return run.seen.tokens.get(str(known(name)))
+    text = str(known(name))
+    return Undecided(f"content of Secret {text}") if text in run.seen.unread else run.seen.tokens.get(text)
 
 
 @pack.rule(
@@ -295,7 +296,12 @@ def vgpu_licence_token(resource: Resource, run: Context) -> Found:
             yield Violation("the configuration uses vGPU and has no licence token")
         return
     found = gpu_class(raw(resource.properties, "spec.className"), run, run.seen.classes)
-    if found is not None and found.profiles and _has_token(resource, run) is False:
+    if found is None or not found.profiles:
+        return
+    has = _has_token(resource, run)
+    if isinstance(has, Undecided):
+        yield has
+    elif has is False:
         yield Violation("the machine has a vGPU and gets no licence token", "spec.bootstrap.vAppConfig")
 
 
@@ -320,7 +326,7 @@ def licence_token_wasted(resource: Resource, run: Context) -> Found:
             yield Violation("the data-centre driver gets a vGPU licence", "values.driver.licensingConfig")
     else:
         found = gpu_class(raw(resource.properties, "spec.className"), run, run.seen.classes)
-        if found is not None and found.devices and _has_token(resource, run):
+        if found is not None and found.devices and _has_token(resource, run) is True:
             yield Violation("the machine has a whole GPU and a licence token", "spec.bootstrap.vAppConfig")
 
 
@@ -628,6 +634,10 @@ def observe(resource: Resource, run: Context) -> None:
     observe_class(resource, run.seen.classes)
     if resource.type in SECRET:
         name = resource.get("metadata.name")
+        if isinstance(name, str) and any(
+            isinstance(raw(resource.properties, each), Unknown) for each in ("data", "stringData")
+        ):
+            run.seen.unread.add(name)
         keys = {**resource.mapping("data"), **resource.mapping("stringData")}
         if isinstance(name, str):
             run.seen.tokens[name] = OVF_TOKEN_KEY in keys

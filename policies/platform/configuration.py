@@ -31,8 +31,7 @@ class PlatformSettings(MachineSettings):
     )
     trusted_registries: list[str] = Field(
         default=["nvcr.io", "helm.ngc.nvidia.com", "registry.k8s.io", "projects.packages.broadcom.com"],
-        description="hosts of images and charts; the gallery of the configuration and, on the lab, 127.0.0.1:* come in "
-        "addition",
+        description="hosts of images, models and charts; the gallery's must be among them",
     )
     library_hosts: list[str] = Field(
         default=["dl.broadcom.com", "packages.vmware.com", "wp-content.vmware.com"],
@@ -81,5 +80,7 @@ class Platform:
     """GPU -> profile size and URN of the class."""
     pinned: list[str] = field(default_factory=list)
     """Names of machines with a fixed device."""
+    undecided: list[str] = field(default_factory=list)
+    """Names of machines whose devices are not known yet."""
     services: dict[str, str] = field(default_factory=dict)
     """Namespace -> URN of its PAISConfiguration."""

@@ -201,13 +201,10 @@ def directpath_mmio(resource: Resource, run: Context) -> Found:
 )
 def directpath_no_snapshot(resource: Resource, run: Context) -> Found:
     # Which machine it is of is known by a UUID that only exists after the machine does.
-    gpu = run.environment.get("gpu")
-    mode = gpu.get("mode") if isinstance(gpu, dict) else None
-    if run.seen.pinned or mode == "directpath":
-        machines = ", ".join(run.seen.pinned) or "the machines of this environment"
-        yield Violation(f"{machines} have DirectPath devices", "virtualMachineUuid")
-    elif isinstance(raw(resource.properties, "virtualMachineUuid"), Unknown) and not run.environment:
-        yield Undecided("virtualMachineUuid")
+    if run.seen.pinned:
+        yield Violation(f"{', '.join(run.seen.pinned)}: DirectPath devices", "virtualMachineUuid")
+    elif run.seen.undecided:
+        yield Undecided(f"pciDeviceIds of {', '.join(run.seen.undecided)}")
 
 
 @pack.rule(
@@ -219,13 +216,14 @@ def directpath_no_snapshot(resource: Resource, run: Context) -> Found:
     source=_DRS,
 )
 def directpath_no_drs(resource: Resource, run: Context) -> Found:
-    gpu = run.environment.get("gpu")
-    mode = gpu.get("mode") if isinstance(gpu, dict) else None
-    if not run.seen.pinned and mode != "directpath":
-        return
     level = resource.get("drsAutomationLevel", "manual")
-    if resource.get("drsEnabled", False) and level in {"fullyAutomated", "partiallyAutomated"}:
-        yield Violation("DRS is automatic in an environment of DirectPath devices", "drsAutomationLevel", level)
+    if not resource.get("drsEnabled", False) or level not in {"fullyAutomated", "partiallyAutomated"}:
+        return
+    if run.seen.pinned:
+        problem = f"DRS is automatic beside the DirectPath devices of {', '.join(run.seen.pinned)}"
+        yield Violation(problem, "drsAutomationLevel", level)
+    elif run.seen.undecided:
+        yield Undecided(f"pciDeviceIds of {', '.join(run.seen.undecided)}")
 
 
 @pack.rule(
@@ -787,13 +785,7 @@ def library_source(resource: Resource, run: Context) -> Found:
 
 
 def _trusted(host: str, run: Context) -> bool:
-    trusted = list(run.settings.trusted_registries)
-    gallery = run.environment.get("gallery")
-    if isinstance(gallery, dict):
-        trusted.append(str(gallery.get("registry")))
-    if run.environment.get("target") == "lab":
-        trusted.append("127.0.0.1:*")
-    return any(fnmatchcase(host, each) for each in trusted)
+    return any(fnmatchcase(host, each) for each in run.settings.trusted_registries)
 
 
 def _registry(image: str) -> str:
@@ -844,7 +836,7 @@ def chart_source(resource: Resource, run: Context) -> Found:
         parts = urlsplit(repository)
         if not _trusted(parts.netloc, run):
             yield Violation(f"host {parts.netloc} is not trusted", "repositoryOpts.repo", repository)
-        elif parts.scheme not in {"https", "oci"} and run.environment.get("target") != "lab":
+        elif parts.scheme not in {"https", "oci"} and parts.hostname not in {"127.0.0.1", "localhost"}:
             yield Violation("the repository has no TLS", "repositoryOpts.repo", repository)
 
 
@@ -1304,6 +1296,8 @@ def observe(resource: Resource, run: Context) -> None:
     observe_class(resource, run.seen.classes)
     seen = run.seen
     if resource.type in VSPHERE_VM:
+        if isinstance(raw(resource.properties, "pciDeviceIds"), Unknown):
+            seen.undecided.append(resource.label)
         devices = resource.items("pciDeviceIds")
         if devices and resource.label not in seen.pinned:
             seen.pinned.append(resource.label)

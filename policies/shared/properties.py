@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from policies.shared.model import Unknown
+from policies.shared.model import HIDDEN, Unknown
 
 if TYPE_CHECKING:
     from google.protobuf.struct_pb2 import Struct, Value  # type: ignore[import-untyped]
@@ -58,7 +58,9 @@ class Decoder:
             return self.decode(struct, path)
         if signature.string_value == _SECRET:
             self.secrets.add(path)
-            return self._value(struct.fields["value"], path)
+            value = struct.fields["value"]
+            # `pulumi policy analyze --file` puts this in the place of secrets that it cannot decrypt.
+            return Unknown(path) if value.string_value == HIDDEN else self._value(value, path)
         if signature.string_value == _OUTPUT:
             secret = struct.fields.get("secret")
             if secret is not None and secret.bool_value:

@@ -7,9 +7,7 @@ from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
-from policies.shared.model import Resource, Unknown
-
-HIDDEN = "[secret]"
+from policies.shared.model import HIDDEN, Resource, Unknown
 
 SECRET_PATHS: tuple[tuple[str, str], ...] = (
     ("kubernetes:core/v1:Secret", "data.*"),

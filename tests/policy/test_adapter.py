@@ -16,12 +16,15 @@ from tests.policy.resources import (
     CONFIG,
     CONFIG_MAP,
     DATABASE,
+    DRS,
     FUTURE,
     GONE,
     SETTINGS,
+    SNAPSHOT,
     STACK,
     VM,
     VM_CLASS,
+    VSPHERE_VM,
     changed,
 )
 
@@ -194,6 +197,22 @@ def test_seats_are_shown_as_a_table_of_who_uses_how_many(packs: dict[str, Proces
         ["in", "all", "9"],
         ["entitled", "8"],
     ]
+
+
+def test_a_snapshot_is_undecided_while_the_devices_of_a_machine_are(packs: dict[str, Process]) -> None:
+    begin(packs["platform"], "platform")
+    packs["platform"].analyze(changed(VSPHERE_VM, {"pciDeviceIds": {"$unknown": True}}))
+    for asked in (SNAPSHOT, changed(DRS, {"drsAutomationLevel": "fullyAutomated"})):
+        found = packs["platform"].analyze(asked)
+        assert ["undecided: pciDeviceIds of acme-dev-dlvm-bob" in each.message for each in found] == [True]
+
+
+@pytest.mark.parametrize("content", [{"$unknown": True}, {"$secret": "[secret]"}])
+def test_a_token_is_undecided_while_its_secret_cannot_be_read(packs: dict[str, Process], content: Any) -> None:
+    begin(packs["licensing"], "licensing")
+    packs["licensing"].analyze(changed(BOOTSTRAP, {"stringData": content}))
+    found = [each for each in packs["licensing"].analyze(VM) if each.rule == "vgpu-licence-token"]
+    assert ["undecided: content of Secret acme-dev-dlvm-alice-ovf" in each.message for each in found] == [True]
 
 
 # Remediation.
