@@ -13,7 +13,6 @@ import re
 import shutil
 import ssl
 import sys
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -46,6 +45,7 @@ from lab.operators.common import (
     vcenter,
 )
 from lab.operators.gpu_operator import token_problem
+from lab.operators.looks import Looks
 from lab.operators.registry import (
     Model,
     ModelError,
@@ -69,8 +69,7 @@ INGRESS = "pais-ingress-default"
 READY_REASON = "paisAvailable"
 ENGINES = {"vLLM": "Completions", "Infinity": "Embeddings"}
 INTERVAL = 2.0
-SETTLED_INTERVAL = 15.0
-"""Seconds between two looks, while something is to be done and when nothing is."""
+"""Seconds between two looks at an object that is not ready."""
 
 _POSTGRES_PORT = 5432
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
@@ -139,21 +138,7 @@ def engine_problem(spec: Object, vm_class: VmClass | None, available: Iterable[s
 # --- PAISConfiguration -----------------------------------------------------------------------------------------------
 
 
-class _Settled:
-    """Remembers objects where the last look found nothing to do, so that the next one may wait."""
-
-    def __init__(self) -> None:
-        self._since: dict[str, tuple[str, float]] = {}
-
-    def is_so(self, metadata: Object) -> bool:
-        version, when = self._since.get(metadata["uid"], ("", 0.0))
-        return version == metadata["resourceVersion"] and time.monotonic() < when + SETTLED_INTERVAL
-
-    def mark(self, metadata: Object) -> None:
-        self._since[metadata["uid"]] = (metadata["resourceVersion"], time.monotonic())
-
-
-_settled = _Settled()
+_looks = Looks(15)
 
 
 def _report(resource: Resource, item: Object, why: NotReadyError | None, reason: str, more: Object) -> None:
@@ -169,20 +154,21 @@ def _report(resource: Resource, item: Object, why: NotReadyError | None, reason:
 
 def _look(resource: Resource, item: Object, reason: str, serve: Callable[[Object], Object]) -> None:
     """One look at an object: ``serve`` brings it further and gives more of its status, or raises why it cannot."""
-    metadata = item["metadata"]
-    if metadata.get("deletionTimestamp") or _settled.is_so(metadata):
-        return
-    try:
-        more = serve(item)
-    except NotReadyError as why:
-        more = {"phase": why.phase} if resource is MODEL_ENDPOINT else {}
-        if resource is MODEL_ENDPOINT and why.phase != "Deploying":
-            _withdraw(item)
-            more["readyReplicas"] = 0
-        _report(resource, item, why, reason, more)
-        raise Later(f"{why.reason}: {why}", delay=INTERVAL) from None
-    _report(resource, item, None, reason, more)
-    _settled.mark(metadata)
+
+    def look() -> bool:
+        try:
+            more = serve(item)
+        except NotReadyError as why:
+            more = {"phase": why.phase} if resource is MODEL_ENDPOINT else {}
+            if resource is MODEL_ENDPOINT and why.phase != "Deploying":
+                _withdraw(item)
+                more["readyReplicas"] = 0
+            _report(resource, item, why, reason, more)
+            raise Later(f"{why.reason}: {why}", delay=INTERVAL) from None
+        _report(resource, item, None, reason, more)
+        return True
+
+    _looks.take(item["metadata"], look)
 
 
 def _started(item: Object, seconds: float, what: str) -> None:
@@ -391,17 +377,20 @@ def _owner_reference(item: Object) -> Object:
 @reconciling
 def delete_configuration(body: kopf.Body, **_: Any) -> None:
     """Stop the server and release what the configuration had."""
-    metadata = body["metadata"]
-    namespace = metadata["namespace"]
-    _release(metadata["uid"], keep=())
-    if metadata["name"] != NAME:
+    with _looks.last(body["metadata"]):
+        _remove_configuration(body["metadata"]["name"], body["metadata"]["namespace"], body["metadata"]["uid"])
+
+
+def _remove_configuration(name: str, namespace: str, uid: str) -> None:
+    _release(uid, keep=())
+    if name != NAME:
         return
     control().remove(part_name(namespace))
     control().release_port(part_name(namespace))
     for resource in (SERVICE, SECRET):
         supervisor().delete(resource, INGRESS, namespace)
-    (directory(namespace) / "config.json").unlink(missing_ok=True)
-    (directory(namespace) / "ca.pem").unlink(missing_ok=True)
+    for file in ("config.json", "ca.pem"):
+        (directory(namespace) / file).unlink(missing_ok=True)
     _remove_if_empty(namespace)
     shutil.rmtree(control().directory / "pki" / part_name(namespace), ignore_errors=True)
 
@@ -434,7 +423,7 @@ def _file(item: Object) -> Path:
 def _serve_endpoint(item: Object) -> Object:
     metadata, spec = item["metadata"], item["spec"]
     namespace, uid = metadata["namespace"], metadata["uid"]
-    configuration = _ready_configuration(namespace)
+    configuration = _ready_configuration(namespace, runs=_runs(item))
     _check_routing(item)
     classes = vm_classes(namespace)
     vm_class = classes.get(spec["virtualMachineClassName"])
@@ -491,13 +480,14 @@ def _check_start(item: Object, vm_class: VmClass | None) -> None:
     _started(item, pace(1800), "workers are being made and the model is being loaded (simulated)")
 
 
-def _ready_configuration(namespace: str) -> Object:
+def _ready_configuration(namespace: str, *, runs: bool) -> Object:
+    """The namespace's configuration, ready; or merely there, for an endpoint that ``runs``: it goes on meanwhile."""
     found = supervisor().get(PAIS_CONFIGURATION, NAME, namespace)
     if found is None:
         message = f"PAISConfiguration/{NAME} does not exist in the namespace"
         raise NotReadyError("ConfigurationNotFound", message, phase="Pending")
     ready = Conditions((found.get("status") or {}).get("conditions"))
-    if not ready.is_true("Ready") or found["metadata"].get("deletionTimestamp"):
+    if not (ready.is_true("Ready") or runs) or found["metadata"].get("deletionTimestamp"):
         message = f"PAISConfiguration/{NAME} is not ready: {ready.message('Ready') or 'not looked at yet'}"
         raise NotReadyError("ConfigurationNotReady", message, phase="Pending")
     return found
@@ -566,6 +556,7 @@ def _release(uid: str, keep: Iterable[str]) -> None:
 def delete_endpoint(body: kopf.Body, **_: Any) -> None:
     """Stop serving, and release the workers."""
     item = dict(body)
-    _withdraw(item)
-    _release(item["metadata"]["uid"], keep=())
-    _remove_if_empty(item["metadata"]["namespace"])
+    with _looks.last(item["metadata"]):
+        _withdraw(item)
+        _release(item["metadata"]["uid"], keep=())
+        _remove_if_empty(item["metadata"]["namespace"])

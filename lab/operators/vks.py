@@ -15,7 +15,6 @@ import binascii
 import re
 import secrets
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -46,15 +45,13 @@ from lab.operators.common import (
     supervisor,
     vcenter,
 )
+from lab.operators.looks import Looks
 from lab.operators.topology import Gpu, OsImage, Pool, Release, Surroundings, VmClass
 from lab.pki import lab_authority
 from lab.state import bin_directory, write_atomically
 
 INTERVAL = 2.0
 """Seconds between two looks at a Cluster."""
-
-SETTLED_INTERVAL = 4.0
-"""Seconds between two looks at a Cluster where nothing was to be done."""
 
 _QUOTA = ".storageclass.storage.k8s.io/requests.storage"
 _UNITS_MIB = {"Ki": 1 / 1024, "Mi": 1, "Gi": 1024, "Ti": 1024**2, "": 1 / 1024**2}
@@ -159,23 +156,15 @@ def validate(body: kopf.Body, operation: str | None, **_: Any) -> None:
 # --- reconciliation --------------------------------------------------------------------------------------------------
 
 
-_settled: dict[str, tuple[str, float]] = {}
-"""Clusters where the last look found nothing to do: their resource version then, and when that was (monotonic, s)."""
+_looks = Looks(4)
 
 
 @kopf.timer(*CLUSTER.selector, interval=INTERVAL)
 @reconciling
 def reconcile(body: kopf.Body, **_: Any) -> None:
     """Take a Cluster one look further."""
-    metadata = body["metadata"]
-    version, when = _settled.get(metadata["uid"], ("", 0.0))
-    if metadata.get("deletionTimestamp") or (
-        version == metadata["resourceVersion"] and time.monotonic() < when + SETTLED_INTERVAL
-    ):
-        return
-    _settled.pop(metadata["uid"], None)
-    if _Look(dict(body)).run():
-        _settled[metadata["uid"]] = (metadata["resourceVersion"], time.monotonic())
+    cluster = dict(body)
+    _looks.take(cluster["metadata"], lambda: _Look(cluster).run())
 
 
 @kopf.on.delete(*CLUSTER.selector)
@@ -183,6 +172,11 @@ def reconcile(body: kopf.Body, **_: Any) -> None:
 def delete(body: kopf.Body, **_: Any) -> None:
     """Release everything a Cluster had."""
     cluster = dict(body)
+    with _looks.last(cluster["metadata"]):
+        _remove(cluster)
+
+
+def _remove(cluster: Object) -> None:
     supervisor().status(CLUSTER, cluster, {"phase": "Deleting"})
     metadata = cluster["metadata"]
     not_before(metadata["deletionTimestamp"], pace(60), "the cluster's machines are being removed")
