@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pulumi
 from pulumi.runtime import config as runtime_config
 
-from stacks.environment import SECRETS, Environment, validate
+from stacks.environment import SECRETS, Environment, from_text, validate
 from stacks.problems import NAMESPACE
 
 
@@ -20,7 +17,7 @@ def read(stack: str) -> Environment:
     values: dict[str, str] = runtime_config.CONFIG.get() or runtime_config.get_config_env()
     prefix = f"{NAMESPACE}:"
     raw = {
-        key.removeprefix(prefix): _value(key.removeprefix(prefix), text)
+        key.removeprefix(prefix): from_text(key.removeprefix(prefix), text)
         for key, text in values.items()
         if key.startswith(prefix)
     }
@@ -31,13 +28,3 @@ def read(stack: str) -> Environment:
         count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
         raise pulumi.RunError(f"The configuration of stack {stack} has {count}:\n{lines}")
     return environment
-
-
-def _value(key: str, text: str) -> Any:
-    """Pulumi hands over mappings and lists as JSON, everything else as text."""
-    if key in SECRETS or not text.lstrip().startswith(("{", "[")):
-        return text
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text

@@ -8,6 +8,7 @@ environment are in `DEFAULTS`.
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
@@ -452,6 +453,16 @@ class Environment(_Model):
 def storage_class(policy: str) -> str:
     """Name of the Kubernetes storage class of a storage policy: lower case, anything else turned into hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", policy.lower()).strip("-")
+
+
+def from_text(key: str, text: str) -> Any:
+    """The value of a top-level key that is given as text: Pulumi writes mappings and lists so, as JSON."""
+    if key in SECRETS or not text.lstrip().startswith(("{", "[")):
+        return text
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
 
 
 def validate(

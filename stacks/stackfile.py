@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from stacks.environment import SECRETS, Environment, clashes, validate
+from stacks.environment import SECRETS, Environment, clashes, from_text, validate
 from stacks.problems import NAMESPACE, Path, Problem, nearest, property_path
 
 _FOREIGN = {"pulumi", "kubernetes", "vsphere", "vcf"}
@@ -127,7 +127,7 @@ class _Reader:
             return "(encrypted)" if encrypted or isinstance(node, ScalarNode) else self._plain(node, (name,))
         value = self._plain(node, (name,))
         # Pulumi hands a scalar at the top level to the program as text, whatever it looks like.
-        return str(node.value) if isinstance(node, ScalarNode) and value is not None else value
+        return from_text(name, str(node.value)) if isinstance(node, ScalarNode) and value is not None else value
 
     def _plain(self, node: Node, path: Path) -> Any:
         if isinstance(node, MappingNode):

@@ -127,6 +127,15 @@ def test_a_scalar_at_the_top_is_text_as_pulumi_hands_it_over(tmp_path: Path) -> 
     assert found.environment.cost_centre == "4711"
 
 
+def test_json_in_a_value_is_what_pulumi_config_set_wrote(tmp_path: Path) -> None:
+    workstations = json.dumps([{"name": "X Y", "owner": "x", "persona": "mlops-engineer", "class": "a100-20c"}])
+    found = read(stack_file(tmp_path, changed({"workstations": workstations})))
+    [problem] = found.problems
+    assert problem.path == "paif:workstations[0].name"
+    assert found.file.read_text().splitlines()[problem.line - 1].lstrip().startswith("paif:workstations")
+    assert read(stack_file(tmp_path, changed({"workstations": "[not json"}))).problems[0].path == "paif:workstations"
+
+
 @pytest.mark.parametrize(
     "changes",
     [
