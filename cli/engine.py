@@ -8,6 +8,7 @@ import os
 import shlex
 import signal
 import socket
+import ssl
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ from typing import Any
 import psutil
 
 from cli.output import Failed, say, warn
-from lab.state import ROOT, bin_directory, state_directory, write_json
+from lab.pki import lab_authority
+from lab.state import ROOT, bin_directory, lab_directory, state_directory, write_atomically, write_json
 from tools.spec import pulumi_home
 
 LAB_PASSPHRASE = "paif-lab"  # noqa: S105 - it guards example values of a lab and is documented as worth nothing
@@ -44,6 +46,19 @@ def _mark() -> str:
     return hashlib.sha256(str(state_directory()).encode()).hexdigest()[:12]
 
 
+def _trust() -> Path:
+    """A bundle of the system's authorities and the lab's."""
+    authority = lab_authority(lab_directory())
+    path = lab_directory() / "trust.pem"
+    system = ssl.get_default_verify_paths().cafile
+    bundle = Path(system).read_text(encoding="utf-8") if system and Path(system) != path else ""
+    if authority.pem not in bundle:
+        bundle += authority.pem
+    if not path.exists() or path.read_text(encoding="utf-8") != bundle:
+        write_atomically(path, bundle, 0o644)
+    return path
+
+
 def environment(*, lab: bool) -> dict[str, str]:
     """What a process needs so that plain ``pulumi`` works: only what differs from the present environment.
 
@@ -66,6 +81,8 @@ def environment(*, lab: bool) -> dict[str, str]:
         values |= {
             "PULUMI_BACKEND_URL": f"file://{backend_directory()}",
             "PULUMI_CONFIG_PASSPHRASE": LAB_PASSPHRASE,
+            # The vsphere plugin takes authorities from the system only; the others get the lab's by configuration.
+            "SSL_CERT_FILE": str(_trust()),
             "NO_PROXY": ",".join(filter(None, ["127.0.0.1,localhost", os.environ.get("NO_PROXY", "")])),
         }
     return values

@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 
 import catalog
 from cli import engine, labctl
+from cli.bench.scratch import lab_basics, scratch_project, write_yaml
 from cli.output import Failed, say
 from components._component import wait_annotation
 from lab.state import ROOT, state_directory
@@ -91,13 +92,7 @@ class Bench:
 
     def prepare(self, machines: int) -> None:
         toolkit, raw = self._project("toolkit", machines), self._project("raw", machines)
-        for name in ("components", "catalog", "providers", ".venv"):
-            (toolkit / name).symlink_to(ROOT / name)
-        (toolkit / "stacks").mkdir()
-        for path in (ROOT / "stacks").glob("*.py"):
-            (toolkit / "stacks" / path.name).symlink_to(path)
-        shutil.copyfile(ROOT / "Pulumi.yaml", toolkit / "Pulumi.yaml")
-        self._write(toolkit / "stacks" / f"Pulumi.{self.stack(machines)}.yaml", self._stack_file(machines))
+        scratch_project(toolkit, self.stack(machines), self._stack_file(machines)["config"])
         (raw / "providers").symlink_to(ROOT / "providers")
         shutil.copyfile(_HERE / "raw_program.py", raw / "__main__.py")
         project = {
@@ -105,7 +100,7 @@ class Bench:
             "runtime": "python",
             "plugins": {"providers": [{"name": "vcf", "path": "providers/vcf"}]},
         }
-        self._write(raw / "Pulumi.yaml", project)
+        write_yaml(raw / "Pulumi.yaml", project)
         for side in SIDES:
             self._pulumi(side, machines, "stack", "init", self.stack(machines))
         for key in ("licenceToken", "ngcApiKey", "workstationPassword"):
@@ -130,15 +125,8 @@ class Bench:
         path.mkdir(exist_ok=True)
         return path
 
-    @staticmethod
-    def _write(path: Path, value: dict[str, Any]) -> None:
-        with path.open("w", encoding="utf-8") as stream:
-            YAML(typ="safe").dump(value, stream)
-
     def _stack_file(self, machines: int) -> dict[str, Any]:
-        dev = YAML(typ="safe").load((ROOT / "stacks" / "Pulumi.dev.yaml").read_text(encoding="utf-8"))["config"]
-        kept = ("target", "kind", "organisation", "owner", "costCentre", "gpu", "vcenter", "supervisor", "content")
-        config = {key: value for key, value in dev.items() if key.removeprefix("paif:") in kept}
+        config = lab_basics()
         config["paif:namespace"] = {
             "name": f"bench-toolkit-{machines}",
             "storage": [{"policy": "pai-gold"}],

@@ -159,8 +159,7 @@ def test_an_update_in_place_touches_only_what_changed(dev: dict[str, Any], paif:
     changed = tmp_path / "Pulumi.dev.yaml"
     yaml = YAML()
     document = yaml.load(ROOT / "stacks" / "Pulumi.dev.yaml")
-    database = document["config"]["paif:database"]
-    database["storageGib"] = int(database.get("storageGib", 60)) + 20
+    document["config"]["paif:database"]["maintenance"] = {"startDay": "SUNDAY", "startTime": "03:30"}
     yaml.dump(document, changed)
     planned = changes(paif.pulumi("preview", "--stack", "dev", "--json", "--config-file", str(changed)))
     assert set(planned) == {"update"}, planned

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import ssl
 import subprocess
 import threading
 from collections.abc import Callable
 
+import httpx
 import psutil
 import pytest
 
@@ -54,13 +56,11 @@ def _plugins(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
         return []
 
 
-def _namespaces(paif: Paif) -> list[str]:
-    """Names of the virtual machines in the lab's vCenter, by owner, to see doubles."""
-    import httpx
+def _machines(paif: Paif) -> list[str]:
+    """The virtual machines in the lab's vCenter, to see doubles."""
 
     token = (paif.state / "lab" / "token").read_text()
     ends = paif.endpoints()["vcenter"]
-    import ssl
 
     with httpx.Client(verify=ssl.create_default_context(cadata=ends["ca"]), trust_env=False) as client:
         answer = client.get(f"https://{ends['server']}/lab/v1/vms", headers={"X-Lab-Token": token}).raise_for_status()
@@ -73,7 +73,7 @@ def _whole(paif: Paif, name: str) -> None:
     again = paif("up", name, "--", "--expect-no-changes")
     assert "warning" not in (again.stdout + again.stderr).lower()
     assert not paif.export(name)["deployment"].get("pending_operations")
-    machines = _namespaces(paif)
+    machines = _machines(paif)
     assert len(machines) == len(set(machines))
 
 
@@ -121,7 +121,7 @@ def test_ctrl_c(paif: Paif) -> None:
     _whole(paif, "dev")
 
 
-@pytest.mark.parametrize("part", ["vcenter", "operators", "etcd", "supervisor-apiserver"])
+@pytest.mark.parametrize("part", ["vcenter", "supervisor-apiserver"])
 def test_kill_9_of_a_part_of_the_lab(paif: Paif, part: str) -> None:
     process = _begun(paif, "dev")
     _wait(lambda: _resources(paif) >= 8, "the run gets going")

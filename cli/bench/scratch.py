@@ -1,0 +1,35 @@
+"""A project of its own that runs this checkout's program on another stack file, without touching the checkout."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from lab.state import ROOT
+
+_BASICS = ("target", "kind", "organisation", "owner", "costCentre", "gpu", "vcenter", "supervisor", "content")
+
+
+def write_yaml(path: Path, value: dict[str, Any]) -> None:
+    with path.open("w", encoding="utf-8") as stream:
+        YAML(typ="safe").dump(value, stream)
+
+
+def lab_basics() -> dict[str, Any]:
+    """The keys that every environment on the lab needs, as dev has them."""
+    dev = YAML(typ="safe").load((ROOT / "stacks" / "Pulumi.dev.yaml").read_text(encoding="utf-8"))["config"]
+    return {key: value for key, value in dev.items() if key.removeprefix("paif:") in _BASICS}
+
+
+def scratch_project(folder: Path, stack: str, config: dict[str, Any]) -> None:
+    """Make ``folder`` a project whose only stack is ``stack`` with ``config``; the code is this checkout's."""
+    for name in ("components", "catalog", "providers", ".venv"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "stacks").mkdir()
+    for path in (ROOT / "stacks").glob("*.py"):
+        (folder / "stacks" / path.name).symlink_to(path)
+    shutil.copyfile(ROOT / "Pulumi.yaml", folder / "Pulumi.yaml")
+    write_yaml(folder / "stacks" / f"Pulumi.{stack}.yaml", {"config": config})
