@@ -1,0 +1,79 @@
+"""Which environments a change touches, judged by the files that differ.
+
+When in doubt an environment counts as touched: a preview too many costs minutes, one too few hides a change.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import Annotated
+
+import typer
+
+from cli.configuration import stack_names
+from cli.output import BAD_INPUT, show, stop
+from lab.state import ROOT
+
+_NOWHERE = (
+    "docs/*",
+    "tests/*",
+    "*.md",
+    ".github/*",
+    "ci/*",
+    ".gitlab-ci.yml",
+    ".gitignore",
+    "LICENSE*",
+    "NOTICE*",
+    "cli/bench/*",
+)
+"""Files that no preview depends on. Anything else that is not one environment's own counts for all of them."""
+
+_OWN = re.compile(r"(?:stacks/Pulumi\.|policies/config/)(?P<name>[^/]+)\.yaml")
+
+
+def touched(files: Iterable[str], environments: Iterable[str]) -> list[str]:
+    """Environments among ``environments`` that a change of ``files`` (paths from the root) touches, in order."""
+    known, found = set(environments), set()
+    for file in files:
+        own = _OWN.fullmatch(file)
+        if own:
+            found |= {own["name"]} & known
+        elif not any(fnmatchcase(file, pattern) for pattern in _NOWHERE):
+            return sorted(known)
+    return sorted(found)
+
+
+def git(*arguments: str, check: bool = True) -> str | None:
+    """What git prints, or None when it fails and ``check`` is off. Raises ``typer.Exit`` with its message."""
+    answer = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    if answer.returncode == 0:
+        return answer.stdout
+    if not check:
+        return None
+    raise stop(f"git {arguments[0]} failed: {answer.stderr.strip()}", BAD_INPUT)
+
+
+def files_since(revision: str) -> list[str]:
+    """Files that differ between ``revision`` (where this branch left it) and HEAD, removed ones included."""
+    # Without renames: a stack file that was renamed touches both names.
+    listed = git("diff", "--name-only", "--no-renames", "-z", "--end-of-options", f"{revision}...HEAD") or ""
+    return [each for each in listed.split("\0") if each]
+
+
+def changed_command(
+    base: Annotated[str, typer.Option("--base", help="git revision to compare with, e.g. origin/main")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="print a JSON list on one line, as a CI matrix takes it")
+    ] = False,
+) -> None:
+    """Print the environments that the change from a git revision to HEAD touches."""
+    found = touched(files_since(base), stack_names())
+    if as_json:
+        show(json.dumps(found))
+    else:
+        for name in found:
+            show(name)
