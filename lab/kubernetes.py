@@ -210,15 +210,19 @@ def control_plane_parts(ports: Ports, name: str, *, guest: bool) -> list[dict[st
     ]
 
 
-def start_cluster(control: Starter, name: str) -> Kubeconfig:
+def start_cluster(control: Starter, name: str, *, admission: Path | None = None) -> Kubeconfig:
     """Start the control plane of guest cluster ``name`` and return its administrator's kubeconfig.
 
-    Returns when the API server is ready. Repeating it is harmless.
+    ``admission`` is a file with the API server's AdmissionConfiguration; another file restarts it. Returns when the API
+    server is ready. Repeating it is harmless.
     Raises ``lab.control.PartFailedError`` with the end of the log of the part that failed.
     """
     from lab.control import Part  # noqa: PLC0415 - the pure half of this module must not need the client
 
-    for definition in control_plane_parts(control, name, guest=True):
+    definitions = control_plane_parts(control, name, guest=True)
+    if admission is not None:
+        definitions[0]["argv"].append(f"--admission-control-config-file={admission}")
+    for definition in definitions:
         control.ensure(Part(**definition))
     return admin_kubeconfig(control, name)
 

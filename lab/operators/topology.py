@@ -406,6 +406,27 @@ def pools(cluster: Object, around: Surroundings) -> list[Pool]:
     return made
 
 
+def pod_security(cluster: Object) -> str:
+    """The guest API server's AdmissionConfiguration as YAML: VKS enforces the restricted standard by default.
+
+    A namespace that needs more carries the label pod-security.kubernetes.io/enforce.
+    """
+    given = _variables(cluster["spec"]["topology"].get("variables")).get("kubernetes") or {}
+    wanted = (given.get("security") or {}).get("podSecurityStandard") or {}
+    standard = "privileged" if wanted.get("deactivated") else "restricted"
+    defaults = {mode: wanted.get(mode) or standard for mode in ("enforce", "audit", "warn")}
+    defaults |= {f"{mode}-version": wanted.get(f"{mode}Version") or "latest" for mode in ("enforce", "audit", "warn")}
+    configuration = {
+        "apiVersion": "pod-security.admission.config.k8s.io/v1",
+        "kind": "PodSecurityConfiguration",
+        "defaults": defaults,
+        "exemptions": {"namespaces": ["kube-system"]},
+    }
+    plugin = {"name": "PodSecurity", "configuration": configuration}
+    kind = {"apiVersion": "apiserver.config.k8s.io/v1", "kind": "AdmissionConfiguration"}
+    return yaml.safe_dump(kind | {"plugins": [plugin]})
+
+
 def node_object(pool: Pool, name: str, vm: Mapping[str, Any]) -> Object:
     """The Node that the kubelet of this VM would register: without GPUs, which only a device plugin can announce."""
     system = KNOWLEDGE.systems[pool.system]

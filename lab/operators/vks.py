@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 import secrets
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -188,7 +190,7 @@ def _remove(cluster: Object) -> None:
         vcenter().delete_vm(each)
     for suffix in ("kubeconfig", "ssh-password"):
         supervisor().delete(SECRET, f"{metadata['name']}-{suffix}", metadata["namespace"])
-    _stages_file(part).unlink(missing_ok=True)
+    shutil.rmtree(_directory(part), ignore_errors=True)
 
 
 def _owner(uid: str, node: str) -> str:
@@ -199,8 +201,9 @@ def _owned_vms(uid: str) -> list[str]:
     return [each["owner"] for each in vcenter().vms() if str(each["owner"]).startswith(f"vks.{uid}.")]
 
 
-def _stages_file(part: str) -> Path:
-    return control().directory / "kwok" / f"{part}.yaml"
+def _directory(part: str) -> Path:
+    """What the parts of one cluster are configured by."""
+    return control().directory / "vks" / part
 
 
 class _Guests:
@@ -300,7 +303,9 @@ class _Look:
         if not self._answers():
             self._write("Provisioning")
             not_before(self.cluster["metadata"]["creationTimestamp"], pace(180), "the control plane's VM boots")
-            start_cluster(control(), self.part)
+            self._start()
+        elif not self._file("admission", topology.pod_security(self.cluster)).exists():
+            self._start()
         endpoint = {"host": "127.0.0.1", "port": control().port(f"{self.part}-apiserver")}
         if self.cluster["spec"].get("controlPlaneEndpoint") != endpoint:
             supervisor().merge(CLUSTER, self.name, self.namespace, {"spec": {"controlPlaneEndpoint": endpoint}})
@@ -308,6 +313,22 @@ class _Look:
         self.conditions.set("ControlPlaneReady", True)
         self.status["controlPlaneReady"] = True
         self._kwok()
+
+    def _start(self) -> None:
+        start_cluster(control(), self.part, admission=self._written("admission", topology.pod_security(self.cluster)))
+
+    def _file(self, kind: str, text: str) -> Path:
+        """A file of this cluster whose name changes with its content: parts that use it are restarted then."""
+        return _directory(self.part) / f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:8]}.yaml"
+
+    def _written(self, kind: str, text: str) -> Path:
+        path = self._file(kind, text)
+        if not path.exists():
+            write_atomically(path, text)
+            for old in path.parent.glob(f"{kind}-*.yaml"):
+                if old != path:
+                    old.unlink()
+        return path
 
     def _guest(self) -> Api:
         return _guests.of(self.uid, self.part)
@@ -323,11 +344,7 @@ class _Look:
 
     def _kwok(self) -> None:
         """Have kwok play the kubelets; with the fault image-pull, kubelets that cannot pull any image."""
-        text = kwok_stages(pulls=fault("image-pull", self.cluster) is None)
-        path = _stages_file(self.part)
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            write_atomically(path, text)
-            control().remove(f"{self.part}-kwok")
+        stages = self._written("kwok", kwok_stages(pulls=fault("image-pull", self.cluster) is None))
         kubeconfig = kubeconfig_path(control().directory, self.part)
         control().ensure(
             Part(
@@ -335,7 +352,7 @@ class _Look:
                 argv=[
                     str(bin_directory() / "kwok"),
                     f"--kubeconfig={kubeconfig}",
-                    f"--config={path}",
+                    f"--config={stages}",
                     "--manage-all-nodes=true",
                     # Leases would keep a restarted kwok waiting for those of the one before it.
                     "--node-lease-duration-seconds=0",
