@@ -1,0 +1,337 @@
+"""What the simulated VKS makes of a Cluster."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import yaml
+
+from lab.operators import topology, vks
+from lab.operators.topology import Gpu, OsImage, Release, Step, Surroundings, VmClass, next_step
+
+UBUNTU = "run.tanzu.vmware.com/resolve-os-image"
+RELEASE = Release("v1.32.0+vmware.6-fips-vkr.2", (OsImage("photon", "5.0", "kr"), OsImage("ubuntu", "22.04", "kr")))
+AROUND = Surroundings(
+    {
+        "cpu": VmClass("cpu", 2, 8192),
+        "gpu": VmClass("gpu", 8, 65536, (Gpu(profile="grid_a100-40c"),)),
+    },
+    frozenset({"gold"}),
+    (RELEASE,),
+)
+
+
+def _cluster(**topology_changes: Any) -> dict[str, Any]:
+    pool = {
+        "class": "node-pool",
+        "name": "gpu",
+        "replicas": 2,
+        "metadata": {"annotations": {UBUNTU: "os-name=ubuntu"}},
+        "variables": {"overrides": [{"name": "vmClass", "value": "gpu"}]},
+    }
+    spec = {
+        "clusterNetwork": {
+            "pods": {"cidrBlocks": ["192.168.156.0/20"]},
+            "services": {"cidrBlocks": ["10.96.0.0/12"]},
+        },
+        "topology": {
+            "class": "builtin-generic-v3.2.0",
+            "version": "v1.32.0+vmware.6-fips",
+            "controlPlane": {"replicas": 1, "metadata": {"annotations": {UBUNTU: "os-name=ubuntu"}}},
+            "variables": [{"name": "vmClass", "value": "cpu"}, {"name": "storageClass", "value": "gold"}],
+            "workers": {"machineDeployments": [pool]},
+        }
+        | topology_changes,
+    }
+    return {"metadata": {"name": "c", "namespace": "n", "uid": "u"}, "spec": spec}
+
+
+def _variables(cluster: dict[str, Any]) -> dict[str, Any]:
+    return {each["name"]: each["value"] for each in cluster["spec"]["topology"]["variables"]}
+
+
+@pytest.mark.parametrize(
+    "version", ["v1.32.0+vmware.6-fips", "v1.32.0---vmware.6-fips-vkr.2", "v1.32.0+vmware.6-fips-vkr.2"]
+)
+def test_release_is_stored_in_full_however_it_was_written(version: str) -> None:
+    stored = topology.normalise(_cluster(version=version), None, [RELEASE])
+    assert stored["spec"]["topology"]["version"] == RELEASE.version
+    assert stored["metadata"]["labels"] == {"run.tanzu.vmware.com/kr": "v1.32.0---vmware.6-fips-vkr.2"}
+
+
+def test_unknown_release_is_stored_as_it_is() -> None:
+    stored = topology.normalise(_cluster(version="v1.40.0"), None, [RELEASE])
+    assert stored["spec"]["topology"]["version"] == "v1.40.0"
+
+
+def test_certificate_rotation_is_filled_in() -> None:
+    stored = topology.normalise(_cluster(), None, [RELEASE])
+    assert _variables(stored)["kubernetes"] == {"certificateRotation": {"enabled": True, "renewalDaysBeforeExpiry": 90}}
+
+
+def test_certificate_rotation_that_was_chosen_stays() -> None:
+    cluster = _cluster()
+    chosen = {"certificateRotation": {"enabled": False}}
+    cluster["spec"]["topology"]["variables"].append({"name": "kubernetes", "value": chosen})
+    assert topology.normalise(cluster, None, [RELEASE])["spec"]["topology"]["variables"][-1]["value"] == chosen
+
+
+def test_normalising_twice_changes_nothing_more() -> None:
+    once = topology.normalise(_cluster(), None, [RELEASE])
+    assert topology.normalise(once, once, [RELEASE]) == once
+
+
+@pytest.mark.parametrize(
+    ("annotations", "stored_class"),
+    [({}, "builtin-generic-v3.3.0"), ({topology.SKIP_REBASE: "true"}, "builtin-generic-v3.2.0")],
+)
+def test_version_bump_moves_the_class_unless_told_not_to(annotations: dict[str, str], stored_class: str) -> None:
+    old_release = Release("v1.31.4+vmware.1-fips-vkr.1", RELEASE.images)
+    old = _cluster(version=old_release.version)
+    new = _cluster()
+    new["metadata"]["annotations"] = annotations
+    stored = topology.normalise(new, old, [old_release, RELEASE])
+    assert stored["spec"]["topology"]["class"] == stored_class
+
+
+def test_good_cluster_is_neither_rejected_nor_a_problem() -> None:
+    assert topology.rejections(_cluster()) == []
+    assert topology.problems(_cluster(), AROUND) == []
+
+
+def _without_services(cluster: dict[str, Any]) -> None:
+    del cluster["spec"]["clusterNetwork"]["services"]
+
+
+def _overlapping(cluster: dict[str, Any]) -> None:
+    cluster["spec"]["clusterNetwork"]["pods"]["cidrBlocks"] = ["10.100.0.0/16"]
+
+
+def _unknown_variable(cluster: dict[str, Any]) -> None:
+    cluster["spec"]["topology"]["variables"].append({"name": "vmClas", "value": "cpu"})
+
+
+def _missing_variable(cluster: dict[str, Any]) -> None:
+    del cluster["spec"]["topology"]["variables"][1]
+
+
+def _wrong_type(cluster: dict[str, Any]) -> None:
+    cluster["spec"]["topology"]["variables"][0]["value"] = ["cpu"]
+
+
+def _cluster_variable_in_pool(cluster: dict[str, Any]) -> None:
+    pool = cluster["spec"]["topology"]["workers"]["machineDeployments"][0]
+    pool["variables"]["overrides"].append({"name": "kubernetes", "value": {}})
+
+
+def _taint_without_value(cluster: dict[str, Any]) -> None:
+    pool = cluster["spec"]["topology"]["workers"]["machineDeployments"][0]
+    taint = {"key": "nvidia.com/gpu", "effect": "NoSchedule"}
+    pool["variables"]["overrides"].append({"name": "node", "value": {"taints": [taint]}})
+
+
+def _two_sizes(cluster: dict[str, Any]) -> None:
+    pool = cluster["spec"]["topology"]["workers"]["machineDeployments"][0]
+    pool["metadata"]["annotations"][topology.MIN_SIZE] = "1"
+
+
+def _worker_class(cluster: dict[str, Any]) -> None:
+    cluster["spec"]["topology"]["workers"]["machineDeployments"][0]["class"] = "worker"
+
+
+def _even_control_plane(cluster: dict[str, Any]) -> None:
+    cluster["spec"]["topology"]["controlPlane"]["replicas"] = 2
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (_without_services, "spec.clusterNetwork.services.cidrBlocks: Required"),
+        (_overlapping, "overlap"),
+        (_unknown_variable, "variables[vmClas]: Invalid value: variable is not defined"),
+        (_missing_variable, "variable 'storageClass' must be set"),
+        (_wrong_type, "must be of type string"),
+        (_cluster_variable_in_pool, "overrides[kubernetes]: Forbidden"),
+        (_taint_without_value, "taints[0].value: Required"),
+        (_two_sizes, "replicas: Forbidden"),
+        (_worker_class, "expected 'node-pool'"),
+        (_even_control_plane, "expected 1, 3 or 5"),
+    ],
+)
+def test_admission_refuses(change: Any, expected: str) -> None:
+    cluster = _cluster()
+    change(cluster)
+    (said,) = topology.rejections(cluster)
+    assert expected in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"class": "builtin-generic-v9.9.9"}, "does not exist in the namespace"),
+        ({"version": "v1.33.1+vmware.1"}, "no KubernetesRelease matches"),
+        (
+            {"variables": [{"name": "vmClass", "value": "huge"}, {"name": "storageClass", "value": "gold"}]},
+            "control plane: VM class huge is not available in the namespace; there are cpu, gpu",
+        ),
+        (
+            {"variables": [{"name": "vmClass", "value": "cpu"}, {"name": "storageClass", "value": "lead"}]},
+            "storage class lead is not available in the namespace; there are gold",
+        ),
+        (
+            {"controlPlane": {"metadata": {"annotations": {UBUNTU: "os-name=ubuntu,os-version=24.04"}}}},
+            "no OS image of v1.32.0+vmware.6-fips-vkr.2 matches",
+        ),
+        ({"controlPlane": {"metadata": {"annotations": {UBUNTU: "os=ubuntu"}}}}, "unknown keys os"),
+    ],
+)
+def test_topology_is_not_reconciled(changes: dict[str, Any], expected: str) -> None:
+    assert any(expected in said for said in topology.problems(_cluster(**changes), AROUND))
+
+
+def test_release_outside_the_classes_window_is_a_problem() -> None:
+    new = Release("v1.33.0+vmware.1", RELEASE.images)
+    around = Surroundings(AROUND.vm_classes, AROUND.storage_classes, (new,))
+    (said,) = topology.problems(_cluster(version=new.version), around)
+    assert "outside the window 1.27 to 1.32" in said
+
+
+def test_selector_that_matches_two_libraries_is_a_problem_until_one_is_named() -> None:
+    twice = Release(RELEASE.version, (*RELEASE.images, OsImage("ubuntu", "22.04", "other")))
+    around = Surroundings(AROUND.vm_classes, AROUND.storage_classes, (twice,))
+    assert any("2 OS images" in said for said in topology.problems(_cluster(), around))
+    named = _cluster()
+    for part in (
+        named["spec"]["topology"]["controlPlane"],
+        named["spec"]["topology"]["workers"]["machineDeployments"][0],
+    ):
+        part["metadata"]["annotations"][UBUNTU] = "os-name=ubuntu,content-library=other"
+    assert topology.problems(named, around) == []
+
+
+def test_os_is_photon_unless_selected() -> None:
+    cluster = _cluster()
+    del cluster["spec"]["topology"]["controlPlane"]["metadata"]
+    control_plane, gpu = topology.pools(cluster, AROUND)
+    assert (control_plane.system, gpu.system) == ("photon", "ubuntu")
+
+
+def test_pool_without_replicas_has_the_autoscalers_minimum() -> None:
+    cluster = _cluster()
+    pool = cluster["spec"]["topology"]["workers"]["machineDeployments"][0]
+    del pool["replicas"]
+    pool["metadata"]["annotations"][topology.MIN_SIZE] = "3"
+    assert topology.pools(cluster, AROUND)[1].replicas == 3
+
+
+def _templates(cluster: dict[str, Any]) -> list[str]:
+    return [pool.template for pool in topology.pools(cluster, AROUND)]
+
+
+def test_defaults_that_come_later_replace_no_node() -> None:
+    stored = topology.normalise(_cluster(), None, [RELEASE])
+    assert _templates(stored) == _templates(_cluster())
+
+
+def test_number_of_nodes_and_labels_of_a_pool_replace_no_node() -> None:
+    changed = _cluster()
+    pool = changed["spec"]["topology"]["workers"]["machineDeployments"][0]
+    pool["replicas"] = 5
+    pool["metadata"]["labels"] = {"node-role.kubernetes.io/gpu": ""}
+    assert _templates(changed) == _templates(_cluster())
+
+
+def test_other_vm_class_replaces_the_nodes_of_its_pool_only() -> None:
+    changed = _cluster()
+    pool = changed["spec"]["topology"]["workers"]["machineDeployments"][0]
+    pool["variables"]["overrides"][0]["value"] = "cpu"
+    before, after = _templates(_cluster()), _templates(changed)
+    assert [old == new for old, new in zip(before, after, strict=True)] == [True, False]
+
+
+def test_only_labels_of_node_domains_reach_the_nodes() -> None:
+    cluster = _cluster()
+    pool = cluster["spec"]["topology"]["workers"]["machineDeployments"][0]
+    pool["metadata"]["labels"] = {"node-role.kubernetes.io/gpu": "", "team": "a", "x.node.cluster.x-k8s.io/y": "1"}
+    made = topology.pools(cluster, AROUND)[1]
+    assert set(made.labels) == {"node-role.kubernetes.io/gpu", "x.node.cluster.x-k8s.io/y"}
+
+
+def test_node_registers_without_gpus_and_with_what_its_system_says() -> None:
+    pool = topology.pools(_cluster(), AROUND)[1]
+    vm = {"ip": "10.0.0.1", "bios_uuid": "b", "instance_uuid": "i-1"}
+    node = topology.node_object(pool, "node", vm)
+    assert node["status"]["capacity"] == {
+        "cpu": "8",
+        "memory": "67108864Ki",
+        "ephemeral-storage": "100Gi",
+        "pods": "110",
+    }
+    info = node["status"]["nodeInfo"]
+    assert (info["osImage"], info["kubeletVersion"]) == ("Ubuntu 22.04.5 LTS", "v1.32.0+vmware.6-fips")
+    assert "profile" in node["metadata"]["annotations"][topology.DEVICES]
+
+
+@pytest.mark.parametrize(
+    ("existing", "ready", "surge", "expected"),
+    [
+        ([], [], 1, Step(create=("a", "b"))),
+        (["a", "b", "c"], ["a", "b", "c"], 1, Step(remove=("c",))),
+        (["a", "b", "c"], ["b", "c"], 1, Step()),
+        (["x", "y"], ["x", "y"], 1, Step(create=("a",))),
+        (["x", "y", "a"], ["x", "y"], 1, Step()),
+        (["x", "y", "a"], ["x", "y", "a"], 1, Step(remove=("x",))),
+        (["x", "y"], ["x", "y"], 0, Step(remove=("x",))),
+        (["y"], ["y"], 0, Step(create=("a",))),
+        (["a", "b"], ["a", "b"], 1, Step()),
+    ],
+)
+def test_nodes_are_replaced_one_by_one(existing: list[str], ready: list[str], surge: int, expected: Step) -> None:
+    assert next_step(["a", "b"], existing, ready, surge) == expected
+
+
+def test_pod_security_is_restricted_unless_deactivated() -> None:
+    def enforced(kubernetes: dict[str, Any]) -> str:
+        cluster = _cluster()
+        cluster["spec"]["topology"]["variables"].append({"name": "kubernetes", "value": kubernetes})
+        plugin = yaml.safe_load(topology.pod_security(cluster))["plugins"][0]
+        return str(plugin["configuration"]["defaults"]["enforce"])
+
+    assert enforced({}) == "restricted"
+    assert enforced({"security": {"podSecurityStandard": {"enforce": "baseline"}}}) == "baseline"
+    assert enforced({"security": {"podSecurityStandard": {"deactivated": True}}}) == "privileged"
+
+
+def test_kubelets_that_cannot_pull_start_no_pod() -> None:
+    stages = {stage["metadata"]["name"]: stage for stage in yaml.safe_load_all(vks.kwok_stages(pulls=False))}
+    assert "pod-running" not in stages
+    keys = [rule["key"] for rule in stages["pod-waiting"]["spec"]["selector"]["matchExpressions"]]
+    assert not any("annotations" in key for key in keys)
+
+
+def test_vm_class_is_read_with_its_devices() -> None:
+    devices = {
+        "vgpuDevices": [{"profileName": "grid_a100-40c"}],
+        "dynamicDirectPathIODevices": [{"vendorID": 0x10DE, "deviceID": 0x26B9}],
+    }
+    item = {
+        "metadata": {"name": "x"},
+        "spec": {"hardware": {"cpus": 8, "memory": "64Gi", "devices": devices}},
+    }
+    gpus = (Gpu(profile="grid_a100-40c"), Gpu(device="10de:26b9"))
+    assert vks.vm_class_of(item) == VmClass("x", 8, 65536, gpus)
+
+
+@pytest.mark.parametrize(("quantity", "mib"), [("16Gi", 16384), ("512Mi", 512), ("2Ti", 2097152), ("1048576", 1)])
+def test_memory_is_read_in_mib(quantity: str, mib: int) -> None:
+    assert vks.memory_mib(quantity) == mib
+
+
+def test_the_object_given_is_never_changed() -> None:
+    cluster = _cluster()
+    before = copy.deepcopy(cluster)
+    topology.normalise(cluster, None, [RELEASE])
+    topology.pools(cluster, AROUND)
+    assert cluster == before
