@@ -8,6 +8,7 @@ refers to is really used: the database is connected to, the issuer asked, the mo
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import re
 import shutil
@@ -397,7 +398,8 @@ def _remove_configuration(name: str, namespace: str, uid: str) -> None:
 
 def _remove_if_empty(namespace: str) -> None:
     for folder in (directory(namespace) / "endpoints", directory(namespace)):
-        if folder.exists() and not any(folder.iterdir()):
+        # Not empty, or removed by the end of another object meanwhile: either is fine.
+        with contextlib.suppress(OSError):
             folder.rmdir()
 
 
