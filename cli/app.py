@@ -13,9 +13,12 @@ from rich.table import Table
 
 from cli import doctor as doctoring
 from cli import engine, labctl
+from cli.changed import changed_command
 from cli.configuration import Problems, check_all, load_stack, stack_names
+from cli.drift import drift_command
 from cli.init import make
 from cli.output import BAD_INPUT, Failed, json_result, say, show, stop, table
+from cli.pr_comment import pr_comment_app
 from lab.state import ROOT
 from stacks.environment import DEFAULTS
 
@@ -32,6 +35,9 @@ bench_app = typer.Typer(
     no_args_is_help=False, help="How quick the toolkit is, measured here.", invoke_without_command=True
 )
 app.add_typer(bench_app, name="bench")
+app.add_typer(pr_comment_app, name="pr-comment")
+app.command("changed")(changed_command)
+app.command("drift")(drift_command)
 
 Environment = Annotated[str, typer.Argument(metavar="ENV", help="dev, qa, staging, prod, or one of your own")]
 Rest = Annotated[list[str] | None, typer.Argument(help="further options for pulumi, after --")]
