@@ -302,7 +302,10 @@ class _Look:
         self.status["infrastructureReady"] = True
         if not self._answers():
             self._write("Provisioning")
-            not_before(self.cluster["metadata"]["creationTimestamp"], pace(180), "the control plane's VM boots")
+            try:
+                not_before(self.cluster["metadata"]["creationTimestamp"], pace(180), "its VM boots (simulated)")
+            except Later as wait:
+                raise _NotYetError("ControlPlaneReady", "WaitingForControlPlane", str(wait)) from None
             self._start()
         elif not self._file("admission", topology.pod_security(self.cluster)).exists():
             self._start()
