@@ -68,7 +68,7 @@ _GUIDE = "https://github.com/JaeHoYun/vcf-private-ai-guide"
 _GPU_GUIDE = "https://github.com/JaeHoYun/vcf-private-ai 01-infra/docs/11-gpu-enablement.md"
 _OPERATOR = "https://docs.nvidia.com/datacenter/cloud-native/gpu-operator/24.9/install-gpu-operator-vgpu.html"
 _ISSUE = "the organisation's licence rules; policies/config"
-_CORES = "Broadcom KB 313548 (cores are counted per socket, 16 at least)"
+_CORES = "Broadcom KB 313548, from memory (cores are counted per socket, 16 at least)"
 
 
 def _entitlement(edition: Edition, run: Context) -> list[Entitlement]:
@@ -553,7 +553,7 @@ def entitlement_expires_soon(resource: Resource, run: Context) -> Found:
     severity=Severity.HIGH,
     reason="evaluation licences exclude production use",
     remedy="buy seats for this environment",
-    source="https://www.nvidia.com/en-us/data-center/products/ai-enterprise/eula/ (evaluation licences)",
+    source="NVIDIA AI Enterprise licence agreement, from memory (evaluation excludes production)",
 )
 def evaluation_in_production(resource: Resource, run: Context) -> Found:
     if resource.type not in ROOT and not _profiles(resource):

@@ -57,7 +57,7 @@ _HELM = "https://helm.sh/docs/chart_template_guide/builtin_objects/ (release nam
 _GUIDE = "https://github.com/JaeHoYun/vcf-private-ai-guide"
 _CONVENTION = "catalog/naming.yaml"
 _POSTGRES = "https://www.postgresql.org/docs/16/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS"
-_VSPHERE = "https://developer.broadcom.com/xapis/vsphere-web-services-api/latest/vim.VirtualMachine.html (name: 80)"
+_VSPHERE = "catalog/naming.yaml; vSphere's own limit of 80 characters is from memory"
 _OCI = "https://github.com/opencontainers/distribution-spec/blob/main/spec.md (names of repositories)"
 _HARBOR = "https://goharbor.io/docs/2.13.0/working-with-projects/create-projects/"
 

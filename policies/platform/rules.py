@@ -67,9 +67,7 @@ pack: Rules[PlatformSettings, Platform] = Rules()
 Context = Run[PlatformSettings, Platform]
 Found = Iterator[Violation | Undecided]
 
-_VCENTER_PCI = (
-    "https://techdocs.broadcom.com/us/en/vmware-cis/vsphere/vsphere/8-0/vsphere-networking-8-0.html (DirectPath I/O)"
-)
+_VCENTER_PCI = "vSphere 8 Networking, DirectPath I/O (docs.vmware.com GUID-BF2770C3, GUID-5B3CAB26)"
 _VGPU = "https://docs.nvidia.com/ai-enterprise/release-7/latest/infra-software/vgpu.html"
 _MMIO = "https://docs.nvidia.com/ai-enterprise/release-5/5.2/appendix/appendix-misc.html"
 _MIXED = "https://blogs.vmware.com/cloud-foundation/2024/07/03/what-is-new-for-gpus-in-vsphere-8-update-3/"

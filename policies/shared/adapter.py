@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -146,16 +146,7 @@ class Analyzer(Generic[S, M]):
 
     # The protocol.
 
-    def handshake(self, _request: Any) -> Any:
-        return messages.AnalyzerHandshakeResponse()
-
-    def plugin_info(self, _request: Any) -> Any:
-        return plugin.PluginInfo(version=VERSION)
-
-    def cancel(self, _request: Any) -> Any:
-        return empty_pb2.Empty()
-
-    def configure_stack(self, request: Any) -> Any:
+    def configure_stack(self, request: Any) -> None:
         """Learn the stack and its configuration; a new run starts, nothing of an earlier one is remembered."""
         hidden = set(request.config_secret_keys)
         environment, secrets = {}, {}
@@ -171,15 +162,11 @@ class Analyzer(Generic[S, M]):
         self._run = None
         self._given, self._overrides = {}, {}
         self._settings(request.stack)
-        return messages.AnalyzerStackConfigureResponse()
 
-    def info(self, _request: Any) -> Any:
-        """Every rule as a policy of its own, at the level that it has in this environment."""
+    def describe(self, info: Any) -> None:
+        """Add every rule as a policy of its own, at the level that it has in this environment."""
         settings = self._settings(self._started.stack) if self._started else self.pack.settings()
         kind = self._kind(settings, self._started)
-        info = messages.AnalyzerInfo(
-            name=self.pack.name, version=VERSION, supportsConfig=True, description=self.pack.description
-        )
         configuration = info.policies.add(
             name=self.pack.configuration,
             description=f"Settings of the pack {self.pack.name}",
@@ -205,9 +192,8 @@ class Analyzer(Generic[S, M]):
                 url=rule.source if rule.source.startswith("https://") else "",
                 policy_type=messages.POLICY_TYPE_RESOURCE,
             )
-        return info
 
-    def configure(self, request: Any) -> Any:
+    def configure(self, request: Any) -> None:
         """Take a --policy-pack-config file. The engine names every rule: what equals our own level was not set."""
         self._overrides = {}
         self._given = {}
@@ -220,19 +206,17 @@ class Analyzer(Generic[S, M]):
         self._run = None
         if self._started:
             self._settings(self._started.stack)
-        return empty_pb2.Empty()
 
-    def analyze(self, request: Any) -> Any:
+    def analyze(self, request: Any, decoded: Callable[[], Resource], response: Any) -> None:
         """Run every rule that looks at the resource's type."""
-        response = messages.AnalyzeResponse()
         first = self._run is None
         run = self._begin(request.urn)
         if first:
             self._list_exemptions(run, request.urn, response)
         observed, rules = self._of_type(request.type)
         if not observed and not rules:
-            return response
-        resource = self._resource(request)
+            return
+        resource = decoded()
         if observed:
             self._observe(resource, run, response)
         for rule in rules:
@@ -240,27 +224,28 @@ class Analyzer(Generic[S, M]):
             if level is not Level.DISABLED:
                 # What a remediation put right is no violation any more; what it could not is one.
                 self._judge(rule, resource, run, Level.MANDATORY if level is Level.REMEDIATE else level, response)
-        return response
 
-    def analyze_stack(self, _request: Any) -> Any:
+    def analyze_stack(self, response: Any) -> None:
         """Tell of exemptions that nothing needed. Rules judge resources before they exist, not here."""
-        response = messages.AnalyzeResponse()
         if self._run is not None:
             for index, exemption in enumerate(self._run.settings.exemptions):
                 if index not in self._used and exemption.expires >= self._run.today:
                     text = f"exemption of {exemption.resource} from {exemption.rule} was not needed: remove it"
                     self._report(response, self.pack.exemptions, text, Level.ADVISORY, Severity.LOW, "")
-        return response
 
-    def remediate(self, request: Any) -> Any:
+    @property
+    def remedies(self) -> bool:
+        """Whether any rule can put something right."""
+        return any(rule.remedied for rule in self.pack.rules)
+
+    def remediate(self, request: Any, response: Any) -> None:
         """Put right what can be put right safely. Only texts below one mapping change; all else stays as it came."""
-        response = messages.RemediateResponse()
-        run = self._begin(request.urn) if self._run is not None or self._started else None
-        if run is None:
-            return response
+        if not self.remedies or (self._run is None and self._started is None):
+            return
+        run = self._begin(request.urn)
         rules = [rule for rule in self._of_type(request.type)[1] if rule.remedied is not None]
         rules = [rule for rule in rules if self._level(rule, run.settings, run.kind) is Level.REMEDIATE]
-        resource = self._resource(request) if rules else None
+        resource = decode(request) if rules else None
         for rule in rules:
             assert resource is not None and rule.remedied is not None  # noqa: S101, PT018 - for the type checker
             if self._exemption(rule.name, resource.urn, run) is not None:
@@ -284,7 +269,6 @@ class Analyzer(Generic[S, M]):
                     description=rule.reason,
                     properties=properties,
                 )
-        return response
 
     # Judging.
 
@@ -295,20 +279,6 @@ class Analyzer(Generic[S, M]):
             observed = any(fnmatchcase(kind, each) for each in self.pack.observed)
             found = self._dispatch[kind] = (observed, rules)
         return found
-
-    def _resource(self, request: Any) -> Resource:
-        decoder = Decoder()
-        properties = decoder.decode(request.properties)
-        provider = Provider(request.provider.type, request.provider.urn) if request.HasField("provider") else None
-        return Resource(
-            urn=request.urn,
-            type=request.type,
-            name=request.name,
-            properties=properties,
-            secrets=frozenset(decoder.secrets),
-            protect=request.options.protect,
-            provider=provider,
-        )
 
     def _observe(self, resource: Resource, run: Run[S, M], response: Any) -> None:
         if self.pack.observe is None:
@@ -426,25 +396,107 @@ def _set(struct: Struct, path: str, texts: Mapping[str, str]) -> None:
         struct.fields[key].string_value = text
 
 
-# Serving.
+def decode(request: Any) -> Resource:
+    """A resource in the engine's words as plain data."""
+    decoder = Decoder()
+    properties = decoder.decode(request.properties)
+    provider = Provider(request.provider.type, request.provider.urn) if request.HasField("provider") else None
+    return Resource(
+        urn=request.urn,
+        type=request.type,
+        name=request.name,
+        properties=properties,
+        secrets=frozenset(decoder.secrets),
+        protect=request.options.protect,
+        provider=provider,
+    )
 
 
-def serve(pack: Pack[Any, Any]) -> None:
-    """Serve a pack until the engine ends. The port is the first line on standard output, as the engine expects."""
-    analyzer = Analyzer(pack)
+class Service:
+    """What one process answers the engine: for a pack, or for several at once.
+
+    Several in one process are started once and asked once per resource, which is decoded once; each finding still
+    carries the name of its own pack.
+    """
+
+    def __init__(self, name: str, description: str, packs: Sequence[Pack[Any, Any]]) -> None:
+        self._name, self._description = name, description
+        self._analyzers: list[Analyzer[Any, Any]] = [Analyzer(pack) for pack in packs]
+
+    @property
+    def remedies(self) -> bool:
+        """Whether any rule can put something right."""
+        return any(each.remedies for each in self._analyzers)
+
+    def handshake(self, _request: Any) -> Any:
+        return messages.AnalyzerHandshakeResponse()
+
+    def plugin_info(self, _request: Any) -> Any:
+        return plugin.PluginInfo(version=VERSION)
+
+    def cancel(self, _request: Any) -> Any:
+        return empty_pb2.Empty()
+
+    def configure_stack(self, request: Any) -> Any:
+        for each in self._analyzers:
+            each.configure_stack(request)
+        return messages.AnalyzerStackConfigureResponse()
+
+    def info(self, _request: Any) -> Any:
+        info = messages.AnalyzerInfo(
+            name=self._name, version=VERSION, supportsConfig=True, description=self._description
+        )
+        for each in self._analyzers:
+            each.describe(info)
+        return info
+
+    def configure(self, request: Any) -> Any:
+        for each in self._analyzers:
+            each.configure(request)
+        return empty_pb2.Empty()
+
+    def analyze(self, request: Any) -> Any:
+        response = messages.AnalyzeResponse()
+        resource: Resource | None = None
+
+        def decoded() -> Resource:
+            nonlocal resource
+            resource = resource or decode(request)
+            return resource
+
+        for each in self._analyzers:
+            each.analyze(request, decoded, response)
+        return response
+
+    def analyze_stack(self, _request: Any) -> Any:
+        response = messages.AnalyzeResponse()
+        for each in self._analyzers:
+            each.analyze_stack(response)
+        return response
+
+    def remediate(self, request: Any) -> Any:
+        response = messages.RemediateResponse()
+        for each in self._analyzers:
+            each.remediate(request, response)
+        return response
+
+
+def serve(*packs: Pack[Any, Any], name: str = "", description: str = "") -> None:
+    """Serve packs until the engine ends. The port is the first line on standard output, as the engine expects."""
+    service = Service(name or packs[0].name, description or packs[0].description, packs)
     calls: dict[str, tuple[Callable[[Any], Any], Any]] = {
-        "Handshake": (analyzer.handshake, messages.AnalyzerHandshakeRequest),
-        "GetAnalyzerInfo": (analyzer.info, empty_pb2.Empty),
-        "GetPluginInfo": (analyzer.plugin_info, empty_pb2.Empty),
-        "Cancel": (analyzer.cancel, empty_pb2.Empty),
-        "ConfigureStack": (analyzer.configure_stack, messages.AnalyzerStackConfigureRequest),
-        "Configure": (analyzer.configure, messages.ConfigureAnalyzerRequest),
-        "Analyze": (analyzer.analyze, messages.AnalyzeRequest),
+        "Handshake": (service.handshake, messages.AnalyzerHandshakeRequest),
+        "GetAnalyzerInfo": (service.info, empty_pb2.Empty),
+        "GetPluginInfo": (service.plugin_info, empty_pb2.Empty),
+        "Cancel": (service.cancel, empty_pb2.Empty),
+        "ConfigureStack": (service.configure_stack, messages.AnalyzerStackConfigureRequest),
+        "Configure": (service.configure, messages.ConfigureAnalyzerRequest),
+        "Analyze": (service.analyze, messages.AnalyzeRequest),
         # Nothing of this request is used, and it holds every resource of the stack.
-        "AnalyzeStack": (analyzer.analyze_stack, None),
+        "AnalyzeStack": (service.analyze_stack, None),
     }
-    if any(rule.remedied for rule in pack.rules):
-        calls["Remediate"] = (analyzer.remediate, messages.AnalyzeRequest)
+    if service.remedies:
+        calls["Remediate"] = (service.remediate, messages.AnalyzeRequest)
     handlers = {
         name: grpc.unary_unary_rpc_method_handler(
             _guarded(call),

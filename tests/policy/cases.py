@@ -149,7 +149,7 @@ NAMING = [
     ),
 ]
 
-_NONE = {"entitlements": []}
+_NONE: dict[str, Any] = {"entitlements": []}
 _CPU_CLASS = changed(VM_CLASS, {"vgpuProfiles": []})
 _POOL = {"clusters": [{"name": "gpu", "pools": [{"name": "gpu", "class": "vgpu-a100-40c", "maxReplicas": 6}]}]}
 LICENSING = [

@@ -26,7 +26,8 @@ LEVELS = {messages.ADVISORY: "advisory", messages.MANDATORY: "mandatory", messag
 
 
 def executable(pack: str) -> Path:
-    return ROOT / "policies" / pack / f"pulumi-analyzer-paif-{pack}"
+    """A pack's executable; `all` is the one with all three."""
+    return ROOT / "policies" / pack / ("pulumi-analyzer-paif" if pack == "all" else f"pulumi-analyzer-paif-{pack}")
 
 
 @dataclass(frozen=True)
@@ -126,11 +127,12 @@ class Process:
         numbers = {text: number for number, text in LEVELS.items()} | {"disabled": messages.DISABLED}
         for policy in info.policies:
             entry = configure.policyConfig[policy.name]
-            entry.enforcementLevel = (
-                numbers[levels[policy.name]] if policy.name in (levels or {}) else (policy.enforcementLevel)
-            )
+            given = (levels or {}).get(policy.name)
+            entry.enforcementLevel = numbers[given] if given else policy.enforcementLevel
             if policy.name == f"{pack}-configuration" and settings:
                 entry.properties.update(settings)
+            elif pack == "all" and settings and policy.name in settings:
+                entry.properties.update(settings[policy.name])
         self.call("Configure", configure, empty_pb2.Empty)
         return info
 
@@ -208,10 +210,9 @@ class Engine:
             "name: paif\nruntime: python\nplugins:\n  providers:\n" + "\n".join(plugins) + "\n"
         )
         self.run("stack", "init", self.stack)
-        for key, value in self.config.items():
-            self.run("config", "set", "--stack", self.stack, f"paif:{key}", value)
-        for key, value in self.secrets.items():
-            self.run("config", "set", "--stack", self.stack, "--secret", f"paif:{key}", value)
+        values = [part for key, value in self.config.items() for part in ("--plaintext", f"paif:{key}={value}")]
+        values += [part for key, value in self.secrets.items() for part in ("--secret", f"paif:{key}={value}")]
+        self.run("config", "set-all", "--stack", self.stack, *values)
 
     @property
     def environment(self) -> dict[str, str]:

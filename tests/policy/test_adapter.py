@@ -9,7 +9,7 @@ from typing import Any
 import grpc  # type: ignore[import-untyped]
 import pytest
 
-from tests.policy.harness import PACKS, ROOT, SIGNATURE, UNKNOWN, Process
+from tests.policy.harness import PACKS, ROOT, SIGNATURE, UNKNOWN, Process, started
 from tests.policy.resources import (
     BOOTSTRAP,
     CLUSTER,
@@ -251,13 +251,33 @@ def test_a_wrong_environment_label_is_put_right_in_dev_and_refused_in_prod(packs
 # Other ways to start.
 
 
-@pytest.mark.parametrize("pack", PACKS)
+def test_all_packs_in_one_process_say_what_each_says_alone(packs: dict[str, Process]) -> None:
+    settings = {f"{pack}-configuration": SETTINGS[pack] for pack in PACKS}
+    asked = (
+        STACK,
+        changed(BOOTSTRAP, {"stringData": {"password": "hunter2-hunter2"}}),
+        changed(VM, {"metadata>labels>paif.dev/persona": "app-developer", "metadata>name": "Alice"}),
+        changed(VM_CLASS, {"vgpuProfiles": ["grid_a100-40q"]}),
+        changed(CLUSTER, {"spec>topology>controlPlane>replicas": {"$unknown": True}}),
+    )
+    alone = set()
+    for pack in PACKS:
+        begin(packs[pack], pack)
+        alone |= {each for one in asked for each in packs[pack].analyze(one)}
+    with started("all") as together:
+        together.start(pack="all", settings=settings, config=CONFIG)
+        found = [each for one in asked for each in together.analyze(one)]
+    assert set(found) == alone
+    assert len(found) == len(alone) > 5
+
+
+@pytest.mark.parametrize("pack", [*PACKS, "all"])
 def test_the_folder_serves_a_language_host_that_starts_packs_itself(pack: str) -> None:
     # Newer hosts run exactly this for `--policy-pack FOLDER`.
     process = Process([sys.executable, "-m", "pulumi.policy", "127.0.0.1:1", str(ROOT / "policies" / pack)])
     try:
         info = process.start(pack=pack)
-        assert info.name == pack
+        assert info.name == ("paif" if pack == "all" else pack)
         assert process.analyze(STACK) is not None
     finally:
         process.close()

@@ -139,6 +139,18 @@ def test_a_crash_in_a_rule_fails_the_run_under_its_name(engine: Engine) -> None:
     assert "Traceback" not in answer.stdout + answer.stderr
 
 
+def test_all_packs_in_one_process_refuse_under_their_own_names(engine: Engine) -> None:
+    settings = engine.folder / "all.json"
+    settings.write_text(json.dumps({f"{pack}-configuration": SETTINGS[pack] for pack in PACKS}))
+    engine.resources(*GOOD, changed(VM, {"metadata>labels>paif.dev/persona": "app-developer"}, "carol"))
+    arguments = ("up", "--yes", "--stack", "dev", "--policy-pack-config", str(settings))
+    answer = engine.run(*arguments, packs=("all",), check=False)
+    assert answer.returncode != 0
+    assert "platform@v1.0.0" in answer.stdout
+    assert "dlvm-persona" in answer.stdout
+    assert engine.created() == []
+
+
 # pulumi policy analyze.
 
 

@@ -5,33 +5,36 @@ Each is {type, name, properties}; {"$secret": x} is a secret, {"$late": x} a val
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pulumi
 
+Properties = dict[str, Any]
 
-class Any(pulumi.CustomResource):
+
+class Whatever(pulumi.CustomResource):
     """A resource of any type."""
 
-    def __init__(self, kind, name, properties, opts=None):
+    def __init__(self, kind: str, name: str, properties: Properties, opts: pulumi.ResourceOptions | None = None):
         super().__init__(kind, name, properties, opts)
 
     @property
     @pulumi.getter
-    def value(self):
-        return pulumi.get(self, "value")
+    def value(self) -> pulumi.Output[Any]:
+        return pulumi.get(self, "value")  # type: ignore[no-any-return]
 
 
 late = 0
 
 
-def build(value):
+def build(value: Any) -> Any:
     global late  # noqa: PLW0603
     if isinstance(value, dict):
         if set(value) == {"$secret"}:
             return pulumi.Output.secret(build(value["$secret"]))
         if set(value) == {"$late"}:
             late += 1
-            return Any("test:index:Late", f"late-{late}", {"promised": value["$late"], "value": None}).value
+            return Whatever("test:index:Late", f"late-{late}", {"promised": value["$late"], "value": None}).value
         return {key: build(each) for key, each in value.items()}
     if isinstance(value, list):
         return [build(each) for each in value]
@@ -39,7 +42,7 @@ def build(value):
 
 
 for each in json.loads(Path("resources.json").read_text(encoding="utf-8")):
-    Any(
+    Whatever(
         each["type"],
         each["name"],
         build(each["properties"]),

@@ -11,9 +11,10 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
-import grpc
-from google.protobuf import empty_pb2, struct_pb2
+import grpc  # type: ignore[import-untyped]
+from google.protobuf import empty_pb2, struct_pb2  # type: ignore[import-untyped]
 
 from policies.shared import protocol
 
@@ -21,7 +22,7 @@ provider_pb2 = __import__("policies.shared._messages.provider_pb2", fromlist=["x
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
 
-def outputs(request, known):
+def outputs(request: Any, *, known: bool) -> Any:
     """What a resource gives out: its inputs, and for a late one its value."""
     result = struct_pb2.Struct()
     result.CopyFrom(request.properties)
@@ -33,7 +34,7 @@ def outputs(request, known):
     return result
 
 
-def create(request):
+def create(request: Any) -> Any:
     if request.preview:
         return provider_pb2.CreateResponse(id="", properties=outputs(request, known=False))
     with Path(os.environ["TEST_CREATED"]).open("a", encoding="utf-8") as file:
@@ -41,7 +42,7 @@ def create(request):
     return provider_pb2.CreateResponse(id=uuid.uuid4().hex, properties=outputs(request, known=True))
 
 
-def diff(request):
+def diff(request: Any) -> Any:
     changed = request.olds != request.news
     kind = provider_pb2.DiffResponse
     return kind(changes=kind.DIFF_SOME if changed else kind.DIFF_NONE)
@@ -66,7 +67,7 @@ CALLS = {
 }
 
 
-def main():
+def main() -> None:
     handlers = {
         name: grpc.unary_unary_rpc_method_handler(
             lambda request, _context, call=call: call(request),

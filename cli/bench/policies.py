@@ -1,0 +1,135 @@
+"""``./paif bench policy``: what the three packs add to a preview of 300 resources, and to a small one."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cli import engine, labctl
+from cli.bench.scratch import lab_basics, scratch_project
+from cli.output import Failed, say
+from cli.policy import arguments
+from lab.state import state_directory
+
+SMALL, LARGE = 1, 73
+"""Workstations: 73 of them, each with what belongs to it, make 300 resources."""
+MOST_RATIO, MOST_SECONDS = 1.3, 2.0
+"""What is promised: at most 30 % of the large preview, and at most 2 s of the small one."""
+
+_SETTINGS: dict[str, dict[str, Any]] = {
+    "naming-configuration": {"organisation": "acme"},
+    "licensing-configuration": {
+        "entitlements": [{"edition": "nvaie", "seats": 1000, "expires": "2099-12-31"}],
+        "paifAddOn": {"cores": 896, "expires": "2099-12-31"},
+    },
+    "platform-configuration": {"hostDriver": {"branch": 550, "nvaieMajor": 5}},
+}
+
+
+@dataclass(frozen=True)
+class Added:
+    """A preview without and with the packs, in seconds: medians; `ratio` and `added` are medians over pairs."""
+
+    resources: int
+    without: float
+    with_packs: float
+    ratio: float
+    added: float
+
+
+class _Previews:
+    """A scratch project of the toolkit's own program. It is only ever previewed: nothing is made on the lab."""
+
+    def __init__(self, folder: Path, machines: int) -> None:
+        self._folder, self._stack = folder, f"policy{machines}"
+        self._environment = {**os.environ, **engine.environment(lab=True)}
+        self._settings = folder / "policies.json"
+        config = lab_basics()
+        config["paif:namespace"] = {"name": f"acme-{self._stack}-ns-ai", "storage": [{"policy": "pai-gold"}]}
+        gpu = {"name": "vgpu-a100-4c", "cpuCount": 8, "memoryGib": 32, "profile": "grid_a100-4c"}
+        config["paif:vmClasses"] = [gpu]
+        config["paif:workstations"] = [
+            {"name": f"w{index:03d}", "owner": "bench", "persona": "data-scientist", "class": "vgpu-a100-4c"}
+            for index in range(machines)
+        ]
+        folder.mkdir()
+        scratch_project(folder, self._stack, config)
+        self._settings.write_text(json.dumps(_SETTINGS), encoding="utf-8")
+        self._pulumi("stack", "init", self._stack)
+        for key in ("licenceToken", "ngcApiKey", "workstationPassword"):
+            self._pulumi("config", "set", "--secret", f"paif:{key}", "-s", self._stack, text="x" * 80)
+
+    def _pulumi(self, *said: str, text: str | None = None) -> str:
+        answer = subprocess.run(
+            ["pulumi", *said, "--non-interactive"],
+            cwd=self._folder,
+            env=self._environment,
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if answer.returncode:
+            detail = (answer.stderr + answer.stdout)[-3000:]
+            raise Failed(f"bench policy: pulumi {' '.join(said[:2])} failed:\n{detail}")
+        return answer.stdout
+
+    def resources(self) -> int:
+        """Resources of the preview, the stack itself and its providers among them."""
+        return len(json.loads(self._pulumi("preview", "--stack", self._stack, "--json"))["steps"])
+
+    def pair(self, number: int) -> tuple[float, float]:
+        """Seconds of one preview without and one with the packs; which goes first alternates."""
+        seconds = {}
+        for packs in (False, True) if number % 2 == 0 else (True, False):
+            more = arguments(self._settings) if packs else []
+            started = time.monotonic()
+            self._pulumi("preview", "--stack", self._stack, *more)
+            seconds[packs] = time.monotonic() - started
+        return seconds[False], seconds[True]
+
+    def remove(self) -> None:
+        self._pulumi("stack", "rm", "--yes", "--force", "--stack", self._stack)
+
+
+def run(rounds: int = 5) -> list[Added]:
+    """Measure on the running lab, in pairs: the small preview, then the large one. Raises ``Failed``."""
+    labctl.up()
+    (state_directory() / "run").mkdir(parents=True, exist_ok=True)
+    result = []
+    with tempfile.TemporaryDirectory(dir=state_directory() / "run") as folder:
+        for machines in (SMALL, LARGE):
+            bench = _Previews(Path(folder) / str(machines), machines)
+            try:
+                resources = bench.resources()
+                pairs = []
+                for number in range(rounds):
+                    pairs.append(bench.pair(number))
+                    say(f"bench policy: {resources} resources, pair {number + 1} of {rounds} done")
+            finally:
+                bench.remove()
+            result.append(_added(resources, pairs))
+    return result
+
+
+def _added(resources: int, pairs: list[tuple[float, float]]) -> Added:
+    return Added(
+        resources,
+        round(statistics.median(without for without, _ in pairs), 2),
+        round(statistics.median(packs for _, packs in pairs), 2),
+        round(statistics.median(packs / without for without, packs in pairs), 3),
+        round(statistics.median(packs - without for without, packs in pairs), 2),
+    )
+
+
+def kept(found: list[Added]) -> bool:
+    """Whether the promise holds for the small and the large preview."""
+    small, large = found
+    return small.added <= MOST_SECONDS and large.ratio <= MOST_RATIO

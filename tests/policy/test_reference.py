@@ -1,0 +1,22 @@
+"""The rule reference is that of the rules, and the rules are well described."""
+
+from __future__ import annotations
+
+from policies.shared.reference import FILE, PACKS, text
+
+
+def test_the_committed_reference_is_that_of_the_rules() -> None:
+    assert FILE.read_text(encoding="utf-8") == text(), "run: python -m policies.shared.reference"
+
+
+def test_names_of_rules_are_unique_over_all_packs() -> None:
+    names = [rule.name for pack in PACKS for rule in pack.rules]
+    assert len(names) == len(set(names))
+    assert len(names) >= 50
+
+
+def test_every_rule_says_why_what_to_do_and_where_it_comes_from() -> None:
+    for pack in PACKS:
+        for rule in pack.rules:
+            assert all(len(part) > 5 for part in (rule.reason, rule.remedy, rule.source)), rule.name
+            assert set(rule.levels) == {"dev", "qa", "staging", "prod"}, rule.name
