@@ -124,7 +124,7 @@ def body(drift: Drift, kind: Kind, link: str = "") -> str:
         "",
         "What to do: to keep what is there, bring it into the program and the state "
         f"(`./paif refresh {name}`); to undo it, apply the program again (`./paif up {name}`).",
-        f"This issue is rewritten when the drift changes and closed when it is gone. Fingerprint `{drift.fingerprint}`.",
+        f"This issue is rewritten when the drift changes, closed when it is gone. Fingerprint `{drift.fingerprint}`.",
         *([f"Seen by {link}"] if link.startswith("https://") else []),
     ]
     kept = rows[:_SHOWN]

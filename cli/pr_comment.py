@@ -23,8 +23,8 @@ import yaml
 
 import catalog
 from cli import engine, labctl, policy
-from cli.changed import git
-from cli.configuration import Problems, load_stack
+from cli.changed import files_since, git, touched
+from cli.configuration import Problems, load_stack, stack_names
 from cli.forge import LIMITS, GitHub, Kind, from_environment
 from cli.output import BAD_INPUT, Failed, say, show, stop
 from cli.recording import (
@@ -51,6 +51,7 @@ from stacks.stackfile import read as read_stack_file
 MARKER = "<!-- paif: preview of this change -->"
 _RESERVE = 1500
 """Characters kept for the frame of each environment: heading, table heads, what is left out."""
+_NO_LIMIT = 10**9
 _MOST_SECTIONS = 20
 _FIRST = 10
 """So many reasons and refusals come before everything else; a hundred of them must not hide data at risk."""
@@ -400,10 +401,11 @@ def _write(file: Path, value: Any) -> None:
     file.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
 
 
-def record(name: str, folder: Path, base: str | None) -> int:
+def record(name: str, folder: Path, base: str | None, plan: Path | None = None) -> tuple[int, Recording]:
     """Preview environment ``name`` with all policy packs and keep the recording in ``folder``/``name``.
 
-    Returns 0, 1 when the preview failed or a policy refuses, 2 when the configuration is wrong. Nothing is changed.
+    With ``plan`` the engine's plan goes to that file, for `up --plan`. Returns the recording and 0, or 1 when the
+    preview failed or a policy refuses, 2 when the configuration is wrong. Nothing is changed.
     """
     here = folder / name
     here.mkdir(parents=True, exist_ok=True)
@@ -417,23 +419,22 @@ def record(name: str, folder: Path, base: str | None) -> int:
         if stack.lab:
             labctl.up()
         engine.select(stack)
-        status = _preview(stack, here)
+        status = _preview(stack, here, ["--save-plan", str(plan.resolve())] if plan else [])
     except (Problems, Failed) as error:
         _write(here / "failure.txt", Redactor().text(str(error)))
         status = BAD_INPUT if isinstance(error, Problems) else 1
     recording = read(folder, name)
-    _write(here / "plan.md", render([recording], limit=10**9))
-    say(f"{name}: {verdict(recording)}")
-    return status
+    _write(here / "plan.md", render([recording], limit=_NO_LIMIT))
+    return status, recording
 
 
-def _preview(stack: engine.Stack, here: Path) -> int:
+def _preview(stack: engine.Stack, here: Path, options: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         events = Path(folder) / "events.jsonl"
         answer = subprocess.run(
             [
                 *("pulumi", "preview", "--stack", stack.name, "--json", "--non-interactive"),
-                *("--event-log", str(events), *policy.arguments()),
+                *("--event-log", str(events), *options, *policy.arguments()),
             ],
             cwd=ROOT,
             # The engine hides the option for its event log without this.
@@ -460,9 +461,23 @@ def record_command(
     env: Annotated[str, typer.Argument(metavar="ENV", help="an environment")],
     output: Annotated[Path, typer.Option("--output", help="folder of recordings; ENV becomes a folder in it")],
     base: Annotated[str | None, typer.Option("--base", help="git revision for the figures before the change")] = None,
+    if_touched: Annotated[
+        bool, typer.Option("--if-touched", help="only if what changed since --base touches it")
+    ] = False,
+    save_plan: Annotated[Path | None, typer.Option("--save-plan", help="keep the plan here, for `up --plan`")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print environment, result and number of changes")] = False,
 ) -> None:
     """Preview an environment and keep what the engine said, without secrets. Nothing is changed."""
-    status = record(env, output, base)
+    if if_touched and base is None:
+        raise stop("--if-touched needs --base, the revision that the change began at", BAD_INPUT)
+    if if_touched and base is not None and env not in touched(files_since(base), stack_names()):
+        say(f"{env}: the change does not touch it")
+        return
+    status, recording = record(env, output, base, save_plan)
+    say(f"{env}: {verdict(recording)}")
+    if as_json:
+        result = {"environment": env, "result": verdict(recording), "changes": len(recording.changes)}
+        show(json.dumps(result))
     if status:
         raise typer.Exit(status)
 

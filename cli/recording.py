@@ -289,7 +289,8 @@ def _slim_state(state: dict[str, Any], redactor: Redactor) -> dict[str, Any]:
 
 def _text(file: Path) -> str:
     try:
-        if file.stat().st_size > _MOST_BYTES:
+        # A link in somebody's recording would lead to files of the machine that renders it.
+        if file.is_symlink() or file.parent.is_symlink() or file.stat().st_size > _MOST_BYTES:
             return ""
         return file.read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -1,0 +1,120 @@
+"""Drift is told once, by what and how much drifted, and never guessed from half an answer."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from cli.drift import Drift, body, drift_command, judge, marker, report
+from cli.forge import LIMITS, GitHub
+from cli.output import Failed
+from cli.recording import read_preview
+from tests.unit.ci.stand_in import serve
+
+RECORDED = Path(__file__).resolve().parents[2] / "data" / "previews"
+
+
+def refresh() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((RECORDED / "drift-refresh" / "preview.json").read_text())
+    return found
+
+
+def drift(preview: dict[str, Any], environment: str = "dev") -> Drift:
+    return judge(read_preview(environment, preview))
+
+
+def without_drift() -> dict[str, Any]:
+    preview = refresh()
+    preview["steps"] = [each for each in preview["steps"] if each["op"] == "refresh"]
+    return preview
+
+
+def test_what_is_gone_and_what_was_changed_outside_is_found() -> None:
+    found = drift(refresh())
+    assert found.counts == {"critical delete": 1, "low update": 1}
+    assert found.severity == "critical"
+    assert found.changes[1].details == ("spec.replicas: 1 → 5",)
+    assert found.unchanged == 15
+
+
+def test_same_severities_and_counts_have_the_same_fingerprint_whatever_the_values_and_the_order() -> None:
+    other = refresh()
+    other["steps"].reverse()
+    text = json.dumps(other).replace('"replicas": 5', '"replicas": 6')
+    assert drift(json.loads(text)).fingerprint == drift(refresh()).fingerprint
+
+
+def test_more_drift_another_environment_and_none_have_other_fingerprints() -> None:
+    more = refresh()
+    another = copy.deepcopy(next(each for each in more["steps"] if each["op"] == "update"))
+    another["urn"] += "-2"
+    more["steps"].append(another)
+    found = [drift(refresh()), drift(more), drift(refresh(), "qa"), drift(without_drift())]
+    assert len({each.fingerprint for each in found}) == 4
+
+
+def test_failed_refresh_is_no_answer() -> None:
+    preview = json.loads((RECORDED / "drift-preview" / "preview.json").read_text())
+    with pytest.raises(Failed, match="could not be compared"):
+        drift(preview)
+    with pytest.raises(Failed):
+        drift({"steps": [], "diagnostics": [{"severity": "error", "message": "error: the server is not there"}]})
+
+
+def test_issue_tells_what_to_do_and_fits_a_thousand_resources() -> None:
+    preview = without_drift()
+    for number in range(1000):
+        urn = f"urn:pulumi:dev::paif::kubernetes:core/v1:ConfigMap::{'x' * 200}-{number}"
+        preview["steps"].append({"op": "delete", "urn": urn, "oldState": {"urn": urn, "custom": True}})
+    text = body(drift(preview), "github")
+    assert len(text) <= LIMITS["github"]
+    assert "900 more, less severe" in text
+    assert "./paif refresh dev" in text
+    assert text.startswith(marker("dev"))
+
+
+def test_secret_that_drifted_is_not_told() -> None:
+    text = json.dumps(refresh()).replace('"replicas": 5', '"replicas": "nvapi-PLANTED0123456789"')
+    found = drift(json.loads(text))
+    assert "PLANTED" not in body(found, "github")
+    assert "PLANTED" not in json.dumps(found.as_dict())
+
+
+def test_issue_follows_the_drift_from_its_beginning_to_its_end() -> None:
+    with serve("github", "t") as forge:
+        api = GitHub("acme/paif", "t", forge.url)
+        less = refresh()
+        less["steps"] = [each for each in less["steps"] if each["op"] != "delete"]
+        seen = [refresh(), refresh(), less, without_drift(), without_drift()]
+        actions = [report(drift(each), api, "github").action for each in seen]
+        assert actions == ["created", "unchanged", "updated", "closed", "absent"]
+        assert len(forge.issues) == 1
+        assert "low update" in forge.issue_comments[0]
+        assert "Drift in dev: 1 resource" in forge.issues[0]["title"]
+
+
+def run(*arguments: str) -> Any:
+    app = typer.Typer()
+    app.command()(drift_command)
+    return CliRunner().invoke(app, list(arguments))
+
+
+def test_command_reads_a_recording_and_prints_json() -> None:
+    result = run("dev", "--json", "--input", str(RECORDED / "drift-refresh" / "preview.json"))
+    assert result.exit_code == 0
+    said = json.loads(result.output)
+    assert said["drifted"] is True
+    assert said["counts"] == {"critical delete": 1, "low update": 1}
+    assert len(said["fingerprint"]) == 12
+
+
+def test_command_says_bad_input(tmp_path: Path) -> None:
+    assert run("dev", "--input", str(tmp_path / "none.json")).exit_code == 2
+    recorded = str(RECORDED / "drift-refresh" / "preview.json")
+    assert run("dev", "--input", recorded, "--forge", "sourcehut").exit_code == 2
