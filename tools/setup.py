@@ -57,6 +57,13 @@ def _pip(folder: Path, arguments: list[str]) -> None:
         )
 
 
+def _symlink(link: Path, target: Path) -> None:
+    """Point ``link`` at ``target`` in one step, also while another set-up does the same."""
+    new = link.with_name(f".{link.name}.{os.getpid()}.{threading.get_ident()}")
+    new.symlink_to(target)
+    new.replace(link)
+
+
 def prepare_venv(say: Say = _say) -> None:
     """Make the Python environment with the pinned, hashed requirements, and link ``.venv`` to it.
 
@@ -82,10 +89,7 @@ def prepare_venv(say: Say = _say) -> None:
             say(f"Python packages: done in {time.monotonic() - started:.0f} s")
     link = ROOT / ".venv"
     if link.is_symlink() or not link.exists():
-        new = ROOT / ".venv.new"
-        new.unlink(missing_ok=True)
-        new.symlink_to(folder)
-        new.replace(link)
+        _symlink(link, folder)
     elif link.resolve() != folder.resolve():
         raise ObtainError(f"{link} is a folder that set-up did not make. What mends it: move it away and run again.")
 
@@ -129,10 +133,7 @@ def _link(tool: Tool, found: Obtained) -> None:
         return
     for name in tool.binaries or [tool.folder or tool.name]:
         target = Path(found.folder) / name if tool.binaries else Path(found.folder)
-        new = links / f".{name}.new"
-        new.unlink(missing_ok=True)
-        new.symlink_to(target)
-        new.replace(links / name)
+        _symlink(links / name, target)
 
 
 def _engine_folder(tool: Tool) -> Path | None:
@@ -146,7 +147,7 @@ def _put_beside(tool: Tool, found: Obtained) -> None:
     if folder is None or folder == Path(found.folder):
         return
     for name in tool.binaries:
-        new = folder / f".{name}.new"
+        new = folder / f".{name}.{os.getpid()}"
         shutil.copy2(Path(found.folder) / name, new)
         new.replace(folder / name)
 
@@ -163,7 +164,8 @@ def prepare_tools(say: Say = _say) -> list[Obtained]:
 
     def one(number: int, tool: Tool) -> Obtained | None:
         label = f"[{number}/{total}] {tool.what} {'' if tool.version == 'source' else tool.version}".rstrip()
-        if known(tool) is None:
+        there = known(tool) is not None
+        if not there:
             say(f"{label}: looking for it")
         finished = threading.Event()
 
@@ -184,7 +186,7 @@ def prepare_tools(say: Say = _say) -> list[Obtained]:
             raise
         finally:
             finished.set()
-        if found.seconds and found.name not in done:
+        if not there:
             say(f"{label}: {found.how}, {found.seconds:.0f} s")
         done[tool.name] = found
         _link(tool, found)
