@@ -7,6 +7,7 @@ a token. docs/pull-requests.md shows how the workflows put them together.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import re
@@ -346,10 +347,11 @@ def gpus_of(environment: Environment) -> list[Capacity]:
 
 
 def _entitled(text: str) -> int | None:
-    """Seats of NVIDIA AI Enterprise in the text of a policies/config file."""
+    """Seats of NVIDIA AI Enterprise that have not expired, in the text of a policies/config file."""
+    today = dt.datetime.now(dt.UTC).date()
     try:
         listed = yaml.safe_load(text)["licensing"]["entitlements"]
-        return sum(int(each["seats"]) for each in listed if each["edition"] == "nvaie")
+        return sum(int(each["seats"]) for each in listed if each["edition"] == "nvaie" and each["expires"] >= today)
     except (yaml.YAMLError, KeyError, TypeError, ValueError):
         return None
 

@@ -501,7 +501,8 @@ def _read_problems(
         if not _GENERIC.fullmatch(text):
             name = _split(str(each["urn"]))[1] if each.get("urn") else ""
             texts.append(f"{name}: {text}" if name else text)
-    if failure and (preview is None or errors or ended):
+    # Beside a readable preview, standard error holds warnings more often than a reason.
+    if failure and (preview is None or ((errors or ended) and not texts and not recording.refused)):
         texts.append(failure)
     if preview is None and not failure:
         texts.append("The recording of the preview is unreadable; see the log of its job.")

@@ -1,0 +1,166 @@
+"""What a build keeps of a preview: all that the comment needs, no secret, also when the preview fails."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cli import engine, policy, pr_comment
+from cli.configuration import Problems
+from cli.output import Failed
+from cli.recording import read
+from stacks.problems import Problem
+
+ROOT = Path(__file__).resolve().parents[3]
+RECORDED = ROOT / "tests" / "data" / "previews"
+FAKE = """#!/bin/sh
+# Plays the engine: answers with a recorded preview and writes its event log where it is told to.
+echo "$@" > "{folder}/asked"
+echo "$PULUMI_DEBUG_COMMANDS" > "{folder}/debug"
+while [ $# -gt 0 ]; do
+    [ "$1" = --event-log ] && cp "{events}" "$2"
+    [ "$1" = --save-plan ] && echo '{{}}' > "$2"
+    shift
+done
+cat "{preview}"
+echo "password=PLANTED-stderr" >&2
+exit {status}
+"""
+
+
+@pytest.fixture
+def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    def play(name: str, status: int = 0, preview: Path | None = None) -> Path:
+        folder = tmp_path / "bin"
+        folder.mkdir()
+        here = RECORDED / name
+        text = FAKE.format(
+            folder=folder, events=here / "events.jsonl", preview=preview or here / "preview.json", status=status
+        )
+        (folder / "pulumi").write_text(text)
+        (folder / "pulumi").chmod(stat.S_IRWXU)
+        monkeypatch.setattr(pr_comment, "load_stack", lambda name: engine.Stack(name, lab=False))
+        monkeypatch.setattr(engine, "select", lambda _: None)
+        monkeypatch.setattr(engine, "environment", lambda **_: {"PATH": f"{folder}:/usr/bin:/bin"})
+        return folder
+
+    return play
+
+
+def run(*arguments: str) -> Any:
+    return CliRunner().invoke(pr_comment.pr_comment_app, ["record", *arguments])
+
+
+def contents(folder: Path) -> str:
+    return "".join(path.read_text() for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def test_recording_has_no_secret_and_renders_like_the_engines_own(tmp_path: Path, pulumi: Any) -> None:
+    folder = pulumi("refused", status=1)
+    result = run("prod", "--output", f"{tmp_path}/out", "--json")
+    assert result.exit_code == 1
+    kept = contents(tmp_path / "out")
+    assert "PLANTED" not in kept
+    assert "eyJ" not in kept
+    asked = (folder / "asked").read_text()
+    assert asked.startswith("preview --stack prod --json --non-interactive --event-log ")
+    assert " ".join(policy.arguments()) in asked
+    assert (folder / "debug").read_text().strip(), "the engine hides --event-log otherwise"
+    (tmp_path / "raw").mkdir()
+    shutil.copytree(RECORDED / "refused", tmp_path / "raw" / "prod")
+    ours, theirs = (read(tmp_path / each, "prod") for each in ("out", "raw"))
+    assert (ours.changes, ours.policies) == (theirs.changes, theirs.policies)
+    assert ours.refused
+    assert not ours.failed
+    assert json.loads(result.stdout.splitlines()[-1]) == {
+        "environment": "prod",
+        "result": "refused by policy",
+        "changes": 3,
+    }
+
+
+def test_plan_is_saved_where_it_is_asked_for(tmp_path: Path, pulumi: Any) -> None:
+    pulumi("changes")
+    assert run("staging", "--output", f"{tmp_path}/out", "--save-plan", f"{tmp_path}/plan.json").exit_code == 0
+    assert (tmp_path / "plan.json").exists()
+    plan = (tmp_path / "out" / "staging" / "plan.md").read_text()
+    assert "acme-staging-pg-vectors" in plan
+
+
+def test_recording_again_leaves_nothing_of_the_last_one(tmp_path: Path, pulumi: Any) -> None:
+    (tmp_path / "out" / "dev").mkdir(parents=True)
+    (tmp_path / "out" / "dev" / "failure.txt").write_text("of an earlier run")
+    pulumi("unchanged")
+    assert run("dev", "--output", f"{tmp_path}/out").exit_code == 0
+    assert "of an earlier run" not in contents(tmp_path / "out")
+
+
+def test_engine_that_prints_no_preview_leaves_its_reason_without_secrets(tmp_path: Path, pulumi: Any) -> None:
+    (tmp_path / "nothing").write_text("")
+    pulumi("unchanged", status=255, preview=tmp_path / "nothing")
+    assert run("dev", "--output", f"{tmp_path}/out").exit_code == 1
+    assert (tmp_path / "out" / "dev" / "failure.txt").read_text() == "password=[secret]\n"
+    assert "preview failed" in (tmp_path / "out" / "dev" / "plan.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(Failed("no Pulumi backend is chosen"), 1), (Problems([Problem("gpu", "a mapping", value="3")]), 2)],
+)
+def test_preview_that_cannot_begin_is_recorded_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
+) -> None:
+    def fail(name: str) -> engine.Stack:
+        raise error
+
+    monkeypatch.setattr(pr_comment, "load_stack", fail)
+    assert run("dev", "--output", f"{tmp_path}/out").exit_code == status
+    assert read(tmp_path / "out", "dev").problems == [str(error).strip()]
+
+
+def test_untouched_environment_is_not_previewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pr_comment, "files_since", lambda _: ["stacks/Pulumi.qa.yaml"])
+    arguments = ["--output", f"{tmp_path}/out", "--if-touched"]
+    assert run("dev", *arguments, "--base", "main").exit_code == 0
+    assert not (tmp_path / "out").exists()
+    assert run("dev", *arguments).exit_code == 2
+
+
+def test_seats_and_gpus_are_those_of_the_stack_file_before_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "stacks" / "Pulumi.staging.yaml").read_text()
+    before, found = re.subn(r"(name: gpu, class: [\w-]+, replicas:) 2", r"\1 1", text)
+    assert found == 1
+    licences = """licensing: {entitlements: [
+        {edition: nvaie, seats: 5, expires: 2999-01-01}, {edition: nvaie, seats: 70, expires: 2001-01-01},
+        {edition: vws, seats: 900, expires: 2999-01-01}]}"""
+    answers = {"stacks": before, "policies": licences}
+    monkeypatch.setattr(pr_comment, "git", lambda *given, **_: answers[given[-1].split(":")[1].split("/")[0]])
+    seats, gpus = pr_comment.figures("staging", "main")
+    assert seats.before is not None
+    assert seats.after is not None
+    assert seats.after.used == seats.before.used + 1
+    assert seats.before.entitled == 5
+    assert seats.after.by["node of gpu/gpu"] == 2
+    assert gpus.before is not None
+    assert gpus.after is not None
+    assert [each.what for each in gpus.after] == ["vGPU grid_a100-40c"]
+    assert gpus.after[0].used == gpus.before[0].used + 1
+
+
+def test_directpath_takes_no_seat(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pr_comment, "git", lambda *_, **__: None)
+    found = {name: pr_comment.figures(name, "main") for name in ("dev", "qa", "staging", "prod")}
+    whole = [name for name, (_, gpus) in found.items() if "whole devices" in str(gpus.after)]
+    assert whole, "one of the example environments uses DirectPath I/O"
+    for name in whole:
+        seats, _ = found[name]
+        assert seats.before is None
+        assert seats.after is not None
+        assert seats.after.used == 0
