@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -36,6 +37,8 @@ bench_app = typer.Typer(
 )
 app.add_typer(bench_app, name="bench")
 app.add_typer(pr_comment_app, name="pr-comment")
+policy_app = typer.Typer(no_args_is_help=True, help="The policy packs: naming, licensing, platform.")
+app.add_typer(policy_app, name="policy")
 app.command("changed")(changed_command)
 app.command("drift")(drift_command)
 
@@ -274,6 +277,46 @@ def bench_machines(
     table(sheet)
 
 
+@bench_app.command("policy")
+def bench_policy(rounds: Annotated[int, typer.Option(help="pairs of previews; medians are shown")] = 5) -> None:
+    """What the policy packs add to a small preview and to one of 300 resources, in pairs."""
+    from cli.bench import policies as bench  # noqa: PLC0415 - it loads the SDKs
+
+    found = bench.run(rounds)
+    for each in found:
+        show(str(each))
+    if not bench.kept(found):
+        raise typer.Exit(1)
+
+
+@policy_app.command("check")
+def policy_check(
+    env: Environment,
+    as_json: AsJson = False,
+    sarif: Annotated[Path | None, typer.Option(help="write the findings as SARIF 2.1.0 to this file")] = None,
+) -> None:
+    """What the packs say of a preview of an environment; exit status 1 when `up` would be refused with them."""
+    from cli import policy  # noqa: PLC0415 - only here
+
+    report = policy.check(_prepare(env))
+    if sarif is not None:
+        sarif.write_text(json.dumps(report.sarif(), indent=1), encoding="utf-8")
+    if as_json:
+        json_result(report.as_dict())
+    else:
+        show("\n".join(report.lines()) or f"the packs have nothing to say of {env}")
+    if report.refused:
+        raise typer.Exit(1)
+
+
+@lab_app.command("token")
+def lab_token() -> None:
+    """A token of the lab's identity provider (a simulation), with which OpenAI clients call the endpoints."""
+    from lab.oidc import fetch_token  # noqa: PLC0415 - only here
+
+    show(fetch_token(labctl.endpoints()))
+
+
 @lab_app.command("up")
 def lab_up() -> None:
     """Start the lab and wait until it is ready."""
@@ -346,7 +389,7 @@ def lab_fault(
 def main() -> None:
     """Run one command; what goes wrong is one readable message and an exit status."""
     try:
-        app()
+        app(prog_name="paif")
     except Problems as problems:
         raise SystemExit(stop(str(problems), BAD_INPUT).exit_code) from None
     except Failed as failed:
