@@ -108,6 +108,15 @@ def test_what_is_kept_or_protected_is_said_to_be(tmp_path: Path) -> None:
     assert guarded.startswith("| data at risk |")
 
 
+def test_preview_of_the_real_program_reads_as_a_reviewer_needs_it(tmp_path: Path) -> None:
+    text = comment(tmp_path, staging="program")
+    assert "| **staging** | 5 changes | 1 | 3 |  | 1 | passed |" in text
+    rows = [row for row in text.splitlines() if row.startswith(("| high", "| medium", "| low", "| none"))]
+    assert rows[0] == "| high | **delete** | `VirtualMachineClass` | `acme-staging-class-a100-40c` |  |"
+    assert rows[-1].startswith("| none | create | `VirtualMachineClass`")
+    assert "of 12 entitled" in text
+
+
 def test_counts_of_each_environment_stand_in_the_summary(tmp_path: Path) -> None:
     text = comment(tmp_path, dev="unchanged", staging="changes")
     assert "| **staging** | data at risk in 2 resources | 1 | 2 | 2 | 1 | 1 warning |" in text

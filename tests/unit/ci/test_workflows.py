@@ -197,3 +197,23 @@ def test_every_command_and_option_that_a_workflow_uses_exists() -> None:
             command = command.commands[word]
         options = {option for parameter in command.params for option in parameter.opts}
         assert set(re.findall(r"--[a-z-]+", rest)) <= options, call
+
+
+def test_options_after_two_dashes_reach_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    from typer.testing import CliRunner
+
+    from cli import app as commands
+    from cli import engine
+
+    seen: list[tuple[str, ...]] = []
+    monkeypatch.setattr(commands, "_prepare", lambda name: engine.Stack(name, lab=False))
+
+    def run(_: engine.Stack, *arguments: str, **__: object) -> int:
+        seen.append(arguments)
+        return 0
+
+    monkeypatch.setattr(engine, "run", run)
+    result = CliRunner().invoke(commands.app, ["up", "prod", "--yes", "--", "--plan", "/x/plan.json"])
+    assert result.exit_code == 0, result.output
+    assert "--yes" in seen[0]
+    assert seen[0][seen[0].index("--plan") + 1] == "/x/plan.json"
