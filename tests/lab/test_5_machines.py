@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 
 from cli.bench.scratch import lab_basics, scratch_project
 from tests.lab.conftest import ROOT, Paif
+from tools.spec import pulumi_home
 
 _PLUGIN = ROOT.parent / "shared" / "plugins" / "pulumi-resource-vsphere-v4.17.0-linux-amd64.tar.gz"
 _DEVICES = ("0a", "18", "3b", "5d", "8a", "9b", "bb", "d8")
@@ -74,6 +77,7 @@ def test_dlvms_through_the_vm_service_at_once(paif: Paif, tmp_path: Path, machin
 @pytest.mark.skipif(not _PLUGIN.exists(), reason="the official vsphere plugin is not at hand in ../shared/plugins")
 def test_clones_with_the_official_plugin_at_once(paif: Paif, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paif("lab", "up")
+    installed = pulumi_home() / "plugins" / "resource-kubernetes-v4.25.0"
     monkeypatch.setitem(paif.environment, "PULUMI_HOME", str(tmp_path / "home"))
     project = tmp_path / "project"
     project.mkdir()
@@ -102,9 +106,9 @@ def test_clones_with_the_official_plugin_at_once(paif: Paif, tmp_path: Path, mon
     }
     plugins = tmp_path / "home" / "plugins"
     plugins.mkdir(parents=True)
-    installed = Path.home() / ".pulumi" / "plugins" / "resource-kubernetes-v4.25.0"
     if installed.exists():
-        (plugins / installed.name).symlink_to(installed)
+        # Links to files: the engine takes no linked folder for a plugin.
+        shutil.copytree(installed, plugins / installed.name, copy_function=os.link)
     clones = Project(paif, project, "clones", config)
     clones("plugin", "install", "resource", "vsphere", "v4.17.0", "--file", str(_PLUGIN))
     clones.round_trip(10)
