@@ -440,7 +440,10 @@ def test_links_in_a_recording_lead_nowhere(tmp_path: Path) -> None:
     (tmp_path / "outside").write_text("something of the machine that renders")
     (tmp_path / "r" / "dev").mkdir(parents=True)
     (tmp_path / "r" / "dev" / "failure.txt").symlink_to(tmp_path / "outside")
-    assert "something of the machine" not in render([read(tmp_path / "r", "dev")])
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "failure.txt").write_text("something of the machine that renders")
+    (tmp_path / "r" / "qa").symlink_to(tmp_path / "elsewhere")
+    assert "something of the machine" not in render([read(tmp_path / "r", name) for name in ("dev", "qa")])
 
 
 # ---- the command
