@@ -90,7 +90,7 @@ def test_with_skip_preview_the_offending_resource_is_not_created(engine: Engine)
 
 @pytest.mark.xfail(
     strict=False,
-    reason="open defect: seen once on a loaded machine, where `up` went through with the violation; cause not found yet",
+    reason="open defect: once, on a loaded machine, `up` went through with the violation; the cause is not found yet",
 )
 def test_a_licence_violation_that_only_up_can_see_is_undecided_at_preview_and_refused_at_up(engine: Engine) -> None:
     engine.resources(PLAIN_BOOTSTRAP, changed(VM, {"spec>className": {"$late": GPU_CLASS}}))
