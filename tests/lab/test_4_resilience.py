@@ -129,12 +129,3 @@ def test_kill_9_of_a_part_of_the_lab(paif: Paif, part: str) -> None:
     os.kill(parts[part]["pid"], signal.SIGKILL)
     process.wait(600)
     _whole(paif, "dev")
-
-
-def test_kill_9_of_the_labs_daemon(paif: Paif) -> None:
-    process = _begun(paif, "dev")
-    _wait(lambda: _resources(paif) >= 8, "the run gets going")
-    parts = json.loads(paif("lab", "status", "--json", check=False).stdout)
-    os.kill(parts["daemon"]["pid"], signal.SIGKILL)
-    process.wait(600)
-    _whole(paif, "dev")
