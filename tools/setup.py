@@ -32,8 +32,9 @@ def _say(line: str) -> None:
 
 
 def _venv_key() -> str:
+    # The base, not the prefix: in a shell that `./paif env` set up, Python is already that of an environment.
     version = ".".join(str(part) for part in sys.version_info[:3])
-    return hashlib.sha256(f"{version} {sys.prefix}".encode() + REQUIREMENTS.read_bytes()).hexdigest()[:16]
+    return hashlib.sha256(f"{version} {sys.base_prefix}".encode() + REQUIREMENTS.read_bytes()).hexdigest()[:16]
 
 
 def venv_folder() -> Path:

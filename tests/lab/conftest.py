@@ -51,13 +51,22 @@ class Paif:
         script = 'eval "$("$PAIF" env)" && exec pulumi "$@"'
         return self._run(["bash", "-c", script, "pulumi", *arguments], check=check, extra={"PAIF": str(ROOT / "paif")})
 
+    def pulumi_in(
+        self, folder: Path, *arguments: str, check: bool = True, extra: dict[str, str] | None = None, given: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run plain ``pulumi`` in another project, with ``given`` on its standard input."""
+        script = 'eval "$("$PAIF" env)" && cd "$FOLDER" && exec pulumi "$@" --non-interactive'
+        values = {**(extra or {}), "PAIF": str(ROOT / "paif"), "FOLDER": str(folder)}
+        return self._run(["bash", "-c", script, "pulumi", *arguments], check=check, extra=values, given=given)
+
     def _run(
-        self, command: list[str], *, check: bool, extra: dict[str, str] | None
+        self, command: list[str], *, check: bool, extra: dict[str, str] | None, given: str | None = None
     ) -> subprocess.CompletedProcess[str]:
         answer = subprocess.run(
             command,
             cwd=ROOT,
             env={**self.environment, **(extra or {})},
+            input=given,
             capture_output=True,
             text=True,
             check=False,

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from cli.bench.scratch import write_yaml
 from tests.lab.conftest import ROOT, Paif
 
 _PLAIN_ENOUGH = 8
@@ -79,6 +80,45 @@ def test_the_saved_plan_has_none(paif: Paif, environment: str, tmp_path: Path) -
     plan = tmp_path / "plan.json"
     paif.pulumi("preview", "--stack", environment, "--save-plan", str(plan))
     assert _found(_planted(paif, environment), plan.read_text()) == []
+
+
+def test_the_state_after_an_import_has_none(paif: Paif, tmp_path: Path) -> None:
+    """What a site does that adopts what exists: look-ups with the real credentials, into a stack of its own."""
+    paif("up", "dev")
+    secrets, outputs, ends = _planted(paif, "dev"), paif.outputs("dev"), paif.endpoints()
+    database, namespace = outputs["database"], outputs["environment"]["namespace"]
+    authority = tmp_path / "ca.pem"
+    authority.write_text(database["caBundle"])
+    plugin = {"providers": [{"name": "vcf", "path": str(ROOT / "providers" / "vcf")}]}
+    write_yaml(tmp_path / "Pulumi.yaml", {"name": "adopted", "runtime": "python", "plugins": plugin})
+    login = {
+        "PGUSER": database["username"],
+        "PGPASSWORD": database["password"],
+        "PGSSLROOTCERT": str(authority),
+        "PGSSLMODE": "verify-ca",
+    }
+
+    def pulumi(*arguments: str, given: str = "") -> str:
+        return paif.pulumi_in(tmp_path, *arguments, "--stack", "adopted", extra=login, given=given).stdout
+
+    paif.pulumi_in(tmp_path, "stack", "init", "adopted")
+    pulumi("config", "set", "vcf:server", ends["vcenter"]["server"])
+    pulumi("config", "set", "vcf:username", ends["vcenter"]["username"])
+    pulumi("config", "set", "vcf:caBundle", given=ends["vcenter"]["ca"])
+    pulumi("config", "set", "--secret", "vcf:password", given=ends["vcenter"]["password"])
+    pulumi("config", "set", "--secret", "kubernetes:kubeconfig", given=ends["supervisor"]["kubeconfig"])
+    extension = f"{database['host']}:{database['port']}/{database['name']}/vector"
+    adopted = {
+        "vcf:index:Namespace": namespace,
+        "vcf:index:VirtualMachineClass": "acme-dev-class-vgpu-a100-40c",
+        "vcf:index:PostgresExtension": extension,
+        "kubernetes:core/v1:Secret": f"{namespace}/{database['passwordSecret']}",
+    }
+    for kind, identity in adopted.items():
+        pulumi("import", kind, "it", identity, "--yes", "--generate-code=false", "--protect=false")
+    state = pulumi("stack", "export")
+    assert {each["type"] for each in json.loads(state)["deployment"]["resources"]} >= adopted.keys()
+    assert _found(secrets, state) == []
 
 
 def test_nothing_printed_has_one(paif: Paif, environment: str) -> None:

@@ -30,9 +30,9 @@ class Project:
             if key == "workstationPassword" or config["paif:gpu"]["mode"] == "vgpu":
                 self("config", "set", "--secret", f"paif:{key}", "--stack", stack, "x" * 80)
 
-    def __call__(self, *arguments: str) -> str:
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         script = f'eval "$({ROOT / "paif"} env)" && cd {self._folder} && exec pulumi "$@" --non-interactive'
-        answer = subprocess.run(
+        return subprocess.run(
             ["bash", "-c", script, "pulumi", *arguments],
             cwd=ROOT,
             env=self._paif.environment,
@@ -41,6 +41,15 @@ class Project:
             check=False,
             timeout=600,
         )
+
+    def refused(self, *arguments: str) -> str:
+        """What a command that must fail says."""
+        answer = self._run(*arguments)
+        assert answer.returncode
+        return answer.stdout + answer.stderr
+
+    def __call__(self, *arguments: str) -> str:
+        answer = self._run(*arguments)
         if answer.returncode:
             pytest.fail(f"pulumi {arguments[0]}: {answer.stdout[-2500:]}\n{answer.stderr[-1500:]}")
         return answer.stdout
