@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from cli import doctor as doctoring
 from cli import engine, labctl
@@ -18,7 +17,8 @@ from cli.changed import changed_command
 from cli.configuration import Problems, check_all, load_stack, stack_names
 from cli.drift import drift_command
 from cli.init import make
-from cli.output import BAD_INPUT, Failed, json_result, say, show, stop, table
+from cli.output import BAD_INPUT, Failed, columns, json_result, say, show, stop, table
+from cli.outputs import personas, value_at
 from cli.pr_comment import pr_comment_app
 from lab.state import ROOT
 from stacks.environment import DEFAULTS
@@ -39,8 +39,6 @@ app.add_typer(bench_app, name="bench")
 app.add_typer(pr_comment_app, name="pr-comment")
 policy_app = typer.Typer(no_args_is_help=True, help="The policy packs: naming, licensing, platform.")
 app.add_typer(policy_app, name="policy")
-app.command("changed")(changed_command)
-app.command("drift")(drift_command)
 
 Environment = Annotated[str, typer.Argument(metavar="ENV", help="dev, qa, staging, prod, or one of your own")]
 Rest = Annotated[list[str] | None, typer.Argument(help="further options for pulumi, after --")]
@@ -103,8 +101,8 @@ def up(
     if stack.lab:
         arguments.append("--skip-preview")
     _run(stack, *arguments, extra=_phase_limit(stack, until))
-    if stack.lab:
-        say(f"{env} is up; `./paif outputs {env}` shows what each persona gets")
+    if "--json" not in (rest or []):
+        show(f"\n{personas(env, engine.outputs(stack))}")
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -155,18 +153,22 @@ def unprotect(env: Environment, yes: Annotated[bool, typer.Option("--yes", "-y",
 @app.command()
 def outputs(
     env: Environment,
+    path: Annotated[
+        str | None, typer.Argument(help="one value only, e.g. database.host or clusters.gpu.kubeconfig")
+    ] = None,
     as_json: AsJson = False,
     secrets: Annotated[bool, typer.Option("--show-secrets", help="print secret values in the clear")] = False,
 ) -> None:
     """What each persona gets from an environment."""
     stack = load_stack(env)
     engine.select(stack)
-    arguments = ["stack", "output", "--stack", env]
-    if as_json:
-        arguments.append("--json")
-    if secrets:
-        arguments.append("--show-secrets")
-    show(engine.capture(stack, *arguments).stdout.rstrip())
+    found = engine.outputs(stack, secrets=secrets)
+    if path is not None:
+        show(value_at(found, path))
+    elif as_json or secrets:
+        json_result(found)
+    else:
+        show(personas(env, found))
 
 
 @app.command("env")
@@ -223,7 +225,7 @@ def doctor(as_json: AsJson = False) -> None:
     if as_json:
         json_result([row.as_dict() for row in rows])
     else:
-        sheet = Table("tool", "version", "from", "where", box=None, pad_edge=False)
+        sheet = columns("tool", "version", "from", "where")
         for row in rows:
             sheet.add_row(row.name, row.version, row.how, row.where)
         table(sheet)
@@ -269,7 +271,7 @@ def bench_machines(
     if as_json:
         show(bench.as_json(found))
         return
-    sheet = Table("DLVMs", "command", "toolkit s", "raw s", "ratio", "toolkit MiB", "raw MiB", box=None, pad_edge=False)
+    sheet = columns("DLVMs", "command", "toolkit s", "raw s", "ratio", "toolkit MiB", "raw MiB")
     for each in found:
         sheet.add_row(
             str(each.machines),
@@ -350,7 +352,7 @@ def lab_status(as_json: AsJson = False) -> None:
     if as_json:
         json_result(labctl.as_json(parts))
         return
-    sheet = Table("part", "state", "pid", "restarts", "MiB", box=None, pad_edge=False)
+    sheet = columns("part", "state", "pid", "restarts", "MiB")
     for name, part in parts.items():
         sheet.add_row(name, part.state, str(part.pid or ""), str(part.restarts), str(part.rss_bytes >> 20))
     table(sheet)
@@ -375,7 +377,7 @@ def lab_fault(
 
     if name is None:
         active = labctl.faults()
-        sheet = Table("fault", "on", "what happens", "parameters", box=None, pad_edge=False)
+        sheet = columns("fault", "on", "what happens", "parameters")
         for each, fault in FAULTS.items():
             sheet.add_row(each, "on" if each in active else "", fault.what, str(fault.parameters or ""))
         table(sheet)
@@ -390,6 +392,10 @@ def lab_fault(
         labctl.set_fault(name, None if off else given)
     except ValueError as error:
         raise stop(str(error), BAD_INPUT) from None
+
+
+app.command("changed")(changed_command)
+app.command("drift")(drift_command)
 
 
 def main() -> None:

@@ -220,6 +220,13 @@ def export(stack: Stack) -> dict[str, Any]:
     return state
 
 
+def outputs(stack: Stack, *, secrets: bool = False) -> dict[str, Any]:
+    """The stack's outputs; a secret is ``[secret]`` unless ``secrets`` asks for it in the clear."""
+    arguments = ["stack", "output", "--stack", stack.name, "--json", *(["--show-secrets"] if secrets else [])]
+    found: dict[str, Any] = json.loads(capture(stack, *arguments).stdout)
+    return found
+
+
 def pending_operations(stack: Stack) -> list[dict[str, Any]]:
     deployment = export(stack).get("deployment") or {}
     return list(deployment.get("pending_operations") or [])

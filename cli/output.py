@@ -6,8 +6,10 @@ from typing import Any
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 FAILED, BAD_INPUT = 1, 2
+_WIDE = 240
 
 _out = Console(highlight=False, soft_wrap=True)
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -22,9 +24,17 @@ def show(text: str) -> None:
     _out.print(text, markup=False)
 
 
-def table(item: Any) -> None:
-    """A table of rich's, on standard output."""
-    _out.print(item)
+def columns(*titles: str) -> Table:
+    """An empty table without lines; what is too long for its column is folded, never cut."""
+    result = Table(box=None, pad_edge=False)
+    for title in titles:
+        result.add_column(title, overflow="fold")
+    return result
+
+
+def table(item: Table) -> None:
+    """A table on standard output, as wide as the terminal; elsewhere nobody wants lines broken."""
+    _out.print(item, width=None if _out.is_terminal else _WIDE)
 
 
 def json_result(value: Any) -> None:

@@ -120,5 +120,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Lab tests run in the order in which an environment lives: up, used, changed, broken, destroyed."""
     ours = [item for item in items if "tests/lab/" in str(item.path)]
     ours.sort(key=lambda item: item.path.name)
+    for item in ours:
+        # One lab for all of them: in a run on several processes they stay together, and in order.
+        item.add_marker(pytest.mark.xdist_group("lab"))
     rest = [item for item in items if item not in ours]
     items[:] = [*rest, *ours]
