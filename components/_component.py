@@ -175,9 +175,9 @@ def published_secret(
     return vcf.get_secret(namespace, name, secret.key, patience, options)
 
 
-def hashed_name(name: str, secret: pulumi.Input[str]) -> pulumi.Output[str]:
-    """`name` with a short digest of a secret: new content makes a new object, which its readers notice."""
-    digest = pulumi.Output.from_input(secret).apply(lambda text: hashlib.sha256(text.encode()).hexdigest()[:8])
+def hashed_name(name: pulumi.Input[str], content: pulumi.Input[str]) -> pulumi.Output[str]:
+    """`name` with a short digest of `content`, secret or not: new content is a new object, which readers notice."""
+    digest = pulumi.Output.from_input(content).apply(lambda text: hashlib.sha256(text.encode()).hexdigest()[:8])
     return pulumi.Output.concat(name, "-", pulumi.Output.unsecret(digest))
 
 

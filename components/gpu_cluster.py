@@ -7,7 +7,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 import catalog
-from components._component import Check, Component, KubernetesObject, published_secret
+from components._component import Check, Component, KubernetesObject, hashed_name, published_secret
 
 _GPU_TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
 _AUTOSCALER = "cluster.x-k8s.io/cluster-api-autoscaler-node-group"
@@ -160,20 +160,20 @@ class GpuCluster(Component):
                 check.add(f"pools[{index}].replicas", "expected either replicas, or min_replicas and max_replicas")
 
     def _trust(self, name: str, args: GpuClusterArgs) -> kubernetes.core.v1.Secret:
-        # VKS wants the PEM in base64 inside the Secret, whose data is base64 once more. A new CA gets a new name, since
-        # nodes read it only when they are made.
-        encoded = pulumi.Output.from_input(args["trusted_ca"]).apply(
-            lambda pem: base64.b64encode(pem.encode()).decode()
-        )
+        # VKS wants the PEM in base64 inside the Secret, whose data is base64 once more, and takes it for immutable:
+        # another authority needs another name, which the engine makes before the cluster refers to it, and whose
+        # predecessor it deletes after that.
+        pem = pulumi.Output.from_input(args["trusted_ca"])
         return kubernetes.core.v1.Secret(
             f"{name}-trust",
             metadata={
-                "name": pulumi.Output.concat(args["cluster_name"], "-user-trusted-ca-secret"),
+                "name": hashed_name(pulumi.Output.concat(args["cluster_name"], "-user-trusted-ca-secret"), pem),
                 "namespace": args["namespace"],
                 "labels": args.get("labels", {}),
             },
-            string_data={"ca": encoded},
-            opts=self.child(),
+            string_data={"ca": pem.apply(lambda text: base64.b64encode(text.encode()).decode())},
+            # What is protected cannot be replaced, and it holds nothing that is not in the configuration.
+            opts=self.child(protect=False),
         )
 
 

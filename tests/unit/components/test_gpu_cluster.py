@@ -3,11 +3,12 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+import pulumi
 import pytest
 
 from components._component import ComponentInputError
 from components.gpu_cluster import GpuCluster, GpuClusterArgs
-from tests.unit.components.harness import NAMESPACE, Declared, declare
+from tests.unit.components.harness import NAMESPACE, Declared, Registration, declare
 
 _ARGS: GpuClusterArgs = {
     "cluster_name": "acme-dev-vks-gpu",
@@ -24,11 +25,11 @@ _ARGS: GpuClusterArgs = {
 _UBUNTU = {"run.tanzu.vmware.com/resolve-os-image": "os-name=ubuntu"}
 
 
-def _declared(**change: Any) -> Declared:
+def _declared(options: pulumi.ResourceOptions | None = None, **change: Any) -> Declared:
     args: Any = {**_ARGS, **change}
 
     def build() -> dict[str, Any]:
-        made = GpuCluster("gpu", args)
+        made = GpuCluster("gpu", args, options)
         return {"name": made.cluster_name, "kubeconfig": made.kubeconfig}
 
     return declare(build)
@@ -118,6 +119,22 @@ def test_a_trusted_authority_is_base64_twice_as_vks_wants_it() -> None:
     assert variables[-1]["value"]["trust"]["additionalTrustedCAs"] == [
         {"caCert": {"secretRef": {"name": secret.inputs["metadata"]["name"], "key": "ca"}}}
     ]
+
+
+def test_another_authority_is_another_secret_that_a_protected_cluster_can_change_to() -> None:
+    def trust(pem: str) -> Registration:
+        return _declared(pulumi.ResourceOptions(protect=True, retain_on_delete=True), trusted_ca=pem).one(
+            "kubernetes:core/v1:Secret"
+        )
+
+    first, second = trust("PEM"), trust("another PEM")
+    assert first.inputs["metadata"]["name"] == "acme-dev-vks-gpu-user-trusted-ca-secret-384fb9a4"
+    assert second.inputs["metadata"]["name"] == "acme-dev-vks-gpu-user-trusted-ca-secret-a780ea2c"
+    # One resource whose name changes is made anew before the cluster changes, and its old object goes afterwards.
+    assert first.name == second.name
+    assert not first.request.deleteBeforeReplace
+    assert not first.request.protect
+    assert first.request.retainOnDelete
 
 
 def test_the_kubeconfig_is_waited_for_and_stays_secret() -> None:
