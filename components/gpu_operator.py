@@ -115,6 +115,8 @@ class GpuOperator(Component):
     ) -> dict[str, Any]:
         labels = args.get("labels", {})
         guest, registry = catalog.versions()["gpu-guest-driver"], catalog.versions()["ngc-registry"].version
+        # Below a protected cluster a new token or key would otherwise be refused: both replace what holds them.
+        replaceable = {"protect": False}
         licence = kubernetes.core.v1.ConfigMap(
             f"{name}-licence",
             # Operator 24.9 reads the token from a ConfigMap, and only notices a new one by its name.
@@ -126,14 +128,14 @@ class GpuOperator(Component):
             data=pulumi.Output.secret(
                 {"gridd.conf": "FeatureType=1", "client_configuration_token.tok": args["licence_token"]}
             ),
-            opts=self.child(additional_secret_outputs=["data"]),
+            opts=self.child(additional_secret_outputs=["data"], **replaceable),
         )
         pull = kubernetes.core.v1.Secret(
             f"{name}-ngc",
             metadata={"name": "ngc-secret", "namespace": namespace, "labels": labels},
             type="kubernetes.io/dockerconfigjson",
             string_data={".dockerconfigjson": pull_secret_content(registry, "$oauthtoken", args["ngc_api_key"])},
-            opts=self.child(),
+            opts=self.child(**replaceable),
         )
         depends += [licence, pull]
         return {

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pulumi
 import pytest
 
 from components._component import ComponentInputError
@@ -50,6 +51,17 @@ def test_the_licence_is_secret_in_the_state_though_it_is_a_config_map() -> None:
     assert licence.inputs["data"]["client_configuration_token.tok"] == "licence"
     assert "data" in licence.secrets
     assert list(licence.request.additionalSecretOutputs) == ["data"]
+
+
+def test_a_new_licence_or_key_can_replace_the_old_on_a_protected_cluster() -> None:
+    def build() -> dict[str, Any]:
+        args: Any = {"gpu_mode": "vgpu", **_LICENCE}
+        return {"state": GpuOperator("op", args, pulumi.ResourceOptions(protect=True)).state}
+
+    declared = declare(build)
+    assert not declared.one("kubernetes:core/v1:ConfigMap").request.protect
+    assert not declared.one("kubernetes:core/v1:Secret").request.protect
+    assert declared.one(_RELEASE).request.protect
 
 
 def test_directpath_installs_the_data_centre_driver_and_nothing_licensed() -> None:
