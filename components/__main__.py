@@ -12,6 +12,7 @@ from pulumi.provider.experimental import component_provider_host  # noqa: E402
 
 NAMES = (
     "AiNamespace",
+    "ContentLibrary",
     "CpuVmClass",
     "DeepLearningVm",
     "GpuCluster",

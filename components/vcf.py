@@ -33,6 +33,7 @@ __all__ = [
     "VirtualMachineClass",
     "get_content_library",
     "get_gpu_inventory",
+    "get_library_item",
     "get_secret",
     "get_storage_policy",
     "get_supervisor",
@@ -503,6 +504,14 @@ def get_secret(
     args = {"namespace": namespace, "name": name, "key": key, "timeoutSeconds": timeout_seconds}
     found = pulumi.runtime.invoke_output("vcf:index:getSecret", args, opts)
     return pulumi.Output.secret(found.apply(lambda result: str(result["value"])))
+
+
+def get_library_item(
+    library: Input[str], name: Input[str], timeout_seconds: int, opts: pulumi.InvokeOutputOptions
+) -> pulumi.Output[str]:
+    """Name of an item of a content library (by name or id), waited for until the library lists it."""
+    args = {"library": library, "name": name, "timeoutSeconds": timeout_seconds}
+    return pulumi.runtime.invoke_output("vcf:index:getLibraryItem", args, opts).apply(lambda found: str(found["name"]))
 
 
 def _invoke(function: str, args: Mapping[str, Any], opts: pulumi.InvokeOptions | None) -> Any:

@@ -33,6 +33,8 @@ SECRETS = (
     "databasePassword",
     "vcenterPassword",
     "kubeconfig",
+    "libraryToken",
+    "libraryPassword",
 )
 """Top-level keys that must be encrypted in a stack's configuration."""
 
@@ -107,6 +109,14 @@ Repository = Annotated[
 ]
 Network = Annotated[str, AfterValidator(_network)]
 Https = Annotated[str, _matching(r"https://\S+", "an https:// address")]
+LibraryUrl = Annotated[
+    str,
+    _matching(
+        # No {…} but the token's, and no user:password@, which would stand there in plain text.
+        r"https://[^\s/@{}]+/(?:[^\s@{}]|\{token\})*",
+        "an https:// address of a published library, without credentials; {token} in it stands for paif:libraryToken",
+    ),
+]
 
 
 class _Model(BaseModel):
@@ -169,8 +179,32 @@ class Namespace(_Model):
     storage: list[Storage] = Field(min_length=1)
 
 
+class Subscription(_Model):
+    """What a content library follows. A token in the address is paif:libraryToken, a password paif:libraryPassword."""
+
+    url: LibraryUrl = Field(description="address of the published library, e.g. https://…/{token}/lib.json")
+    on_demand: bool = Field(default=True, description="fetch an item's files when they are first used")
+    automatic_sync: bool = Field(default=True, description="follow what is published later")
+    username: Text | None = Field(default=None, description="only where the published library asks for a login")
+
+
+class ContentLibrary(_Model):
+    """A content library that this environment makes, through the vsphere plugin; without a subscription it is local.
+
+    A local one starts empty: somebody uploads the images.
+    """
+
+    name: Text = Field(description="whole name; paif:content refers to it")
+    datacenter: Text
+    datastore: Text = Field(description="where its files are kept")
+    subscription: Subscription | None = None
+
+
 class Content(_Model):
-    """Content libraries by name, and the Deep Learning VM image in the first."""
+    """Content libraries by name, and the Deep Learning VM image in the first.
+
+    They are looked up, unless paif:contentLibraries makes them.
+    """
 
     dlvm_library: Text
     dlvm_image: Text
@@ -382,6 +416,7 @@ class Environment(_Model):
     supervisor: Supervisor
     namespace: Namespace
     content: Content
+    content_libraries: list[ContentLibrary] = Field(default=[], description="content libraries that are made here")
     vm_classes: list[VmClass] = []
     database: Database | None = None
     gallery: Gallery | None = Field(default=None, description="required for target vcf with aiServices")
@@ -400,6 +435,8 @@ class Environment(_Model):
     database_password: SecretStr | None = Field(default=None, description="DSM makes one when none is given")
     vcenter_password: SecretStr | None = None
     kubeconfig: SecretStr | None = None
+    library_token: SecretStr | None = Field(default=None, description="token in the address of a published library")
+    library_password: SecretStr | None = Field(default=None, description="password of a published library")
 
     _name: str = PrivateAttr(default="")
 
@@ -711,6 +748,7 @@ def _contradictions(env: Environment, findings: _Findings) -> Iterator[Contradic
     yield from _check_classes(env, findings)
     yield from _check_secrets(env, findings)
     yield from _check_storage(env, findings)
+    yield from _check_libraries(env, findings)
     yield from _check_endpoints(env, findings)
     yield from _check_workstations(env, findings)
     yield from _check_clusters(env)
@@ -895,6 +933,35 @@ def _check_storage(env: Environment, findings: _Findings) -> Iterator[Contradict
             )
 
 
+def _check_libraries(env: Environment, findings: _Findings) -> Iterator[Contradiction]:
+    used = dict.fromkeys((env.content.dlvm_library, env.content.kubernetes_library))
+    seen: dict[str, int] = {}
+    for index, library in enumerate(env.content_libraries):
+        path: Path = ("contentLibraries", index)
+        if library.name in seen:
+            yield _contradiction(
+                (*path, "name"), f"a name that no other entry has (entry {seen[library.name]} has it)", library.name
+            )
+        seen.setdefault(library.name, index)
+        if library.name not in used and not findings.lacks("content"):
+            near = nearest(library.name, used)
+            yield _contradiction((*path, "name"), f"a library of paif:content ({listed(used)})", library.name, near)
+        asked = library.subscription
+        if asked is None:
+            continue
+        if "{token}" in asked.url and env.library_token is None and not findings.lacks("libraryToken"):
+            yield _contradiction(
+                ("libraryToken",),
+                f"the token in the address of {library.name}: pulumi config set --secret {NAMESPACE}:libraryToken",
+            )
+        if asked.username is not None and env.library_password is None and not findings.lacks("libraryPassword"):
+            yield _contradiction(
+                ("libraryPassword",),
+                f"the password of {asked.username} at {library.name}: "
+                f"pulumi config set --secret {NAMESPACE}:libraryPassword",
+            )
+
+
 _ENGINES = {"Completions": "vLLM", "Embeddings": "Infinity"}
 
 
@@ -1036,6 +1103,8 @@ def clashes(environments: list[Environment]) -> list[tuple[Environment, Path, Pr
 def _global_names(env: Environment) -> Iterator[tuple[Path, str, str]]:
     """Names that are unique in the whole vCenter, each with where it comes from."""
     yield ("namespace", "name"), "namespace", env.namespace.name
+    for index, library in enumerate(env.content_libraries):
+        yield ("contentLibraries", index, "name"), "content library", library.name
     for index, vm_class in enumerate(env.vm_classes):
         if not vm_class.existing:
             yield ("vmClasses", index, "name"), "VM class", env.named("vm-class", vm_class.name)

@@ -14,6 +14,7 @@ Path = tuple[str | int, ...]
 """Keys and list positions from the top of a configuration, e.g. ("workstations", 0, "class")."""
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LOGIN = re.compile(r"(?<=://)[^/\s@]+(?=@)")
 _SHOWN = 60
 
 
@@ -57,7 +58,7 @@ def property_path(path: Path) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as an error shows it: one line, cut short."""
+    """A value as an error shows it: one line, cut short, without the login of an address."""
     if value is None:
         return "empty"
     if isinstance(value, bool):
@@ -66,7 +67,7 @@ def shown(value: object) -> str:
         return "a mapping"
     if isinstance(value, list):
         return "a list"
-    text = repr(value)
+    text = _LOGIN.sub("[secret]", repr(value))
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 

@@ -25,6 +25,7 @@ import catalog
 from components import vcf
 from components._component import pull_secret_content
 from components.ai_namespace import AiNamespace, StorageArgs
+from components.content_library import ContentLibrary, ContentLibraryArgs
 from components.cpu_vm_class import CpuVmClass, CpuVmClassArgs
 from components.deep_learning_vm import DeepLearningVm, DeepLearningVmArgs
 from components.gpu_cluster import GpuCluster, GpuClusterArgs, NodePoolArgs
@@ -36,6 +37,7 @@ from components.vector_database import VectorDatabase, VectorDatabaseArgs
 from stacks.capacity import shortages
 from stacks.endpoints import Endpoints
 from stacks.environment import Cluster, Environment, VmClass, Workstation, storage_class
+from stacks.environment import ContentLibrary as Library
 from stacks.problems import nearest
 
 PHASES: dict[str, tuple[str, ...]] = {
@@ -86,6 +88,8 @@ class Program:
     versions: dict[str, Any] = field(default_factory=dict)
     namespace: pulumi.Input[str] = ""
     classes: dict[str, pulumi.Input[str]] = field(default_factory=dict)
+    libraries: dict[str, ContentLibrary] = field(default_factory=dict)
+    image: pulumi.Input[str] = ""
     database: VectorDatabase | None = None
     services: PrivateAiServices | None = None
 
@@ -146,7 +150,8 @@ class Program:
         problems: list[str] = []
         if any(env.vm_class(name).has_gpu for name in env.used_vm_classes()):
             problems += shortages(env, vcf.get_gpu_inventory(env.vcenter.compute_cluster, opts=below))
-        if env.workstations:
+        # A library of this run may not be there yet: its image is waited for when it is.
+        if env.workstations and env.content.dlvm_library not in {made.name for made in env.content_libraries}:
             library = vcf.get_content_library(env.content.dlvm_library, opts=below)
             items = [item.name for item in library.items]
             if env.content.dlvm_image not in items:
@@ -175,6 +180,8 @@ class Program:
                 self.classes[vm_class.name] = vm_class.name
                 continue
             self.classes[vm_class.name] = self._vm_class(vm_class, pulumi.ResourceOptions(parent=phase))
+        for library in env.content_libraries:
+            self.libraries[library.name] = self._content_library(library, phase)
         storage: list[StorageArgs] = []
         for entry in env.namespace.storage:
             limit: StorageArgs = {"policy": entry.policy}
@@ -200,11 +207,33 @@ class Program:
                 ],
                 "storage": storage,
                 "vm_classes": list(self.classes.values()),
-                "content_libraries": [env.content.dlvm_library, env.content.kubernetes_library],
+                "content_libraries": [
+                    self.libraries[name].library_id if name in self.libraries else name
+                    for name in (env.content.dlvm_library, env.content.kubernetes_library)
+                ],
                 "adopt": env.namespace.adopt,
             },
             self._kept(phase),
         ).namespace
+
+    def _content_library(self, asked: Library, phase: Phase) -> ContentLibrary:
+        env = self.env
+        args: ContentLibraryArgs = {
+            "library_name": asked.name,
+            "datacenter": asked.datacenter,
+            "datastore": asked.datastore,
+        }
+        if asked.subscription is not None:
+            args["subscription_url"] = asked.subscription.url
+            if "{token}" in asked.subscription.url and env.library_token is not None:
+                address = asked.subscription.url.replace("{token}", env.library_token.get_secret_value())
+                args["subscription_url"] = pulumi.Output.secret(address)
+            args["on_demand"], args["automatic_sync"] = asked.subscription.on_demand, asked.subscription.automatic_sync
+            if asked.subscription.username is not None and env.library_password is not None:
+                args["username"] = asked.subscription.username
+                args["password"] = pulumi.Output.secret(env.library_password.get_secret_value())
+        options = pulumi.ResourceOptions.merge(self._kept(phase), self._vsphere_options(phase))
+        return ContentLibrary(asked.name, args, options)
 
     def _vm_class(self, asked: VmClass, options: pulumi.ResourceOptions) -> pulumi.Output[str]:
         env = self.env
@@ -379,6 +408,8 @@ class Program:
 
     def _workstations(self) -> None:
         phase = self._phase("workstations")
+        library = self.libraries.get(self.env.content.dlvm_library)
+        self.image = library.item(self.env.content.dlvm_image) if library else self.env.content.dlvm_image
         people = {"data-scientist": "dataScientist", "mlops-engineer": "mlopsEngineer"}
         for asked in self.env.workstations:
             made = self._workstation(asked, phase)
@@ -402,7 +433,7 @@ class Program:
         args: DeepLearningVmArgs = {
             "vm_name": name,
             "persona": asked.persona,
-            "image": env.content.dlvm_image,
+            "image": self.image,
             "password": self._password(),
             **self._licence(env.gpu.mode),  # type: ignore[typeddict-item]
             **self._wait(f"vmoperator.vmware.com/{catalog.versions()['vm-operator'].version}/VirtualMachine"),
@@ -417,6 +448,7 @@ class Program:
                 args["https_proxy"] = asked.proxy.https
         if asked.vsphere is not None:
             size, place = env.vm_class(asked.vm_class), asked.vsphere
+            library = self.libraries.get(env.content.dlvm_library)
             args["vsphere"] = {
                 "datacenter": place.datacenter,
                 "host": place.host,
@@ -424,7 +456,7 @@ class Program:
                 "network": place.network,
                 "ovf_network": place.ovf_network,
                 "pci_device": place.pci_device,
-                "content_library": env.content.dlvm_library,
+                "content_library": library.library_name if library else env.content.dlvm_library,
                 "cpu_count": size.cpu_count,
                 "memory_mib": size.memory_gib * _MIB_PER_GIB,
                 "disk_gib": place.disk_gib,
@@ -439,12 +471,12 @@ class Program:
         return DeepLearningVm(name, args, pulumi.ResourceOptions(parent=phase))
 
     def _vsphere_options(self, phase: Phase) -> pulumi.ResourceOptions:
-        """Options with the vsphere provider, which is loaded only where a machine is made on that route."""
+        """Options with the vsphere provider, which is loaded only where something of it is made."""
         if not hasattr(self, "_vsphere"):
             if self.ends.vcenter.ca and not os.environ.get("SSL_CERT_FILE"):
                 raise pulumi.RunError(
-                    "A workstation on route vsphere is made by the vsphere plugin, which takes no CA bundle. Put the "
-                    "PEM of vCenter's authority into a file and export SSL_CERT_FILE with its path."
+                    "The vsphere plugin makes workstations on route vsphere and content libraries, and takes no CA "
+                    "bundle. Put the PEM of vCenter's authority into a file and export SSL_CERT_FILE with its path."
                 )
             import pulumi_vsphere  # noqa: PLC0415 (a third of a second that other environments need not pay)
 

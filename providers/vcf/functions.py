@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from . import fields as f
-from .errors import VcfError
+from .errors import VcfError, listed, nearest
 from .resource import Context
 from .values import Props
 from .vcenter import find_library, find_storage_policy, find_supervisor, segment
@@ -49,18 +49,39 @@ async def _storage_policy(context: Context, args: Props) -> Props:
     return {"id": found["policy"], "name": found.get("name")}
 
 
-async def _content_library(context: Context, args: Props) -> Props:
+async def _items(context: Context, library: str) -> list[Props]:
     vcenter = context.vcenter
-    library = await find_library(vcenter, args["name"])
-    ids = await vcenter.get("/api/content/library/item", library_id=library["id"])
+    ids = await vcenter.get("/api/content/library/item", library_id=library)
     items = [await vcenter.get(f"/api/content/library/item/{segment(item)}") for item in ids]
-    return {
-        "id": library["id"],
-        "name": library.get("name"),
-        "items": sorted(
-            ({"id": i["id"], "name": i["name"], "type": i.get("type", "")} for i in items), key=lambda i: str(i["name"])
-        ),
-    }
+    found: list[Props] = [{"id": i["id"], "name": i["name"], "type": i.get("type", "")} for i in items]
+    return sorted(found, key=lambda item: str(item["name"]))
+
+
+async def _content_library(context: Context, args: Props) -> Props:
+    library = await find_library(context.vcenter, args["name"])
+    return {"id": library["id"], "name": library.get("name"), "items": await _items(context, library["id"])}
+
+
+async def _library_item(context: Context, args: Props) -> Props:
+    library, wanted, patience = (
+        await find_library(context.vcenter, args["library"]),
+        args["name"],
+        args["timeoutSeconds"],
+    )
+    start = context.clock.now()
+    for pause in context.clock.backoff(first=1, factor=1.5, ceiling=15):
+        items = {str(item["name"]): item for item in await _items(context, library["id"])}
+        if wanted in items:
+            return dict(items[wanted])
+        if context.clock.now() - start + pause > patience:
+            raise VcfError(
+                f"Content library {library.get('name')!r} of {context.vcenter.name} does not list {wanted!r}"
+                f"{nearest(wanted, items)} after {patience:.0f} s. It lists: {listed(items)}. "
+                "Correct the name; or, where the library is subscribed, look at its last synchronisation in vCenter; "
+                "or, where it is local, upload the image. Then run `pulumi up` again."
+            )
+        await context.clock.sleep(pause)
+    raise AssertionError
 
 
 async def _gpu_inventory(context: Context, args: Props) -> Props:
@@ -145,6 +166,18 @@ FUNCTIONS = {
                 "items": _out("array", "its items, by name", _LIBRARY_ITEM),
             },
             _content_library,
+        ),
+        Function(
+            "vcf:index:getLibraryItem",
+            "Looks up an item of a content library, waiting until the library lists it.",
+            {
+                "library": f.Field(kind="string", doc="name or id of the library", required=True),
+                "name": f.Field(kind="string", doc="name of the item", required=True),
+                "timeoutSeconds": f.Field(kind="integer", doc="how long to wait", minimum=0, default=900),
+                "id": _out("string", "id of the item"),
+                "type": _out("string", "ovf, iso, vm-template, …"),
+            },
+            _library_item,
         ),
         Function(
             "vcf:index:getGpuInventory",

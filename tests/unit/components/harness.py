@@ -86,6 +86,8 @@ class Engine(pulumi.runtime.Mocks):
         if args.token in self.answers:
             found: dict[str, Any] = self.answers[args.token]
             return found, []
+        if args.token == "vcf:index:getLibraryItem":
+            return {"name": args.args["name"]}, []
         return {"value": f"value-of-{args.args.get('name')}", "id": f"id-of-{args.args.get('name')}"}, []
 
 

@@ -61,6 +61,11 @@ def test_a_storage_class_is_the_policy_as_kubernetes_writes_it() -> None:
     assert storage_class("vSAN Default Storage Policy") == "vsan-default-storage-policy"
 
 
+def _library(url: str = "", name: str = "dlvm-images", **subscription: Any) -> dict[str, Any]:
+    followed = {"subscription": {"url": url, **subscription}} if url else {}
+    return {"name": name, "datacenter": "pai-dc", "datastore": "pai-ds", **followed}
+
+
 # Each mistake alone: what is changed, and how the only message begins and what it names as nearest.
 _MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"gpuu": {}}, "paif:gpuu is a mapping: expected one of the keys", "gpu"),
@@ -171,6 +176,41 @@ _MISTAKES: list[tuple[dict[str, Any], str, str]] = [
         "nvidia.com/v1/ClusterPolicy",
     ),
     ({"workstations.0.route": "vsphere"}, "paif:workstations[0].vsphere: expected the host", ""),
+    (
+        {"contentLibraries": [_library(name="dlvm-image")]},
+        "paif:contentLibraries[0].name is 'dlvm-image': expected a library of paif:content (dlvm-images, kubernetes)",
+        "dlvm-images",
+    ),
+    (
+        {"contentLibraries": [_library(), _library()]},
+        "paif:contentLibraries[1].name is 'dlvm-images': expected a name that no other entry has (entry 0 has it)",
+        "",
+    ),
+    (
+        {"contentLibraries": [_library("http://mirror.test/lib.json")]},
+        "paif:contentLibraries[0].subscription.url is 'http://mirror.test/lib.json': expected an https:// address of",
+        "",
+    ),
+    (
+        {"contentLibraries": [_library("https://who:why@mirror.test/lib.json")]},
+        "paif:contentLibraries[0].subscription.url is 'https://[secret]@mirror.test/lib.json': expected an https://",
+        "",
+    ),
+    (
+        {"contentLibraries": [_library("https://mirror.test/{tokn}/lib.json")]},
+        "paif:contentLibraries[0].subscription.url is 'https://mirror.test/{tokn}/lib.json': expected an https://",
+        "",
+    ),
+    (
+        {"contentLibraries": [_library("https://mirror.test/{token}/lib.json")]},
+        "paif:libraryToken: expected the token in the address of dlvm-images: pulumi config set --secret",
+        "",
+    ),
+    (
+        {"contentLibraries": [_library("https://mirror.test/lib.json", username="vcsp")]},
+        "paif:libraryPassword: expected the password of vcsp at dlvm-images: pulumi config set --secret",
+        "",
+    ),
 ]
 
 

@@ -302,3 +302,64 @@ def test_the_vsphere_plugin_is_not_started_without_a_way_to_check_certificates(m
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     with pytest.raises(pulumi.RunError, match="export SSL_CERT_FILE"):
         _run(_ON_VSPHERE, until="workstations", inventory=_PASSED_THROUGH)
+
+
+_LIBRARIES: dict[str, Any] = {
+    "contentLibraries": [
+        {
+            "name": "dlvm-images",
+            "datacenter": "pai-dc",
+            "datastore": "pai-ds",
+            "subscription": {"url": "https://dl.broadcom.com/{token}/lib.json", "username": "vcsp"},
+        }
+    ],
+    "libraryToken": "token-in-plain-text",
+    "libraryPassword": "password-in-plain-text",
+}
+_CONTENT_LIBRARY = "vsphere:index/contentLibrary:ContentLibrary"
+
+
+def test_a_library_that_is_asked_for_is_made_and_the_namespace_and_the_machines_wait_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/somewhere/ca.pem")
+    declared = _run(_LIBRARIES)
+    library = declared.one(_CONTENT_LIBRARY)
+    assert library.inputs == {
+        "name": "dlvm-images",
+        "storageBackings": ["id-of-pai-ds"],
+        "subscription": {
+            "subscriptionUrl": "https://dl.broadcom.com/token-in-plain-text/lib.json",
+            "onDemand": True,
+            "automaticSync": True,
+            "authenticationMethod": "BASIC",
+            "username": "vcsp",
+            "password": "password-in-plain-text",
+        },
+    }
+    assert "subscription" in library.secrets
+    assert list(library.request.additionalSecretOutputs) == ["subscription"]
+    namespace = declared.one("vcf:index:Namespace")
+    assert namespace.inputs["contentLibraries"] == ["x/dlvm-images", "kubernetes"]
+    assert "dlvm-images" in namespace.depends_on
+    calls = dict(declared.calls)
+    assert "vcf:index:getContentLibrary" not in calls
+    asked = {"library": "x/dlvm-images", "name": "dlvm-9.0.1-simulated", "timeoutSeconds": 900}
+    assert calls["vcf:index:getLibraryItem"] == asked
+    machine = declared.one("kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachine", "acme-dev-dlvm-alice")
+    assert machine.inputs["spec"]["imageName"] == "dlvm-9.0.1-simulated"
+    assert "dlvm-images" in machine.depends_on
+
+
+def test_a_local_library_has_no_subscription_and_prod_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/somewhere/ca.pem")
+    local = {"name": "kubernetes", "datacenter": "pai-dc", "datastore": "pai-ds"}
+    declared = _run({"kind": "prod", "workstations": [], "contentLibraries": [local]}, until="foundation")
+    library = declared.one(_CONTENT_LIBRARY)
+    assert library.inputs == {"name": "kubernetes", "storageBackings": ["id-of-pai-ds"]}
+    assert library.request.protect
+    assert library.request.retainOnDelete
+
+
+def test_an_environment_that_only_looks_libraries_up_needs_no_vsphere_plugin() -> None:
+    assert not [kind for kind in _run().types() if "vsphere" in kind]

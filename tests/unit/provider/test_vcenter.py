@@ -147,6 +147,25 @@ def test_look_ups_give_ids_and_items(engine: Engine) -> None:
         assert library["items"] == [{"id": f"item-of-{LIBRARY_ID}", "name": "dlvm-9.0.1-simulated", "type": "ovf"}]
 
 
+_ITEMS = "GET /api/content/library/item"
+_IMAGE = {"library": LIBRARY_ID, "name": "dlvm-9.0.1-simulated", "timeoutSeconds": 60}
+
+
+def test_an_item_is_waited_for_while_its_library_synchronises(engine: Engine, vcenter: VCenterDouble) -> None:
+    vcenter.fail(_ITEMS, Answer(200, []), times=2)
+    assert engine.invoke("getLibraryItem", **_IMAGE)["id"] == f"item-of-{LIBRARY_ID}"
+    assert engine.clock.slept == [1.0, 1.5]
+
+
+def test_waiting_for_an_item_ends_and_says_what_the_library_lists(engine: Engine) -> None:
+    with pytest.raises(
+        VcfError,
+        match=r"'dlvm-images' of .* does not list 'dlvm-9.0.2'; the nearest is 'dlvm-9.0.1-simulated' after 60 s. "
+        r"It lists: dlvm-9.0.1-simulated. Correct the name; .* upload the image",
+    ):
+        engine.invoke("getLibraryItem", **{**_IMAGE, "name": "dlvm-9.0.2"})
+
+
 @pytest.mark.parametrize(
     ("function", "wanted", "hint"),
     [
