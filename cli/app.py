@@ -82,10 +82,29 @@ def _agreed(stack: engine.Stack, yes: bool) -> list[str]:
     return ["--yes"] if yes or stack.lab else []
 
 
+_LAB_ENDS = 3
+
+
 def _run(stack: engine.Stack, *arguments: str, extra: dict[str, str] | None = None) -> None:
-    status = engine.run(stack, *arguments, extra=extra)
-    if status:
-        raise typer.Exit(1)
+    for attempt in range(_LAB_ENDS):
+        handle = labctl.daemon_handle() if stack.lab else None
+        if attempt:
+            engine.clear_up(stack)
+        try:
+            status = engine.run(stack, *arguments, extra=extra, target=handle)
+        except engine.TargetGone:
+            say(f"bringing the lab back; then {stack.name} goes on where it was")
+        else:
+            if status:
+                raise typer.Exit(1)
+            return
+        finally:
+            if handle is not None:
+                os.close(handle)
+    raise stop(
+        f"the lab ended {_LAB_ENDS} times in the middle of this run; the end of {labctl.daemon_log()} and the kernel's "
+        "log (out of memory?) may tell why. The same command starts the lab and goes on"
+    )
 
 
 @app.command(context_settings={"ignore_unknown_options": True})

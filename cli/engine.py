@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import select as io_select
 import shlex
 import signal
 import socket
@@ -23,6 +24,7 @@ from tools.spec import pulumi_home
 
 LAB_PASSPHRASE = "paif-lab"  # noqa: S105 - it guards example values of a lab and is documented as worth nothing
 _MARK = "PAIF_RUN"
+_END_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -112,16 +114,56 @@ def capture(stack: Stack, *arguments: str, check: bool = True) -> subprocess.Com
     return answer
 
 
-def run(stack: Stack, *arguments: str, extra: dict[str, str] | None = None) -> int:
-    """Run ``pulumi`` in the foreground; Ctrl-C reaches it as it would without this wrapper. Returns its exit status."""
+class TargetGone(Exception):  # noqa: N818 - an event that the caller answers
+    """What the run goes to ended in the middle of it; the run was ended in the engine's own way."""
+
+
+def run(stack: Stack, *arguments: str, extra: dict[str, str] | None = None, target: int | None = None) -> int:
+    """Run ``pulumi`` in the foreground; Ctrl-C reaches it as it would without this wrapper. Returns its exit status.
+
+    ``target`` is a file descriptor that becomes readable when what the run goes to has ended. Raises ``TargetGone``
+    then: the engine would wait for hours for objects that nobody makes ready any more.
+    """
+    asked_to_stop = False
+
+    def stop_asked(*_: object) -> None:
+        nonlocal asked_to_stop
+        asked_to_stop = True
+
     # A handler, unlike SIG_IGN, is not inherited: the engine ends in its own way and this process waits for it.
-    previous = signal.signal(signal.SIGINT, lambda *_: None)
+    previous = signal.signal(signal.SIGINT, stop_asked)
     try:
-        return subprocess.run(
-            ["pulumi", *arguments], cwd=ROOT, env={**_full_environment(stack), **(extra or {})}, check=False
-        ).returncode
+        with subprocess.Popen(
+            ["pulumi", *arguments], cwd=ROOT, env={**_full_environment(stack), **(extra or {})}
+        ) as process:
+            if target is None:
+                return process.wait()
+            ended = os.pidfd_open(process.pid)
+            try:
+                readable, _, _ = io_select.select([ended, target], [], [])
+                if target in readable and ended not in readable:
+                    warn(f"the lab ended in the middle of this run of {stack.name}; ending the run, to go on with it")
+                    _end(process)
+            finally:
+                os.close(ended)
+            status = process.wait()
     finally:
         signal.signal(signal.SIGINT, previous)
+    if status and not asked_to_stop and io_select.select([target], [], [], 0)[0]:
+        raise TargetGone
+    return status
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the engine as Ctrl-C does: it cancels what it waits for and writes its state; the second time it goes."""
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
+        return
+    process.kill()
 
 
 def select(stack: Stack) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from cli.output import Failed, say
-from lab.control import Control, LabDownError, PartStatus
+from lab.control import OTHER_OWNER, Control, LabDownError, PartStatus
 from lab.state import ROOT, lab_directory, read_json
 
 _UP_SECONDS = 180
@@ -31,6 +31,27 @@ def running() -> Control | None:
     return control
 
 
+def daemon_handle() -> int:
+    """Have the lab running; a file descriptor that becomes readable when its daemon ends. Raises ``Failed``."""
+    up()
+    pid = _daemon()
+    try:
+        return os.pidfd_open(pid or 0)
+    except OSError:
+        raise Failed(f"the lab ended as soon as it was up; {daemon_log()} may tell why") from None
+
+
+def _daemon() -> int | None:
+    """The daemon's process. One that is told to end forgets it: when none runs, this one ended in another way."""
+    control = read_json(lab_directory() / "control.json", None)
+    return int(control["pid"]) if control else None
+
+
+def daemon_log() -> Path:
+    """What the daemon says of itself and its parts."""
+    return lab_directory() / "daemon.log"
+
+
 def _daemon_environment() -> dict[str, str]:
     # The daemon outlives the command that starts it: what marks an engine's children must not mark it.
     drop = {"PAIF_RUN", "PULUMI_CONFIG_PASSPHRASE", "PAIF_LAB_CONTROL"}
@@ -43,7 +64,7 @@ def _daemon_environment() -> dict[str, str]:
 def _start() -> subprocess.Popen[bytes]:
     directory = lab_directory()
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (directory / "daemon.log").open("ab") as log:
+    with daemon_log().open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "lab.daemon"],
             cwd=ROOT,
@@ -70,22 +91,29 @@ def up() -> float:
     """
     started = time.monotonic()
     process: subprocess.Popen[bytes] | None = None
-    phase = ""
+    phase, announced = "", False
     for pause in _pauses():
         control = running()
         if control is None:
             if process is None:
-                say("starting the lab (simulated vCenter, real Kubernetes API servers)")
+                if not announced:
+                    gone = _daemon()
+                    why = f": its daemon, process {gone}, is gone" if gone else ""
+                    say(f"starting the lab (simulated vCenter, real Kubernetes API servers){why}")
+                    announced = True
                 process = _start()
+            elif process.poll() == OTHER_OWNER:
+                # Another command was quicker, or an earlier daemon is still ending its parts.
+                process = None
             elif process.poll() is not None:
-                raise Failed(f"the lab's daemon ended at once:\n{_tail(lab_directory() / 'daemon.log')}")
+                raise Failed(f"the lab's daemon ended at once:\n{_tail(daemon_log())}")
         else:
             health = control.health()
             if health["ready"]:
                 seconds = time.monotonic() - started
-                if process is not None:
+                if announced:
                     say(f"the lab is ready after {seconds:.1f} s")
-                return seconds if process is not None else 0.0
+                return seconds if announced else 0.0
             if health["problem"]:
                 control.stop()
                 raise Failed(f"the lab did not come up: {health['problem']}")
@@ -122,7 +150,9 @@ def parts() -> dict[str, PartStatus]:
     """Every part of the running lab. Raises ``Failed`` when it is down."""
     control = running()
     if control is None:
-        raise Failed("the lab is down; `./paif lab up` starts it")
+        gone = _daemon()
+        why = f": its daemon, process {gone}, ended without being told to" if gone else ""
+        raise Failed(f"the lab is down{why}; `./paif lab up` starts it, with all that was in it")
     return control.parts()
 
 

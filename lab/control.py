@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict
 
 from lab.state import lab_directory, read_json
 
+OTHER_OWNER = 2
+"""Exit status of a daemon that finds another one owning its lab."""
+
 
 class Ready(BaseModel):
     """How one sees that a part serves: a TCP port that accepts, or a URL that answers with a status below 500."""
@@ -82,6 +85,11 @@ class Control:
             answer = self._client.request(method, path, json=body)
         except httpx.TransportError as error:
             raise LabDownError(f"the lab's daemon does not answer ({error}); `./paif lab up` starts it") from None
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            raise LabDownError(
+                f"{self._client.base_url} does not take the token of {self.directory / 'control.json'}: what answers "
+                "there is not the daemon that wrote it; `./paif lab up` starts it"
+            )
         if answer.status_code == httpx.codes.CONFLICT:
             raise PartFailedError(answer.json()["message"])
         answer.raise_for_status()
@@ -113,7 +121,14 @@ class Control:
         return bool(self._call("GET", "/health")["ready"])
 
     def health(self) -> dict[str, Any]:
-        return dict(self._call("GET", "/health"))
+        """How far the lab has come up. Raises ``LabDownError`` when something else answers at the daemon's address."""
+        try:
+            found = self._call("GET", "/health")
+        except (httpx.HTTPStatusError, ValueError):
+            found = None
+        if not isinstance(found, dict):
+            raise LabDownError(f"{self._client.base_url} is not the lab's daemon; `./paif lab up` starts it")
+        return found
 
     def faults(self) -> dict[str, dict[str, Any]]:
         """The faults that are switched on, by name."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import json
 import logging
@@ -27,7 +28,7 @@ import psutil
 from aiohttp import web
 
 from lab import boot
-from lab.control import Part, PartFailedError, PartStatus, Ready
+from lab.control import OTHER_OWNER, Part, PartFailedError, PartStatus, Ready
 from lab.process import spawn
 from lab.state import bin_directory, lab_directory, read_json, state_directory, write_json
 
@@ -373,14 +374,27 @@ class Daemon:
             self._ready = True
             self._phase = "ready"
 
+    async def _listen(self, runner: web.AppRunner) -> int:
+        """Serve on the control port; on another one when something took it while no daemon ran, since no one else
+        remembers it."""
+        while True:
+            port = self.port("control")
+            try:
+                await web.TCPSite(runner, "127.0.0.1", port).start()
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                self.release_port("control")
+            else:
+                return port
+
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         for kind in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(kind, self._stop.set)
         runner = web.AppRunner(self._routes(), access_log=None)
         await runner.setup()
-        port = self.port("control")
-        await web.TCPSite(runner, "127.0.0.1", port).start()
+        port = await self._listen(runner)
         write_json(
             self.directory / "control.json",
             {"url": f"http://127.0.0.1:{port}", "token": self._token, "pid": os.getpid()},
@@ -413,7 +427,7 @@ def main() -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         _log.error("another daemon owns %s; `./paif lab status` shows it", directory)
-        return 2
+        return OTHER_OWNER
     asyncio.run(Daemon(directory).run())
     return 0
 

@@ -65,6 +65,9 @@ def settings(directory: Path) -> str:
         "hba_file": str(directory / "pg_hba.conf"),
         "password_encryption": "scram-sha-256",
         "max_connections": 50,
+        # A backend in the middle of a statement outlives a killed server, and no new server starts beside it: have it
+        # notice that its client is gone.
+        "client_connection_check_interval": "500ms",
         "shared_buffers": "16MB",
         "huge_pages": "off",
         "dynamic_shared_memory_type": "mmap",

@@ -135,7 +135,7 @@ def test_a_caller_without_the_token_is_refused(start: Start) -> None:
     _, control = start()
     data = json.loads((control.directory / "control.json").read_text())
     stranger = Control(control.directory, data["url"], "wrong")
-    with pytest.raises(Exception, match="401"):
+    with pytest.raises(LabDownError, match="token"):
         stranger.parts()
 
 
@@ -159,3 +159,47 @@ def test_an_unprivileged_part_is_not_root(start: Start, tmp_path: Path) -> None:
         Part(name="who", argv=[sys.executable, "-c", script, str(port)], ready=Ready(tcp=port), unprivileged=True)
     )
     assert (tmp_path / "uid").read_text() != "0"
+
+
+def test_a_daemon_whose_port_was_taken_meanwhile_finds_another(start: Start) -> None:
+    process, control = start()
+    taken = control.port("control")
+    process.kill()
+    process.wait()
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", taken))
+        other.listen()
+        _, again = start()
+        assert again.port("control") != taken
+        assert again.health()["phase"]
+
+
+@pytest.mark.parametrize("answer", ["a page", "wrong token"])
+def test_what_answers_in_place_of_a_daemon_that_is_gone_is_not_taken_for_it(
+    start: Start, tmp_path: Path, answer: str
+) -> None:
+    process, control = start()
+    file = control.directory / "control.json"
+    known = json.loads(file.read_text())
+    if answer == "a page":
+        process.kill()
+        process.wait()
+        port = known["url"].rsplit(":", 1)[-1]
+        page = subprocess.Popen([sys.executable, "-c", _SERVER, port], cwd=tmp_path, stderr=subprocess.DEVNULL)
+        try:
+            _until(lambda: _accepts(int(port)))
+            with pytest.raises(LabDownError, match="lab up"):
+                Control.connect(control.directory).health()
+        finally:
+            page.kill()
+            page.wait()
+    else:
+        file.write_text(json.dumps(known | {"token": "of an earlier one"}))
+        with pytest.raises(LabDownError, match="lab up"):
+            Control.connect(control.directory).health()
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0

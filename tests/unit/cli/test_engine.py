@@ -1,0 +1,58 @@
+"""How the engine is run: what it goes to may end in the middle."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli import engine
+
+_WAITS = "#!/bin/sh\ntrap 'echo cancelled > \"$PAIF_STATE/cancelled\"; exit 255' INT\nwhile :; do sleep 0.05; done\n"
+
+
+@pytest.fixture
+def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in of the engine; tests write what it does."""
+    monkeypatch.setenv("PAIF_STATE", str(tmp_path))
+    monkeypatch.delenv("PAIF_BIN", raising=False)
+    program = tmp_path / "bin" / "pulumi"
+    program.parent.mkdir()
+    program.touch(mode=0o755)
+    return program
+
+
+@pytest.fixture
+def target() -> Iterator[tuple[int, int]]:
+    """A descriptor that becomes readable when the other one is closed, as one of a process that ends."""
+    ends = os.pipe()
+    yield ends
+    for each in ends:
+        try:
+            os.close(each)
+        except OSError:
+            continue
+
+
+def test_a_run_whose_target_ends_is_cancelled_in_the_engines_own_way(pulumi: Path, target: tuple[int, int]) -> None:
+    pulumi.write_text(_WAITS)
+    threading.Timer(0.3, os.close, [target[1]]).start()
+    with pytest.raises(engine.TargetGone):
+        engine.run(engine.Stack("dev", lab=False), "up", target=target[0])
+    assert (pulumi.parent.parent / "cancelled").exists()
+
+
+def test_a_failure_of_a_run_whose_target_has_ended_is_the_targets(pulumi: Path, target: tuple[int, int]) -> None:
+    pulumi.write_text("#!/bin/sh\nexit 1\n")
+    os.close(target[1])
+    with pytest.raises(engine.TargetGone):
+        engine.run(engine.Stack("dev", lab=False), "up", target=target[0])
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_a_run_whose_target_lives_ends_with_its_own_status(pulumi: Path, target: tuple[int, int], status: int) -> None:
+    pulumi.write_text(f"#!/bin/sh\nexit {status}\n")
+    assert engine.run(engine.Stack("dev", lab=False), "up", target=target[0]) == status
