@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import select as io_select
@@ -11,13 +12,16 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
 from cli.output import Failed, say, warn
+from cli.redaction import without_planned_values
 from lab.pki import lab_authority
 from lab.state import ROOT, bin_directory, lab_directory, state_directory, write_atomically, write_json
 from tools.spec import pulumi_home
@@ -121,8 +125,9 @@ class TargetGone(Exception):  # noqa: N818 - an event that the caller answers
 def run(stack: Stack, *arguments: str, extra: dict[str, str] | None = None, target: int | None = None) -> int:
     """Run ``pulumi`` in the foreground; Ctrl-C reaches it as it would without this wrapper. Returns its exit status.
 
-    ``target`` is a file descriptor that becomes readable when what the run goes to has ended. Raises ``TargetGone``
-    then: the engine would wait for hours for objects that nobody makes ready any more.
+    With ``--plan`` what it prints goes through ``without_planned_values``. ``target`` is a file descriptor that becomes
+    readable when what the run goes to has ended. Raises ``TargetGone`` then: the engine would wait for hours for
+    objects that nobody makes ready any more.
     """
     asked_to_stop = False
 
@@ -130,28 +135,49 @@ def run(stack: Stack, *arguments: str, extra: dict[str, str] | None = None, targ
         nonlocal asked_to_stop
         asked_to_stop = True
 
+    planned = any(each.partition("=")[0] == "--plan" for each in arguments)
     # A handler, unlike SIG_IGN, is not inherited: the engine ends in its own way and this process waits for it.
     previous = signal.signal(signal.SIGINT, stop_asked)
     try:
         with subprocess.Popen(
-            ["pulumi", *arguments], cwd=ROOT, env={**_full_environment(stack), **(extra or {})}
+            ["pulumi", *arguments],
+            cwd=ROOT,
+            env={**_full_environment(stack), **(extra or {})},
+            stdout=subprocess.PIPE if planned else None,
+            stderr=subprocess.STDOUT if planned else None,
         ) as process:
-            if target is None:
-                return process.wait()
-            ended = os.pidfd_open(process.pid)
-            try:
-                readable, _, _ = io_select.select([ended, target], [], [])
-                if target in readable and ended not in readable:
-                    warn(f"the lab ended in the middle of this run of {stack.name}; ending the run, to go on with it")
-                    _end(process)
-            finally:
-                os.close(ended)
+            printer = threading.Thread(target=_print_planned, args=(process.stdout,))
+            if planned:
+                printer.start()
+            if target is not None:
+                _watch(stack, process, target)
             status = process.wait()
+            if planned:
+                printer.join()
     finally:
         signal.signal(signal.SIGINT, previous)
-    if status and not asked_to_stop and io_select.select([target], [], [], 0)[0]:
+    if status and not asked_to_stop and target is not None and io_select.select([target], [], [], 0)[0]:
         raise TargetGone
     return status
+
+
+def _print_planned(stream: IO[bytes]) -> None:
+    with io.TextIOWrapper(stream, encoding="utf-8", errors="replace") as text:
+        for line in without_planned_values(text):
+            sys.stdout.write(line)
+            sys.stdout.flush()
+
+
+def _watch(stack: Stack, process: subprocess.Popen[bytes], target: int) -> None:
+    """Wait until the engine ends; end it when what it goes to ends first."""
+    ended = os.pidfd_open(process.pid)
+    try:
+        readable, _, _ = io_select.select([ended, target], [], [])
+        if target in readable and ended not in readable:
+            warn(f"the lab ended in the middle of this run of {stack.name}; ending the run, to go on with it")
+            _end(process)
+    finally:
+        os.close(ended)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

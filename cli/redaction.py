@@ -59,6 +59,9 @@ _READABLE = re.compile(
     r"PRIVATE KEY|BEGIN CERTIFICATE|apiVersion|client-key|passw|token|secret|\"auths?\"|nvapi-|^eyJ"
     r"|^[\x20-\x7e]+:[\x20-\x7e]+$"
 )
+_VIOLATED = re.compile(r"(?P<what>violates plan: properties changed: )(?P<changes>.*)", re.DOTALL)
+_CHANGED = re.compile(r"(?:^|, )([-+~=]{2}[A-Za-z]\w*)(?=[\[,]|$)")
+_DIAGNOSTIC = re.compile(r" {4}(?:error|warning|info|debug): ")
 _LEAST = 4
 """Values shorter than this are no secrets worth the name: replacing every `no` would make texts unreadable."""
 
@@ -103,6 +106,25 @@ def _is_encoded_secret(run: str) -> bool:
     except (binascii.Error, ValueError):
         return False
     return _SHAPES.search(plain) is not None or _READABLE.search(plain) is not None
+
+
+def without_planned_values(lines: Iterable[str]) -> Iterator[str]:
+    """What `pulumi up --plan` prints, with the names instead of the values of what is not as planned.
+
+    The engine shows those values in the clear, secrets among them (pulumi 3.259 PlanDiff.MakeError).
+    """
+    hiding = False
+    for line in lines:
+        if hiding and not _DIAGNOSTIC.match(line) and line.startswith("    "):
+            # A value of several lines: the engine indents every line of a message by four.
+            continue
+        found = _VIOLATED.search(line)
+        hiding = found is not None or (hiding and not line.strip())
+        if found:
+            names = ", ".join(_CHANGED.findall(found["changes"])) or "unnamed"
+            yield f"{line[: found.start()]}{found['what']}{names} (values are not shown, secrets may be among them)\n"
+        else:
+            yield line
 
 
 class Redactor:

@@ -172,7 +172,11 @@ def published_secret(
     # A preview looks, but does not wait.
     patience = 5 if pulumi.runtime.is_dry_run() else secret.timeout_seconds
     options = pulumi.InvokeOutputOptions(parent=parent, depends_on=list(depends_on))
-    return vcf.get_secret(namespace, name, secret.key, patience, options)
+    value = vcf.get_secret(namespace, name, secret.key, patience, options)
+    # A look-up that cannot be made at preview has no dependencies there and gets them during `up`, which a saved plan
+    # takes for a violation: so whoever uses the value depends on the same things both times.
+    behind = [namespace, name, *(each.urn for each in depends_on)]
+    return pulumi.Output.all(value, *behind).apply(lambda known: str(known[0]))
 
 
 def hashed_name(name: pulumi.Input[str], content: pulumi.Input[str]) -> pulumi.Output[str]:

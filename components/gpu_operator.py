@@ -1,5 +1,6 @@
 """NVIDIA GPU Operator on a standalone cluster."""
 
+import base64
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
@@ -10,6 +11,43 @@ from components._component import Check, Component, hashed_name, pull_secret_con
 
 _NAMESPACE = "gpu-operator"
 _CLUSTER_POLICY = "nvidia.com/v1/ClusterPolicy"
+
+# pulumi-kubernetes 4.25 fills these in itself (`Release` in provider/pkg/provider/helm_release.go), but not before it
+# knows the cluster: a plan that was saved before there is one would be violated by them.
+_HELM_DEFAULTS: dict[str, Any] = {
+    **dict.fromkeys(("description", "keyring", "postrender"), ""),
+    **dict.fromkeys(
+        (
+            "allow_null_values",
+            "atomic",
+            "cleanup_on_fail",
+            "create_namespace",
+            "dependency_update",
+            "devel",
+            "disable_crd_hooks",
+            "disable_openapi_validation",
+            "disable_webhooks",
+            "force_update",
+            "lint",
+            "recreate_pods",
+            "render_subchart_notes",
+            "replace",
+            "reset_values",
+            "reuse_values",
+            "skip_await",
+            "skip_crds",
+            "verify",
+            "wait_for_jobs",
+        ),
+        False,
+    ),
+}
+_NO_CREDENTIALS = dict.fromkeys(("ca_file", "cert_file", "key_file", "password", "username"), "")
+
+
+def _without_marker(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult:
+    """Take out what the SDK adds and pulumi-kubernetes drops, again only where it knows the cluster."""
+    return pulumi.ResourceTransformationResult({k: v for k, v in args.props.items() if k != "compat"}, args.opts)
 
 
 class GpuOperatorArgs(TypedDict):
@@ -65,7 +103,7 @@ class GpuOperator(Component):
             name=chart.chart,
             chart=chart.chart,
             version=args.get("version", chart.version),
-            repository_opts={"repo": args.get("repository", chart.repository)},
+            repository_opts={**_NO_CREDENTIALS, "repo": args.get("repository", chart.repository)},
             namespace=namespace.metadata["name"],
             timeout=condition.timeout_seconds,
             values={
@@ -77,7 +115,8 @@ class GpuOperator(Component):
                 "sandboxWorkloads": {"enabled": False},
                 "driver": driver,
             },
-            opts=self.child(*depends),
+            **_HELM_DEFAULTS,
+            opts=self.child(*depends, transformations=[_without_marker]),
         )
         # Helm does not wait for what the operator itself makes; an annotation on its ClusterPolicy does.
         limit = f"{condition.timeout_seconds}s"
@@ -87,6 +126,8 @@ class GpuOperator(Component):
             kind="ClusterPolicy",
             metadata={
                 "name": "cluster-policy",
+                # It has none; pulumi-kubernetes puts this in while it does not know that, and ignores it afterwards.
+                "namespace": "default",
                 "annotations": wait_annotation(args.get("wait_for") or condition.wait_for),
             },
             opts=self.child(
@@ -130,11 +171,14 @@ class GpuOperator(Component):
             ),
             opts=self.child(additional_secret_outputs=["data"], **replaceable),
         )
+        content = pull_secret_content(registry, "$oauthtoken", args["ngc_api_key"])
         pull = kubernetes.core.v1.Secret(
             f"{name}-ngc",
             metadata={"name": "ngc-secret", "namespace": namespace, "labels": labels},
             type="kubernetes.io/dockerconfigjson",
-            string_data={".dockerconfigjson": pull_secret_content(registry, "$oauthtoken", args["ngc_api_key"])},
+            # pulumi-kubernetes turns stringData into this as soon as it knows the cluster: a plan that was saved before
+            # there is one would be violated.
+            data={".dockerconfigjson": content.apply(lambda text: base64.b64encode(text.encode()).decode())},
             opts=self.child(**replaceable),
         )
         depends += [licence, pull]

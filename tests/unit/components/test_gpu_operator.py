@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -29,7 +30,7 @@ def test_vgpu_installs_the_guest_driver_with_licence_and_pull_secret() -> None:
     }
     release = declared.one(_RELEASE).inputs
     assert (release["chart"], release["version"]) == ("gpu-operator", "v24.9.0")
-    assert release["repositoryOpts"] == {"repo": "http://charts.test"}
+    assert release["repositoryOpts"]["repo"] == "http://charts.test"
     licence = declared.one("kubernetes:core/v1:ConfigMap").inputs["metadata"]["name"]
     assert release["values"]["driver"] == {
         "enabled": True,
@@ -40,10 +41,10 @@ def test_vgpu_installs_the_guest_driver_with_licence_and_pull_secret() -> None:
         "licensingConfig": {"configMapName": licence, "nlsEnabled": True},
     }
     pull = declared.one("kubernetes:core/v1:Secret")
-    assert json.loads(pull.inputs["stringData"][".dockerconfigjson"]) == {
+    assert json.loads(base64.b64decode(pull.inputs["data"][".dockerconfigjson"])) == {
         "auths": {"nvcr.io": {"username": "$oauthtoken", "password": "ngc-key"}}
     }
-    assert any(path.startswith("stringData") for path in pull.secrets)
+    assert any(path.startswith("data") for path in pull.secrets)
 
 
 def test_the_licence_is_secret_in_the_state_though_it_is_a_config_map() -> None:
@@ -73,7 +74,7 @@ def test_directpath_installs_the_data_centre_driver_and_nothing_licensed() -> No
     }
     release = declared.one(_RELEASE).inputs
     assert release["values"]["driver"] == {"enabled": True}
-    assert release["repositoryOpts"] == {"repo": "https://helm.ngc.nvidia.com/nvidia"}
+    assert release["repositoryOpts"]["repo"] == "https://helm.ngc.nvidia.com/nvidia"
 
 
 def test_the_namespace_admits_privileged_pods() -> None:
@@ -84,11 +85,21 @@ def test_the_namespace_admits_privileged_pods() -> None:
     }
 
 
+def test_the_release_is_as_the_provider_completes_it_so_that_a_saved_plan_holds() -> None:
+    release = _declared(gpu_mode="directpath").one(_RELEASE).inputs
+    assert "compat" not in release
+    assert release["keyring"] == ""
+    assert release["skipAwait"] is False
+    assert release["disableCRDHooks"] is False
+    assert set(release["repositoryOpts"]) == {"repo", "caFile", "certFile", "keyFile", "password", "username"}
+
+
 def test_readiness_is_that_of_the_cluster_policy() -> None:
     declared = _declared(gpu_mode="directpath")
     policy = declared.one("kubernetes:nvidia.com/v1:ClusterPolicyPatch")
     assert policy.inputs["metadata"] == {
         "name": "cluster-policy",
+        "namespace": "default",
         "annotations": {"pulumi.com/waitFor": '["jsonpath={.status.state}=ready"]'},
     }
     assert policy.depends_on == {"op"}
