@@ -12,12 +12,11 @@ from typing import Annotated, Any
 import typer
 
 from cli import doctor as doctoring
-from cli import engine, labctl
+from cli import engine, labctl, policy
 from cli.changed import changed_command
 from cli.configuration import Problems, check_all, load_stack, stack_names
 from cli.drift import drift_command
-from cli.init import make
-from cli.output import BAD_INPUT, Failed, columns, json_result, say, show, stop, table
+from cli.output import BAD_INPUT, Failed, columns, json_result, say, show, stop, table, warn
 from cli.outputs import personas, value_at
 from cli.pr_comment import pr_comment_app
 from lab.state import ROOT
@@ -49,9 +48,16 @@ Until = Annotated[
 ]
 
 
-def _prepare(name: str, *, start_lab: bool = True) -> engine.Stack:
-    """Check the stack file, have its target there, its stack made and cleared of what a cut-off run left."""
+def _prepare(name: str, *, start_lab: bool = True, policies: bool = False) -> engine.Stack:
+    """Check the stack file, have its target there, its stack made and cleared of what a cut-off run left.
+
+    With ``policies`` the settings of the policy packs are checked too.
+    """
     stack = load_stack(name)
+    if policies:
+        from cli.settings import demand_sound  # noqa: PLC0415 - it loads the packs' rules
+
+        demand_sound(name)
     if stack.lab and start_lab:
         labctl.up()
     engine.select(stack)
@@ -96,7 +102,9 @@ def _run(stack: engine.Stack, *arguments: str, extra: dict[str, str] | None = No
             say(f"bringing the lab back; then {stack.name} goes on where it was")
         else:
             if status:
-                raise typer.Exit(1)
+                raise stop(
+                    f"{stack.name}: pulumi {arguments[0]} failed; the reasons stand above, under Policies or Diagnostics"
+                )
             return
         finally:
             if handle is not None:
@@ -114,21 +122,28 @@ def up(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask (the lab never asks)")] = False,
     until: Until = None,
 ) -> None:
-    """Provision an environment. On the lab this is all it takes; a cut-off run is cleared up and completed."""
-    stack = _prepare(env)
-    arguments = ["up", "--stack", env, *_agreed(stack, yes), *(rest or [])]
-    if stack.lab:
-        arguments.append("--skip-preview")
+    """Provision an environment, unless the policy packs refuse. On the lab this is all it takes.
+
+    It previews first: what the packs can refuse by then ends the run before anything is made. What a cut-off run left
+    is cleared up and completed.
+    """
+    stack = _prepare(env, policies=True)
+    arguments = ["up", "--stack", env, *policy.arguments(), *_agreed(stack, yes), *(rest or [])]
+    told = "--json" not in (rest or [])
+    if told:
+        # The engine prints them by the screenful, certificates included.
+        arguments.append("--suppress-outputs")
     _run(stack, *arguments, extra=_phase_limit(stack, until))
-    if "--json" not in (rest or []):
+    if told:
         show(f"\n{personas(env, engine.outputs(stack))}")
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
 def preview(env: Environment, rest: Rest = None, until: Until = None) -> None:
-    """Show what `up` would do; nothing is changed."""
-    stack = _prepare(env)
-    _run(stack, "preview", "--stack", env, *(rest or []), extra=_phase_limit(stack, until))
+    """Show what `up` would do, and what the policy packs say of it; nothing is changed."""
+    stack = _prepare(env, policies=True)
+    arguments = ["preview", "--stack", env, *policy.arguments(), *(rest or [])]
+    _run(stack, *arguments, extra=_phase_limit(stack, until))
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -200,16 +215,23 @@ def environment(env: Annotated[str, typer.Argument(metavar="[ENV]")] = "dev") ->
 
 @app.command()
 def check(as_json: AsJson = False) -> None:
-    """Check every stack file, each alone and all together; nothing is contacted."""
-    found = check_all()
+    """Check every stack file, each alone and all together, and the policy packs' settings; nothing is contacted."""
+    from cli import settings  # noqa: PLC0415 - it loads the packs' rules
+
+    found, names = check_all(), stack_names()
+    found.problems += [problem for name in names for problem in settings.problems(name)]
+    notes = [note for name in names if (note := settings.missing(name))]
     if as_json:
-        json_result({"problems": found.as_dict()})
+        json_result({"problems": found.as_dict(), "notes": notes})
+    else:
+        for note in notes:
+            warn(note)
     if found.problems:
         if not as_json:
             raise stop(str(found), BAD_INPUT)
         raise typer.Exit(BAD_INPUT)
     if not as_json:
-        show(f"{len(stack_names())} environments are fine: {', '.join(stack_names())}")
+        show(f"{len(names)} environments are fine: {', '.join(names)}")
 
 
 @app.command()
@@ -218,10 +240,13 @@ def init(
     kind: Annotated[str, typer.Option(help="dev, qa, staging or prod: decides the defaults")] = "dev",
     organisation: Annotated[str, typer.Option(help="short name that begins every resource's name")] = "acme",
 ) -> None:
-    """Make a stack file for an environment of your own on a real VCF."""
+    """Make a stack file for an environment of your own on a real VCF, and settings for the policy packs."""
+    from cli.init import make  # noqa: PLC0415 - it loads the packs' rules
+
     if kind not in DEFAULTS:
         raise stop(f"--kind {kind}: expected one of {', '.join(DEFAULTS)}", BAD_INPUT)
-    show(f"{make(env, kind, organisation)} is written; fill it in, then run `./paif check`")
+    for path in make(env, kind, organisation):
+        show(f"{path} is written; fill it in, then run `./paif check`")
 
 
 @app.command()
@@ -323,9 +348,7 @@ def policy_check(
     sarif: Annotated[Path | None, typer.Option(help="write the findings as SARIF 2.1.0 to this file")] = None,
 ) -> None:
     """What the packs say of a preview of an environment; exit status 1 when `up` would be refused with them."""
-    from cli import policy  # noqa: PLC0415 - only here
-
-    report = policy.check(_prepare(env))
+    report = policy.check(_prepare(env, policies=True))
     if sarif is not None:
         sarif.write_text(json.dumps(report.sarif(), indent=1), encoding="utf-8")
     if as_json:

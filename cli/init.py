@@ -1,12 +1,15 @@
-"""Making a stack file for an environment of one's own."""
+"""Making a stack file for an environment of one's own, and the settings that the policy packs need for it."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
-from cli.configuration import stack_names
+from cli.configuration import Problems
 from cli.output import Failed
+from cli.settings import file_of, template
 from lab.state import ROOT
+from stacks.stackfile import read
 
 _TEMPLATE = """\
 # Environment {name} on a real VCF. `./paif check` tells what is still missing, with line and column; docs/real-vcf.md
@@ -50,17 +53,34 @@ config:
 _NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,18}[a-z0-9])?")
 
 
-def make(name: str, kind: str, organisation: str) -> str:
-    """Write ``stacks/Pulumi.<name>.yaml`` and return its path from the root.
+def make(name: str, kind: str, organisation: str) -> list[str]:
+    """Write ``stacks/Pulumi.<name>.yaml`` and ``policies/config/<name>.yaml``; returns their paths from the root.
 
-    Raises ``Failed`` when the name is no short DNS label or the file is there already.
+    Of an environment that has a stack file only the settings are written, for the kind and organisation it names.
+    Raises ``Failed`` when the name is no short DNS label or both files are there already, ``Problems`` when the stack
+    file that is there is wrong.
     """
     if not _NAME.fullmatch(name):
         raise Failed(
             f"{name!r} is no name for an environment: expected a letter, then letters, digits, '-'; at most 20"
         )
-    if name in stack_names():
-        raise Failed(f"stacks/Pulumi.{name}.yaml is there already; edit it, or choose another name")
-    path = ROOT / "stacks" / f"Pulumi.{name}.yaml"
-    path.write_text(_TEMPLATE.format(name=name, kind=kind, organisation=organisation), encoding="utf-8")
+    stack, policies = ROOT / "stacks" / f"Pulumi.{name}.yaml", file_of(name)
+    if stack.is_file() and policies.is_file():
+        raise Failed(f"{_shown(stack)} and {_shown(policies)} are there already; edit them, or choose another name")
+    written = {}
+    if stack.is_file():
+        found = read(stack)
+        if found.environment is None:
+            raise Problems(found.problems)
+        kind, organisation = found.environment.kind, found.environment.organisation
+    else:
+        written[stack] = _TEMPLATE.format(name=name, kind=kind, organisation=organisation)
+    if not policies.is_file():
+        written[policies] = template(name, kind, organisation)
+    for path, text in written.items():
+        path.write_text(text, encoding="utf-8")
+    return [_shown(path) for path in written]
+
+
+def _shown(path: Path) -> str:
     return str(path.relative_to(ROOT))

@@ -206,7 +206,7 @@ def test_options_after_two_dashes_reach_the_engine(monkeypatch: pytest.MonkeyPat
     from cli import engine
 
     seen: list[tuple[str, ...]] = []
-    monkeypatch.setattr(commands, "_prepare", lambda name: engine.Stack(name, lab=False))
+    monkeypatch.setattr(commands, "_prepare", lambda name, **_: engine.Stack(name, lab=False))
 
     def run(_: engine.Stack, *arguments: str, **__: object) -> int:
         seen.append(arguments)

@@ -1,0 +1,55 @@
+"""What `up` and `preview` ask of the engine: always the policy packs, always a preview first."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from cli import app as commands
+from cli import engine, policy
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """The engine's arguments, call by call; every call succeeds."""
+    calls: list[tuple[str, ...]] = []
+
+    def run(_: engine.Stack, *arguments: str, **__: object) -> int:
+        calls.append(arguments)
+        return 0
+
+    monkeypatch.setattr(commands, "_prepare", lambda name, **_: engine.Stack(name, lab=name != "site1"))
+    monkeypatch.setattr(engine, "run", run)
+    monkeypatch.setattr(engine, "protected", lambda _: [])
+    return calls
+
+
+@pytest.mark.parametrize("env", ["dev", "site1"])
+@pytest.mark.parametrize("command", ["up", "preview"])
+def test_the_packs_are_always_given(asked: list[tuple[str, ...]], command: str, env: str) -> None:
+    assert CliRunner().invoke(commands.app, [command, env]).exit_code == 0
+    [arguments] = asked
+    assert arguments[0] == command
+    option, path = policy.arguments()
+    assert arguments[arguments.index(option) + 1] == path
+
+
+@pytest.mark.parametrize("command", ["refresh", "destroy"])
+def test_what_makes_nothing_needs_no_packs(asked: list[tuple[str, ...]], command: str) -> None:
+    assert CliRunner().invoke(commands.app, [command, "dev"]).exit_code == 0
+    assert "--policy-pack" not in asked[0]
+
+
+def test_up_previews_first_unless_the_user_says_otherwise(asked: list[tuple[str, ...]]) -> None:
+    CliRunner().invoke(commands.app, ["up", "dev"])
+    CliRunner().invoke(commands.app, ["up", "dev", "--", "--skip-preview"])
+    assert ["--skip-preview" in each for each in asked] == [False, True]
+
+
+def test_a_failed_run_ends_with_1_and_says_where_the_reasons_are(
+    asked: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "run", lambda *_, **__: 255)
+    result = CliRunner().invoke(commands.app, ["up", "dev"])
+    assert result.exit_code == 1
+    assert "under Policies or Diagnostics" in result.stderr
