@@ -103,7 +103,7 @@ def _run(stack: engine.Stack, *arguments: str, extra: dict[str, str] | None = No
         else:
             if status:
                 raise stop(
-                    f"{stack.name}: pulumi {arguments[0]} failed; the reasons stand above, under Policies or Diagnostics"
+                    f"{stack.name}: pulumi {arguments[0]} failed; the reasons are above, under Policies or Diagnostics"
                 )
             return
         finally:
