@@ -213,6 +213,7 @@ def test_options_after_two_dashes_reach_the_engine(monkeypatch: pytest.MonkeyPat
         return 0
 
     monkeypatch.setattr(engine, "run", run)
+    monkeypatch.setattr(engine, "outputs", lambda _: {"environment": {}})
     result = CliRunner().invoke(commands.app, ["up", "prod", "--yes", "--", "--plan", "/x/plan.json"])
     assert result.exit_code == 0, result.output
     assert "--yes" in seen[0]

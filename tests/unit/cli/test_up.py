@@ -21,6 +21,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     monkeypatch.setattr(commands, "_prepare", lambda name, **_: engine.Stack(name, lab=name != "site1"))
     monkeypatch.setattr(engine, "run", run)
     monkeypatch.setattr(engine, "protected", lambda _: [])
+    monkeypatch.setattr(engine, "outputs", lambda _: {"environment": {}})
     return calls
 
 
@@ -53,3 +54,10 @@ def test_a_failed_run_ends_with_1_and_says_where_the_reasons_are(
     result = CliRunner().invoke(commands.app, ["up", "dev"])
     assert result.exit_code == 1
     assert "under Policies or Diagnostics" in result.stderr
+
+
+def test_outputs_are_told_by_persona_unless_a_program_reads(asked: list[tuple[str, ...]]) -> None:
+    told = CliRunner().invoke(commands.app, ["up", "dev"])
+    read = CliRunner().invoke(commands.app, ["up", "dev", "--", "--json"])
+    assert ["--suppress-outputs" in each for each in asked] == [True, False]
+    assert ("platform engineers" in told.output, "platform engineers" in read.output) == (True, False)
