@@ -21,6 +21,7 @@ NAMES = (
     "ModelEndpoint",
     "PrivateAiServices",
     "VectorDatabase",
+    "VsphereTags",
 )
 
 

@@ -63,6 +63,8 @@ class DeepLearningVmArgs(TypedDict):
     """Labels of all objects (route VM Service)."""
     vsphere: NotRequired[VspherePlacementArgs]
     """Placement (route vSphere); without it the VM Service makes the machine."""
+    tags: NotRequired[list[pulumi.Input[str]]]
+    """Ids of the tags of the machine (route vSphere)."""
     public_key: NotRequired[pulumi.Input[str]]
     """SSH public key of the owner."""
     licence_token: NotRequired[pulumi.Input[str]]
@@ -117,6 +119,8 @@ class DeepLearningVm(Component):
             for needed in ("namespace", "vm_class", "storage_class"):
                 if needed not in check.args:
                     check.add(needed, "expected a value, since the VM Service makes the machine")
+            if "tags" in check.args:
+                check.add("tags", "expected none: a machine of the VM Service carries labels")
         elif "licence_token" in check.args:
             check.add("licence_token", "expected none: a machine on route vSphere has a whole GPU and needs no licence")
         if "https_proxy" in check.args and "no_proxy" not in check.args:
@@ -227,6 +231,7 @@ class DeepLearningVm(Component):
             disks=[{"label": "disk0", "size": place["disk_gib"], "thin_provisioned": True}],
             clone={"template_uuid": item.id},
             vapp={"properties": pulumi.Output.secret(self.properties)},
+            tags=args.get("tags"),
             wait_for_guest_net_timeout=10,
             # Guest and vCenter change them, and edits after the first boot do nothing.
             opts=self.child(ignore_changes=["vapp"], additional_secret_outputs=["vapp"]),

@@ -24,6 +24,7 @@ from stacks.problems import NAMESPACE, Path, Problem, listed, nearest, property_
 
 Kind = Literal["dev", "qa", "staging", "prod"]
 Persona = Literal["data-scientist", "mlops-engineer"]
+TagKey = Literal["organisation", "environment", "owner", "costCentre", "persona"]
 
 SECRETS = (
     "licenceToken",
@@ -209,6 +210,32 @@ class Content(_Model):
     dlvm_library: Text
     dlvm_image: Text
     kubernetes_library: Text
+
+
+class TagCategories(_Model):
+    """Names of the tag categories, where they are not those of the catalogue's labels, e.g. paif.dev/owner."""
+
+    organisation: Text | None = None
+    environment: Text | None = None
+    owner: Text | None = None
+    cost_centre: Text | None = None
+    persona: Text | None = None
+
+
+class VsphereTags(_Model):
+    """Tags on the machines of route vsphere. They are looked up, unless this environment is the one that makes them.
+
+    One environment of a vCenter can make a category, and one a tag: `./paif check` finds it when two want to.
+    """
+
+    categories: TagCategories = TagCategories()
+    create_categories: bool = Field(default=False, description="make the categories here")
+    create: list[TagKey] = Field(default=[], description="kinds of tags that are made here, e.g. environment")
+
+    def category(self, key: str) -> str:
+        """Name of the category of a kind of tag."""
+        given: dict[str, str | None] = self.categories.model_dump(by_alias=True)
+        return given[key] or catalog.naming().labels[key]
 
 
 class VmClass(_Model):
@@ -418,6 +445,7 @@ class Environment(_Model):
     content: Content
     content_libraries: list[ContentLibrary] = Field(default=[], description="content libraries that are made here")
     vm_classes: list[VmClass] = []
+    vsphere_tags: VsphereTags | None = None
     database: Database | None = None
     gallery: Gallery | None = Field(default=None, description="required for target vcf with aiServices")
     ai_services: AiServices | None = None
@@ -452,6 +480,10 @@ class Environment(_Model):
     def labels(self, persona: str = "") -> dict[str, str]:
         """Labels that everything carries: organisation, environment, owner, cost centre and, if given, persona."""
         keys = catalog.naming().labels
+        return {keys[key]: value for key, value in self.facts(persona).items()}
+
+    def facts(self, persona: str = "") -> dict[str, str]:
+        """What labels and tags say, by the keys of the naming catalogue."""
         values = {
             "organisation": self.organisation,
             "environment": self._name,
@@ -459,7 +491,11 @@ class Environment(_Model):
             "costCentre": self.cost_centre,
             "persona": persona,
         }
-        return {keys[key]: value for key, value in values.items() if value}
+        return {key: value for key, value in values.items() if value}
+
+    def tags(self) -> dict[str, list[str]]:
+        """All tags of vCenter that things of this environment may carry, by the keys of the naming catalogue."""
+        return {**{key: [value] for key, value in self.facts().items()}, "persona": list(get_args(Persona))}
 
     def vm_class(self, name: str) -> VmClass:
         """The class of this name: one of the configuration's or of the Supervisor's own. Raises KeyError."""
@@ -1093,11 +1129,16 @@ def clashes(environments: list[Environment]) -> list[tuple[Environment, Path, Pr
         for path, kind, name in _global_names(env):
             other = taken.setdefault((kind, name), env)
             if other is not env:
+                verb = "makes" if kind in _SHARED else "uses"
                 problem = Problem(
-                    property_path(path), f"a {kind} that no other environment uses; {other.name} does", shown(name)
+                    property_path(path), f"a {kind} that no other environment {verb}; {other.name} does", shown(name)
                 )
                 found.append((env, path, problem))
     return found
+
+
+_SHARED = ("content library", "tag category", "tag")
+"""What several environments may use, while only one of them can make it."""
 
 
 def _global_names(env: Environment) -> Iterator[tuple[Path, str, str]]:
@@ -1105,6 +1146,13 @@ def _global_names(env: Environment) -> Iterator[tuple[Path, str, str]]:
     yield ("namespace", "name"), "namespace", env.namespace.name
     for index, library in enumerate(env.content_libraries):
         yield ("contentLibraries", index, "name"), "content library", library.name
+    if env.vsphere_tags is not None:
+        tags = env.tags()
+        for key in tags if env.vsphere_tags.create_categories else ():
+            yield ("vsphereTags", "createCategories"), "tag category", env.vsphere_tags.category(key)
+        for index, key in enumerate(env.vsphere_tags.create):
+            for tag in tags[key]:
+                yield ("vsphereTags", "create", index), "tag", f"{env.vsphere_tags.category(key)}/{tag}"
     for index, vm_class in enumerate(env.vm_classes):
         if not vm_class.existing:
             yield ("vmClasses", index, "name"), "VM class", env.named("vm-class", vm_class.name)

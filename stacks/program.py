@@ -34,6 +34,7 @@ from components.gpu_vm_class import GpuVmClass, GpuVmClassArgs
 from components.model_endpoint import ModelEndpoint
 from components.private_ai_services import PrivateAiServices, PrivateAiServicesArgs
 from components.vector_database import VectorDatabase, VectorDatabaseArgs
+from components.vsphere_tags import VsphereTags
 from stacks.capacity import shortages
 from stacks.endpoints import Endpoints
 from stacks.environment import Cluster, Environment, VmClass, Workstation, storage_class
@@ -90,6 +91,7 @@ class Program:
     classes: dict[str, pulumi.Input[str]] = field(default_factory=dict)
     libraries: dict[str, ContentLibrary] = field(default_factory=dict)
     image: pulumi.Input[str] = ""
+    tags: VsphereTags | None = None
     database: VectorDatabase | None = None
     services: PrivateAiServices | None = None
 
@@ -182,6 +184,7 @@ class Program:
             self.classes[vm_class.name] = self._vm_class(vm_class, pulumi.ResourceOptions(parent=phase))
         for library in env.content_libraries:
             self.libraries[library.name] = self._content_library(library, phase)
+        self._tags(phase)
         storage: list[StorageArgs] = []
         for entry in env.namespace.storage:
             limit: StorageArgs = {"policy": entry.policy}
@@ -234,6 +237,23 @@ class Program:
                 args["password"] = pulumi.Output.secret(env.library_password.get_secret_value())
         options = pulumi.ResourceOptions.merge(self._kept(phase), self._vsphere_options(phase))
         return ContentLibrary(asked.name, args, options)
+
+    def _tags(self, phase: Phase) -> None:
+        """Tags of vCenter, where this environment makes some or a machine carries them."""
+        env, asked = self.env, self.env.vsphere_tags
+        carried = any(workstation.route == "vsphere" for workstation in env.workstations)
+        if asked is None or not (carried or asked.create_categories or asked.create):
+            return
+        tags = env.tags()
+        self.tags = VsphereTags(
+            f"{env.organisation}-{env.name}-tags",
+            {
+                "categories": {key: asked.category(key) for key in tags},
+                "create_categories": asked.create_categories,
+                "create": {key: tags[key] for key in asked.create},
+            },
+            pulumi.ResourceOptions.merge(self._kept(phase), self._vsphere_options(phase)),
+        )
 
     def _vm_class(self, asked: VmClass, options: pulumi.ResourceOptions) -> pulumi.Output[str]:
         env = self.env
@@ -463,6 +483,8 @@ class Program:
                 "guest_id": place.guest_id,
                 "gpu_model": env.gpu.model,
             }
+            if self.tags is not None:
+                args["tags"] = [*self.tags.of(env.facts(persona=asked.persona))]
             return DeepLearningVm(name, args, self._vsphere_options(phase))
         args["namespace"] = self.namespace
         args["vm_class"] = self.classes[asked.vm_class]
@@ -475,8 +497,8 @@ class Program:
         if not hasattr(self, "_vsphere"):
             if self.ends.vcenter.ca and not os.environ.get("SSL_CERT_FILE"):
                 raise pulumi.RunError(
-                    "The vsphere plugin makes workstations on route vsphere and content libraries, and takes no CA "
-                    "bundle. Put the PEM of vCenter's authority into a file and export SSL_CERT_FILE with its path."
+                    "The vsphere plugin makes workstations on route vsphere, content libraries and tags, and takes no "
+                    "CA bundle. Put the PEM of vCenter's authority into a file and export SSL_CERT_FILE with its path."
                 )
             import pulumi_vsphere  # noqa: PLC0415 (a third of a second that other environments need not pay)
 

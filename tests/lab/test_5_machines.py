@@ -15,7 +15,8 @@ from cli.bench.scratch import lab_basics, scratch_project
 from tests.lab.conftest import ROOT, Paif
 from tools.spec import pulumi_home
 
-_PLUGIN = ROOT.parent / "shared" / "plugins" / "pulumi-resource-vsphere-v4.17.0-linux-amd64.tar.gz"
+_PLUGINS = Path(os.environ.get("PAIF_MIRROR") or ROOT.parent / "shared" / "plugins")
+_PLUGIN = _PLUGINS / "pulumi-resource-vsphere-v4.17.0-linux-amd64.tar.gz"
 _DEVICES = ("0a", "18", "3b", "5d", "8a", "9b", "bb", "d8")
 
 
@@ -83,13 +84,33 @@ def test_dlvms_through_the_vm_service_at_once(paif: Paif, tmp_path: Path, machin
     Project(paif, tmp_path, f"many{machines}", config).round_trip(machines)
 
 
-@pytest.mark.skipif(not _PLUGIN.exists(), reason="the official vsphere plugin is not at hand in ../shared/plugins")
+official_plugin = pytest.mark.skipif(
+    not _PLUGIN.exists(),
+    reason=f"the official vsphere plugin is not at hand: {_PLUGIN.name} in PAIF_MIRROR, or in ../shared/plugins",
+)
+"""Tests that need the plugin and say so where it is missing."""
+
+
+def with_official_plugin(
+    paif: Paif, folder: Path, monkeypatch: pytest.MonkeyPatch, stack: str, config: dict[str, Any]
+) -> Project:
+    """A scratch project in ``folder`` whose engine has the official vsphere plugin; the user's own is left alone."""
+    installed = pulumi_home() / "plugins" / "resource-kubernetes-v4.25.0"
+    monkeypatch.setitem(paif.environment, "PULUMI_HOME", str(folder / "home"))
+    plugins = folder / "home" / "plugins"
+    plugins.mkdir(parents=True)
+    if installed.exists():
+        # Links to files: the engine takes no linked folder for a plugin.
+        shutil.copytree(installed, plugins / installed.name, copy_function=os.link)
+    (folder / "project").mkdir()
+    project = Project(paif, folder / "project", stack, config)
+    project("plugin", "install", "resource", "vsphere", "v4.17.0", "--file", str(_PLUGIN))
+    return project
+
+
+@official_plugin
 def test_clones_with_the_official_plugin_at_once(paif: Paif, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paif("lab", "up")
-    installed = pulumi_home() / "plugins" / "resource-kubernetes-v4.25.0"
-    monkeypatch.setitem(paif.environment, "PULUMI_HOME", str(tmp_path / "home"))
-    project = tmp_path / "project"
-    project.mkdir()
     config = lab_basics() | {
         "paif:gpu": {"mode": "directpath", "model": "L40S"},
         "paif:namespace": {"name": "clones", "storage": [{"policy": "pai-gold"}]},
@@ -113,11 +134,4 @@ def test_clones_with_the_official_plugin_at_once(paif: Paif, tmp_path: Path, mon
             for index in range(10)
         ],
     }
-    plugins = tmp_path / "home" / "plugins"
-    plugins.mkdir(parents=True)
-    if installed.exists():
-        # Links to files: the engine takes no linked folder for a plugin.
-        shutil.copytree(installed, plugins / installed.name, copy_function=os.link)
-    clones = Project(paif, project, "clones", config)
-    clones("plugin", "install", "resource", "vsphere", "v4.17.0", "--file", str(_PLUGIN))
-    clones.round_trip(10)
+    with_official_plugin(paif, tmp_path, monkeypatch, "clones", config).round_trip(10)

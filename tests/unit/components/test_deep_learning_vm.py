@@ -157,6 +157,7 @@ def test_the_vsphere_sdk_is_loaded_only_for_its_route() -> None:
         ({"https_proxy": "http://p"}, "no_proxy"),
         ({"properties": {"vgpu-licence": "x"}}, 'properties["vgpu-licence"]'),
         ({"vsphere": _PLACE, "licence_token": "x"}, "licence_token"),
+        ({"tags": ["tag-1"]}, "tags"),
     ],
 )
 def test_a_wrong_argument_is_named_by_its_path(change: dict[str, Any], path: str) -> None:

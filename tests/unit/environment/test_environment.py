@@ -176,6 +176,8 @@ _MISTAKES: list[tuple[dict[str, Any], str, str]] = [
         "nvidia.com/v1/ClusterPolicy",
     ),
     ({"workstations.0.route": "vsphere"}, "paif:workstations[0].vsphere: expected the host", ""),
+    ({"vsphereTags": {"create": ["ownr"]}}, "paif:vsphereTags.create[0] is 'ownr': expected one of", "owner"),
+    ({"vsphereTags": {"categories": {"cost": "x"}}}, "paif:vsphereTags.categories.cost is 'x': expected one of", ""),
     (
         {"contentLibraries": [_library(name="dlvm-image")]},
         "paif:contentLibraries[0].name is 'dlvm-image': expected a library of paif:content (dlvm-images, kubernetes)",

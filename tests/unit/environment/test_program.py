@@ -363,3 +363,39 @@ def test_a_local_library_has_no_subscription_and_prod_keeps_it(monkeypatch: pyte
 
 def test_an_environment_that_only_looks_libraries_up_needs_no_vsphere_plugin() -> None:
     assert not [kind for kind in _run().types() if "vsphere" in kind]
+
+
+def test_a_machine_of_the_vsphere_plugin_carries_tags_that_say_whose_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/somewhere/ca.pem")
+    tags = {"create": ["environment"], "categories": {"owner": "Owner"}}
+    declared = _run({**_ON_VSPHERE, "vsphereTags": tags}, until="workstations", inventory=_PASSED_THROUGH)
+    machine = declared.one("vsphere:index/virtualMachine:VirtualMachine")
+    assert machine.inputs["tags"] == [
+        "id-of-acme",
+        "x/acme-dev-tags-environment-dev",
+        "id-of-ai-platform",
+        "id-of-cc-1",
+        "id-of-data-scientist",
+    ]
+    looked_up = {call["name"] for token, call in declared.calls if token.endswith("getTagCategory")}
+    assert looked_up == {
+        "paif.dev/organisation",
+        "paif.dev/environment",
+        "Owner",
+        "paif.dev/cost-centre",
+        "paif.dev/persona",
+    }
+
+
+def test_only_the_environment_that_makes_tags_or_has_such_machines_needs_the_vsphere_plugin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/somewhere/ca.pem")
+    assert not [kind for kind in _run({"vsphereTags": {}}).types() if "vsphere" in kind]
+    made = _run({"vsphereTags": {"createCategories": True, "create": ["persona"]}}, until="foundation")
+    assert made.types()["vsphere:index/tagCategory:TagCategory"] == 5
+    assert {each.inputs["name"] for each in made.registrations if each.type == "vsphere:index/tag:Tag"} == {
+        "data-scientist",
+        "mlops-engineer",
+    }
+    assert not [token for token, _ in made.calls if token.startswith("vsphere:")]

@@ -163,6 +163,27 @@ def test_two_environments_may_not_share_a_namespace(tmp_path: Path) -> None:
     assert qa.file.read_text().splitlines()[problem.line - 1].strip() == "name: acme-dev-ns-ai"
 
 
+def test_what_belongs_to_the_whole_vcenter_is_made_by_one_environment_only(tmp_path: Path) -> None:
+    shared: dict[str, Any] = {
+        "contentLibraries": [{"name": "kubernetes", "datacenter": "pai-dc", "datastore": "pai-ds"}],
+        "vsphereTags": {"createCategories": True, "create": ["environment", "owner"]},
+    }
+    own: dict[str, Any] = {"namespace.name": "acme-qa-ns-ai"}
+    dev = read(stack_file(tmp_path, changed(shared)))
+    qa = read(stack_file(tmp_path, changed({**shared, **own, "vsphereTags.categories": {"persona": "P"}}), "qa"))
+    assert [problem.message for problem in check_together([dev, qa])] == [
+        "paif:contentLibraries[0].name is 'kubernetes': expected a content library that no other environment makes; "
+        "dev does",
+        *(
+            f"paif:vsphereTags.createCategories is 'paif.dev/{name}': expected a tag category that no other "
+            "environment makes; dev does"
+            for name in ("organisation", "environment", "owner", "cost-centre")
+        ),
+        "paif:vsphereTags.create[1] is 'paif.dev/owner/ai-platform': expected a tag that no other environment makes; "
+        "dev does",
+    ]
+
+
 def test_the_committed_stack_files_are_valid_alone_and_together() -> None:
     files = [read(file) for file in sorted((_ROOT / "stacks").glob("Pulumi.*.yaml"))]
     assert [file.stack for file in files] == ["dev", "prod", "qa", "staging"]
