@@ -39,9 +39,8 @@ class Component(pulumi.ComponentResource):
 
     def child(self, *depends_on: pulumi.Resource, **options: Any) -> pulumi.ResourceOptions:
         """Options of a child: below this component, after `depends_on`."""
-        return pulumi.ResourceOptions(
-            parent=self, depends_on=list(depends_on), retain_on_delete=self._retain, **options
-        )
+        options = {"retain_on_delete": self._retain, **options}
+        return pulumi.ResourceOptions(parent=self, depends_on=list(depends_on), **options)
 
 
 class Check:

@@ -1,35 +1,55 @@
 """Vector database: PostgreSQL with pgvector through Data Services Manager."""
 
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 import catalog
 from components import vcf
-from components._component import Check, Component, KubernetesObject, published_secret
+from components._component import Check, Component, ExistingObject, KubernetesObject, published_secret
 
 _API_VERSION = "databases.dataservices.vmware.com/v1alpha1"
 
 
+class ExternalDatabaseArgs(TypedDict):
+    """A PostgreSQL that is there and that DSM knows nothing of."""
+
+    host: pulumi.Input[str]
+    """Host or address; its certificate must name it."""
+    port: NotRequired[pulumi.Input[int]]
+    """TCP port, 5432 by default."""
+    database: pulumi.Input[str]
+    """Database that is there."""
+    username: pulumi.Input[str]
+    """Role that may create extensions in it and owns what clients make."""
+    password: pulumi.Input[str]
+    """Its password."""
+
+
 class VectorDatabaseArgs(TypedDict):
-    """Arguments of VectorDatabase."""
+    """Arguments of VectorDatabase: of a database to create, or `existing`, or `external`."""
 
     cluster_name: pulumi.Input[str]
-    """Name of the PostgresCluster: a DNS label of at most 50 characters."""
+    """Name of the PostgresCluster: a DNS label of at most 50 characters. With `external` that of its password's Secret
+    begins so."""
     namespace: pulumi.Input[str]
     """Supervisor namespace."""
-    infrastructure_policy: pulumi.Input[str]
+    existing: NotRequired[bool]
+    """The PostgresCluster is there, made by somebody else, and is used as it is."""
+    external: NotRequired[ExternalDatabaseArgs]
+    """A PostgreSQL outside of DSM, used instead of a PostgresCluster."""
+    infrastructure_policy: NotRequired[pulumi.Input[str]]
     """Infrastructure policy of DSM."""
-    storage_policy: pulumi.Input[str]
+    storage_policy: NotRequired[pulumi.Input[str]]
     """vSphere storage policy."""
-    vm_class: pulumi.Input[str]
+    vm_class: NotRequired[pulumi.Input[str]]
     """VM class; a single server wants at least 4 vCPUs."""
-    storage_gib: pulumi.Input[int]
+    storage_gib: NotRequired[pulumi.Input[int]]
     """Disk in GiB."""
-    database_name: pulumi.Input[str]
+    database_name: NotRequired[pulumi.Input[str]]
     """Database to create."""
-    admin_username: pulumi.Input[str]
+    admin_username: NotRequired[pulumi.Input[str]]
     """Its administrator."""
     admin_password: NotRequired[pulumi.Input[str]]
     """The administrator's password; DSM makes one when none is given."""
@@ -55,10 +75,25 @@ class VectorDatabaseArgs(TypedDict):
     """Wait conditions instead of the catalogue's."""
 
 
-class VectorDatabase(Component):
-    """A PostgreSQL cluster of DSM with the extension `vector`, ready when SQL over TLS answers.
+_NEEDED = (
+    "infrastructure_policy",
+    "storage_policy",
+    "vm_class",
+    "storage_gib",
+    "database_name",
+    "admin_username",
+)
+"""What a database that is created needs."""
+_ALWAYS = ("cluster_name", "namespace", "ca_bundle", "labels")
+"""What an existing or external database may have as well."""
 
-    Outputs describe the connection; `password_secret` names the Secret in the namespace that holds the password.
+
+class VectorDatabase(Component):
+    """A PostgreSQL database with the extension `vector`, ready when SQL over TLS answers.
+
+    DSM creates it as a cluster; or a cluster that is there is used, or a PostgreSQL outside of DSM. Of what is there
+    only the extension is made, and stays on destroy, since tables may have come to need it. Outputs describe the
+    connection; `password_secret` names the Secret in the namespace that holds the password.
     """
 
     host: pulumi.Output[str]
@@ -73,16 +108,69 @@ class VectorDatabase(Component):
     """The administrator's password, secret."""
     password_secret: pulumi.Output[str]
     """Name of the Secret with the password."""
+    version: pulumi.Output[str]
+    """Release of DSM's database, "" outside of DSM."""
     extension_version: pulumi.Output[str]
     """Version of pgvector in the database."""
 
     def __init__(self, name: str, args: VectorDatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Create database and extension. Raises ComponentInputError."""
+        """Create the database or find it, and make the extension. Raises ComponentInputError."""
         super().__init__(name, args, opts)
+        there = args.get("existing", False) or "external" in args
+        if "external" in args:
+            after: pulumi.Resource = self._use(name, args, args["external"])
+        else:
+            after = self._find(name, args) if there else self._create(name, args)
+        # What is created goes as a whole: dropping the extension first would fail while tables use it.
+        options = self.child(after, retain_on_delete=True) if there else self.child(after, deleted_with=after)
+        self.extension = vcf.PostgresExtension(
+            f"{name}-vector",
+            host=self.host,
+            port=self.port,
+            database=self.database_name,
+            username=self.username,
+            password=self.password,
+            ca_bundle=args.get("ca_bundle"),
+            extension="vector",
+            adopt=True if there else None,
+            opts=options,
+        )
+        self.extension_version = self.extension.installed_version
+        self.register_outputs(
+            {
+                "host": self.host,
+                "port": self.port,
+                "database_name": self.database_name,
+                "username": self.username,
+                "password": self.password,
+                "password_secret": self.password_secret,
+                "version": self.version,
+                "extension_version": self.extension_version,
+            }
+        )
+
+    def validate(self, check: Check) -> None:
+        """All of one way to a database; a name from which DSM can derive others, some storage."""
+        check.label("cluster_name", longest=catalog.naming().kinds["database"].max_length)
+        check.label("namespace")
+        check.at_least("storage_gib", 1)
+        check.at_least("backup_retention_days", 1)
+        ways = [way for way in ("existing", "external") if check.args.get(way)]
+        if len(ways) > 1:
+            check.add("external", "expected either existing or external")
+        for name in check.args:
+            if ways and name not in (*_ALWAYS, *ways):
+                check.add(name, f"expected nothing: the database is {ways[0]} and used as it is")
+        for name in _NEEDED:
+            if not ways and name not in check.args:
+                check.add(name, "expected a value, since the database is neither existing nor external")
+
+    def _create(self, name: str, args: VectorDatabaseArgs) -> KubernetesObject:
         labels = args.get("labels", {})
         depends: list[pulumi.Resource] = []
+        version = args.get("version", catalog.versions()["dsm-postgresql"].version)
         spec: dict[str, pulumi.Input[object]] = {
-            "version": args.get("version", catalog.versions()["dsm-postgresql"].version),
+            "version": version,
             "adminUsername": args["admin_username"],
             "databaseName": args["database_name"],
             "replicas": 1 if args.get("high_availability") else 0,
@@ -119,7 +207,7 @@ class VectorDatabase(Component):
                     {"name": "incremental-daily", "type": "incremental", "schedule": "0 0 * * 1-6"},
                 ],
             }
-        self.cluster = KubernetesObject(
+        cluster = KubernetesObject(
             name,
             _API_VERSION,
             "PostgresCluster",
@@ -128,7 +216,23 @@ class VectorDatabase(Component):
             wait_for=args.get("wait_for"),
             opts=self.child(*depends),
         )
-        connection = self.cluster.status.apply(lambda status: status["connection"])
+        self.version = pulumi.Output.from_input(version)
+        self._connect(args, cluster.status.apply(lambda status: status["connection"]), cluster)
+        return cluster
+
+    def _find(self, name: str, args: VectorDatabaseArgs) -> ExistingObject:
+        identity = pulumi.Output.concat(args["namespace"], "/", args["cluster_name"])
+        # What is only read is not protected: its deletion only forgets it.
+        options = self.child(protect=False)
+        found = ExistingObject(name, f"kubernetes:{_API_VERSION}:PostgresCluster", identity, options)
+        self.version = found.spec.apply(lambda spec: str(spec["version"]))
+        connection = pulumi.Output.all(identity, found.status).apply(lambda known: _connection(known[0], known[1]))
+        self._connect(args, connection, found)
+        return found
+
+    def _connect(
+        self, args: VectorDatabaseArgs, connection: pulumi.Output[dict[str, Any]], cluster: pulumi.Resource
+    ) -> None:
         self.host = connection.apply(lambda found: str(found["host"]))
         self.port = connection.apply(lambda found: int(found["port"]))
         self.database_name = connection.apply(lambda found: str(found["dbname"]))
@@ -137,36 +241,40 @@ class VectorDatabase(Component):
         self.password = (
             pulumi.Output.secret(args["admin_password"])
             if "admin_password" in args
-            else published_secret(self, "databasePassword", args["namespace"], self.password_secret, [self.cluster])
-        )
-        self.extension = vcf.PostgresExtension(
-            f"{name}-vector",
-            host=self.host,
-            port=self.port,
-            database=self.database_name,
-            username=self.username,
-            password=self.password,
-            ca_bundle=args.get("ca_bundle"),
-            extension="vector",
-            # It goes with the whole database; dropping it first would fail while tables use it.
-            opts=self.child(self.cluster, deleted_with=self.cluster),
-        )
-        self.extension_version = self.extension.installed_version
-        self.register_outputs(
-            {
-                "host": self.host,
-                "port": self.port,
-                "database_name": self.database_name,
-                "username": self.username,
-                "password": self.password,
-                "password_secret": self.password_secret,
-                "extension_version": self.extension_version,
-            }
+            else published_secret(self, "databasePassword", args["namespace"], self.password_secret, [cluster])
         )
 
-    def validate(self, check: Check) -> None:
-        """A name from which DSM can derive others, some storage."""
-        check.label("cluster_name", longest=catalog.naming().kinds["database"].max_length)
-        check.label("namespace")
-        check.at_least("storage_gib", 1)
-        check.at_least("backup_retention_days", 1)
+    def _use(self, name: str, args: VectorDatabaseArgs, there: ExternalDatabaseArgs) -> kubernetes.core.v1.Secret:
+        self.host = pulumi.Output.from_input(there["host"])
+        self.port = pulumi.Output.from_input(there.get("port", 5432))
+        self.database_name = pulumi.Output.from_input(there["database"])
+        self.username = pulumi.Output.from_input(there["username"])
+        self.password = pulumi.Output.secret(there["password"])
+        self.version = pulumi.Output.from_input("")
+        given = kubernetes.core.v1.Secret(
+            f"{name}-password",
+            metadata={
+                "name": pulumi.Output.concat(args["cluster_name"], "-password"),
+                "namespace": args["namespace"],
+                "labels": args.get("labels", {}),
+            },
+            string_data={"password": self.password},
+            opts=self.child(),
+        )
+        self.password_secret = given.metadata.apply(lambda metadata: str(metadata.name))
+        return given
+
+
+def _connection(identity: str, status: dict[str, Any] | None) -> dict[str, Any]:
+    """The connection of a cluster that somebody else makes. Raises pulumi.RunError while it has none."""
+    connection: dict[str, Any] = (status or {}).get("connection") or {}
+    if not connection.get("host") or not connection.get("port"):
+        said = "; ".join(
+            f"{each.get('type')}={each.get('status')} {each.get('message', '')}".strip()
+            for each in (status or {}).get("conditions") or []
+        )
+        raise pulumi.RunError(
+            f"PostgresCluster {identity} is there, but has no connection yet ({said or 'no conditions'}). "
+            "Run `pulumi up` again when it is Ready."
+        )
+    return connection

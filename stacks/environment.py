@@ -270,21 +270,48 @@ class Maintenance(_Model):
     duration: Annotated[str, _matching(r"\d+h(\d+m(\d+s)?)?", "a duration such as 6h0m0s")] = "6h0m0s"
 
 
-class Database(_Model):
-    """The vector database: PostgreSQL with pgvector through Data Services Manager."""
+PostgresName = Annotated[str, _matching(r"[a-z_][a-z0-9_]{0,62}", "a PostgreSQL name in lower case")]
 
+
+class ExternalDatabase(_Model):
+    """A PostgreSQL outside of DSM. Its password is paif:databasePassword, its authority paif:database.caBundle."""
+
+    host: Annotated[str, _matching(r"[A-Za-z0-9.:-]+", "a host name or address, as the server's certificate has it")]
+    port: int = Field(default=5432, gt=0, le=65535)
+    database: Text = Field(description="database that is there")
+    username: Text = Field(description="role that may create extensions in it")
+
+
+class Database(_Model):
+    """The vector database: PostgreSQL with pgvector.
+
+    DSM creates it, unless `existing` names a PostgresCluster of the namespace, or `external` a PostgreSQL outside of
+    DSM: of these only the extension is made, and nothing else is said here but `caBundle`.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": [way]} for way in ("infrastructurePolicy", "existing", "external")]}
+    )
+
+    existing: Label | None = Field(default=None, description="PostgresCluster in the namespace that is used as it is")
+    external: ExternalDatabase | None = Field(default=None, description="PostgreSQL outside of DSM that is used")
     name: Short = "vectors"
     version: str | None = Field(default=None, description="DSM release; the catalogue's by default")
     high_availability: bool = Field(default=False, description="primary, replica and monitor; on in staging and prod")
     vm_class: str = Field(default="best-effort-large", alias="class")
     storage_gib: int = Field(default=60, ge=20, le=16384)
     storage_policy: str | None = None
-    infrastructure_policy: Text
-    database_name: Annotated[str, _matching(r"[a-z_][a-z0-9_]{0,62}", "a PostgreSQL name in lower case")] = "pais"
-    admin_username: Annotated[str, _matching(r"[a-z_][a-z0-9_]{0,62}", "a PostgreSQL name in lower case")] = "pgadmin"
+    infrastructure_policy: Text | None = Field(default=None, description="required for a database that DSM creates")
+    database_name: PostgresName = "pais"
+    admin_username: PostgresName = "pgadmin"
     maintenance: Maintenance = Maintenance()
     backup: Backup | None = None
-    ca_bundle: str = Field(default="", description="PEM of the authority that signed DSM's certificates")
+    ca_bundle: str = Field(default="", description="PEM of the authority that signed the server's certificate")
+
+    @property
+    def created(self) -> bool:
+        """Whether DSM creates it for this environment."""
+        return self.existing is None and self.external is None
 
 
 class Oidc(_Model):
@@ -460,7 +487,9 @@ class Environment(_Model):
     ngc_api_key: SecretStr | None = None
     registry_password: SecretStr | None = None
     workstation_password: SecretStr | None = None
-    database_password: SecretStr | None = Field(default=None, description="DSM makes one when none is given")
+    database_password: SecretStr | None = Field(
+        default=None, description="DSM makes one when none is given; that of paif:database.external is required"
+    )
     vcenter_password: SecretStr | None = None
     kubeconfig: SecretStr | None = None
     library_token: SecretStr | None = Field(default=None, description="token in the address of a published library")
@@ -688,7 +717,8 @@ def _with_defaults(data: dict[str, Any]) -> dict[str, Any]:
         if isinstance(plane, dict):
             plane.setdefault("replicas", defaults.control_plane_replicas)
     for database in _mappings([data.get("database")]):
-        database.setdefault("highAvailability", defaults.high_availability)
+        if not database.keys() & {"existing", "external"}:
+            database.setdefault("highAvailability", defaults.high_availability)
     protection = data.setdefault("protection", {})
     if isinstance(protection, dict):
         protection.setdefault("protect", defaults.protect)
@@ -784,6 +814,7 @@ def _contradictions(env: Environment, findings: _Findings) -> Iterator[Contradic
     yield from _check_classes(env, findings)
     yield from _check_secrets(env, findings)
     yield from _check_storage(env, findings)
+    yield from _check_database(env, findings)
     yield from _check_libraries(env, findings)
     yield from _check_endpoints(env, findings)
     yield from _check_workstations(env, findings)
@@ -829,7 +860,7 @@ def _check_names(env: Environment) -> Iterator[Contradiction]:
                     ("clusters", index, "pools", position, "name"), "a name no other pool has", pool.name
                 )
             pools.add(pool.name)
-    if env.database is not None:
+    if env.database is not None and env.database.existing is None:
         names.append((("database", "name"), "database", env.database.name))
     for path, kind, name in names:
         limit, full = catalog.naming().kinds[kind], env.named(kind, name)
@@ -842,7 +873,7 @@ def _check_names(env: Environment) -> Iterator[Contradiction]:
 
 
 def _class_references(env: Environment) -> Iterator[tuple[Path, str]]:
-    if env.database is not None:
+    if env.database is not None and env.database.created:
         yield ("database", "class"), env.database.vm_class
     if env.ai_services is not None:
         yield ("aiServices", "controlPlaneClass"), env.ai_services.control_plane_class
@@ -967,6 +998,42 @@ def _check_storage(env: Environment, findings: _Findings) -> Iterator[Contradict
             yield _contradiction(
                 path, f"a policy of paif:namespace.storage ({listed(policies)})", policy, nearest(policy, policies)
             )
+
+
+def _check_database(env: Environment, findings: _Findings) -> Iterator[Contradiction]:
+    asked = env.database
+    if asked is None:
+        return
+    # As it was given: what was left out of the model is judged by where it stands as well.
+    given = findings.raw.get("database")
+    keys = set(given) if isinstance(given, dict) else set()
+    ways = [way for way in ("existing", "external") if way in keys]
+    if len(ways) > 1:
+        yield _contradiction(("database", "external"), "either existing or external, not both", {})
+        return
+    if not ways:
+        if asked.infrastructure_policy is None and not findings.lacks("database", "infrastructurePolicy"):
+            yield _contradiction(
+                ("database", "infrastructurePolicy"),
+                "the infrastructure policy of DSM under which the database is created; for one that is there, "
+                "paif:database.existing or paif:database.external instead",
+            )
+        return
+    known = {info.alias or name for name, info in Database.model_fields.items()}
+    for key in sorted(keys & known - {"caBundle", *ways} - ({"name"} if ways == ["external"] else set())):
+        yield _contradiction(
+            ("database", key), f"nothing here: the database is {ways[0]} and used as it is", given[key] if given else ""
+        )
+    if ways == ["existing"] and env.database_password is not None:
+        yield (
+            ("databasePassword",),
+            Problem("", "none: the password of an existing PostgresCluster is in its Secret", "[secret]"),
+        )
+    if ways == ["external"] and env.database_password is None and not findings.lacks("databasePassword"):
+        yield _contradiction(
+            ("databasePassword",),
+            f"the password of the external database: pulumi config set --secret {NAMESPACE}:databasePassword",
+        )
 
 
 def _check_libraries(env: Environment, findings: _Findings) -> Iterator[Contradiction]:
@@ -1144,6 +1211,9 @@ _SHARED = ("content library", "tag category", "tag")
 def _global_names(env: Environment) -> Iterator[tuple[Path, str, str]]:
     """Names that are unique in the whole vCenter, each with where it comes from."""
     yield ("namespace", "name"), "namespace", env.namespace.name
+    if env.database is not None and env.database.external is not None:
+        there = env.database.external
+        yield ("database", "external"), "database", f"{there.host}:{there.port}/{there.database}"
     for index, library in enumerate(env.content_libraries):
         yield ("contentLibraries", index, "name"), "content library", library.name
     if env.vsphere_tags is not None:

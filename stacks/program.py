@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -37,7 +37,7 @@ from components.vector_database import VectorDatabase, VectorDatabaseArgs
 from components.vsphere_tags import VsphereTags
 from stacks.capacity import shortages
 from stacks.endpoints import Endpoints
-from stacks.environment import Cluster, Environment, VmClass, Workstation, storage_class
+from stacks.environment import Cluster, Database, Environment, VmClass, Workstation, storage_class
 from stacks.environment import ContentLibrary as Library
 from stacks.problems import nearest
 
@@ -285,35 +285,33 @@ class Program:
         return {"wait_for": self.env.conditions[key]} if key in self.env.conditions else {}
 
     def _data(self) -> None:
-        env, asked = self.env, self.env.database
+        env, asked, phase = self.env, self.env.database, self._phase("data")
         assert asked is not None  # noqa: S101 (the caller's condition)
-        name = env.named("database", asked.name)
         args: VectorDatabaseArgs = {
-            "cluster_name": name,
+            "cluster_name": asked.existing or env.named("database", asked.name),
             "namespace": self.namespace,
-            "infrastructure_policy": asked.infrastructure_policy,
-            "storage_policy": env.storage_policy(asked.storage_policy),
-            "vm_class": self.classes[asked.vm_class],
-            "storage_gib": asked.storage_gib,
-            "database_name": asked.database_name,
-            "admin_username": asked.admin_username,
-            "high_availability": asked.high_availability,
-            "maintenance_day": asked.maintenance.start_day,
-            "maintenance_time": asked.maintenance.start_time,
-            "maintenance_duration": asked.maintenance.duration,
             "labels": env.labels(),
-            **self._wait("databases.dataservices.vmware.com/v1alpha1/PostgresCluster"),  # type: ignore[typeddict-item]
         }
         if self.ends.database_ca:
             args["ca_bundle"] = self.ends.database_ca
-        if asked.version is not None:
-            args["version"] = asked.version
-        if env.database_password is not None:
-            args["admin_password"] = pulumi.Output.secret(env.database_password.get_secret_value())
-        if asked.backup is not None:
-            args["backup_location"] = asked.backup.location
-            args["backup_retention_days"] = asked.backup.retention_days
-        self.database = made = VectorDatabase(name, args, self._kept(self._phase("data")))
+        password = pulumi.Output.secret(env.database_password.get_secret_value()) if env.database_password else None
+        if asked.existing is not None:
+            args["existing"] = True
+        elif asked.external is not None:
+            assert password is not None  # noqa: S101 (the configuration demands it)
+            args["external"] = {
+                "host": asked.external.host,
+                "port": asked.external.port,
+                "database": asked.external.database,
+                "username": asked.external.username,
+                "password": password,
+            }
+        else:
+            args |= self._created_database(asked)
+            if password is not None:
+                args["admin_password"] = password
+        options = self._kept(phase) if asked.created else pulumi.ResourceOptions(parent=phase)
+        self.database = made = VectorDatabase(str(args["cluster_name"]), args, options)
         self.outputs["database"] = {
             "host": made.host,
             "port": made.port,
@@ -324,8 +322,31 @@ class Program:
             "caBundle": self.ends.database_ca,
             "pgvector": made.extension_version,
         }
-        self.versions["database"] = asked.version or catalog.versions()["dsm-postgresql"].version
+        if asked.external is None:
+            self.versions["database"] = made.version
         self.versions["pgvector"] = made.extension_version
+
+    def _created_database(self, asked: Database) -> VectorDatabaseArgs:
+        env = self.env
+        args: dict[str, Any] = {
+            "infrastructure_policy": asked.infrastructure_policy,
+            "storage_policy": env.storage_policy(asked.storage_policy),
+            "vm_class": self.classes[asked.vm_class],
+            "storage_gib": asked.storage_gib,
+            "database_name": asked.database_name,
+            "admin_username": asked.admin_username,
+            "high_availability": asked.high_availability,
+            "maintenance_day": asked.maintenance.start_day,
+            "maintenance_time": asked.maintenance.start_time,
+            "maintenance_duration": asked.maintenance.duration,
+            **self._wait("databases.dataservices.vmware.com/v1alpha1/PostgresCluster"),
+        }
+        if asked.version is not None:
+            args["version"] = asked.version
+        if asked.backup is not None:
+            args["backup_location"] = asked.backup.location
+            args["backup_retention_days"] = asked.backup.retention_days
+        return cast(VectorDatabaseArgs, args)
 
     def _ai_services(self) -> None:
         env, ends, asked, database = self.env, self.ends, self.env.ai_services, self.database

@@ -56,6 +56,7 @@ SERVICE = {
     "spec": {"ports": [{"port": 443}]},
     "status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.9"}]}},
 }
+POSTGRES = "kubernetes:databases.dataservices.vmware.com/v1alpha1:PostgresCluster"
 DIGEST = f"sha256:{'0' * 64}"
 
 
@@ -72,6 +73,8 @@ class Engine(pulumi.runtime.Mocks):
         outputs |= {"status": STATUS[outputs["kind"]]} if outputs.get("kind") in STATUS else {}
         if args.typ == "kubernetes:core/v1:Service":
             outputs = SERVICE
+        elif args.typ == POSTGRES and args.resource_id:
+            outputs = {"spec": {"version": "16.8+vmware.v9.0.1.0"}, "status": STATUS["PostgresCluster"]}
         elif args.typ == "vsphere:index/virtualMachine:VirtualMachine":
             outputs |= {"defaultIpAddress": "192.0.2.30"}
         elif args.typ == "vcf:index:GalleryModel":

@@ -3,9 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 import pulumi
+import pytest
 
+from components._component import ComponentInputError
 from components.vector_database import VectorDatabase, VectorDatabaseArgs
-from tests.unit.components.harness import NAMESPACE, Declared, declare
+from tests.unit.components.harness import NAMESPACE, STATUS, Declared, declare
 
 _CLUSTER = "kubernetes:databases.dataservices.vmware.com/v1alpha1:PostgresCluster"
 _EXTENSION = "vcf:index:PostgresExtension"
@@ -94,6 +96,101 @@ def test_the_extension_is_made_over_verified_tls_and_goes_with_its_database() ->
     }
     assert "password" in extension.secrets
     assert extension.request.deletedWith.endswith("::db")
+
+
+_THERE: VectorDatabaseArgs = {
+    "cluster_name": "shared",
+    "namespace": NAMESPACE,
+    "ca_bundle": "PEM",
+    "labels": {"a": "b"},
+}
+
+
+def _used(options: pulumi.ResourceOptions | None = None, **args: Any) -> Declared:
+    def build() -> dict[str, Any]:
+        made = VectorDatabase("db", {**_THERE, **args}, options)  # type: ignore[typeddict-item]
+        outputs = ("host", "port", "database_name", "username", "password", "password_secret", "version")
+        return {name: getattr(made, name) for name in outputs}
+
+    return declare(build)
+
+
+def test_an_existing_cluster_is_only_read_and_gets_the_extension() -> None:
+    declared = _used(pulumi.ResourceOptions(protect=True, retain_on_delete=True), existing=True)
+    assert declared.types() == {_EXTENSION: 1}
+    [token, asked] = declared.calls[0]
+    assert (token, asked["name"]) == ("vcf:index:getSecret", "pg-acme-dev-pg-vectors")
+    extension = declared.one(_EXTENSION)
+    assert extension.inputs == {
+        "host": "192.0.2.20",
+        "port": 5432,
+        "database": "pais",
+        "username": "pgadmin",
+        "password": "value-of-pg-acme-dev-pg-vectors",
+        "caBundle": "PEM",
+        "extension": "vector",
+        "adopt": True,
+    }
+    assert extension.request.retainOnDelete
+    assert not extension.request.deletedWith
+    assert declared.outputs["version"] == "16.8+vmware.v9.0.1.0"
+    assert declared.secret_outputs == {"password"}
+
+
+_EXTERNAL: dict[str, Any] = {"host": "pg.test", "database": "vectors", "username": "pais", "password": "given"}
+
+
+def test_an_external_database_gets_the_extension_and_its_password_a_secret_in_the_namespace() -> None:
+    declared = _used(external=_EXTERNAL)
+    assert declared.types() == {_EXTENSION: 1, "kubernetes:core/v1:Secret": 1}
+    assert declared.calls == []
+    secret = declared.one("kubernetes:core/v1:Secret")
+    assert secret.inputs == {
+        "metadata": {"name": "shared-password", "namespace": NAMESPACE, "labels": {"a": "b"}},
+        "stringData": {"password": "given"},
+        "apiVersion": "v1",
+        "kind": "Secret",
+    }
+    assert any(path.startswith("stringData") for path in secret.secrets)
+    extension = declared.one(_EXTENSION)
+    assert "password" in extension.secrets
+    assert extension.inputs["host"] == "pg.test"
+    assert extension.request.retainOnDelete
+    assert declared.outputs == {
+        "host": "pg.test",
+        "port": 5432,
+        "database_name": "vectors",
+        "username": "pais",
+        "password": "given",
+        "password_secret": "shared-password",
+        "version": "",
+    }
+    assert declared.secret_outputs == {"password"}
+
+
+def test_a_cluster_without_a_connection_is_said_to_be_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    conditions = [{"type": "Ready", "status": "False", "message": "Provisioning"}]
+    monkeypatch.setitem(STATUS, "PostgresCluster", {"conditions": conditions})
+    with pytest.raises(
+        pulumi.RunError,
+        match=r"PostgresCluster acme-dev-ns-ai/shared is there, but has no connection yet \(Ready=False Provisioning\)",
+    ):
+        _used(existing=True)
+
+
+@pytest.mark.parametrize(
+    ("args", "paths"),
+    [
+        ({}, ["infrastructure_policy", "storage_policy", "vm_class", "storage_gib", "database_name", "admin_username"]),
+        ({"existing": True, "storage_gib": 60}, ["storage_gib"]),
+        ({"existing": True, "external": _EXTERNAL}, ["external"]),
+        ({"external": _EXTERNAL, "admin_password": "x"}, ["admin_password"]),
+    ],
+)
+def test_one_way_to_a_database_excludes_the_others(args: Any, paths: list[str]) -> None:
+    with pytest.raises(ComponentInputError) as raised:
+        VectorDatabase("db", {**_THERE, **args})
+    assert [error["property_path"] for error in raised.value.errors or []] == paths
 
 
 def test_retention_reaches_the_database_itself() -> None:

@@ -66,6 +66,9 @@ def _library(url: str = "", name: str = "dlvm-images", **subscription: Any) -> d
     return {"name": name, "datacenter": "pai-dc", "datastore": "pai-ds", **followed}
 
 
+_EXTERNAL = {"host": "pg.test", "database": "vectors", "username": "pais"}
+
+
 # Each mistake alone: what is changed, and how the only message begins and what it names as nearest.
 _MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"gpuu": {}}, "paif:gpuu is a mapping: expected one of the keys", "gpu"),
@@ -176,6 +179,42 @@ _MISTAKES: list[tuple[dict[str, Any], str, str]] = [
         "nvidia.com/v1/ClusterPolicy",
     ),
     ({"workstations.0.route": "vsphere"}, "paif:workstations[0].vsphere: expected the host", ""),
+    ({"database": {}}, "paif:database.infrastructurePolicy: expected the infrastructure policy of DSM under which", ""),
+    (
+        {"database": {"existing": "Shared"}},
+        "paif:database.existing is 'Shared': expected a DNS label",
+        "",
+    ),
+    (
+        {"database": {"existing": "shared", "storageGib": 60}},
+        "paif:database.storageGib is 60: expected nothing here: the database is existing and used as it is",
+        "",
+    ),
+    (
+        {"database": {"existing": "shared"}, "databasePassword": "p"},
+        "paif:databasePassword is [secret]: expected none: the password of an existing PostgresCluster",
+        "",
+    ),
+    (
+        {"database": {"existing": "shared", "external": _EXTERNAL}},
+        "paif:database.external is a mapping: expected either existing or external, not both",
+        "",
+    ),
+    (
+        {"database": {"external": _EXTERNAL}},
+        "paif:databasePassword: expected the password of the external database",
+        "",
+    ),
+    (
+        {"database": {"external": _EXTERNAL, "class": "best-effort-large"}, "databasePassword": "p"},
+        "paif:database.class is 'best-effort-large': expected nothing here: the database is external",
+        "",
+    ),
+    (
+        {"database": {"external": {**_EXTERNAL, "host": "https://pg.test"}}, "databasePassword": "p"},
+        "paif:database.external.host is 'https://pg.test': expected a host name or address",
+        "",
+    ),
     ({"vsphereTags": {"create": ["ownr"]}}, "paif:vsphereTags.create[0] is 'ownr': expected one of", "owner"),
     ({"vsphereTags": {"categories": {"cost": "x"}}}, "paif:vsphereTags.categories.cost is 'x': expected one of", ""),
     (
@@ -222,6 +261,13 @@ def test_a_mistake_is_said_once_with_what_was_expected(changes: dict[str, Any], 
     assert len(found) == 1, found
     assert found[0].startswith(beginning), found[0]
     assert (f"(did you mean {near!r}?)" in found[0]) if near else ("did you mean" not in found[0]), found[0]
+
+
+@pytest.mark.parametrize("kind", ["dev", "prod"])
+def test_a_database_that_is_there_needs_nothing_of_dsm(kind: str) -> None:
+    base = {"kind": kind, "workstations": []}
+    assert messages({**base, "database": {"existing": "shared"}}) == []
+    assert messages({**base, "database": {"external": _EXTERNAL, "name": "x"}, "databasePassword": "p"}) == []
 
 
 def test_directpath_needs_no_licence_and_takes_no_profile() -> None:

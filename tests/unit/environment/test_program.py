@@ -399,3 +399,39 @@ def test_only_the_environment_that_makes_tags_or_has_such_machines_needs_the_vsp
         "mlops-engineer",
     }
     assert not [token for token, _ in made.calls if token.startswith("vsphere:")]
+
+
+@pytest.mark.parametrize("kind", ["dev", "prod"])
+def test_an_existing_database_is_used_and_neither_created_nor_protected(kind: str) -> None:
+    changes = {"kind": kind, "workstations": [], "database": {"existing": "shared"}}
+    declared = _run(changes, until="ai-services")
+    assert "kubernetes:databases.dataservices.vmware.com/v1alpha1:PostgresCluster" not in declared.types()
+    assert not declared.one("vcf:index:PostgresExtension").request.protect
+    pais = declared.one("kubernetes:pais.vmware.com/v1alpha1:PAISConfiguration").inputs["spec"]["database"]
+    assert pais == {
+        "host": "192.0.2.20",
+        "dbname": "pais",
+        "username": "pgadmin",
+        "passwordRef": {"name": "pg-acme-dev-pg-vectors", "fieldPath": "password"},
+    }
+    assert declared.outputs["versions.database"] == "16.8+vmware.v9.0.1.0"
+
+
+def test_an_external_database_reaches_the_services_by_a_secret() -> None:
+    external = {"host": "pg.test", "port": 6432, "database": "vectors", "username": "pais"}
+    changes = {"database": {"external": external}, "databasePassword": "database-in-plain-text"}
+    declared = _run(changes, until="ai-services")
+    pais = declared.one("kubernetes:pais.vmware.com/v1alpha1:PAISConfiguration")
+    assert pais.inputs["spec"]["database"] == {
+        "host": "pg.test:6432",
+        "dbname": "vectors",
+        "username": "pais",
+        "passwordRef": {"name": "acme-dev-pg-vectors-password", "fieldPath": "password"},
+    }
+    assert "acme-dev-pg-vectors-password" in pais.depends_on
+    for each in declared.registrations:
+        for path, text in _leaves(each.inputs):
+            if "database-in-plain-text" in text:
+                assert any(path.startswith(secret) for secret in each.secrets), f"{each.type} {each.name}: {path}"
+    assert declared.outputs["database.port"] == 6432
+    assert "versions.database" not in declared.outputs
