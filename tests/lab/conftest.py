@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import ssl
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _MINUTES = 60
@@ -92,6 +96,21 @@ class Paif:
         """What the lab offers, secrets included."""
         result: dict[str, Any] = json.loads((self.state / "lab" / "endpoints.json").read_text(encoding="utf-8"))
         return result
+
+
+def api_client(kubeconfig: str, folder: Path) -> httpx.Client:
+    """A client of a Kubernetes API server with the client certificate of a kubeconfig."""
+    config = YAML(typ="safe").load(kubeconfig)
+    cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+    context = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
+    pair = folder / "pair.pem"
+    pair.touch(0o600)
+    try:
+        pair.write_bytes(base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"]))
+        context.load_cert_chain(pair)
+    finally:
+        pair.unlink()
+    return httpx.Client(base_url=cluster["server"], verify=context, trust_env=False, timeout=30)
 
 
 def changes(answer: subprocess.CompletedProcess[str]) -> dict[str, int]:

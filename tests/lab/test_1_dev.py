@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import ssl
 import subprocess
 from pathlib import Path
 from typing import Any
 
-import httpx
 import openai
 import psycopg
 import pytest
 from ruamel.yaml import YAML
 
 from lab.oidc import fetch_token
-from tests.lab.conftest import ROOT, Paif, changes
+from tests.lab.conftest import ROOT, Paif, api_client, changes
 
 
 @pytest.fixture(scope="module")
@@ -28,17 +26,7 @@ def dev(paif: Paif) -> dict[str, Any]:
 
 def _get(kubeconfig: str, path: str, tmp_path: Path) -> Any:
     """One GET with the client certificate of a kubeconfig."""
-    config = YAML(typ="safe").load(kubeconfig)
-    cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-    context = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
-    pair = tmp_path / "pair.pem"
-    pair.touch(0o600)
-    try:
-        pair.write_bytes(base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"]))
-        context.load_cert_chain(pair)
-    finally:
-        pair.unlink()
-    with httpx.Client(base_url=cluster["server"], verify=context, trust_env=False, timeout=30) as client:
+    with api_client(kubeconfig, tmp_path) as client:
         return client.get(path).raise_for_status().json()
 
 
