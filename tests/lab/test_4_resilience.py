@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import psutil
@@ -68,19 +69,18 @@ def _machines(paif: Paif) -> list[str]:
 
 
 def _whole(paif: Paif, name: str) -> None:
-    """The next ``up`` completes, and the one after it has nothing to do and nothing to warn of."""
+    """The next ``up`` completes, and after it there is nothing to do."""
     paif("up", name)
+    _settled(paif, name)
+
+
+def _settled(paif: Paif, name: str) -> None:
+    """An ``up`` has nothing to do and nothing to warn of, and nothing is there twice."""
     again = paif("up", name, "--", "--expect-no-changes")
     assert "warning" not in (again.stdout + again.stderr).lower()
     assert not paif.export(name)["deployment"].get("pending_operations")
     machines = _machines(paif)
     assert len(machines) == len(set(machines))
-
-
-@pytest.fixture(autouse=True)
-def _from_nothing(paif: Paif) -> None:
-    paif("lab", "up")
-    paif("destroy", "dev")
 
 
 def _resources(paif: Paif) -> int:
@@ -93,39 +93,99 @@ def _resources(paif: Paif) -> int:
     return len(checkpoint.get("resources") or [])
 
 
-@pytest.mark.parametrize("resources", [8, 20], ids=["early", "late"])
-def test_kill_9_of_the_engine(paif: Paif, resources: int) -> None:
-    process = _begun(paif, "dev")
-    _wait(lambda: _resources(paif) >= resources, "the run gets going")
-    engine = _engine(process)
-    assert engine is not None
-    engine.kill()
-    process.wait(60)
-    _whole(paif, "dev")
+class Runs:
+    """Runs of ``up dev`` that are cut off one after another, each further on than the one before."""
+
+    def __init__(self, paif: Paif) -> None:
+        paif("lab", "up")
+        paif("destroy", "dev")
+        self._paif = paif
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def at(self, resources: int) -> subprocess.Popen[bytes]:
+        """A run under way, with that many resources made; a run that failed before is followed by the next."""
+        process = self._process
+
+        def there() -> bool:
+            nonlocal process
+            if process is None or process.poll() is not None:
+                assert process is None or process.returncode, "the run was over before anything was killed"
+                process = _begun(self._paif, "dev")
+                return False
+            return _resources(self._paif) >= resources
+
+        _wait(there, f"the run has made {resources} resources")
+        assert process is not None
+        self._process = process
+        return process
+
+    def over(self) -> int:
+        """Wait for the present run's end; its exit status."""
+        assert self._process is not None
+        return self._process.wait(300)
 
 
-def test_kill_9_of_a_provider_plugin(paif: Paif) -> None:
-    process = _begun(paif, "dev")
-    _wait(lambda: _resources(paif) >= 8 and bool(_plugins(process)), "the run gets going")
+def _parts(paif: Paif) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(paif("lab", "status", "--json", check=False).stdout)
+    return found
+
+
+def test_kill_9_and_ctrl_c_of_the_engine_and_its_plugins(paif: Paif) -> None:
+    runs = Runs(paif)
+    for resources in (8, 18):
+        engine = _engine(runs.at(resources))
+        assert engine is not None
+        engine.kill()
+        assert runs.over()
+    process = runs.at(22)
+    _wait(lambda: bool(_plugins(process)), "the run has plugins")
     for plugin in _plugins(process):
         plugin.kill()
-    process.wait(300)
+    assert runs.over()
+    os.killpg(runs.at(26).pid, signal.SIGINT)
+    assert runs.over()
     _whole(paif, "dev")
 
 
-def test_ctrl_c(paif: Paif) -> None:
-    process = _begun(paif, "dev")
-    _wait(lambda: _resources(paif) >= 8, "the run gets going")
-    os.killpg(process.pid, signal.SIGINT)
-    process.wait(300)
+def test_kill_9_of_parts_of_the_lab(paif: Paif) -> None:
+    runs = Runs(paif)
+    for part, resources in (("vcenter", 8), ("supervisor-apiserver", 16), ("operators", 22), ("etcd", 26)):
+        runs.at(resources)
+        os.kill(_parts(paif)[part]["pid"], signal.SIGKILL)
+    runs.over()
     _whole(paif, "dev")
 
 
-@pytest.mark.parametrize("part", ["vcenter", "supervisor-apiserver"])
-def test_kill_9_of_a_part_of_the_lab(paif: Paif, part: str) -> None:
-    process = _begun(paif, "dev")
-    _wait(lambda: _resources(paif) >= 8, "the run gets going")
-    parts = json.loads(paif("lab", "status", "--json", check=False).stdout)
-    os.kill(parts[part]["pid"], signal.SIGKILL)
-    process.wait(600)
-    _whole(paif, "dev")
+def test_kill_9_of_the_whole_lab_during_up(paif: Paif) -> None:
+    runs = Runs(paif)
+    runs.at(20)
+    before = _kill_the_daemon(paif)
+    assert runs.over() == 0, "the run did not go on"
+    assert paif.endpoints() == before
+    _settled(paif, "dev")
+
+
+def test_kill_9_of_the_idle_lab(paif: Paif) -> None:
+    paif("up", "dev")
+    there = _parts(paif).keys()
+    before = _kill_the_daemon(paif)
+    down = paif("lab", "status", check=False)
+    assert down.returncode == 1
+    assert "ended without being told to" in down.stderr
+    paif("lab", "up")
+    assert paif.endpoints() == before
+    now = _parts(paif)
+    assert now.keys() == there
+    assert {part["state"] for part in now.values()} == {"running"}
+    _settled(paif, "dev")
+
+
+def _kill_the_daemon(paif: Paif) -> dict[str, Any]:
+    """Kill it, and see that nothing of the lab outlives it; what the lab offered."""
+    before = paif.endpoints()
+    daemon = psutil.Process(json.loads((paif.state / "lab" / "control.json").read_text())["pid"])
+    below = daemon.children(recursive=True)
+    daemon.kill()
+    _, alive = psutil.wait_procs(below, timeout=20)
+    assert [each.name() for each in alive] == []
+    return before
