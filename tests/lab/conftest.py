@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import ssl
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,24 +44,42 @@ class Paif:
     state: Path
     environment: dict[str, str] = field(repr=False)
     printed: list[str] = field(default_factory=list, repr=False)
+    root: Path = ROOT
+    """The checkout whose code and stack files are used."""
+
+    def elsewhere(self, folder: Path) -> Paif:
+        """The toolkit in a copy of this checkout whose files a test may change, on the same lab and stacks."""
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for name in filter(None, listed.stdout.split("\0")):
+            if (ROOT / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, folder / name)
+        return replace(self, root=folder)
 
     def __call__(
         self, *arguments: str, check: bool = True, extra: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run ``./paif`` with these arguments; its output is kept for the search for secrets."""
-        return self._run([str(ROOT / "paif"), *arguments], check=check, extra=extra)
+        return self._run([str(self.root / "paif"), *arguments], check=check, extra=extra)
 
     def pulumi(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run plain ``pulumi`` as a shell would after ``eval "$(./paif env)"``."""
         script = 'eval "$("$PAIF" env)" && exec pulumi "$@"'
-        return self._run(["bash", "-c", script, "pulumi", *arguments], check=check, extra={"PAIF": str(ROOT / "paif")})
+        extra = {"PAIF": str(self.root / "paif")}
+        return self._run(["bash", "-c", script, "pulumi", *arguments], check=check, extra=extra)
 
     def pulumi_in(
         self, folder: Path, *arguments: str, check: bool = True, extra: dict[str, str] | None = None, given: str = ""
     ) -> subprocess.CompletedProcess[str]:
         """Run plain ``pulumi`` in another project, with ``given`` on its standard input."""
         script = 'eval "$("$PAIF" env)" && cd "$FOLDER" && exec pulumi "$@" --non-interactive'
-        values = {**(extra or {}), "PAIF": str(ROOT / "paif"), "FOLDER": str(folder)}
+        values = {**(extra or {}), "PAIF": str(self.root / "paif"), "FOLDER": str(folder)}
         return self._run(["bash", "-c", script, "pulumi", *arguments], check=check, extra=values, given=given)
 
     def _run(
@@ -68,7 +87,7 @@ class Paif:
     ) -> subprocess.CompletedProcess[str]:
         answer = subprocess.run(
             command,
-            cwd=ROOT,
+            cwd=self.root,
             env={**self.environment, **(extra or {})},
             input=given,
             capture_output=True,

@@ -1,0 +1,74 @@
+"""`up` refuses what the policy packs refuse, and nothing of it exists afterwards."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import httpx
+import pytest
+from ruamel.yaml import YAML
+
+from tests.lab.conftest import Paif
+
+_NAME = "site1"
+
+
+@pytest.fixture(scope="module")
+def site(paif: Paif, tmp_path_factory: pytest.TempPathFactory) -> Paif:
+    """A checkout with an environment of its own, like dev; it has no settings for the packs yet."""
+    paif("lab", "up")
+    toolkit = paif.elsewhere(tmp_path_factory.mktemp("site"))
+    text = (toolkit.root / "stacks" / "Pulumi.dev.yaml").read_text()
+    (toolkit.root / "stacks" / f"Pulumi.{_NAME}.yaml").write_text(text.replace("acme-dev", f"acme-{_NAME}"))
+    return toolkit
+
+
+def _nothing_exists(paif: Paif) -> None:
+    """Neither in the state, nor in vCenter."""
+    assert not paif.export(_NAME)["deployment"].get("resources")
+    ends = paif.endpoints()["vcenter"]
+    with httpx.Client(
+        base_url=f"https://{ends['server']}",
+        verify=ssl.create_default_context(cadata=ends["ca"]),
+        headers={"X-Lab-Token": (paif.state / "lab" / "token").read_text()},
+        trust_env=False,
+    ) as client:
+        there = client.get("/lab/v1/wcp").raise_for_status().text + client.get("/lab/v1/vms").raise_for_status().text
+    assert _NAME not in there
+
+
+def test_vgpu_without_a_declared_licence_is_refused_before_anything_exists(site: Paif) -> None:
+    answer = site("up", _NAME, check=False)
+    assert answer.returncode == 1
+    said = answer.stdout + answer.stderr
+    for part in (
+        "vgpu-entitlement",
+        f"paif-{_NAME}",
+        "no NVIDIA entitlement is declared",
+        "do: declare the entitlement",
+    ):
+        assert part in said
+    assert "Traceback" not in said
+    assert "Updating" not in said
+    _nothing_exists(site)
+    assert f"{_NAME} has no policies/config/{_NAME}.yaml" in site("check").stderr
+
+
+def test_more_seats_than_licensed_are_refused_before_anything_exists_also_without_a_preview(site: Paif) -> None:
+    yaml = YAML(typ="safe")
+    folder = site.root / "policies" / "config"
+    settings = yaml.load(folder / "dev.yaml")
+    settings["licensing"]["entitlements"][0]["seats"] = 1
+    yaml.dump(settings, folder / f"{_NAME}.yaml")
+    answer = site("up", _NAME, "--", "--skip-preview", check=False)
+    assert answer.returncode == 1
+    for part in ("vgpu-seats", "the configuration takes 5 vGPU seats of 1", "do: ask for fewer machines"):
+        assert part in answer.stdout
+    assert "Previewing" not in answer.stdout
+    _nothing_exists(site)
+
+
+def test_nothing_of_the_environment_is_left(site: Paif) -> None:
+    site.pulumi("stack", "rm", _NAME, "--yes")
+    assert not (Path(site.state) / "pulumi" / ".pulumi" / "stacks" / "paif" / f"{_NAME}.json").exists()
