@@ -9,8 +9,8 @@ from typing import Literal
 from pydantic import Field
 
 from policies.shared.configuration import Model
-from policies.shared.machines import Classes, MachineSettings
-from policies.shared.model import Kind
+from policies.shared.machines import Classes, MachineSettings, Pool
+from policies.shared.model import Kind, Undecided
 
 Edition = Literal["nvaie", "vws", "vpc", "vapps"]
 EDITION_OF_SERIES: dict[str, Edition] = {"c": "nvaie", "q": "vws", "b": "vpc", "a": "vapps"}
@@ -48,6 +48,12 @@ class LicenceServer(Model):
     nvaie_major: int = Field(gt=0, description="major release of NVIDIA AI Enterprise on the hosts")
 
 
+class BootstrapSecret(Model):
+    """A Secret with a machine's OVF properties that exists already: what it gives the machine."""
+
+    licence_token: bool = Field(description="it holds a licence token as vgpu-license")
+
+
 class LicensingSettings(MachineSettings):
     """What a site declares about its licences."""
 
@@ -55,6 +61,10 @@ class LicensingSettings(MachineSettings):
     paif_add_on: AddOn | None = Field(default=None, description="the VMware PAIF add-on")
     gpu_hosts: list[Hosts] = Field(default=[], description="GPU hosts, for the add-on's cores")
     minimum_cores_per_socket: int = Field(default=16, description="cores that are counted per socket at least")
+    existing_bootstrap_secrets: dict[str, BootstrapSecret] = Field(
+        default={},
+        description="Secrets with OVF properties of machines that are not made here: {name: {licenceToken: true}}",
+    )
     licence_server: LicenceServer | None = Field(default=None, description="the licence server, when it is DLS")
     warn_days: int = Field(default=60, ge=0, description="days before an expiry date from which it is reported")
     evaluation_in: list[Kind] = Field(
@@ -71,10 +81,8 @@ class LicensingSettings(MachineSettings):
 class Seats:
     """What has been seen so far."""
 
-    classes: Classes = field(default_factory=Classes)
-    used: dict[str, dict[str, int]] = field(default_factory=dict)
-    """URN -> {who: vGPU machines}."""
-    unread: set[str] = field(default_factory=set)
-    """Names of Secrets whose content is not known yet."""
-    tokens: dict[str, bool] = field(default_factory=dict)
-    """Name of a Secret -> whether it holds a licence token."""
+    classes: Classes = field(default_factory=dict)
+    machines: dict[str, list[Pool]] = field(default_factory=dict)
+    """URN -> machines that it brings, in the order of registration."""
+    tokens: dict[tuple[str | None, str], bool | Undecided] = field(default_factory=dict)
+    """Namespace (None while not known) and name of a Secret -> whether it holds a licence token."""

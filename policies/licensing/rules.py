@@ -9,6 +9,7 @@ import binascii
 import datetime as dt
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Any
@@ -16,9 +17,9 @@ from typing import Any
 import catalog
 from policies.licensing.configuration import EDITION_OF_SERIES, Edition, Entitlement, LicensingSettings, Seats
 from policies.shared.machines import (
-    GPU_OPERATOR,
     GpuClass,
     Pool,
+    class_or_undecided,
     configured_classes,
     configured_pools,
     gpu_class,
@@ -26,12 +27,14 @@ from policies.shared.machines import (
     pools,
 )
 from policies.shared.model import (
+    Found,
     Level,
     Resource,
     Rules,
     Run,
     Severity,
     Undecided,
+    UndecidedError,
     Unknown,
     Violation,
     everywhere,
@@ -39,7 +42,8 @@ from policies.shared.model import (
     known,
     raw,
 )
-from policies.shared.redaction import leaves
+from policies.shared.selectors import entries_of, has_vgpu_driver, is_gpu_operator, is_of, named, profiles_key
+from policies.shared.sources import GPU_GUIDE, GUIDE, NVAIE_VGPU
 from policies.shared.types import (
     CLUSTER,
     CONFIG_MAP,
@@ -56,16 +60,12 @@ from policies.shared.types import (
 
 pack: Rules[LicensingSettings, Seats] = Rules()
 Context = Run[LicensingSettings, Seats]
-Found = Iterator[Violation | Undecided]
 
 TOKEN_KEY = "client_configuration_token.tok"  # noqa: S105 - a key, not a token
 OVF_TOKEN_KEY = "vgpu-license"  # noqa: S105
 MACHINES = VM + CLUSTER + ENDPOINT
 
-_NVAIE = "https://docs.nvidia.com/ai-enterprise/release-7/latest/infra-software/vgpu.html"
 _VGPU_LICENSING = "https://docs.nvidia.com/vgpu/latest/grid-licensing-user-guide/index.html"
-_GUIDE = "https://github.com/JaeHoYun/vcf-private-ai-guide"
-_GPU_GUIDE = "https://github.com/JaeHoYun/vcf-private-ai 01-infra/docs/11-gpu-enablement.md"
 _OPERATOR = "https://docs.nvidia.com/datacenter/cloud-native/gpu-operator/24.9/install-gpu-operator-vgpu.html"
 _ISSUE = "the organisation's licence rules; policies/config"
 _CORES = "Broadcom KB 313548, from memory (cores are counted per socket, 16 at least)"
@@ -77,7 +77,7 @@ def _entitlement(edition: Edition, run: Context) -> list[Entitlement]:
 
 def _profiles(resource: Resource) -> list[tuple[str, Any]]:
     """Path and value of every vGPU profile of a class. Raises UndecidedError when their number is not known."""
-    key = "vgpuDevices" if resource.type.startswith("vsphere:") else "vgpuProfiles"
+    key = profiles_key(resource)
     return [(f"{key}.{index}", each) for index, each in enumerate(resource.items(key))]
 
 
@@ -103,7 +103,7 @@ def _mode(run: Context) -> str:
     reason="every vGPU needs an NVIDIA licence, for compute that of NVIDIA AI Enterprise; without, it is slowed "
     "down and then loses CUDA, and an audit costs",
     remedy="declare the entitlement under licensing.entitlements of the environment, or use DirectPath I/O",
-    source=_NVAIE,
+    source=NVAIE_VGPU,
 )
 def vgpu_entitlement(resource: Resource, run: Context) -> Found:
     if run.settings.entitlements:
@@ -122,7 +122,7 @@ def vgpu_entitlement(resource: Resource, run: Context) -> Found:
     severity=Severity.HIGH,
     reason="each series of profiles is licensed by its own product: C by AI Enterprise, Q by vWS, B by vPC, A by vApps",
     remedy="use a profile of a licensed series, or declare an entitlement of that edition",
-    source=f"{_GPU_GUIDE} §11.6",
+    source=f"{GPU_GUIDE} §11.6",
 )
 def profile_edition(resource: Resource, run: Context) -> Found:
     if not run.settings.entitlements:
@@ -148,7 +148,7 @@ def profile_edition(resource: Resource, run: Context) -> Found:
     levels=guarded("staging", "prod"),
     reason="graphics profiles have no place on an AI platform: they cost another licence and limit CUDA",
     remedy="use the C profile of the same size",
-    source=f"{_GPU_GUIDE} §11.11.2",
+    source=f"{GPU_GUIDE} §11.11.2",
 )
 def profile_compute(resource: Resource, run: Context) -> Found:
     for each in _parsed(resource):
@@ -183,18 +183,13 @@ def _tokens(resource: Resource, run: Context) -> Iterator[tuple[str, str] | Unde
         if "licenceToken" in run.secrets:
             yield "paif:licenceToken", run.secrets["licenceToken"]
         return
-    keys = {"data": TOKEN_KEY} if resource.type in CONFIG_MAP else {"stringData": OVF_TOKEN_KEY, "data": OVF_TOKEN_KEY}
-    for section, key in keys.items():
-        entry = raw(resource.properties, section)
-        if isinstance(entry, Unknown):
-            yield Undecided(entry.path)
-        elif isinstance(entry, dict) and key in entry:
-            value = entry[key]
-            if isinstance(value, Unknown):
-                yield Undecided(value.path)
-            elif isinstance(value, str):
-                path = f"{section}.{key}"
-                yield path, _decoded(value) if section == "data" and resource.type in SECRET else value
+    in_secret = resource.type in SECRET
+    keys = {"stringData": (OVF_TOKEN_KEY,), "data": (OVF_TOKEN_KEY,)} if in_secret else {"data": (TOKEN_KEY,)}
+    for each in entries_of(resource, keys):
+        if isinstance(each, Undecided):
+            yield each
+        else:
+            yield each[0], _decoded(each[1]) if in_secret and each[0].startswith("data.") else each[1]
 
 
 def _decoded(text: str) -> str:
@@ -210,7 +205,7 @@ def _decoded(text: str) -> str:
     severity=Severity.HIGH,
     reason="a guest that cannot read its token runs unlicensed, and says so only in a log",
     remedy="paste the token file as it was downloaded: one line, no quotes; convert Windows line ends",
-    source=f"{_GPU_GUIDE} §11.6 (no CRLF in the token)",
+    source=f"{GPU_GUIDE} §11.6 (no CRLF in the token)",
 )
 def licence_token_form(resource: Resource, run: Context) -> Found:
     for each in _tokens(resource, run):
@@ -271,15 +266,26 @@ def _inline_token(resource: Resource) -> bool:
     return any(known(each).get("key") == OVF_TOKEN_KEY for each in listed)
 
 
-def _has_token(resource: Resource, run: Context) -> bool | Undecided | None:
-    """Whether a VM Service machine gets a licence token; None when its Secret is none of this stack. May raise."""
+def _has_token(resource: Resource, run: Context) -> bool:
+    """Whether a VM Service machine gets a licence token. Raises UndecidedError, also when nothing tells."""
     if _inline_token(resource):
         return True
-    name = _bootstrap(resource)
+    name = known(_bootstrap(resource))
     if name is None:
         return False
-    text = str(known(name))
-    return Undecided(f"content of Secret {text}") if text in run.seen.unread else run.seen.tokens.get(text)
+    for namespace in (str(resource.get("metadata.namespace", "")), None):
+        made = run.find(run.seen.tokens, (namespace, str(name)))
+        if made is not None:
+            return made
+    declared = run.settings.existing_bootstrap_secrets.get(str(name))
+    if declared is None:
+        raise run.missing(
+            run.seen.tokens,
+            f"content of Secret {name}",
+            f"let the machine depend on Secret {name} (take the name from its output); a Secret that is not made here "
+            "is declared under existingBootstrapSecrets with licenceToken true or false",
+        )
+    return declared.licence_token
 
 
 @pack.rule(
@@ -288,7 +294,7 @@ def _has_token(resource: Resource, run: Context) -> bool | Undecided | None:
     severity=Severity.HIGH,
     reason="a guest without token runs its vGPU unlicensed: slowed down, then without CUDA",
     remedy="pulumi config set --secret paif:licenceToken; the component makes it OVF property vgpu-license",
-    source=_NVAIE,
+    source=NVAIE_VGPU,
 )
 def vgpu_licence_token(resource: Resource, run: Context) -> Found:
     if resource.type in ROOT:
@@ -298,10 +304,7 @@ def vgpu_licence_token(resource: Resource, run: Context) -> Found:
     found = gpu_class(raw(resource.properties, "spec.className"), run, run.seen.classes)
     if found is None or not found.profiles:
         return
-    has = _has_token(resource, run)
-    if isinstance(has, Undecided):
-        yield has
-    elif has is False:
+    if not _has_token(resource, run):
         yield Violation("the machine has a vGPU and gets no licence token", "spec.bootstrap.vAppConfig")
 
 
@@ -312,7 +315,7 @@ def vgpu_licence_token(resource: Resource, run: Context) -> Found:
     levels=everywhere(Level.ADVISORY),
     reason="DirectPath I/O needs no NVIDIA licence for the GPU: a token there takes a seat from somebody who does",
     remedy="remove the token; NIM and AI Enterprise containers are covered by the entitlement, not by a token",
-    source=f"{_GUIDE} (part 1: DirectPath I/O without NVAIE)",
+    source=f"{GUIDE} (part 1: DirectPath I/O without NVAIE)",
 )
 def licence_token_wasted(resource: Resource, run: Context) -> Found:
     if resource.type in ROOT:
@@ -322,20 +325,13 @@ def licence_token_wasted(resource: Resource, run: Context) -> Found:
         if resource.items("pciDeviceIds") and OVF_TOKEN_KEY in resource.mapping("vapp.properties"):
             yield Violation("the machine has a whole GPU and a licence token", f"vapp.properties.{OVF_TOKEN_KEY}")
     elif resource.type in RELEASE:
-        if _is_operator(resource) and not _vgpu_driver(resource) and resource.get("values.driver.licensingConfig"):
+        data_centre = is_gpu_operator(resource) and not has_vgpu_driver(resource)
+        if data_centre and resource.get("values.driver.licensingConfig"):
             yield Violation("the data-centre driver gets a vGPU licence", "values.driver.licensingConfig")
     else:
         found = gpu_class(raw(resource.properties, "spec.className"), run, run.seen.classes)
-        if found is not None and found.devices and _has_token(resource, run) is True:
+        if found is not None and found.devices and _has_token(resource, run):
             yield Violation("the machine has a whole GPU and a licence token", "spec.bootstrap.vAppConfig")
-
-
-def _is_operator(resource: Resource) -> bool:
-    return str(resource.get("chart", "")).rsplit("/", 1)[-1] == GPU_OPERATOR
-
-
-def _vgpu_driver(resource: Resource) -> bool:
-    return "vgpu" in f"{resource.get('values.driver.repository', '')}/{resource.get('values.driver.image', '')}"
 
 
 @pack.rule(
@@ -347,7 +343,7 @@ def _vgpu_driver(resource: Resource) -> bool:
     source=_OPERATOR,
 )
 def gpu_operator_licence(resource: Resource, run: Context) -> Found:
-    if not _is_operator(resource) or not _vgpu_driver(resource):
+    if not is_gpu_operator(resource) or not has_vgpu_driver(resource):
         return
     if not resource.get("values.driver.licensingConfig.configMapName"):
         yield Violation("the vGPU driver has no licence configuration", "values.driver.licensingConfig.configMapName")
@@ -377,21 +373,10 @@ def vgpu_feature_type(resource: Resource, run: Context) -> Found:
 # Containers.
 
 
-def _images(resource: Resource) -> Iterator[tuple[str, str] | Undecided]:
-    """Path and name of everything that looks like an image or a model reference."""
-    for path, value in leaves(resource.properties):
-        key = path.rsplit(".", 1)[-1]
-        if key in {"image", "ociRef", "repository"}:
-            if isinstance(value, Unknown):
-                yield Undecided(value.path)
-            elif isinstance(value, str):
-                yield path, value
-
-
 def _unlicensed(resource: Resource, run: Context, patterns: Iterable[str], what: str) -> Found:
     if _entitlement("nvaie", run):
         return
-    for each in _images(resource):
+    for each in named(resource, {"image", "ociRef", "repository"}):
         if isinstance(each, Undecided):
             yield each
         elif any(fnmatchcase(f"{each[1]}/", pattern) or fnmatchcase(each[1], pattern) for pattern in patterns):
@@ -404,7 +389,7 @@ def _unlicensed(resource: Resource, run: Context, patterns: Iterable[str], what:
     severity=Severity.CRITICAL,
     reason="NIM microservices need NVIDIA AI Enterprise on either GPU path, also with DirectPath I/O",
     remedy="declare the entitlement, or serve an open model with vLLM",
-    source=f"{_GPU_GUIDE} §11.5.1",
+    source=f"{GPU_GUIDE} §11.5.1",
 )
 def nim_entitlement(resource: Resource, run: Context) -> Found:
     yield from _unlicensed(resource, run, run.settings.nim_images, "this is a NIM microservice")
@@ -416,7 +401,7 @@ def nim_entitlement(resource: Resource, run: Context) -> Found:
     severity=Severity.CRITICAL,
     reason="containers of NVIDIA AI Enterprise may only be used with its licence, on either GPU path",
     remedy="declare the entitlement, or use the public container",
-    source=f"{_GPU_GUIDE} §11.5.1",
+    source=f"{GPU_GUIDE} §11.5.1",
 )
 def nvaie_container_entitlement(resource: Resource, run: Context) -> Found:
     yield from _unlicensed(resource, run, run.settings.nvaie_images, "the container is part of NVIDIA AI Enterprise")
@@ -425,10 +410,21 @@ def nvaie_container_entitlement(resource: Resource, run: Context) -> Found:
 # Seats.
 
 
-def _vgpu_pools(listed: Iterable[Pool], run: Context) -> Iterator[tuple[Pool, GpuClass | None]]:
+def _taken(listed: Iterable[Pool], run: Context) -> Iterator[Pool | Undecided]:
+    """Those of the machines that take seats."""
+    classes: dict[str, GpuClass | Undecided | None] = {}
     for pool in listed:
-        if pool.vm_class is not None:
-            yield pool, gpu_class(pool.vm_class, run, run.seen.classes)
+        if isinstance(pool.vm_class, Unknown):
+            yield Undecided(pool.vm_class.path)
+            continue
+        name = str(pool.vm_class)
+        if name not in classes:
+            classes[name] = class_or_undecided(pool.vm_class, run, run.seen.classes)
+        found = classes[name]
+        if isinstance(found, Undecided):
+            yield found
+        elif found is not None and found.profiles and pool.count:
+            yield pool
 
 
 def _table(used: dict[str, int], seats: int) -> str:
@@ -441,13 +437,18 @@ def _seats(run: Context) -> int:
     return sum(each.seats for each in run.settings.entitlements if each.expires >= run.today)
 
 
+def _counted(taken: Iterable[Pool | Undecided]) -> dict[str, int]:
+    used: Counter[str] = Counter()
+    for pool in taken:
+        if isinstance(pool, Pool):
+            used[pool.what] += pool.count
+    return used
+
+
 def seats_configured(run: Context) -> dict[str, int]:
     """vGPU machines that the stack's configuration asks for, by who asks; autoscaling at its maximum."""
-    return {
-        pool.what: pool.count
-        for pool, found in _vgpu_pools(configured_pools(run.environment), run)
-        if found is not None and found.profiles and pool.count
-    }
+    # A class that the configuration does not describe is told by its resource: vgpu-seats-in-use counts with it.
+    return _counted(_taken(configured_pools(run.environment), run))
 
 
 @pack.rule(
@@ -477,21 +478,23 @@ def vgpu_seats(resource: Resource, run: Context) -> Found:
 def vgpu_seats_in_use(resource: Resource, run: Context) -> Found:
     if not run.settings.entitlements:
         return
-    mine = _taken(resource, run)
-    used = {who: count for each in run.seen.used.values() for who, count in each.items()}
-    if mine and sum(used.values()) > _seats(run):
+    mine = list(_taken(pools(resource), run))
+    yield from (each for each in mine if isinstance(each, Undecided))
+    if not any(isinstance(each, Pool) for each in mine):
+        return
+    used = _counted(_taken(_registered_until(resource, run), run))
+    if sum(used.values()) > _seats(run):
         yield Violation(
             f"with this one {sum(used.values())} vGPU seats of {_seats(run)} are taken:\n{_table(used, _seats(run))}"
         )
 
 
-def _taken(resource: Resource, run: Context) -> dict[str, int]:
-    """Seats that a resource takes, by who takes them. Raises UndecidedError."""
-    return {
-        pool.what: pool.count
-        for pool, found in _vgpu_pools(pools(resource), run)
-        if found is not None and found.profiles and pool.count
-    }
+def _registered_until(resource: Resource, run: Context) -> Iterator[Pool]:
+    """Machines of this resource and of those before it: who came later answers for the seats that are missing."""
+    for urn, listed in run.seen.machines.items():
+        yield from listed
+        if urn == resource.urn:
+            return
 
 
 @pack.rule(
@@ -504,9 +507,7 @@ def _taken(resource: Resource, run: Context) -> dict[str, int]:
     source=_ISSUE,
 )
 def vm_class_known(resource: Resource, run: Context) -> Found:
-    for pool, found in _vgpu_pools(pools(resource), run):
-        if found is None:
-            yield Violation(f"nothing tells whether the class of {pool.what} has a vGPU", "", known(pool.vm_class))
+    yield from (each for each in _taken(pools(resource), run) if isinstance(each, Undecided))
 
 
 # Dates and add-on.
@@ -571,14 +572,14 @@ def evaluation_in_production(resource: Resource, run: Context) -> Found:
     severity=Severity.HIGH,
     reason="Deep Learning VMs and Private AI Services are part of the PAIF add-on to VCF, which is licensed by core",
     remedy="declare the add-on under licensing.paifAddOn, with cores and last day",
-    source=f"{_GUIDE} (part 1)",
+    source=f"{GUIDE} (part 1)",
 )
 def paif_add_on(resource: Resource, run: Context) -> Found:
     if run.settings.paif_add_on is not None:
         return
     if resource.type.endswith(":VirtualMachine"):
         found = gpu_class(raw(resource.properties, "spec.className"), run, run.seen.classes)
-        if found is not None and not found.profiles and not found.devices:
+        if found is not None and not found.has_gpu:
             return
     yield Violation("the PAIF add-on is not declared")
 
@@ -621,7 +622,7 @@ def paif_add_on_expired(resource: Resource, run: Context) -> Found:
     severity=Severity.MEDIUM,
     reason="guests of AI Enterprise 6 and newer (vGPU 18) get no licence from an older DLS",
     remedy="update the licence server to DLS 3.4 or newer",
-    source=f"{_GPU_GUIDE} §11.6",
+    source=f"{GPU_GUIDE} §11.6",
 )
 def licence_server_version(resource: Resource, run: Context) -> Found:
     server = run.settings.licence_server
@@ -630,19 +631,29 @@ def licence_server_version(resource: Resource, run: Context) -> Found:
 
 
 def observe(resource: Resource, run: Context) -> None:
-    """Note classes, Secrets with a licence token, and seats; what is not known yet counts when it is."""
-    observe_class(resource, run.seen.classes)
-    if resource.type in SECRET:
-        name = resource.get("metadata.name")
-        if isinstance(name, str) and any(
-            isinstance(raw(resource.properties, each), Unknown) for each in ("data", "stringData")
-        ):
-            run.seen.unread.add(name)
-        keys = {**resource.mapping("data"), **resource.mapping("stringData")}
-        if isinstance(name, str):
-            run.seen.tokens[name] = OVF_TOKEN_KEY in keys
-    elif any(fnmatchcase(resource.type, kind) for kind in MACHINES):
-        run.seen.used[resource.urn] = _taken(resource, run)
+    """Note classes, Secrets with a licence token, and machines; what is not known yet counts when it is."""
+    if is_of(resource, VM_CLASS):
+        observe_class(resource, run, run.seen.classes)
+    elif is_of(resource, SECRET):
+        _observe_secret(resource, run)
+    else:
+        run.seen.machines[resource.urn] = list(pools(resource))
+
+
+def _observe_secret(resource: Resource, run: Context) -> None:
+    name, namespace = (raw(resource.properties, f"metadata.{each}") for each in ("name", "namespace"))
+    if isinstance(name, Unknown):
+        run.note_unnamed(run.seen.tokens)
+        return
+    if isinstance(namespace, Unknown):
+        run.note(run.seen.tokens, (None, str(name)), Undecided(f"namespace of Secret {name}"))
+        return
+    has: bool | Undecided
+    try:
+        has = OVF_TOKEN_KEY in {**resource.mapping("data"), **resource.mapping("stringData")}
+    except UndecidedError:
+        has = Undecided(f"content of Secret {name}")
+    run.note(run.seen.tokens, (str(namespace or ""), str(name)), has)
 
 
 OBSERVED = VM_CLASS + SECRET + MACHINES

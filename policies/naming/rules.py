@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from typing import Any
 
 import catalog
 from policies.naming.configuration import PATTERN, Names, NamingSettings
 from policies.shared.machines import entries, node_pools
 from policies.shared.model import (
+    Found,
     Level,
     Resource,
     Rules,
@@ -27,6 +26,8 @@ from policies.shared.model import (
     known,
     raw,
 )
+from policies.shared.selectors import is_of, profiles_key
+from policies.shared.sources import GUIDE
 from policies.shared.types import (
     CLUSTER,
     CONFIG_MAP,
@@ -48,13 +49,11 @@ from policies.shared.types import (
 
 pack: Rules[NamingSettings, Names] = Rules()
 Context = Run[NamingSettings, Names]
-Found = Iterator[Violation | Undecided]
 
 _RFC1123 = "https://www.rfc-editor.org/rfc/rfc1123"
 _K8S_NAMES = "https://kubernetes.io/docs/concepts/overview/working-with-objects/names/"
 _K8S_LABELS = "https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/"
 _HELM = "https://helm.sh/docs/chart_template_guide/builtin_objects/ (release names: at most 53 characters)"
-_GUIDE = "https://github.com/JaeHoYun/vcf-private-ai-guide"
 _CONVENTION = "catalog/naming.yaml"
 _POSTGRES = "https://www.postgresql.org/docs/16/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS"
 _VSPHERE = "catalog/naming.yaml; vSphere's own limit of 80 characters is from memory"
@@ -78,15 +77,11 @@ NAMED = WORKSTATION + CLUSTER + DATABASE + ENDPOINT + NAMESPACE + VM_CLASS
 
 def _kind(resource: Resource) -> str:
     """Kind of the naming catalogue, or nothing for a type that has none."""
-    return next((kind for types, kind in _KINDS if _is(resource, types)), "")
-
-
-def _is(resource: Resource, types: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(resource.type, each) for each in types)
+    return next((kind for types, kind in _KINDS if is_of(resource, types)), "")
 
 
 def _name_path(resource: Resource) -> str:
-    return "metadata.name" if resource.type.startswith("kubernetes:") and not _is(resource, RELEASE) else "name"
+    return "metadata.name" if resource.type.startswith("kubernetes:") and not is_of(resource, RELEASE) else "name"
 
 
 def _name(resource: Resource) -> str | None:
@@ -184,13 +179,13 @@ def name_dns_label(resource: Resource, run: Context) -> Found:
     source=_K8S_NAMES,
 )
 def name_length_kubernetes(resource: Resource, run: Context) -> Found:
-    if _is(resource, RELEASE):
+    if is_of(resource, RELEASE):
         return
     name = _name(resource)
     if name is None:
         return
     kind = _kind(resource)
-    labels = _is(resource, KUBERNETES_NAMESPACE) or resource.type.endswith(":Service")
+    labels = is_of(resource, KUBERNETES_NAMESPACE) or resource.type.endswith(":Service")
     limit = catalog.naming().kinds[kind].max_length if kind else 63 if labels else 253
     if len(name) > limit:
         yield Violation(f"the name has {len(name)} characters, at most {limit} fit", _name_path(resource), name)
@@ -252,7 +247,7 @@ def guest_host_name(resource: Resource, run: Context) -> Found:
     levels=guarded("staging", "prod"),
     reason="who picks a class sees its GPU share in its name, as vgpu-a100-40c",
     remedy="call it vgpu-<gpu>-<GiB><series>, as its profile says (several: -x<count> behind)",
-    source=f"{_GUIDE} (class names vgpu-a100-40c, vgpu-a100-80c)",
+    source=f"{GUIDE} (class names vgpu-a100-40c, vgpu-a100-80c)",
 )
 def vgpu_class_name(resource: Resource, run: Context) -> Found:
     profiles = known(_profiles(resource))
@@ -271,7 +266,7 @@ def vgpu_class_name(resource: Resource, run: Context) -> Found:
     severity=Severity.MEDIUM,
     reason="a class whose name promises another GPU share than it has misleads everybody who orders a machine",
     remedy="make name and profile agree",
-    source=f"{_GUIDE} (class names vgpu-a100-40c, vgpu-a100-80c)",
+    source=f"{GUIDE} (class names vgpu-a100-40c, vgpu-a100-80c)",
 )
 def vgpu_class_name_true(resource: Resource, run: Context) -> Found:
     profiles = known(_profiles(resource))
@@ -312,7 +307,7 @@ def directpath_class_name(resource: Resource, run: Context) -> Found:
 
 
 def _profiles(resource: Resource) -> Any:
-    return raw(resource.properties, "vgpuDevices" if resource.type.startswith("vsphere:") else "vgpuProfiles") or []
+    return raw(resource.properties, profiles_key(resource)) or []
 
 
 def _own_name(name: str, run: Context) -> str:
@@ -640,7 +635,7 @@ def reserved_label(resource: Resource, run: Context) -> Found:
     source=_CONVENTION,
 )
 def name_collision(resource: Resource, run: Context) -> Found:
-    if _is(resource, ROOT):
+    if is_of(resource, ROOT):
         yield from _configured_collisions(run)
         return
     identity = _identity(resource)
@@ -698,7 +693,7 @@ def observe(resource: Resource, run: Context) -> None:
     identity, name = _identity(resource), _name(resource)
     if identity is not None and name is not None:
         run.seen.physical.setdefault(identity, (resource.urn, name))
-    if _is(resource, ENDPOINT):
+    if is_of(resource, ENDPOINT):
         route = _route(resource)
         if route is not None:
             run.seen.routes.setdefault(route, resource.urn)

@@ -71,16 +71,14 @@ class PlatformSettings(MachineSettings):
 class Platform:
     """What has been seen so far; every entry is owned by the URN that came first."""
 
-    classes: Classes = field(default_factory=Classes)
+    classes: Classes = field(default_factory=dict)
     devices: dict[tuple[str, str], str] = field(default_factory=dict)
     """(host, PCI device) -> URN of the machine."""
     operators: dict[str, str] = field(default_factory=dict)
     """URN of a cluster's provider -> URN of its GPU Operator."""
     sizes: dict[str, tuple[int, str]] = field(default_factory=dict)
     """GPU -> profile size and URN of the class."""
-    pinned: list[str] = field(default_factory=list)
-    """Names of machines with a fixed device."""
-    undecided: list[str] = field(default_factory=list)
-    """Names of machines whose devices are not known yet."""
+    pinned: dict[str, tuple[str, bool | None]] = field(default_factory=dict)
+    """URN of a vSphere machine -> its name, and whether it has a fixed device; None while that is not known."""
     services: dict[str, str] = field(default_factory=dict)
     """Namespace -> URN of its PAISConfiguration."""

@@ -16,21 +16,23 @@ from urllib.parse import urlsplit
 import catalog
 from policies.platform.configuration import Platform, PlatformSettings
 from policies.shared.machines import (
-    GPU_OPERATOR,
     GpuClass,
     NodePool,
+    class_or_undecided,
     entries,
     gpu_class,
     node_pools,
     observe_class,
 )
 from policies.shared.model import (
+    Found,
     Level,
     Resource,
     Rules,
     Run,
     Severity,
     Undecided,
+    UndecidedError,
     Unknown,
     Violation,
     at,
@@ -40,6 +42,8 @@ from policies.shared.model import (
     raw,
 )
 from policies.shared.redaction import has_secret_shape, is_secret_path, leaves
+from policies.shared.selectors import entries_of, has_vgpu_driver, is_gpu_operator, is_of, named, profiles_key
+from policies.shared.sources import GPU_GUIDE, GUIDE, NVAIE_VGPU
 from policies.shared.types import (
     CLUSTER,
     CONFIG_MAP,
@@ -65,14 +69,10 @@ from policies.shared.types import (
 
 pack: Rules[PlatformSettings, Platform] = Rules()
 Context = Run[PlatformSettings, Platform]
-Found = Iterator[Violation | Undecided]
 
 _VCENTER_PCI = "vSphere 8 Networking, DirectPath I/O (docs.vmware.com GUID-BF2770C3, GUID-5B3CAB26)"
-_VGPU = "https://docs.nvidia.com/ai-enterprise/release-7/latest/infra-software/vgpu.html"
 _MMIO = "https://docs.nvidia.com/ai-enterprise/release-5/5.2/appendix/appendix-misc.html"
 _MIXED = "https://blogs.vmware.com/cloud-foundation/2024/07/03/what-is-new-for-gpus-in-vsphere-8-update-3/"
-_GUIDE = "https://github.com/JaeHoYun/vcf-private-ai-guide"
-_GPU_GUIDE = "https://github.com/JaeHoYun/vcf-private-ai 01-infra/docs/11-gpu-enablement.md"
 _VERSIONS = "catalog/versions.yaml"
 _CLASSES = "catalog/cluster_classes.yaml"
 _CAPI = "https://github.com/kubernetes-sigs/cluster-api v1.9.0"
@@ -100,7 +100,7 @@ def _fixed(resource: Resource) -> bool:
     severity=Severity.HIGH,
     reason="a whole GPU serves one machine only; several in one are the exception and must be meant",
     remedy="give the machine one GPU, or raise directPathGpusPerVm",
-    source=f"{_GUIDE} (part 1: DirectPath I/O, one GPU per VM)",
+    source=f"{GUIDE} (part 1: DirectPath I/O, one GPU per VM)",
 )
 def directpath_gpu_count(resource: Resource, run: Context) -> Found:
     path = "pciDeviceIds" if resource.type in VSPHERE_VM else "directPathDevices"
@@ -149,9 +149,8 @@ def directpath_memory(resource: Resource, run: Context) -> Found:
     source=_VCENTER_PCI,
 )
 def gpu_class_memory(resource: Resource, run: Context) -> Found:
-    native = resource.type.startswith("vsphere:")
-    has_gpu = bool(resource.get("vgpuDevices" if native else "vgpuProfiles")) or bool(resource.get("directPathDevices"))
-    path = "memoryReservation" if native else "memoryReservationPercent"
+    has_gpu = bool(resource.get(profiles_key(resource))) or bool(resource.get("directPathDevices"))
+    path = "memoryReservation" if resource.type.startswith("vsphere:") else "memoryReservationPercent"
     if has_gpu and resource.get(path) != 100:
         yield Violation("the class has a GPU and does not reserve all memory", path, resource.get(path))
 
@@ -199,10 +198,19 @@ def directpath_mmio(resource: Resource, run: Context) -> Found:
 )
 def directpath_no_snapshot(resource: Resource, run: Context) -> Found:
     # Which machine it is of is known by a UUID that only exists after the machine does.
-    if run.seen.pinned:
-        yield Violation(f"{', '.join(run.seen.pinned)}: DirectPath devices", "virtualMachineUuid")
-    elif run.seen.undecided:
-        yield Undecided(f"pciDeviceIds of {', '.join(run.seen.undecided)}")
+    pinned = _pinned(run)
+    if pinned:
+        yield Violation(f"{pinned}: DirectPath devices", "virtualMachineUuid")
+
+
+def _pinned(run: Context) -> str:
+    """Names of the machines with fixed devices. Raises UndecidedError while the only ones are not known yet."""
+    machines = run.whole(run.seen.pinned).values()
+    fixed = [name for name, has in machines if has]
+    undecided = [name for name, has in machines if has is None]
+    if undecided and not fixed:
+        raise UndecidedError(f"pciDeviceIds of {', '.join(undecided)}")
+    return ", ".join(fixed)
 
 
 @pack.rule(
@@ -217,11 +225,9 @@ def directpath_no_drs(resource: Resource, run: Context) -> Found:
     level = resource.get("drsAutomationLevel", "manual")
     if not resource.get("drsEnabled", False) or level not in {"fullyAutomated", "partiallyAutomated"}:
         return
-    if run.seen.pinned:
-        problem = f"DRS is automatic beside the DirectPath devices of {', '.join(run.seen.pinned)}"
-        yield Violation(problem, "drsAutomationLevel", level)
-    elif run.seen.undecided:
-        yield Undecided(f"pciDeviceIds of {', '.join(run.seen.undecided)}")
+    pinned = _pinned(run)
+    if pinned:
+        yield Violation(f"DRS is automatic beside the DirectPath devices of {pinned}", "drsAutomationLevel", level)
 
 
 @pack.rule(
@@ -309,7 +315,7 @@ def profile_homogeneous(resource: Resource, run: Context) -> Found:
 
 
 def _class_profiles(resource: Resource) -> Iterator[tuple[str, catalog.Profile]]:
-    key = "vgpuDevices" if resource.type.startswith("vsphere:") else "vgpuProfiles"
+    key = profiles_key(resource)
     for index, each in enumerate(resource.items(key)):
         profile = catalog.parse_profile(str(known(each)))
         if profile is not None:
@@ -322,7 +328,7 @@ def _class_profiles(resource: Resource) -> Iterator[tuple[str, catalog.Profile]]
     severity=Severity.HIGH,
     reason="no host has both models for one machine, and profiles do not go with whole devices",
     remedy="make one class per GPU model and mode",
-    source=_VGPU,
+    source=NVAIE_VGPU,
 )
 def class_one_gpu_model(resource: Resource, run: Context) -> Found:
     models = {profile.prefix for _, profile in _class_profiles(resource)}
@@ -339,7 +345,7 @@ def class_one_gpu_model(resource: Resource, run: Context) -> Found:
     severity=Severity.MEDIUM,
     reason="a machine may have MIG profiles of one kind only",
     remedy="use the same MIG profile for all vGPUs of the class",
-    source=f"{_GPU_GUIDE} §11.5.3",
+    source=f"{GPU_GUIDE} §11.5.3",
 )
 def mig_one_kind(resource: Resource, run: Context) -> Found:
     names = sorted({profile.name for _, profile in _class_profiles(resource) if profile.slices})
@@ -353,11 +359,11 @@ def mig_one_kind(resource: Resource, run: Context) -> Found:
     severity=Severity.CRITICAL,
     reason="a vGPU guest driver loads with a host driver of its own branch or of the next one, never of an older",
     remedy="take a guest driver of the hosts' branch or of the branch before, or update the hosts first",
-    source=f"{_GPU_GUIDE} §11.6",
+    source=f"{GPU_GUIDE} §11.6",
 )
 def driver_branch(resource: Resource, run: Context) -> Found:
     host = run.settings.host_driver
-    if host is None or not _is_operator(resource) or not _vgpu_driver(resource):
+    if host is None or not is_gpu_operator(resource) or not has_vgpu_driver(resource):
         return
     path = "values.driver.version"
     text = str(resource.get(path, ""))
@@ -377,7 +383,7 @@ def driver_branch(resource: Resource, run: Context) -> Found:
     levels=guarded("staging", "prod"),
     reason="Deep Learning VM 9.0 is supported with host drivers of AI Enterprise 6 and older only",
     remedy="keep GPU hosts for Deep Learning VMs on AI Enterprise 6.x, or use a newer image",
-    source=f"{_GUIDE} (part 2, 4.2)",
+    source=f"{GUIDE} (part 2, 4.2)",
 )
 def dlvm_host_driver(resource: Resource, run: Context) -> Found:
     host = run.settings.host_driver
@@ -386,14 +392,6 @@ def dlvm_host_driver(resource: Resource, run: Context) -> Found:
     found = gpu_class(raw(resource.properties, "spec.className"), run, run.seen.classes)
     if found is None or found.profiles:
         yield Violation(f"the hosts have AI Enterprise {host.nvaie_major}")
-
-
-def _is_operator(resource: Resource) -> bool:
-    return str(resource.get("chart", "")).rsplit("/", 1)[-1] == GPU_OPERATOR
-
-
-def _vgpu_driver(resource: Resource) -> bool:
-    return "vgpu" in f"{resource.get('values.driver.repository', '')}/{resource.get('values.driver.image', '')}"
 
 
 # Versions.
@@ -414,7 +412,7 @@ def _outside(version: str, fact: str) -> str:
     source=_VERSIONS,
 )
 def gpu_operator_version(resource: Resource, run: Context) -> Found:
-    if not _is_operator(resource):
+    if not is_gpu_operator(resource):
         return
     version = resource.get("version")
     if not version:
@@ -530,7 +528,7 @@ def pgvector_version(resource: Resource, run: Context) -> Found:
     severity=Severity.HIGH,
     reason="Deep Learning VMs are for data scientists and MLOps engineers; app developers get addresses of endpoints",
     remedy="take the machine out, and give the person an endpoint's address and routing name",
-    source=f"{_GUIDE} (part 2: who gets what)",
+    source=f"{GUIDE} (part 2: who gets what)",
 )
 def dlvm_persona(resource: Resource, run: Context) -> Found:
     key = catalog.naming().labels["persona"]
@@ -807,17 +805,15 @@ def trusted_registry(resource: Resource, run: Context) -> Found:
             yield Violation(f"registry {host} is not trusted", "registry", host)
         return
     if resource.type in RELEASE:
-        repository = resource.get("values.driver.repository") if _is_operator(resource) else None
+        repository = resource.get("values.driver.repository") if is_gpu_operator(resource) else None
         if isinstance(repository, str) and not _trusted(_registry(f"{repository}/"), run):
             yield Violation("the driver's registry is not trusted", "values.driver.repository", repository)
         return
-    for path, value in leaves(resource.properties):
-        if path.rsplit(".", 1)[-1] not in {"image", "ociRef"}:
-            continue
-        if isinstance(value, Unknown):
-            yield Undecided(path)
-        elif isinstance(value, str) and not _trusted(_registry(value), run):
-            yield Violation(f"registry {_registry(value)} is not trusted", path, value)
+    for each in named(resource, {"image", "ociRef"}):
+        if isinstance(each, Undecided):
+            yield each
+        elif not _trusted(_registry(each[1]), run):
+            yield Violation(f"registry {_registry(each[1])} is not trusted", *each)
 
 
 @pack.rule(
@@ -860,18 +856,12 @@ def model_pinned(resource: Resource, run: Context) -> Found:
 
 def _bundles(resource: Resource) -> Iterator[tuple[str, str] | Undecided]:
     """Path and text of what a Deep Learning VM runs at its first boot."""
-    keys = {"user-data", "image-oneliner", "docker-compose-uri", "config-json"}
-    sections: list[tuple[str, Any]] = [(key, raw(resource.properties, key)) for key in ("stringData", "data")]
-    for path, section in sections:
-        if isinstance(section, Unknown):
-            yield Undecided(section.path)
-        elif isinstance(section, dict):
-            for key in sorted(keys & set(section)):
-                value = section[key]
-                if isinstance(value, Unknown):
-                    yield Undecided(value.path)
-                elif isinstance(value, str):
-                    yield f"{path}.{key}", _plain(value, twice=path == "data")
+    keys = ("config-json", "docker-compose-uri", "image-oneliner", "user-data")
+    for each in entries_of(resource, {"stringData": keys, "data": keys}):
+        if isinstance(each, Undecided):
+            yield each
+        else:
+            yield each[0], _plain(each[1], twice=each[0].startswith("data."))
 
 
 def _plain(text: str, *, twice: bool) -> str:
@@ -898,7 +888,7 @@ def _mentions(resource: Resource, pattern: str, problem: str) -> Found:
     levels=everywhere(Level.ADVISORY),
     reason="the TensorFlow bundle is deprecated since Deep Learning VM 9.0.1 and goes in the next release",
     remedy="use the PyTorch bundle, or bring a container of your own",
-    source=f"{_GUIDE} (part 2, 4.5)",
+    source=f"{GUIDE} (part 2, 4.5)",
 )
 def deprecated_tensorflow(resource: Resource, run: Context) -> Found:
     yield from _mentions(resource, r"(?i)\btensorflow\b", "the machine starts the TensorFlow bundle")
@@ -911,7 +901,7 @@ def deprecated_tensorflow(resource: Resource, run: Context) -> Found:
     levels=everywhere(Level.ADVISORY),
     reason="the pais CLI of the image is deprecated since Deep Learning VM 9.0.1",
     remedy="push models with an OCI client such as oras",
-    source=f"{_GUIDE} (part 2, 4.7)",
+    source=f"{GUIDE} (part 2, 4.7)",
 )
 def deprecated_pais_cli(resource: Resource, run: Context) -> Found:
     yield from _mentions(resource, r"\bpais (?:models?|login)\b", "the machine calls the pais CLI")
@@ -924,7 +914,7 @@ def deprecated_pais_cli(resource: Resource, run: Context) -> Found:
     levels=everywhere(Level.ADVISORY),
     reason="behind an HTTPS proxy without exceptions the guest driver's download fails (DLVM 9.0)",
     remedy="set no_proxy with the addresses that are reached directly",
-    source=f"{_GUIDE} (part 2, 4.8)",
+    source=f"{GUIDE} (part 2, 4.8)",
 )
 def proxy_exceptions(resource: Resource, run: Context) -> Found:
     for each in _bundles(resource):
@@ -946,7 +936,7 @@ def proxy_exceptions(resource: Resource, run: Context) -> Found:
     source=_OPERATOR,
 )
 def single_gpu_operator(resource: Resource, run: Context) -> Found:
-    if not _is_operator(resource):
+    if not is_gpu_operator(resource):
         return
     cluster = resource.provider.urn if resource.provider else ""
     owner = run.seen.operators.get(cluster, resource.urn)
@@ -964,7 +954,7 @@ def single_gpu_operator(resource: Resource, run: Context) -> Found:
 )
 def gpu_operator_runtime(resource: Resource, run: Context) -> Found:
     path = "values.operator.defaultRuntime"
-    if _is_operator(resource) and resource.get(path, "docker") != "containerd":
+    if is_gpu_operator(resource) and resource.get(path, "docker") != "containerd":
         yield Violation("the runtime is not containerd", path, resource.get(path))
 
 
@@ -977,7 +967,7 @@ def gpu_operator_runtime(resource: Resource, run: Context) -> Found:
     source=_OPERATOR,
 )
 def gpu_operator_vgpu_driver(resource: Resource, run: Context) -> Found:
-    if not _is_operator(resource) or not _vgpu_driver(resource):
+    if not is_gpu_operator(resource) or not has_vgpu_driver(resource):
         return
     for key in ("repository", "image", "version", "imagePullSecrets"):
         path = f"values.driver.{key}"
@@ -999,11 +989,21 @@ def gpu_operator_namespace(resource: Resource, run: Context) -> Found:
         yield Violation("pods that load drivers are not allowed", f"metadata.labels.{key}")
 
 
-def _gpu_pools(resource: Resource, run: Context) -> Iterator[tuple[NodePool, GpuClass]]:
+def _classes(resource: Resource, run: Context) -> Iterator[tuple[NodePool, GpuClass | Undecided | None]]:
     for pool in node_pools(resource):
-        found = gpu_class(pool.vm_class, run, run.seen.classes)
-        if found is not None and (found.profiles or found.devices):
-            yield pool, found
+        yield pool, class_or_undecided(pool.vm_class, run, run.seen.classes)
+
+
+def _gpu_pools(resource: Resource, run: Context) -> Iterator[NodePool]:
+    """Pools with GPUs. Raises UndecidedError behind the last one when nothing tells of another whether it has some."""
+    undecided: list[Undecided] = []
+    for pool, found in _classes(resource, run):
+        if isinstance(found, Undecided):
+            undecided.append(found)
+        elif found is not None and found.has_gpu:
+            yield pool
+    for each in undecided:
+        raise UndecidedError(each.path, each.declare, unnamed=each.unnamed)
 
 
 @pack.rule(
@@ -1016,7 +1016,7 @@ def _gpu_pools(resource: Resource, run: Context) -> Iterator[tuple[NodePool, Gpu
 )
 def gpu_pool_image(resource: Resource, run: Context) -> Found:
     annotation = catalog.cluster_classes().os_image_annotation
-    for pool, _ in _gpu_pools(resource, run):
+    for pool in _gpu_pools(resource, run):
         if "os-name=ubuntu" not in str(pool.annotation(annotation) or ""):
             yield Violation(
                 f"GPU pool {pool.name} does not ask for Ubuntu", f"{pool.path}.metadata.annotations.{annotation}"
@@ -1033,7 +1033,7 @@ def gpu_pool_image(resource: Resource, run: Context) -> Found:
     source=_OPERATOR,
 )
 def gpu_pool_taint(resource: Resource, run: Context) -> Found:
-    for pool, _ in _gpu_pools(resource, run):
+    for pool in _gpu_pools(resource, run):
         taints = at(known(pool.variables.get("node")) or {}, "taints", [])
         if not any(at(each, "key") == "nvidia.com/gpu" for each in taints):
             yield Violation(f"GPU pool {pool.name} has no taint nvidia.com/gpu", f"{pool.path}.variables.overrides")
@@ -1049,7 +1049,7 @@ def gpu_pool_taint(resource: Resource, run: Context) -> Found:
 )
 def gpu_pool_storage(resource: Resource, run: Context) -> Found:
     least = run.settings.container_storage_gib
-    for pool, _ in _gpu_pools(resource, run):
+    for pool in _gpu_pools(resource, run):
         volumes = known(pool.variables.get("volumes")) or []
         sizes = [at(each, "capacity") for each in volumes if at(each, "mountPath") == "/var/lib/containerd"]
         gib = [int(str(size).removesuffix("Gi")) for size in sizes if re.fullmatch(r"\d+Gi", str(size))]
@@ -1069,8 +1069,12 @@ def gpu_pool_storage(resource: Resource, run: Context) -> Found:
     source=_OPERATOR,
 )
 def cpu_pool(resource: Resource, run: Context) -> Found:
-    everything = list(node_pools(resource))
-    if everything and len(list(_gpu_pools(resource, run))) == len(everything):
+    found = [each for _, each in _classes(resource, run)]
+    if any(each is None or not (isinstance(each, Undecided) or each.has_gpu) for each in found):
+        return
+    undecided = [each for each in found if isinstance(each, Undecided)]
+    yield from undecided
+    if found and not undecided:
         yield Violation("every pool has GPUs", "spec.topology.workers.machineDeployments")
 
 
@@ -1093,6 +1097,13 @@ def autoscaler(resource: Resource, run: Context) -> Found:
             yield Violation(f"pool {pool.name} has the range {low} to {high}", f"{pool.path}.metadata.annotations")
 
 
+def _networks(run: Context) -> list[str]:
+    """Networks around the clusters, of the settings and of the stack's configuration."""
+    supervisor = run.environment.get("supervisor")
+    configured = supervisor.get("networks") if isinstance(supervisor, dict) else None
+    return [*run.settings.networks, *(configured or [])]
+
+
 @pack.rule(
     "network-overlap",
     CLUSTER,
@@ -1102,9 +1113,7 @@ def autoscaler(resource: Resource, run: Context) -> Found:
     source=_CAPI,
 )
 def network_overlap(resource: Resource, run: Context) -> Found:
-    supervisor = run.environment.get("supervisor")
-    used = list(run.settings.networks)
-    used += supervisor.get("networks") or [] if isinstance(supervisor, dict) else []
+    used = _networks(run)
     around = [(f"{each} (in use)", ipaddress.ip_network(each, strict=False)) for each in used]
     seen: list[tuple[str, Any]] = []
     for what in ("pods", "services"):
@@ -1168,7 +1177,7 @@ def endpoint_class(resource: Resource, run: Context) -> Found:
     if resource.get("spec.engine") != "vLLM":
         return
     found = gpu_class(raw(resource.properties, path), run, run.seen.classes)
-    if found is not None and not found.profiles and not found.devices:
+    if found is not None and not found.has_gpu:
         yield Violation("the class has no GPU", path, resource.get(path))
 
 
@@ -1200,7 +1209,7 @@ def pais_singleton(resource: Resource, run: Context) -> Found:
 def pais_control_plane(resource: Resource, run: Context) -> Found:
     path = "spec.vksControlPlane.virtualMachineClassName"
     found = gpu_class(raw(resource.properties, path), run, run.seen.classes)
-    if found is not None and (found.profiles or found.devices):
+    if found is not None and found.has_gpu:
         yield Violation("the control plane has a GPU", path, resource.get(path))
 
 
@@ -1272,9 +1281,7 @@ def supervisor_single_zone(resource: Resource, run: Context) -> Found:
     source=_CAPI,
 )
 def configured_networks(resource: Resource, run: Context) -> Found:
-    supervisor = run.environment.get("supervisor")
-    used = list(run.settings.networks)
-    used += supervisor.get("networks") or [] if isinstance(supervisor, dict) else []
+    used = _networks(run)
     for cluster in entries(run.environment, "clusters"):
         for key in ("podNetwork", "serviceNetwork"):
             text = cluster.get(key)
@@ -1291,23 +1298,21 @@ def configured_networks(resource: Resource, run: Context) -> Found:
 
 def observe(resource: Resource, run: Context) -> None:
     """Note what others collide with; what is not known yet collides when it is."""
-    observe_class(resource, run.seen.classes)
     seen = run.seen
     if resource.type in VSPHERE_VM:
-        if isinstance(raw(resource.properties, "pciDeviceIds"), Unknown):
-            seen.undecided.append(resource.label)
+        unknown = isinstance(raw(resource.properties, "pciDeviceIds"), Unknown)
+        run.note(seen.pinned, resource.urn, (resource.label, None if unknown else _fixed(resource)))
         devices = resource.items("pciDeviceIds")
-        if devices and resource.label not in seen.pinned:
-            seen.pinned.append(resource.label)
         for device in devices:
             seen.devices.setdefault((str(resource.get("hostSystemId", "")), str(known(device))), resource.urn)
     elif resource.type in RELEASE:
-        if _is_operator(resource):
+        if is_gpu_operator(resource):
             seen.operators.setdefault(resource.provider.urn if resource.provider else "", resource.urn)
-    elif resource.type in VM_CLASS:
+    elif is_of(resource, VM_CLASS):
+        observe_class(resource, run, seen.classes)
         for _, profile in _class_profiles(resource):
             seen.sizes.setdefault(profile.prefix, (profile.framebuffer_gib, resource.urn))
-    elif any(fnmatchcase(resource.type, kind) for kind in PAIS):
+    elif is_of(resource, PAIS):
         seen.services.setdefault(str(resource.get("metadata.namespace", "")), resource.urn)
 
 

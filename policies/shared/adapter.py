@@ -23,6 +23,7 @@ from google.protobuf import empty_pb2  # type: ignore[import-untyped]
 
 from policies.shared.configuration import ConfigurationError, Exemption, Settings, load, schema
 from policies.shared.model import (
+    Asked,
     Kind,
     Level,
     Provider,
@@ -96,6 +97,17 @@ class _Started:
     secrets: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass
+class _Judgement(Generic[S, M]):
+    """What a rule has said of a resource, after it read what the pack remembers of others."""
+
+    rule: Rule[S, M]
+    resource: Resource
+    told: set[str] = field(default_factory=set)
+    waits: bool = False
+    refused: bool = False
+
+
 class Analyzer(Generic[S, M]):
     """Serves one pack. Not thread-safe: the server runs one call at a time."""
 
@@ -108,6 +120,8 @@ class Analyzer(Generic[S, M]):
         self._run: Run[S, M] | None = None
         self._dispatch: dict[str, tuple[bool, list[Rule[S, M]]]] = {}
         self._used: set[int] = set()
+        self._judgements: dict[tuple[str, str], _Judgement[S, M]] = {}
+        self._readers: dict[Asked, dict[tuple[str, str], None]] = {}
 
     # What a run is.
 
@@ -138,7 +152,7 @@ class Analyzer(Generic[S, M]):
                 secrets=self._started.secrets,
                 dry_run=self._started.dry_run,
             )
-            self._used = set()
+            self._used, self._judgements, self._readers = set(), {}, {}
         return self._run
 
     def _level(self, rule: Rule[S, M], settings: S, kind: Kind) -> Level:
@@ -217,17 +231,28 @@ class Analyzer(Generic[S, M]):
         if not observed and not rules:
             return
         resource = decoded()
+        run.changed.clear()
         if observed:
             self._observe(resource, run, response)
+        # Those that read it before it was there; a machine that is refused already does not come to exist.
+        readers = {key: None for asked in run.changed for key in self._readers.get(asked, ())}
+        again = [self._judgements[key] for key in readers if key[1] != resource.urn]
         for rule in rules:
-            level = self._level(rule, run.settings, run.kind)
-            if level is not Level.DISABLED:
-                # What a remediation put right is no violation any more; what it could not is one.
-                self._judge(rule, resource, run, Level.MANDATORY if level is Level.REMEDIATE else level, response)
+            self._judge(_Judgement(rule, resource), run, response)
+        for judgement in again:
+            if not judgement.refused:
+                self._judge(judgement, run, response)
 
     def analyze_stack(self, response: Any) -> None:
-        """Tell of exemptions that nothing needed. Rules judge resources before they exist, not here."""
+        """Tell what still waits for a resource that never came, and which exemptions nothing needed.
+
+        Everything else is judged before it exists, not here. During `up` nothing waits: it has been refused.
+        """
         if self._run is not None:
+            if self._run.dry_run:
+                for judgement in list(self._judgements.values()):
+                    if judgement.waits:
+                        self._judge(judgement, self._run, response, last=True)
             for index, exemption in enumerate(self._run.settings.exemptions):
                 if index not in self._used and exemption.expires >= self._run.today:
                     text = f"exemption of {exemption.resource} from {exemption.rule} was not needed: remove it"
@@ -292,42 +317,58 @@ class Analyzer(Generic[S, M]):
             text = f"{resource.label}: could not be looked at, so that later checks may miss it ({_where(error)})"
             self._report(response, f"{self.pack.name}-observation", text, Level.MANDATORY, Severity.HIGH, resource.urn)
 
-    def _judge(self, rule: Rule[S, M], resource: Resource, run: Run[S, M], level: Level, response: Any) -> None:
+    def _judge(self, judgement: _Judgement[S, M], run: Run[S, M], response: Any, *, last: bool = False) -> None:
+        """Run a rule on a resource, and report what it has not said of it yet. `last`: no resource comes any more."""
+        rule, resource = judgement.rule, judgement.resource
+        level = self._level(rule, run.settings, run.kind)
+        if level is Level.DISABLED:
+            return
+        # What a remediation put right is no violation any more; what it could not is one.
+        level = Level.MANDATORY if level is Level.REMEDIATE else level
         violations: list[Violation] = []
-        undecided: list[str] = []
+        undecided: list[Undecided] = []
         crash = ""
+        run.asked.clear()
         try:
             for each in rule.check(resource, run):
                 if isinstance(each, Undecided):
-                    undecided.append(each.path)
+                    undecided.append(each)
                 else:
                     violations.append(each)
         except UndecidedError as error:
-            undecided.append(error.path)
+            undecided.append(error.undecided)
         except Exception as error:
             crash = _where(error)
+        if run.asked:
+            key = (rule.name, resource.urn)
+            self._judgements[key] = judgement
+            for asked in run.asked:
+                self._readers.setdefault(asked, {})[key] = None
+        judgement.waits = any(each.declare for each in undecided)
         if not violations and not undecided and not crash:
             return
         redactor = Redactor(resource, run.secrets.values())
         exemption = self._exemption(rule.name, resource.urn, run)
-        for violation in violations:
-            text = redactor.text(_told(rule, resource, violation, redactor))
-            if exemption is not None:
-                text = f"exempted {_terms(exemption)}\n{text}"
-            self._report(response, rule.name, text, Level.ADVISORY if exemption else level, rule.severity, resource.urn)
+        refusals = [redactor.text(_told(rule, resource, each, redactor)) for each in violations]
         if crash:
-            text = (
+            refusals.append(
                 f"{resource.label}: the check itself failed, so the resource counts as violating ({crash})\n"
                 f"do: report the rule {rule.name} of pack {self.pack.name}; an exemption lets the resource through"
             )
-            self._report(response, rule.name, text, Level.ADVISORY if exemption else level, rule.severity, resource.urn)
-        for path in dict.fromkeys(undecided):
-            if run.dry_run:
-                text = f"{resource.label}: undecided: {path} is not known yet; it is checked during `up`"
-                self._report(response, rule.name, text, Level.ADVISORY, rule.severity, resource.urn)
-            elif exemption is None:
-                text = f"{resource.label}: {path} is still not known, so that it cannot be checked\ndo: {rule.remedy}"
-                self._report(response, rule.name, text, level, rule.severity, resource.urn)
+        notes = []
+        for each in dict.fromkeys(undecided):
+            if not run.dry_run or (last and each.declare and not each.unnamed):
+                refusals.append(redactor.text(_untold(rule, resource, each, run)))
+            else:
+                notes.append(redactor.text(_undecided(resource, each)))
+        if exemption is not None:
+            refusals = [f"exempted {_terms(exemption)}\n{text}" for text in refusals]
+            level = Level.ADVISORY
+        judgement.refused = not run.dry_run and bool(refusals) and level is Level.MANDATORY
+        for told, level_ in [*((text, level) for text in refusals), *((text, Level.ADVISORY) for text in notes)]:
+            if told not in judgement.told:
+                judgement.told.add(told)
+                self._report(response, rule.name, told, level_, rule.severity, resource.urn)
 
     def _exemption(self, rule: str, urn: str, run: Run[S, M]) -> Exemption | None:
         for index, each in enumerate(run.settings.exemptions):
@@ -365,6 +406,23 @@ def _told(rule: Rule[Any, Any], resource: Resource, violation: Violation, redact
     if violation.has_value:
         where = f" ({violation.path} is {redactor.value(violation.path, violation.value)})"
     return f"{resource.label}: {violation.problem}{where}\nwhy: {rule.reason}\ndo: {rule.remedy}"
+
+
+def _undecided(resource: Resource, what: Undecided) -> str:
+    if what.declare:
+        return f"{resource.label}: undecided: nothing so far tells {what.path}\ndo: {what.declare}"
+    return f"{resource.label}: undecided: {what.path} is not known yet; it is checked during `up`"
+
+
+def _untold(rule: Rule[Any, Any], resource: Resource, what: Undecided, run: Run[Any, Any]) -> str:
+    """What is refused because it cannot be checked."""
+    if what.declare:
+        where = "in this run" if run.dry_run else "before it"
+        return (
+            f"{resource.label}: nothing {where} tells {what.path}, so that it cannot be checked\n"
+            f"why: {rule.reason}\ndo: {what.declare}"
+        )
+    return f"{resource.label}: {what.path} is still not known, so that it cannot be checked\ndo: {rule.remedy}"
 
 
 def _terms(exemption: Exemption) -> str:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import Field
 
 import catalog
 from policies.shared.configuration import Model, Settings
-from policies.shared.model import Resource, Run, at, known, raw
-from policies.shared.types import VM_CLASS
+from policies.shared.model import Resource, Run, Undecided, UndecidedError, Unknown, at, known, raw
+from policies.shared.selectors import profiles_key
 
-GPU_OPERATOR = "gpu-operator"
 _AUTOSCALER = "cluster.x-k8s.io/cluster-api-autoscaler-node-group"
 
 
@@ -23,6 +21,11 @@ class GpuClass(Model):
 
     profiles: list[str] = Field(default=[], description="vGPU profiles")
     devices: int = Field(default=0, description="whole GPUs (DirectPath I/O)")
+
+    @property
+    def has_gpu(self) -> bool:
+        """Whether a machine of the class has a GPU, or a share of one."""
+        return bool(self.profiles or self.devices)
 
 
 class MachineSettings(Settings):
@@ -33,25 +36,25 @@ class MachineSettings(Settings):
     )
 
 
-@dataclass
-class Classes:
-    """VM classes by name, as far as the resources so far tell."""
-
-    made: dict[str, GpuClass] = field(default_factory=dict)
-    owners: dict[str, str] = field(default_factory=dict)
+Classes = dict[str, GpuClass | Undecided]
+"""VM classes by name, as far as the resources so far tell."""
 
 
-def observe_class(resource: Resource, classes: Classes) -> None:
-    """Note what a VM class has. Raises UndecidedError when its GPUs are not known yet."""
-    if not any(fnmatchcase(resource.type, kind) for kind in VM_CLASS):
-        return
-    properties = resource.properties
-    name = at(properties, "name")
-    profiles, devices = at(properties, "vgpuProfiles") or [], at(properties, "directPathDevices") or []
-    if resource.type.startswith("vsphere:"):
-        profiles = at(properties, "vgpuDevices") or []
-    if isinstance(name, str):
-        classes.made[name] = GpuClass(profiles=[str(known(profile)) for profile in profiles], devices=len(devices))
+def observe_class(resource: Resource, run: Run[Any, Any], classes: Classes) -> None:
+    """Note what a VM class has, as undecided while its GPUs are not known."""
+    name = raw(resource.properties, "name")
+    if isinstance(name, Unknown):
+        run.note_unnamed(classes)
+    elif isinstance(name, str):
+        run.note(classes, name, _content(resource, name))
+
+
+def _content(resource: Resource, name: str) -> GpuClass | Undecided:
+    try:
+        profiles = [str(known(each)) for each in resource.items(profiles_key(resource))]
+        return GpuClass(profiles=profiles, devices=len(resource.items("directPathDevices")))
+    except UndecidedError:
+        return Undecided(f"content of class {name}")
 
 
 def configured_classes(environment: Mapping[str, Any], stack: str) -> dict[str, GpuClass]:
@@ -71,16 +74,28 @@ def configured_classes(environment: Mapping[str, Any], stack: str) -> dict[str, 
 
 
 def gpu_class(name: Any, run: Run[Any, Any], classes: Classes) -> GpuClass | None:
-    """What the VM class of this name has; None when nothing tells. Raises UndecidedError."""
-    text = str(known(name))
+    """What the VM class of this name has; None when no class is named. Raises UndecidedError when nothing tells."""
+    if known(name) is None:
+        return None
+    text = str(name)
     declared: Mapping[str, GpuClass] = run.settings.existing_classes
-    for source in (classes.made, declared):
-        if text in source:
-            return source[text]
-    configured = configured_classes(run.environment, run.stack)
-    if text in configured:
-        return configured[text]
-    return GpuClass() if text in catalog.cluster_classes().default_vm_classes else None
+    found = run.find(classes, text) or declared.get(text) or configured_classes(run.environment, run.stack).get(text)
+    if found is None and text not in catalog.cluster_classes().default_vm_classes:
+        raise run.missing(
+            classes,
+            f"content of class {text}",
+            f"let it depend on class {text} (take the name from its output); a class that is not made here is declared "
+            "under existingClasses with its profiles or devices, none of both when it has no GPU",
+        )
+    return found or GpuClass()
+
+
+def class_or_undecided(name: Any, run: Run[Any, Any], classes: Classes) -> GpuClass | Undecided | None:
+    """`gpu_class` for callers that go on with others when one is undecided."""
+    try:
+        return gpu_class(name, run, classes)
+    except UndecidedError as error:
+        return error.undecided
 
 
 @dataclass(frozen=True)

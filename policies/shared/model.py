@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, Literal, NoReturn, TypeVar, get_args
@@ -41,12 +41,25 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
-class UndecidedError(Exception):
-    """A rule needs a value that is not known yet."""
+@dataclass(frozen=True)
+class Undecided:
+    """One property that a rule could not judge yet; other properties of the resource may still be judged.
 
-    def __init__(self, path: str) -> None:
+    `declare` is set where another resource would tell and none has so far: what to do when that stays so. `unnamed`
+    says that it may have been seen under a name that is not known yet.
+    """
+
+    path: str
+    declare: str = ""
+    unnamed: bool = False
+
+
+class UndecidedError(Exception):
+    """A rule needs a value that is not known yet, or a resource that has not been seen yet."""
+
+    def __init__(self, path: str, declare: str = "", *, unnamed: bool = False) -> None:
         super().__init__(path)
-        self.path = path
+        self.undecided = Undecided(path, declare, unnamed)
 
 
 class Unknown:
@@ -88,13 +101,6 @@ class Violation:
     def has_value(self) -> bool:
         """Whether there is a value to show."""
         return self.value is not _MISSING
-
-
-@dataclass(frozen=True)
-class Undecided:
-    """One property that a rule could not judge yet; other properties of the resource may still be judged."""
-
-    path: str
 
 
 @dataclass(frozen=True)
@@ -176,6 +182,11 @@ def known(value: Any) -> Any:
 
 S = TypeVar("S")
 M = TypeVar("M")
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+Asked = tuple[int, Hashable]
+"""A table that a pack remembers, and a key in it."""
+_WHOLE = object()
 
 
 @dataclass
@@ -184,7 +195,9 @@ class Run(Generic[S, M]):
 
     `stack` is the environment's name. `environment` is the stack's own configuration without its secrets, parsed, keys
     without namespace; empty where the engine does not hand it over (`pulumi policy analyze`). `secrets` are the values
-    of its encrypted keys, for rules about their form. `seen` is what the pack remembers of the resources so far.
+    of its encrypted keys, for rules about their form. `seen` is what the pack remembers of the resources so far, in
+    tables that are written with `note` and read with `find` and `whole`: resources come in any order, so that whoever
+    has read an entry, also one that was not there, is judged again once it changes.
     """
 
     stack: str
@@ -196,8 +209,43 @@ class Run(Generic[S, M]):
     secrets: Mapping[str, str] = field(default_factory=dict)
     dry_run: bool = True
     today: dt.date = field(default_factory=dt.date.today)
+    unnamed: set[int] = field(default_factory=set)
+    """Tables of which something was seen under a name that is not known yet."""
+    asked: set[Asked] = field(default_factory=set)
+    """What the check under way has read."""
+    changed: set[Asked] = field(default_factory=set)
+    """What the resource under way has changed."""
+
+    def note(self, table: dict[K, V], key: K, value: V) -> None:
+        """Remember a value."""
+        if key not in table or table[key] != value:
+            table[key] = value
+            self.changed |= {(id(table), key), (id(table), _WHOLE)}
+
+    def note_unnamed(self, table: Mapping[Any, Any]) -> None:
+        """Remember that something belongs into a table under a name that is not known yet."""
+        self.unnamed.add(id(table))
+
+    def missing(self, table: Mapping[Any, Any], path: str, declare: str) -> UndecidedError:
+        """The error of a rule for which a table should have an entry; `declare` says what to do when none comes."""
+        return UndecidedError(path, declare, unnamed=id(table) in self.unnamed)
+
+    def find(self, table: Mapping[K, V | Undecided], key: K) -> V | None:
+        """What is remembered under a key, or None. Raises UndecidedError when it was seen and is not known yet."""
+        self.asked.add((id(table), key))
+        found = table.get(key)
+        if isinstance(found, Undecided):
+            raise UndecidedError(found.path)
+        return found
+
+    def whole(self, table: Mapping[K, V]) -> Mapping[K, V]:
+        """Everything that is remembered in a table."""
+        self.asked.add((id(table), _WHOLE))
+        return table
 
 
+Found = Iterator[Violation | Undecided]
+"""What a check yields."""
 Check = Callable[[Resource, Run[S, M]], Iterable[Violation | Undecided]]
 Levels = Mapping[Kind, Level]
 

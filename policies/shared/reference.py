@@ -36,6 +36,11 @@ The path must be absolute. Newer language hosts also take the folder (`--policy-
   the configuration (seats, collisions, networks) look at the stack itself, which comes first: then nothing is created.
 - **Undecided**: a value that is not known at preview is listed as `undecided` under the rule's name, and the rule is
   enforced during `up`, before the resource is created.
+- **Order**: a rule may need what another resource has, as the GPU of a machine's class or the token in its Secret. Once
+  that one comes, a preview judges the first again, under the name of the one that came. What never comes refuses the
+  preview. During `up` nothing can wait: a machine before its class or Secret is refused. Take the name from the other
+  one's output, as the components do, or declare under `existingClasses` and `existingBootstrapSecrets` what is made
+  elsewhere (decisions/0006-order-of-registration.md).
 - A rule that crashes fails its check under its name. Its message says where it crashed, and shows no value.
 - Secrets are shown as `[secret]`: by the engine's marks, by property names, and by the shape of a value.
 - Every rule names its source. "From memory" means that it was not looked up again: check it before you rely on it.

@@ -67,13 +67,14 @@ class Side:
 
 @dataclass(frozen=True)
 class Case:
-    """A rule's case. `says` is part of the violation's message."""
+    """A rule's case. `says` is part of the violation's message, `does` what it says to do instead of the remedy."""
 
     rule: str
     good: Side
     bad: Side
     unknown: str
     says: str = ""
+    does: str = ""
 
 
 def by(*asked: Asked, **options: Any) -> Side:
@@ -83,8 +84,8 @@ def by(*asked: Asked, **options: Any) -> Side:
 def one(rule: str, asked: Asked, changes: Mapping[str, Any], unknown: str | None = None, **options: Any) -> Case:
     """A resource that passes, and violates with a change; the changed value is the one that may be unknown."""
     path = next(iter(changes)) if unknown is None else unknown
-    says = options.pop("says", "")
-    return Case(rule, by(asked, **options), by(changed(asked, changes), **options), path, says)
+    says, does = options.pop("says", ""), options.pop("does", "")
+    return Case(rule, by(asked, **options), by(changed(asked, changes), **options), path, says, does)
 
 
 def kinds(rule: str, asked: Asked, changes: Mapping[str, Any], kind: str, unknown: str | None = None) -> Case:
@@ -195,7 +196,13 @@ LICENSING = [
         f"{POOLS}>1>variables>overrides>0>value",
         "cluster acme-dev-vks-gpu, pool gpu",
     ),
-    one("vm-class-known", VM, {"spec>className": "somebody-elses"}),
+    one(
+        "vm-class-known",
+        VM,
+        {"spec>className": "somebody-elses"},
+        says="nothing in this run tells content of class somebody-elses",
+        does="let it depend on class somebody-elses",
+    ),
     Case(
         "entitlement-expired",
         by(VM_CLASS),

@@ -53,6 +53,8 @@ class Asked:
     properties: Mapping[str, Any]
     protect: bool = False
     provider: str = "urn:pulumi:dev::paif::pulumi:providers:kubernetes::supervisor"
+    after: tuple[str, ...] = ()
+    """Names of those that it depends on in a run of the engine, which registers it after them."""
 
 
 def wire(value: Any) -> Any:
@@ -137,7 +139,7 @@ class Process:
         return info
 
     @staticmethod
-    def _request(asked: Asked, stack: str) -> Any:
+    def request(asked: Asked, stack: str) -> Any:
         request = messages.AnalyzeRequest(
             type=asked.type,
             urn=urn(asked.type, asked.name, stack),
@@ -151,7 +153,7 @@ class Process:
         return request
 
     def analyze(self, asked: Asked, stack: str = "dev") -> list[Diagnostic]:
-        answer = self.call("Analyze", self._request(asked, stack), messages.AnalyzeResponse)
+        answer = self.call("Analyze", self.request(asked, stack), messages.AnalyzeResponse)
         return [_diagnostic(each) for each in answer.diagnostics]
 
     def analyze_stack(self) -> list[Diagnostic]:
@@ -159,7 +161,7 @@ class Process:
         return [_diagnostic(each) for each in answer.diagnostics]
 
     def remediate(self, asked: Asked, stack: str = "dev") -> list[Any]:
-        answer = self.call("Remediate", self._request(asked, stack), messages.RemediateResponse)
+        answer = self.call("Remediate", self.request(asked, stack), messages.RemediateResponse)
         return list(answer.remediations)
 
 
@@ -246,7 +248,13 @@ class Engine:
 
     def resources(self, *asked: Asked) -> None:
         data = [
-            {"type": each.type, "name": each.name, "properties": each.properties, "protect": each.protect}
+            {
+                "type": each.type,
+                "name": each.name,
+                "properties": each.properties,
+                "protect": each.protect,
+                "after": each.after,
+            }
             for each in asked
         ]
         (self.folder / "resources.json").write_text(json.dumps(data), encoding="utf-8")

@@ -235,7 +235,7 @@ def test_missing_labels_are_added_and_nothing_else_changes(packs: dict[str, Proc
     assert SIGNATURE in properties["spec"]["secret"]
     assert properties["spec"]["late"] == UNKNOWN
     properties["metadata"]["labels"].fields.pop("paif.dev/owner")
-    assert properties == Process._request(asked, "dev").properties
+    assert properties == Process.request(asked, "dev").properties
 
 
 def test_a_wrong_environment_label_is_put_right_in_dev_and_refused_in_prod(packs: dict[str, Process]) -> None:

@@ -29,7 +29,7 @@ from tests.policy.resources import (
 
 pytestmark = pytest.mark.skipif(shutil.which("pulumi") is None, reason="no pulumi on PATH; ./paif test has it")
 _PAIRS = {"name-collision", "routing-name-unique"}
-GOOD = (VM_CLASS, BOOTSTRAP, VM, DATABASE, CONFIG_MAP)
+GOOD = (VM_CLASS, BOOTSTRAP, changed(VM, {}, after=(BOOTSTRAP.name,)), DATABASE, CONFIG_MAP)
 
 
 @pytest.fixture
@@ -88,12 +88,9 @@ def test_with_skip_preview_the_offending_resource_is_not_created(engine: Engine)
     assert "dlvm-persona" in said
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="open defect: once, on a loaded machine, `up` went through with the violation; the cause is not found yet",
-)
 def test_a_licence_violation_that_only_up_can_see_is_undecided_at_preview_and_refused_at_up(engine: Engine) -> None:
-    engine.resources(PLAIN_BOOTSTRAP, changed(VM, {"spec>className": {"$late": GPU_CLASS}}))
+    late = changed(VM, {"spec>className": {"$late": GPU_CLASS}}, after=(PLAIN_BOOTSTRAP.name,))
+    engine.resources(PLAIN_BOOTSTRAP, late)
     preview = engine.run("preview", "--stack", "dev", *_with(engine), packs=PACKS)
     lines = preview.stdout.splitlines()
     place = next(index for index, line in enumerate(lines) if "vgpu-licence-token" in line)
@@ -103,6 +100,37 @@ def test_a_licence_violation_that_only_up_can_see_is_undecided_at_preview_and_re
     assert "the machine has a vGPU and gets no licence token" in said
     assert not any("VirtualMachine" in each for each in engine.created())
     assert any("Secret" in each for each in engine.created())
+
+
+def test_a_licence_violation_that_only_up_can_see_is_refused_in_whatever_order_it_is_registered(engine: Engine) -> None:
+    engine.resources(PLAIN_BOOTSTRAP, changed(VM, {"spec>className": {"$late": GPU_CLASS}}))
+    said = _failed(engine, "up", "--yes")
+    assert "vgpu-licence-token" in said
+    assert not any("VirtualMachine" in each for each in engine.created())
+
+
+@pytest.mark.parametrize("secret", [BOOTSTRAP, PLAIN_BOOTSTRAP], ids=["with-token", "without-token"])
+def test_during_up_a_machine_before_its_bootstrap_secret_is_refused(engine: Engine, secret: Asked) -> None:
+    engine.resources(VM, changed(secret, {}, after=(VM.name,)))
+    said = _failed(engine, "up", "--yes", "--skip-preview")
+    assert engine.created() == []
+    for part in ("vgpu-licence-token", "nothing before it tells content of Secret", "depend on Secret"):
+        assert part in said
+
+
+def test_at_preview_a_secret_that_comes_later_is_held_against_its_machine(engine: Engine) -> None:
+    engine.resources(VM, changed(PLAIN_BOOTSTRAP, {}, after=(VM.name,)))
+    said = _failed(engine, "up", "--yes")
+    assert engine.created() == []
+    assert "acme-dev-dlvm-alice: the machine has a vGPU and gets no licence token" in said
+
+
+def test_at_the_end_of_a_preview_a_secret_that_never_came_is_missing(engine: Engine) -> None:
+    engine.resources(VM)
+    said = _failed(engine, "up", "--yes")
+    assert engine.created() == []
+    assert "nothing in this run tells content of Secret acme-dev-dlvm-alice-ovf" in said
+    assert "existingBootstrapSecrets" in said
 
 
 def test_no_secret_is_shown_whatever_is_wrong(engine: Engine) -> None:
@@ -117,7 +145,8 @@ def test_no_secret_is_shown_whatever_is_wrong(engine: Engine) -> None:
 
 
 def test_labels_are_put_right_in_what_is_created(engine: Engine) -> None:
-    engine.resources(VM_CLASS, BOOTSTRAP, changed(VM, {"metadata>labels>paif.dev/owner": GONE}))
+    unlabelled = changed(VM, {"metadata>labels>paif.dev/owner": GONE}, after=(BOOTSTRAP.name,))
+    engine.resources(VM_CLASS, BOOTSTRAP, unlabelled)
     engine.run("up", "--yes", "--stack", "dev", *_with(engine), packs=PACKS)
     state = json.loads(engine.run("stack", "export", "--stack", "dev").stdout)
     machine = next(each for each in state["deployment"]["resources"] if each["type"].endswith(":VirtualMachine"))
@@ -209,7 +238,7 @@ def test_analyze_of_an_exported_state_gives_the_verdicts_of_the_run(engine: Engi
         changed(ENDPOINT, {"spec>engine": "Infinity"}, "engine"),
         changed(ENDPOINT, {"spec>routingName": "meta/llama-3.1-8b-instruct"}, "routed"),
         changed(VM_CLASS, {"vgpuProfiles": ["grid_a100-40q"]}, "series"),
-        changed(VM, {"metadata>labels>paif.dev/persona": "app-developer"}, "carol"),
+        changed(VM, {"metadata>labels>paif.dev/persona": "app-developer"}, "carol", after=(BOOTSTRAP.name,)),
         changed(CONFIG_MAP, {"data": {"key": "nvapi-0123456789abcdef"}}, "key"),
     )
     engine.resources(*GOOD, *bad)

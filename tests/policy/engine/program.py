@@ -1,6 +1,7 @@
 """A Pulumi program for tests of the policy packs: registers the resources that resources.json lists.
 
-Each is {type, name, properties}; {"$secret": x} is a secret, {"$late": x} a value that is known only during `up`.
+Each is {type, name, properties, protect, after}; {"$secret": x} is a secret, {"$late": x} a value that is known only
+during `up`. `after` names resources that it depends on: without, registration has no fixed order.
 """
 
 import json
@@ -41,10 +42,11 @@ def build(value: Any) -> Any:
     return value
 
 
+made: dict[str, Whatever] = {}
 for each in json.loads(Path("resources.json").read_text(encoding="utf-8")):
-    Whatever(
+    made[each["name"]] = Whatever(
         each["type"],
         each["name"],
         build(each["properties"]),
-        pulumi.ResourceOptions(protect=each.get("protect", False)),
+        pulumi.ResourceOptions(protect=each["protect"], depends_on=[made[name] for name in each["after"]]),
     )

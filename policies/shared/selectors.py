@@ -1,0 +1,53 @@
+"""What rules of several packs ask of a resource to see whether it concerns them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from policies.shared.model import Resource, Undecided, Unknown, raw
+from policies.shared.redaction import leaves
+
+
+def is_of(resource: Resource, types: tuple[str, ...]) -> bool:
+    """Whether a resource is of one of the types; `*` stands for anything."""
+    return any(fnmatchcase(resource.type, each) for each in types)
+
+
+def is_gpu_operator(resource: Resource) -> bool:
+    """Whether a Helm release is the NVIDIA GPU Operator's. Raises UndecidedError."""
+    return str(resource.get("chart", "")).rsplit("/", 1)[-1] == "gpu-operator"
+
+
+def has_vgpu_driver(resource: Resource) -> bool:
+    """Whether a GPU Operator installs the vGPU guest driver. Raises UndecidedError."""
+    return "vgpu" in f"{resource.get('values.driver.repository', '')}/{resource.get('values.driver.image', '')}"
+
+
+def profiles_key(vm_class: Resource) -> str:
+    """Property of a VM class that holds its vGPU profiles: vSphere's own plugin calls it otherwise."""
+    return "vgpuDevices" if vm_class.type.startswith("vsphere:") else "vgpuProfiles"
+
+
+def named(resource: Resource, keys: Collection[str]) -> Iterator[tuple[str, str] | Undecided]:
+    """Path and text of every property that is called so, wherever it is."""
+    yield from _texts((path, value) for path, value in leaves(resource.properties) if path.rsplit(".", 1)[-1] in keys)
+
+
+def entries_of(resource: Resource, keys: Mapping[str, Collection[str]]) -> Iterator[tuple[str, str] | Undecided]:
+    """Path and text of entries of mappings, such as a Secret's data: mapping -> keys in it."""
+    for path, wanted in keys.items():
+        mapping = raw(resource.properties, path)
+        if isinstance(mapping, Unknown):
+            yield Undecided(mapping.path)
+        elif isinstance(mapping, dict):
+            yield from _texts((f"{path}.{key}", mapping[key]) for key in wanted if key in mapping)
+
+
+def _texts(values: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, str] | Undecided]:
+    for path, value in values:
+        if isinstance(value, Unknown):
+            yield Undecided(value.path)
+        elif isinstance(value, str):
+            yield path, value
