@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.conftest import ROOT, Paif
-
-_LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".paif", "__pycache__", ".mypy_cache", ".ruff_cache", "tests")
+from tests.lab.conftest import Paif
 
 
 @dataclass(frozen=True)
@@ -87,8 +85,7 @@ class Checkout:
 
 @pytest.fixture(scope="module")
 def checkout(paif: Paif, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    root = tmp_path_factory.mktemp("mistakes") / "checkout"
-    shutil.copytree(ROOT, root, ignore=_LEFT_OUT)
+    root = paif.elsewhere(tmp_path_factory.mktemp("mistakes")).root
     text = (root / "stacks" / "Pulumi.dev.yaml").read_text(encoding="utf-8")
     for mistake in _MISTAKES:
         assert mistake.good in text, mistake.good
