@@ -129,6 +129,7 @@ class _Model(BaseModel):
         validate_by_name=False,
         validate_by_alias=True,
         hide_input_in_errors=True,
+        defer_build=True,
     )
 
 
