@@ -154,6 +154,7 @@ def paif(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Paif]:
     toolkit("lab", "down", check=False)
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in a hook of the same name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Lab tests run in the order in which an environment lives: up, used, changed, broken, destroyed."""
     ours = [item for item in items if "tests/lab/" in str(item.path)]
