@@ -14,12 +14,14 @@ Outputs of a stack, each only when its phase is built:
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pulumi
 import pulumi_kubernetes as kubernetes
+from pulumi.runtime.settings import _get_rpc_manager
 
 import catalog
 from components import vcf
@@ -607,8 +609,37 @@ def _host_and_port(address: list[Any]) -> str:
     return str(host) if port == 5432 else f"{host}:{port}"
 
 
+_FAILED_LOOK_UP = re.compile(
+    r"invoke of (?P<function>\S+) failed: (?:.*?returned an error: )?(?:invoking \S+: )?(?P<reason>.*)", re.DOTALL
+)
+
+
+def readable_look_ups() -> None:
+    """Let a look-up whose answer is awaited fail as a sentence.
+
+    The SDK raises bare exceptions for them, long after the call, which it shows with a traceback of itself.
+    """
+    manager = _get_rpc_manager()
+    plain = manager.do_rpc
+
+    def do_rpc(name: str, function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[tuple[Any, Exception]]]:
+        async def readable(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return await function(*args, **kwargs)
+            except Exception as error:
+                failed = _FAILED_LOOK_UP.fullmatch(str(error)) if type(error) is Exception else None
+                if failed is None:
+                    raise
+                raise pulumi.RunError(f"{failed['function']}: {failed['reason']}") from None
+
+        return plain(name, readable)
+
+    manager.do_rpc = do_rpc  # type: ignore[assignment, method-assign]
+
+
 def run(read: Callable[[str], Environment], find: Callable[[Environment], Endpoints]) -> None:
     """Read the configuration, build, export."""
+    readable_look_ups()
     env = read(pulumi.get_stack())
     outputs = Program(env, find(env)).build(os.environ.get("PAIF_UNTIL", ""))
     for name, value in outputs.items():

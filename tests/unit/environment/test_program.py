@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pulumi
 import pytest
+from pulumi.runtime.settings import _get_rpc_manager
 
 from stacks.endpoints import Endpoints, endpoints
-from stacks.program import PHASES, Program, wanted_phases
+from stacks.program import PHASES, Program, readable_look_ups, wanted_phases
 from tests.unit.components.harness import Declared, declare
 from tests.unit.environment.samples import GONE, environment
 
@@ -435,3 +437,48 @@ def test_an_external_database_reaches_the_services_by_a_secret() -> None:
                 assert any(path.startswith(secret) for secret in each.secrets), f"{each.type} {each.name}: {path}"
     assert declared.outputs["database.port"] == 6432
     assert "versions.database" not in declared.outputs
+
+
+@pytest.mark.parametrize(
+    ("failure", "shown"),
+    [
+        (
+            Exception(
+                "invoke of vsphere:index/getTag:getTag failed: invocation of vsphere:index/getTag:getTag returned an "
+                "error: invoking vsphere:index/getTag:getTag: 1 error occurred:\n\t* tag not found"
+            ),
+            "vsphere:index/getTag:getTag: 1 error occurred:\n\t* tag not found",
+        ),
+        (Exception("invoke of x:index:f failed: too long (name)"), "x:index:f: too long (name)"),
+    ],
+)
+def test_a_look_up_that_fails_late_fails_as_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception, shown: str
+) -> None:
+    assert _late(monkeypatch, failure).args == (shown,)
+
+
+def test_any_other_failure_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    failure = KeyError("invoke of x failed: y")
+    assert _late(monkeypatch, failure) is failure
+
+
+def _late(monkeypatch: pytest.MonkeyPatch, failure: Exception) -> Exception:
+    """What a registration that waits for a failed look-up ends with."""
+    manager = _get_rpc_manager()
+    monkeypatch.setattr(manager, "do_rpc", manager.do_rpc)
+    readable_look_ups()
+
+    async def register() -> None:
+        raise failure
+
+    async def run() -> Exception:
+        return (await manager.do_rpc("register resource", register)())[1]
+
+    # A loop of its own: asyncio.run would leave the tests after this one without any.
+    loop = asyncio.new_event_loop()
+    found = loop.run_until_complete(run())
+    loop.close()
+    manager.clear()
+    assert isinstance(found, pulumi.RunError) or found is failure
+    return found
