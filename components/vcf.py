@@ -39,6 +39,8 @@ __all__ = [
     "get_supervisor",
 ]
 
+_NO_INPUTS = {"self", "resource_name", "opts", "__class__"}
+_SECRETS = {"password", "rolePassword"}
 SslMode: TypeAlias = Literal["verify-full", "verify-ca"]
 
 
@@ -97,7 +99,27 @@ class Provider(pulumi.ProviderResource):
         super().__init__("vcf", resource_name, props, opts)
 
 
-class Namespace(pulumi.CustomResource):
+class _Resource(pulumi.CustomResource):
+    """What all resources share: arguments by the provider's names, and passwords that are secret whatever is given."""
+
+    def __init__(
+        self,
+        resource_name: str,
+        arguments: Mapping[str, Any],
+        opts: pulumi.ResourceOptions | None,
+        outputs: Sequence[str] = (),
+    ) -> None:
+        """Register vcf:index:<Class>; `arguments` are the local variables of the class's own constructor."""
+        inputs = {_camel(name): _wire(value) for name, value in arguments.items() if name not in _NO_INPUTS}
+        secrets = sorted(inputs.keys() & _SECRETS)
+        inputs |= {name: _secret(inputs[name]) for name in secrets}
+        if secrets:
+            secret = pulumi.ResourceOptions(additional_secret_outputs=secrets)
+            opts = pulumi.ResourceOptions.merge(opts, secret)
+        super().__init__(f"vcf:index:{type(self).__name__}", resource_name, {**inputs, **dict.fromkeys(outputs)}, opts)
+
+
+class Namespace(_Resource):
     """A Supervisor namespace, created and waited for until RUNNING. Import id: its name.
 
     `adopt` manages a namespace that exists already and leaves it in place on destroy. `access_list` is complete:
@@ -119,19 +141,7 @@ class Namespace(pulumi.CustomResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Errors carry the property path, what was expected and the nearest valid name."""
-        props = {
-            "name": name,
-            "supervisor": supervisor,
-            "description": description,
-            "accessList": _wire(access_list),
-            "storageSpecs": _wire(storage_specs),
-            "vmClasses": vm_classes,
-            "contentLibraries": content_libraries,
-            "adopt": adopt,
-        }
-        super().__init__(
-            "vcf:index:Namespace", resource_name, {**props, "configStatus": None, "supervisorId": None}, opts
-        )
+        super().__init__(resource_name, locals(), opts, outputs=("configStatus", "supervisorId"))
 
     @property
     def name(self) -> pulumi.Output[str]:
@@ -149,7 +159,7 @@ class Namespace(pulumi.CustomResource):
         return _output(self, "supervisorId")
 
 
-class VirtualMachineClass(pulumi.CustomResource):
+class VirtualMachineClass(_Resource):
     """A VM class with vGPU profiles or Dynamic DirectPath I/O devices (not both). Import id: its name.
 
     With devices the memory reservation is 100 percent, which is then the default.
@@ -171,18 +181,7 @@ class VirtualMachineClass(pulumi.CustomResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """One list entry per device: two entries of one profile give a VM two virtual GPUs."""
-        props = {
-            "name": name,
-            "cpuCount": cpu_count,
-            "memoryMib": memory_mib,
-            "cpuReservationPercent": cpu_reservation_percent,
-            "memoryReservationPercent": memory_reservation_percent,
-            "vgpuProfiles": vgpu_profiles,
-            "directPathDevices": _wire(direct_path_devices),
-            "description": description,
-            "adopt": adopt,
-        }
-        super().__init__("vcf:index:VirtualMachineClass", resource_name, props, opts)
+        super().__init__(resource_name, locals(), opts)
 
     @property
     def name(self) -> pulumi.Output[str]:
@@ -190,22 +189,7 @@ class VirtualMachineClass(pulumi.CustomResource):
         return _output(self, "name")
 
 
-class _Postgres(pulumi.CustomResource):
-    """What the PostgreSQL resources share: a verified TLS connection."""
-
-    def __init__(
-        self,
-        kind: str,
-        resource_name: str,
-        props: dict[str, Any],
-        opts: pulumi.ResourceOptions | None,
-    ) -> None:
-        props["password"] = _secret(props["password"])
-        secret = pulumi.ResourceOptions(additional_secret_outputs=["password"])
-        super().__init__(f"vcf:index:{kind}", resource_name, props, pulumi.ResourceOptions.merge(opts, secret))
-
-
-class PostgresExtension(_Postgres):
+class PostgresExtension(_Resource):
     """An extension in a database, for example `vector`.
 
     Import id: HOST:PORT/DATABASE/EXTENSION, with PGUSER, PGPASSWORD and PGSSLROOTCERT in the environment. Deleting
@@ -229,20 +213,7 @@ class PostgresExtension(_Postgres):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """`port` defaults to 5432, `ssl_mode` to verify-full, `version` to the server's default."""
-        props = {
-            "host": host,
-            "port": port,
-            "database": database,
-            "username": username,
-            "password": password,
-            "caBundle": ca_bundle,
-            "sslMode": ssl_mode,
-            "extension": extension,
-            "version": version,
-            "adopt": adopt,
-            "installedVersion": None,
-        }
-        super().__init__("PostgresExtension", resource_name, props, opts)
+        super().__init__(resource_name, locals(), opts, outputs=("installedVersion",))
 
     @property
     def installed_version(self) -> pulumi.Output[str]:
@@ -250,7 +221,7 @@ class PostgresExtension(_Postgres):
         return _output(self, "installedVersion")
 
 
-class PostgresRole(_Postgres):
+class PostgresRole(_Resource):
     """A role. Import id: HOST:PORT/DATABASE/ROLE, with PGUSER, PGPASSWORD and PGSSLROOTCERT in the environment."""
 
     def __init__(
@@ -271,21 +242,7 @@ class PostgresRole(_Postgres):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """`role_password` is the new role's own; it is sent to the server as a SCRAM verifier only."""
-        props = {
-            "host": host,
-            "port": port,
-            "database": database,
-            "username": username,
-            "password": password,
-            "caBundle": ca_bundle,
-            "sslMode": ssl_mode,
-            "name": name,
-            "login": login,
-            "rolePassword": _secret(role_password),
-            "adopt": adopt,
-        }
-        secret = pulumi.ResourceOptions(additional_secret_outputs=["rolePassword"])
-        super().__init__("PostgresRole", resource_name, props, pulumi.ResourceOptions.merge(opts, secret))
+        super().__init__(resource_name, locals(), opts)
 
     @property
     def name(self) -> pulumi.Output[str]:
@@ -293,7 +250,7 @@ class PostgresRole(_Postgres):
         return _output(self, "name")
 
 
-class PostgresSchema(_Postgres):
+class PostgresSchema(_Resource):
     """A schema. Import id: HOST:PORT/DATABASE/SCHEMA, with PGUSER, PGPASSWORD and PGSSLROOTCERT in the environment."""
 
     def __init__(
@@ -313,19 +270,7 @@ class PostgresSchema(_Postgres):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """`owner_role` defaults to the role that logs in."""
-        props = {
-            "host": host,
-            "port": port,
-            "database": database,
-            "username": username,
-            "password": password,
-            "caBundle": ca_bundle,
-            "sslMode": ssl_mode,
-            "name": name,
-            "ownerRole": owner_role,
-            "adopt": adopt,
-        }
-        super().__init__("PostgresSchema", resource_name, props, opts)
+        super().__init__(resource_name, locals(), opts)
 
     @property
     def name(self) -> pulumi.Output[str]:
@@ -333,7 +278,7 @@ class PostgresSchema(_Postgres):
         return _output(self, "name")
 
 
-class GalleryModel(pulumi.CustomResource):
+class GalleryModel(_Resource):
     """A model that must be in the gallery; fails, and says how to push it, while it is missing.
 
     With `CustomTimeouts(create=…)` it waits that long. Import id: REGISTRY/REPOSITORY:TAG or
@@ -354,18 +299,7 @@ class GalleryModel(pulumi.CustomResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """`registry` is host or host:port, `reference` a tag or a sha256 digest."""
-        props = {
-            "registry": registry,
-            "repository": repository,
-            "reference": reference,
-            "username": username,
-            "password": _secret(password),
-            "caBundle": ca_bundle,
-            "digest": None,
-            "ociRef": None,
-        }
-        secret = pulumi.ResourceOptions(additional_secret_outputs=["password"])
-        super().__init__("vcf:index:GalleryModel", resource_name, props, pulumi.ResourceOptions.merge(opts, secret))
+        super().__init__(resource_name, locals(), opts, outputs=("digest", "ociRef"))
 
     @property
     def digest(self) -> pulumi.Output[str]:
