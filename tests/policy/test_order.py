@@ -340,3 +340,17 @@ def test_two_machines_of_one_name_take_two_seats(packs: dict[str, Process]) -> N
     elsewhere = changed(VM, {"metadata>namespace": "acme-dev-ns-other"}, "elsewhere")
     (found,) = said(packs["licensing"], "vgpu-seats-in-use", VM_CLASS, VM, elsewhere)
     assert "2 vGPU seats of 1" in found.message
+
+
+def test_an_exemption_lets_a_machine_through_before_its_secret_and_is_shown(packs: dict[str, Process]) -> None:
+    exemption = {
+        "rule": "vgpu-licence-token",
+        "resource": "*::alice",
+        "reason": "the token is put in by hand",
+        "owner": "platform team",
+        "expires": FUTURE,
+    }
+    begin(packs["licensing"], "licensing", dry_run=False, settings={"exemptions": [exemption]})
+    (found,) = said(packs["licensing"], "vgpu-licence-token", VM_CLASS, VM)
+    assert found.level == "advisory"
+    assert found.message.startswith(f"exempted until {FUTURE} by platform team")
