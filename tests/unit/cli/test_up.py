@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import app as commands
-from cli import engine, policy
+from cli import engine, labctl, policy
 
 
 @pytest.fixture
@@ -20,6 +20,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 
     monkeypatch.setattr(commands, "_prepare", lambda name, **_: engine.Stack(name, lab=name != "site1"))
     monkeypatch.setattr(engine, "run", run)
+    monkeypatch.setattr(labctl, "daemon_handle", lambda: None)
     monkeypatch.setattr(engine, "protected", lambda _: [])
     monkeypatch.setattr(engine, "outputs", lambda _: {"environment": {}})
     return calls
