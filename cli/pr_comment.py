@@ -22,7 +22,6 @@ from typing import Annotated, Any, Literal
 import typer
 import yaml
 
-import catalog
 from cli import engine, labctl, policy
 from cli.changed import files_since, git, touched
 from cli.configuration import Problems, load_stack, stack_names
@@ -44,8 +43,9 @@ from cli.recording import (
     slim_events,
 )
 from cli.redaction import Redactor, scrub
+from cli.settings import demand_sound
 from lab.state import ROOT
-from stacks.capacity import machines
+from stacks.capacity import demands, machines, read_inventory
 from stacks.environment import Environment
 from stacks.stackfile import read as read_stack_file
 
@@ -166,6 +166,8 @@ def _seats_lines(figures: BeforeAfter[Seats] | None) -> Iterator[str]:
     before, after = figures.before, figures.after
     entitled = after.entitled if after else before.entitled if before else None
     of = "no entitlement is declared" if entitled is None else f"of {entitled} entitled"
+    if before and after and before.entitled != entitled:
+        of += f" (before: {'none declared' if before.entitled is None else before.entitled})"
     over = ""
     if after and entitled is not None and after.used > entitled:
         over = f" — **{after.used - entitled} too many**"
@@ -334,16 +336,10 @@ def seats_of(environment: Environment, entitled: int | None) -> Seats:
     return Seats(used=sum(takers.values()), entitled=entitled, by=dict(sorted(takers.items())))
 
 
-def gpus_of(environment: Environment) -> list[Capacity]:
-    """GPUs that an environment asks for: vGPUs by profile, whole devices by model."""
-    asked: Counter[str] = Counter()
-    model = catalog.gpus().gpus[environment.gpu.model].name if environment.gpu.model in catalog.gpus().gpus else "GPU"
-    for machine in machines(environment):
-        if machine.vm_class.profile:
-            asked[f"vGPU {machine.vm_class.profile}"] += 1
-        elif machine.vm_class.gpus:
-            asked[f"{model}, whole devices"] += machine.vm_class.gpus
-    return [Capacity(what=what, used=count) for what, count in sorted(asked.items())]
+def gpus_of(environment: Environment, inventory: Path | None = None) -> list[Capacity]:
+    """GPUs that an environment asks for; with an inventory that the program wrote to a file, of how many there are."""
+    there = read_inventory(inventory, environment.vcenter.compute_cluster) if inventory else None
+    return [Capacity(what=each.what, used=each.used, total=each.total) for each in demands(environment, there)]
 
 
 def _entitled(text: str) -> int | None:
@@ -356,8 +352,13 @@ def _entitled(text: str) -> int | None:
         return None
 
 
-def figures(name: str, revision: str | None) -> tuple[BeforeAfter[Seats], BeforeAfter[list[Capacity]]]:
-    """Seats and GPU demand of an environment at git ``revision`` (None: unknown) and in the working tree."""
+def figures(
+    name: str, revision: str | None, inventory: Path | None = None
+) -> tuple[BeforeAfter[Seats], BeforeAfter[list[Capacity]]]:
+    """Seats and GPU demand of an environment at git ``revision`` (None: unknown) and in the working tree.
+
+    ``inventory`` is a file in which the program wrote which GPUs there are.
+    """
     stack, licences = f"stacks/Pulumi.{name}.yaml", f"policies/config/{name}.yaml"
 
     def at(get: Callable[[str], str | None]) -> tuple[Seats | None, list[Capacity] | None]:
@@ -370,7 +371,7 @@ def figures(name: str, revision: str | None) -> tuple[BeforeAfter[Seats], Before
             environment = read_stack_file(file).environment
         if environment is None:
             return None, None
-        return seats_of(environment, _entitled(get(licences) or "")), gpus_of(environment)
+        return seats_of(environment, _entitled(get(licences) or "")), gpus_of(environment, inventory)
 
     def here(path: str) -> str | None:
         file = ROOT / path
@@ -415,13 +416,15 @@ def record(name: str, folder: Path, base: str | None, plan: Path | None = None) 
         old.unlink()
     try:
         stack = load_stack(name)
-        seats, gpus = figures(name, base)
-        _write(here / "seats.json", seats.model_dump())
-        _write(here / "gpu.json", gpus.model_dump())
+        demand_sound(name)
+        _write_figures(here, *figures(name, base))
         if stack.lab:
             labctl.up()
         engine.select(stack)
-        status = _preview(stack, here, ["--save-plan", str(plan.resolve())] if plan else [])
+        with tempfile.TemporaryDirectory() as scratch:
+            inventory = Path(scratch) / "gpus.json"
+            status = _preview(stack, here, ["--save-plan", str(plan.resolve())] if plan else [], inventory)
+            _write_figures(here, *figures(name, base, inventory))
     except (Problems, Failed) as error:
         _write(here / "failure.txt", Redactor().text(str(error)))
         status = BAD_INPUT if isinstance(error, Problems) else 1
@@ -430,7 +433,12 @@ def record(name: str, folder: Path, base: str | None, plan: Path | None = None) 
     return status, recording
 
 
-def _preview(stack: engine.Stack, here: Path, options: list[str]) -> int:
+def _write_figures(here: Path, seats: BeforeAfter[Seats], gpus: BeforeAfter[list[Capacity]]) -> None:
+    _write(here / "seats.json", seats.model_dump())
+    _write(here / "gpu.json", gpus.model_dump())
+
+
+def _preview(stack: engine.Stack, here: Path, options: list[str], inventory: Path) -> int:
     with tempfile.TemporaryDirectory() as folder:
         events = Path(folder) / "events.jsonl"
         answer = subprocess.run(
@@ -439,8 +447,13 @@ def _preview(stack: engine.Stack, here: Path, options: list[str]) -> int:
                 *("--event-log", str(events), *options, *policy.arguments()),
             ],
             cwd=ROOT,
-            # The engine hides the option for its event log without this.
-            env={**os.environ, **engine.environment(lab=stack.lab), "PULUMI_DEBUG_COMMANDS": "true"},
+            env={
+                **os.environ,
+                **engine.environment(lab=stack.lab),
+                # The engine hides the option for its event log without this.
+                "PULUMI_DEBUG_COMMANDS": "true",
+                "PAIF_GPU_INVENTORY": str(inventory),
+            },
             capture_output=True,
             text=True,
             check=False,

@@ -6,12 +6,14 @@ second run must not fail over machines of the first.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import catalog
-from components.vcf import GpuHost, GpuInventory
+from components.vcf import GpuDevice, GpuHost, GpuInventory
 from stacks.environment import Environment, VmClass
 
 _MIB = 1024
@@ -44,6 +46,59 @@ def machines(env: Environment) -> list[Machine]:
             where = f"paif:clusters[{index}].pools[{position}]"
             add(f"node of {cluster.name}/{pool.name}", where, pool.largest, pool.vm_class)
     return found
+
+
+@dataclass(frozen=True)
+class Demand:
+    """GPUs of one kind: how many an environment asks for at its largest, of how many (None: nobody looked)."""
+
+    what: str
+    used: int
+    total: int | None = None
+
+
+def demands(env: Environment, inventory: GpuInventory | None = None) -> list[Demand]:
+    """What an environment asks of the GPU hosts: GPUs of its model and, in vGPU mode, machines per profile.
+
+    A profile's total is how many machines fit when all GPUs carry it; a GPU takes one profile, so that each profile's
+    machines are rounded up to whole GPUs in the GPUs' own line. Other environments share what is there.
+    """
+    wanted = machines(env)
+    if not wanted or env.gpu.model not in catalog.gpus().gpus:
+        return []
+    model = catalog.gpus().gpus[env.gpu.model]
+    gpus = None
+    if inventory is not None:
+        gpus = sum(len(_devices(host, model.device_ids)) for host in inventory.hosts if host.connected)
+    sizes = {machine.vm_class.profile: machine.vm_class for machine in wanted if machine.vm_class.profile}
+    found, whole = [], sum(machine.vm_class.gpus for machine in wanted)
+    for profile, vm_class in sorted(sizes.items()):
+        used = sum(machine.vm_class.profile == profile for machine in wanted)
+        share = _per_gpu(vm_class, model.framebuffer_gib)
+        found.append(Demand(f"vGPU {profile}", used, None if gpus is None else gpus * share))
+        whole += -(-used // share)
+    return [Demand(model.name, whole, gpus), *found]
+
+
+def write_inventory(file: Path, cluster: str, inventory: GpuInventory) -> None:
+    """Keep what was found in a compute cluster, for ``read_inventory``."""
+    file.write_text(json.dumps({"cluster": cluster, **asdict(inventory)}), encoding="utf-8")
+
+
+def read_inventory(file: Path, cluster: str) -> GpuInventory | None:
+    """The inventory in a file of ``write_inventory``; None when there is none, or it is of another compute cluster."""
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+        if data["cluster"] != cluster:
+            return None
+        return GpuInventory(
+            [
+                GpuHost(**{**host, "pci_devices": [GpuDevice(**device) for device in host["pci_devices"]]})
+                for host in data["hosts"]
+            ]
+        )
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def shortages(env: Environment, inventory: GpuInventory) -> list[str]:

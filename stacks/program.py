@@ -9,6 +9,8 @@ Outputs of a stack, each only when its phase is built:
     appDeveloper      baseUrl (OpenAI-compatible), caBundle, models {name: routingName}: no machine, no password
     database          host, port, name, username, password (secret), caBundle, pgvector, passwordSecret
     clusters          {name: kubeconfig (secret), gpuOperator}
+
+Its process's variables: PAIF_UNTIL, the last phase to build; PAIF_GPU_INVENTORY, a file for the GPU hosts it found.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 import pulumi
@@ -37,7 +40,7 @@ from components.model_endpoint import ModelEndpoint
 from components.private_ai_services import PrivateAiServices, PrivateAiServicesArgs
 from components.vector_database import VectorDatabase, VectorDatabaseArgs
 from components.vsphere_tags import VsphereTags
-from stacks.capacity import shortages
+from stacks.capacity import shortages, write_inventory
 from stacks.endpoints import Endpoints
 from stacks.environment import Cluster, Database, Environment, VmClass, Workstation, storage_class
 from stacks.environment import ContentLibrary as Library
@@ -153,7 +156,10 @@ class Program:
         env, below = self.env, pulumi.InvokeOptions(provider=self.vcenter)
         problems: list[str] = []
         if any(env.vm_class(name).has_gpu for name in env.used_vm_classes()):
-            problems += shortages(env, vcf.get_gpu_inventory(env.vcenter.compute_cluster, opts=below))
+            inventory = vcf.get_gpu_inventory(env.vcenter.compute_cluster, opts=below)
+            if file := os.environ.get("PAIF_GPU_INVENTORY"):
+                write_inventory(Path(file), env.vcenter.compute_cluster, inventory)
+            problems += shortages(env, inventory)
         # A library of this run may not be there yet: its image is waited for when it is.
         if env.workstations and env.content.dlvm_library not in {made.name for made in env.content_libraries}:
             library = vcf.get_content_library(env.content.dlvm_library, opts=below)

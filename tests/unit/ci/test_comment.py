@@ -218,6 +218,15 @@ def test_seats_and_gpus_stand_before_and_after(tmp_path: Path) -> None:
     assert "GPU capacity, `vGPU grid_a100-40c`: 6 → **9** of 32" in text
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [(8, 12, "of 12 entitled (before: 8)"), (None, 12, "of 12 entitled (before: none declared)")],
+)
+def test_a_changed_entitlement_is_told(tmp_path: Path, before: int | None, after: int, said: str) -> None:
+    seats = {"before": {"used": 6, "entitled": before}, "after": {"used": 6, "entitled": after}}
+    assert f"**6** (unchanged) {said}" in render([write(tmp_path, "dev", seats=seats)])
+
+
 def test_link_to_the_full_plan_is_a_link_only_if_it_is_one(tmp_path: Path) -> None:
     recordings = recorded(tmp_path, dev="unchanged")
     assert "[Full plan](https://forge.test/runs/7)" in render(recordings, link="https://forge.test/runs/7")

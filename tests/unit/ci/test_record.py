@@ -16,6 +16,8 @@ from cli import engine, policy, pr_comment
 from cli.configuration import Problems
 from cli.output import Failed
 from cli.recording import read
+from components.vcf import GpuDevice, GpuHost, GpuInventory
+from stacks.capacity import write_inventory
 from stacks.problems import Problem
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -150,14 +152,40 @@ def test_seats_and_gpus_are_those_of_the_stack_file_before_and_after(monkeypatch
     assert seats.after.by["node of gpu/gpu"] == 2
     assert gpus.before is not None
     assert gpus.after is not None
-    assert [each.what for each in gpus.after] == ["vGPU grid_a100-40c"]
-    assert gpus.after[0].used == gpus.before[0].used + 1
+    assert [each.what for each in gpus.after] == ["NVIDIA A100 80 GB", "vGPU grid_a100-40c"]
+    assert gpus.after[1].used == gpus.before[1].used + 1
+    assert [each.total for each in gpus.after] == [None, None], "nobody has looked at the hosts"
+
+
+def test_what_gpus_there_are_is_what_the_program_found(
+    tmp_path: Path, pulumi: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = pulumi("changes")
+    devices = [
+        GpuDevice(f"0000:{index:02x}:00.0", "10de", "20b5", "GPU", passthrough_active=False, assigned_to=["a-vm"])
+        for index in range(4)
+    ]
+    hosts = [GpuHost(f"esx-{index}.test", "host-1", True, 1 << 20, ["grid_a100-40c"], devices) for index in range(2)]
+    write_inventory(folder / "gpus.json", "pai-gpu", GpuInventory(hosts))
+    (folder / "pulumi").write_text(
+        (folder / "pulumi").read_text().replace("while", f'cp {folder}/gpus.json "$PAIF_GPU_INVENTORY"\nwhile', 1)
+    )
+    monkeypatch.setattr(pr_comment, "git", lambda *given, **_: (ROOT / given[-1].split(":")[1]).read_text())
+    assert run("staging", "--output", f"{tmp_path}/out", "--base", "main").exit_code == 0
+    recording = read(tmp_path / "out", "staging")
+    assert recording.gpu is not None
+    for figures in (recording.gpu.before, recording.gpu.after):
+        assert figures is not None
+        assert {each.what: each.total for each in figures} == {"NVIDIA A100 80 GB": 8, "vGPU grid_a100-40c": 16}
+    # Names of hosts and machines are nobody's business.
+    assert "esx-" not in contents(tmp_path / "out")
+    assert "a-vm" not in contents(tmp_path / "out")
 
 
 def test_directpath_takes_no_seat(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pr_comment, "git", lambda *_, **__: None)
     found = {name: pr_comment.figures(name, "main") for name in ("dev", "qa", "staging", "prod")}
-    whole = [name for name, (_, gpus) in found.items() if "whole devices" in str(gpus.after)]
+    whole = [name for name, (_, gpus) in found.items() if "vGPU" not in str(gpus.after)]
     assert whole, "one of the example environments uses DirectPath I/O"
     for name in whole:
         seats, _ = found[name]

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from components.vcf import GpuDevice, GpuHost, GpuInventory
-from stacks.capacity import machines, shortages
+from stacks.capacity import Demand, demands, machines, read_inventory, shortages, write_inventory
 from tests.unit.environment.samples import GONE, environment
 
 _PROFILES = [f"grid_a100-{size}c" for size in (4, 8, 10, 16, 20, 40, 80)]
@@ -104,3 +105,32 @@ def test_all_memory_of_a_gpu_machine_counts() -> None:
 def test_an_environment_without_gpu_machines_needs_no_gpu_host() -> None:
     none: dict[str, Any] = {"workstations": [], "modelEndpoints": [], "clusters": []}
     assert _lacking([], none) == []
+
+
+def test_demands_are_told_per_profile_and_in_whole_gpus_of_what_there_is() -> None:
+    inventory = GpuInventory(
+        [_host("esx-01", 4), _host("esx-02", 4), _host("esx-03", 4, connected=False), _host("esx-04", 8, "26b9")]
+    )
+    # Two machines of 20 GiB share one GPU of 80 GiB, three of 40 GiB take two.
+    assert demands(environment(), inventory) == [
+        Demand("NVIDIA A100 80 GB", 3, 8),
+        Demand("vGPU grid_a100-20c", 2, 32),
+        Demand("vGPU grid_a100-40c", 3, 16),
+    ]
+    assert [each.total for each in demands(environment())] == [None, None, None]
+
+
+def test_demands_of_whole_devices_have_no_profile() -> None:
+    inventory = GpuInventory([_host("esx-01", 8, "26b9")])
+    assert demands(environment(_DIRECTPATH), inventory) == [Demand("NVIDIA L40S 48 GB", 8, 8)]
+
+
+def test_an_inventory_comes_back_as_it_was_written_for_its_own_cluster_only(tmp_path: Path) -> None:
+    file, inventory = tmp_path / "gpus.json", GpuInventory([_host("esx-01", 2)])
+    assert read_inventory(file, "gpu") is None
+    write_inventory(file, "gpu", inventory)
+    assert read_inventory(file, "gpu") == inventory
+    assert read_inventory(file, "other") is None
+    for wrong in ("{", "[]", '{"cluster": "gpu"}', '{"cluster": "gpu", "hosts": [{"name": 1}]}'):
+        file.write_text(wrong)
+        assert read_inventory(file, "gpu") is None

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
 from pulumi.runtime.settings import _get_rpc_manager
 
+from stacks.capacity import read_inventory
 from stacks.endpoints import Endpoints, endpoints
 from stacks.program import PHASES, Program, readable_look_ups, wanted_phases
 from tests.unit.components.harness import Declared, declare
@@ -207,6 +210,19 @@ def test_nothing_is_made_where_the_hosts_have_no_room() -> None:
 def test_a_missing_image_is_named_with_the_nearest() -> None:
     with pytest.raises(pulumi.RunError, match=r"paif:content.dlvmImage is 'dlvm-9.0.2'.*did you mean"):
         _run({"content.dlvmImage": "dlvm-9.0.2"})
+
+
+@pytest.mark.parametrize("gpus", [4, 1], ids=["enough", "too few"])
+def test_what_gpu_hosts_there_are_goes_to_the_file_that_asks_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpus: int
+) -> None:
+    file = tmp_path / "gpus.json"
+    monkeypatch.setenv("PAIF_GPU_INVENTORY", str(file))
+    with contextlib.suppress(pulumi.RunError):
+        _run(inventory=_inventory(gpus=gpus))
+    found = read_inventory(file, environment().vcenter.compute_cluster)
+    assert found is not None
+    assert [len(host.pci_devices) for host in found.hosts] == [gpus]
 
 
 def test_an_environment_without_gpus_or_workstations_asks_nothing_of_the_inventory() -> None:
