@@ -100,6 +100,7 @@ def test_libraries_and_tags_come_go_and_are_used(
     project = with_official_plugin(paif, tmp_path, monkeypatch, "vsphere", config)
     project("config", "set", "--secret", "paif:libraryToken", "--stack", "vsphere", _TOKEN)
     try:
+        project("preview", "--stack", "vsphere")
         project("up", "--yes", "--skip-preview", "--stack", "vsphere")
         assert set(_libraries(vcenter)) == {*before, "mirrored-images"}
         assert {"acme", "vsphere", "ai-platform", "cc-4711", "data-scientist", "mlops-engineer"} <= _tags(vcenter)
