@@ -44,6 +44,8 @@ def mocks() -> Iterator[Mocks]:
     pulumi.runtime.set_mocks(mocks, preview=False)
     yield mocks
     loop.close()
+    # Pulumi's mocks take the present loop, whoever made it.
+    asyncio.set_event_loop(asyncio.new_event_loop())
 
 
 def value_of(output: pulumi.Output[Any]) -> Any:
