@@ -110,11 +110,14 @@ def test_what_is_kept_or_protected_is_said_to_be(tmp_path: Path) -> None:
 
 def test_preview_of_the_real_program_reads_as_a_reviewer_needs_it(tmp_path: Path) -> None:
     text = comment(tmp_path, staging="program")
-    assert "| **staging** | 5 changes | 1 | 3 |  | 1 | passed |" in text
+    assert "| **staging** | refused by policy | 1 | 3 |  | 1 | 1 refused |" in text
     rows = [row for row in text.splitlines() if row.startswith(("| high", "| medium", "| low", "| none"))]
-    assert rows[0] == "| high | **delete** | `VirtualMachineClass` | `acme-staging-class-a100-40c` |  |"
+    assert rows[0] == "| high | **delete** | `VirtualMachineClass` | `acme-staging-class-vgpu-a100-40c` |  |"
     assert rows[-1].startswith("| none | create | `VirtualMachineClass`")
-    assert "of 12 entitled" in text
+    assert "- **refused** `naming vgpu-class-name` (`low`) on `acme-staging-class-vgpu-a100-40c-dense`" in text
+    assert "4 → **5** of 12 entitled" in text
+    assert "GPU capacity, `NVIDIA A100 80 GB`: 2 → **3** of 16" in text
+    assert "GPU capacity, `vGPU grid_a100-40c`: 4 → **5** of 32" in text
 
 
 def test_counts_of_each_environment_stand_in_the_summary(tmp_path: Path) -> None:
