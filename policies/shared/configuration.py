@@ -66,16 +66,21 @@ def load(model: type[T], pack: str, stack: str, given: Mapping[str, Any], rules:
         import yaml  # noqa: PLC0415 - not every run has a file
 
         try:
-            loaded = yaml.load(file.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+            loaded = yaml.load(file.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}  # noqa: S506
         except yaml.YAMLError as error:
             raise ConfigurationError(f"policies/config/{file.name} is no YAML: {error}") from None
+        if not isinstance(loaded, dict):
+            raise ConfigurationError(f"policies/config/{file.name}: expected a mapping with a section for each pack")
         known = {"kind", "naming", "licensing", "platform"}
-        wrong = sorted(set(loaded or {}) - known)
+        wrong = sorted(set(loaded) - known)
         if wrong:
             raise ConfigurationError(
                 f"policies/config/{file.name}: {', '.join(wrong)}: expected only {', '.join(sorted(known))}"
             )
-        section = {**(loaded.get(pack) or {})}
+        section = loaded.get(pack) or {}
+        if not isinstance(section, dict):
+            raise ConfigurationError(f"policies/config/{file.name}: {pack}: expected a mapping")
+        section = dict(section)
         if "kind" in loaded:
             section.setdefault("kind", loaded["kind"])
     try:
