@@ -239,7 +239,7 @@ class Engine:
             env={**self.environment, **values},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
         )
         if check:
