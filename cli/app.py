@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,21 +49,26 @@ Until = Annotated[
 ]
 
 
-def _prepare(name: str, *, start_lab: bool = True, policies: bool = False) -> engine.Stack:
+def _prepare(name: str, *, changing: bool, yes: bool = False, policies: bool = False) -> engine.Stack:
     """Check the stack file, have its target there, its stack made and cleared of what a cut-off run left.
 
-    With ``policies`` the settings of the policy packs are checked too.
+    Only a command that is there for ``changing`` removes something from the target, after ``yes`` or when asked. With
+    ``policies`` the settings of the policy packs are checked too.
     """
     stack = load_stack(name)
     if policies:
         from cli.settings import demand_sound  # noqa: PLC0415 - it loads the packs' rules
 
         demand_sound(name)
-    if stack.lab and start_lab:
+    if stack.lab:
         labctl.up()
     engine.select(stack)
-    engine.clear_up(stack)
+    engine.clear_up(stack, _removal(stack, yes) if changing else None)
     return stack
+
+
+def _removal(stack: engine.Stack, yes: bool) -> Callable[[str], bool]:
+    return lambda question: bool(_agreed(stack, yes)) or typer.confirm(question)
 
 
 def _phase_limit(stack: engine.Stack, until: str | None) -> dict[str, str]:
@@ -95,7 +101,7 @@ def _run(stack: engine.Stack, *arguments: str, extra: dict[str, str] | None = No
     for attempt in range(_LAB_ENDS):
         handle = labctl.daemon_handle() if stack.lab else None
         if attempt:
-            engine.clear_up(stack)
+            engine.clear_up(stack, _removal(stack, True) if arguments[0] != "preview" else None)
         try:
             status = engine.run(stack, *arguments, extra=extra, target=handle)
         except engine.TargetGone:
@@ -127,7 +133,7 @@ def up(
     It previews first: what the packs can refuse by then ends the run before anything is made. What a cut-off run left
     is cleared up and completed.
     """
-    stack = _prepare(env, policies=True)
+    stack = _prepare(env, changing=True, yes=yes, policies=True)
     arguments = ["up", "--stack", env, *policy.arguments(), *_agreed(stack, yes), *(rest or [])]
     told = "--json" not in (rest or [])
     if told:
@@ -141,7 +147,7 @@ def up(
 @app.command(context_settings={"ignore_unknown_options": True})
 def preview(env: Environment, rest: Rest = None, until: Until = None) -> None:
     """Show what `up` would do, and what the policy packs say of it; nothing is changed."""
-    stack = _prepare(env, policies=True)
+    stack = _prepare(env, changing=False, policies=True)
     arguments = ["preview", "--stack", env, *policy.arguments(), *(rest or [])]
     _run(stack, *arguments, extra=_phase_limit(stack, until))
 
@@ -153,7 +159,7 @@ def refresh(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask (the lab never asks)")] = False,
 ) -> None:
     """Bring the state in line with what is really there."""
-    stack = _prepare(env)
+    stack = _prepare(env, changing=True, yes=yes)
     _run(stack, "refresh", "--stack", env, *_agreed(stack, yes), *(rest or []))
 
 
@@ -164,7 +170,7 @@ def destroy(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask (the lab never asks)")] = False,
 ) -> None:
     """Remove an environment, in reverse order. What is protected refuses; see `unprotect`."""
-    stack = _prepare(env)
+    stack = _prepare(env, changing=True, yes=yes)
     # The engine would delete what is not protected before it refuses the rest.
     kept = engine.protected(stack)
     if kept:
@@ -177,7 +183,7 @@ def destroy(
 @app.command()
 def unprotect(env: Environment, yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False) -> None:
     """Lift protection and retention of everything in an environment: the deliberate way to destroy a protected one."""
-    stack = _prepare(env)
+    stack = _prepare(env, changing=False)
     if not yes and not typer.confirm(f"Lift the protection of the databases and clusters of {env}?"):
         raise stop("nothing was changed")
     lifted = engine.lift_protection(stack)
@@ -350,7 +356,7 @@ def policy_check(
     sarif: Annotated[Path | None, typer.Option(help="write the findings as SARIF 2.1.0 to this file")] = None,
 ) -> None:
     """What the packs say of a preview of an environment; exit status 1 when `up` would be refused with them."""
-    report = policy.check(_prepare(env, policies=True))
+    report = policy.check(_prepare(env, changing=False, policies=True))
     if sarif is not None:
         sarif.write_text(json.dumps(report.sarif(), indent=1), encoding="utf-8")
     if as_json:

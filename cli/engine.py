@@ -14,12 +14,15 @@ import ssl
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
 import psutil
 
+from cli import clones
 from cli.output import Failed, say, warn
 from cli.redaction import without_planned_values
 from lab.pki import lab_authority
@@ -29,6 +32,7 @@ from tools.spec import pulumi_home
 LAB_PASSPHRASE = "paif-lab"  # noqa: S105 - it guards example values of a lab and is documented as worth nothing
 _MARK = "PAIF_RUN"
 _END_SECONDS = 20
+_LOOKED_BACK = 100
 
 
 @dataclass(frozen=True)
@@ -253,10 +257,12 @@ def _command(process: psutil.Process) -> list[str]:
         return []
 
 
-def clear_up(stack: Stack) -> None:
+def clear_up(stack: Stack, agreed: Callable[[str], bool] | None = None) -> None:
     """Remove what a cut-off run left: its plugins, its lock and its pending operations, so that the next one goes on.
 
-    Raises ``Failed`` when another engine holds the stack at this moment.
+    Machines that it left unfinished in vCenter are removed when ``agreed``, asked with their names, says so; without it
+    nothing outside the state is changed, and what is pending stays for a command that may. Raises ``Failed`` when
+    another engine holds the stack at this moment, or vCenter cannot be asked.
     """
     if stack.lab:
         for path, holder in _holders(stack):
@@ -277,14 +283,55 @@ def clear_up(stack: Stack) -> None:
     if left:
         psutil.wait_procs(left, timeout=5)
         say(f"ended {len(left)} plugin processes that a cut-off run left behind")
-    if pending_operations(stack):
+    state = export(stack)
+    pending = (state.get("deployment") or {}).get("pending_operations")
+    if clones.used(state) and (clones.begun(state) or _last_run_failed(stack)):
+        if agreed is not None:
+            _remove_unfinished(stack, agreed)
+        elif clones.begun(state):
+            warn(f"{stack.name}: a cut-off run may have left unfinished machines in vCenter; `up` removes them")
+            return
+    if pending:
         warn(f"{stack.name}: a cut-off run left operations pending; clearing them (what they made is adopted)")
         drop_pending_operations(stack)
 
 
-def export(stack: Stack) -> dict[str, Any]:
-    """The stack's state as the engine exports it; secrets stay encrypted."""
-    state: dict[str, Any] = json.loads(capture(stack, "stack", "export", "--stack", stack.name).stdout)
+def _history(stack: Stack, newest: int) -> list[dict[str, Any]]:
+    """The stack's last runs, newest first; one that was killed is not among them."""
+    answer = capture(stack, "stack", "history", "--stack", stack.name, "--json", "--page-size", str(newest))
+    found: list[dict[str, Any]] = json.loads(answer.stdout or "[]") or []
+    return found
+
+
+def _last_run_failed(stack: Stack) -> bool:
+    return any(each.get("result") != "succeeded" for each in _history(stack, 1))
+
+
+def _last_success(stack: Stack) -> datetime | None:
+    ended = (each["endTime"] for each in _history(stack, _LOOKED_BACK) if each.get("result") == "succeeded")
+    newest = next(ended, None)
+    return datetime.fromisoformat(newest) if newest else None
+
+
+def _remove_unfinished(stack: Stack, agreed: Callable[[str], bool]) -> None:
+    state = export(stack, show_secrets=True)
+    known = {str(each["id"]) for each in state["deployment"]["resources"] if each.get("id")}
+    with clones.connected(clones.account(state), str(_trust()) if stack.lab else None) as vcenter:
+        vcenter.settle()
+        left = clones.unfinished(state, vcenter.machines(known), f"{stack.name}::paif", _last_success(stack))
+        names = ", ".join(each.name for each in left)
+        if left and not agreed(f"A run of {stack.name} that was cut off left unfinished in vCenter: {names}. Remove?"):
+            raise Failed(f"{names}: nothing can be made beside them; remove them, or run again and agree")
+        for each in left:
+            vcenter.remove(each)
+    if left:
+        say(f"removed what a cut-off run left unfinished in vCenter: {names}; it is made anew")
+
+
+def export(stack: Stack, *, show_secrets: bool = False) -> dict[str, Any]:
+    """The stack's state as the engine exports it; secrets stay encrypted unless they are asked for."""
+    shown = ["--show-secrets"] if show_secrets else []
+    state: dict[str, Any] = json.loads(capture(stack, "stack", "export", "--stack", stack.name, *shown).stdout)
     return state
 
 
@@ -295,13 +342,9 @@ def outputs(stack: Stack, *, secrets: bool = False) -> dict[str, Any]:
     return found
 
 
-def pending_operations(stack: Stack) -> list[dict[str, Any]]:
-    deployment = export(stack).get("deployment") or {}
-    return list(deployment.get("pending_operations") or [])
-
-
 def drop_pending_operations(stack: Stack) -> None:
-    """Forget operations that never ended. Creations are repeated and adopt what exists; nothing else is touched."""
+    """Forget operations that never ended. Creations are repeated and adopt what exists, or what they had begun was
+    removed; nothing else is touched."""
     state = export(stack)
     state["deployment"].pop("pending_operations", None)
     _replace_state(stack, state)

@@ -48,7 +48,7 @@ func (v *vcenter) handler(public string) http.Handler {
 // are replaced by the public one.
 func (v *vcenter) stored(w http.ResponseWriter, r *http.Request, next http.Handler, private []byte, public string) {
 	held := &heldResponse{header: w.Header(), status: http.StatusOK}
-	next.ServeHTTP(held, r)
+	v.deployed(held, r, next)
 	if strings.HasPrefix(r.URL.Path, "/rest/") && r.Method != http.MethodGet {
 		v.vapi.touched()
 	}

@@ -190,7 +190,7 @@ func TestTheLibraryItemDeploys(t *testing.T) {
 	pool, err := l.finder().ResourcePool(l.context(), "pai-gpu/Resources/pai-workloads")
 	l.check(err)
 	l.want(http.StatusOK, `"succeeded":true`)(l.rest(http.MethodPost, "/rest/com/vmware/vcenter/ovf/library-item/id:"+ids[0]+"?~action=deploy", map[string]any{
-		"deployment_spec": map[string]any{"name": "deployed", "accept_all_EULA": true},
+		"deployment_spec": map[string]any{"name": "deployed", "annotation": "whose it is", "accept_all_EULA": true},
 		"target":          map[string]string{"resource_pool_id": pool.Reference().Value},
 	}))
 	next := l.again()
@@ -198,5 +198,7 @@ func TestTheLibraryItemDeploys(t *testing.T) {
 	next.check(err)
 	if p := next.properties(vm); p.Config.Firmware != "efi" || p.Config.Version != "vmx-21" || p.Config.Hardware.NumCPU != 8 {
 		t.Errorf("%s %s %d CPUs", p.Config.Firmware, p.Config.Version, p.Config.Hardware.NumCPU)
+	} else if p.Config.Annotation != "whose it is" {
+		t.Errorf("annotation %q", p.Config.Annotation)
 	}
 }

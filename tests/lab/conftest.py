@@ -8,7 +8,8 @@ import os
 import shutil
 import ssl
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,16 @@ def changes(answer: subprocess.CompletedProcess[str]) -> dict[str, int]:
     """The counts of a run that was made with ``--json``; what stays and what is only read is left out."""
     summary: dict[str, int] = json.loads(answer.stdout)["changeSummary"]
     return {kind: count for kind, count in summary.items() if kind not in {"same", "read"} and count}
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 120) -> None:
+    """Poll ``condition``; the wait is bounded and its length proves nothing."""
+    event = threading.Event()
+    for _ in range(int(seconds / 0.1)):
+        if condition():
+            return
+        event.wait(0.1)
+    pytest.fail(f"{what}: it did not happen")
 
 
 @pytest.fixture(scope="session")

@@ -7,24 +7,12 @@ import os
 import signal
 import ssl
 import subprocess
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import httpx
 import psutil
-import pytest
 
-from tests.lab.conftest import ROOT, Paif
-
-
-def _wait(condition: Callable[[], bool], what: str, seconds: float = 120) -> None:
-    event = threading.Event()
-    for _ in range(int(seconds / 0.1)):
-        if condition():
-            return
-        event.wait(0.1)
-    pytest.fail(f"{what}: it did not happen")
+from tests.lab.conftest import ROOT, Paif, wait_until
 
 
 def _begun(paif: Paif, name: str) -> subprocess.Popen[bytes]:
@@ -114,7 +102,7 @@ class Runs:
                 return False
             return _resources(self._paif) >= resources
 
-        _wait(there, f"the run has made {resources} resources")
+        wait_until(there, f"the run has made {resources} resources")
         assert process is not None
         self._process = process
         return process
@@ -138,7 +126,7 @@ def test_kill_9_and_ctrl_c_of_the_engine_and_its_plugins(paif: Paif) -> None:
         engine.kill()
         assert runs.over()
     process = runs.at(22)
-    _wait(lambda: bool(_plugins(process)), "the run has plugins")
+    wait_until(lambda: bool(_plugins(process)), "the run has plugins")
     for plugin in _plugins(process):
         plugin.kill()
     assert runs.over()

@@ -6,13 +6,16 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from cli import clones
 from cli.bench.scratch import lab_basics, scratch_project
-from tests.lab.conftest import ROOT, Paif
+from tests.lab.conftest import ROOT, Paif, wait_until
 from tools.spec import pulumi_home
 
 _PLUGINS = Path(os.environ.get("PAIF_MIRROR") or ROOT.parent / "shared" / "plugins")
@@ -54,6 +57,41 @@ class Project:
         if answer.returncode:
             pytest.fail(f"pulumi {arguments[0]}: {answer.stdout[-2500:]}\n{answer.stderr[-1500:]}")
         return answer.stdout
+
+    def begin(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a run and leave it running."""
+        script = f'eval "$({ROOT / "paif"} env)" && cd {self._folder} && exec pulumi "$@" --non-interactive'
+        return subprocess.Popen(
+            ["bash", "-c", f"({script})", "pulumi", *arguments],
+            cwd=ROOT,
+            env=self._paif.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def clear_up(self) -> None:
+        """What `./paif up` does first, for this project's stack, which `./paif` itself does not know."""
+        program = "import sys; from cli import engine; engine.clear_up(engine.Stack(sys.argv[1], lab=True), bool)"
+        script = f'eval "$({ROOT / "paif"} env)" && exec "$@"'
+        answer = subprocess.run(
+            ["bash", "-c", script, "python", sys.executable, "-c", program, self.stack],
+            cwd=ROOT,
+            env=self._paif.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert answer.returncode == 0, answer.stderr
+
+    def state(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self("stack", "export", "--stack", self.stack))["deployment"]
+        return found
+
+    def machines(self) -> list[str]:
+        """Names of the clones in the state."""
+        kind = "vsphere:index/virtualMachine:VirtualMachine"
+        return sorted(each["inputs"]["name"] for each in self.state().get("resources", []) if each["type"] == kind)
 
     def outputs(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self("stack", "output", "--json", "--stack", self.stack))
@@ -108,16 +146,16 @@ def with_official_plugin(
     return project
 
 
-@official_plugin
-def test_clones_with_the_official_plugin_at_once(paif: Paif, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _clones(paif: Paif, folder: Path, monkeypatch: pytest.MonkeyPatch, stack: str, machines: int) -> Project:
+    """A project that clones machines in vSphere, with the official plugin."""
     paif("lab", "up")
     config = lab_basics() | {
         "paif:gpu": {"mode": "directpath", "model": "L40S"},
-        "paif:namespace": {"name": "clones", "storage": [{"policy": "pai-gold"}]},
+        "paif:namespace": {"name": stack, "storage": [{"policy": "pai-gold"}]},
         "paif:vmClasses": [{"name": "l40s", "cpuCount": 8, "memoryGib": 64, "gpus": 1}],
         "paif:workstations": [
             {
-                "name": f"c{index}",
+                "name": f"{stack}-{index}",
                 "owner": "many",
                 "persona": "data-scientist",
                 "class": "l40s",
@@ -131,7 +169,46 @@ def test_clones_with_the_official_plugin_at_once(paif: Paif, tmp_path: Path, mon
                     "pciDevice": f"0000:{_DEVICES[index % 8]}:00.0",
                 },
             }
-            for index in range(10)
+            for index in range(machines)
         ],
     }
-    with_official_plugin(paif, tmp_path, monkeypatch, "clones", config).round_trip(10)
+    return with_official_plugin(paif, folder, monkeypatch, stack, config)
+
+
+@official_plugin
+def test_clones_with_the_official_plugin_at_once(paif: Paif, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _clones(paif, tmp_path, monkeypatch, "clones", 10).round_trip(10)
+
+
+@official_plugin
+@pytest.mark.parametrize("killed", ["engine", "plugin"])
+def test_clones_that_were_cut_off_are_made_anew_and_not_twice(
+    paif: Paif, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: str
+) -> None:
+    cut = _clones(paif, tmp_path, monkeypatch, f"cut-{killed}", 3)
+    try:
+        run = cut.begin("up", "--yes", "--skip-preview", "--stack", cut.stack)
+        wait_until(lambda: bool(_machines_of(paif, cut.stack)), "a clone is in vCenter")
+        wanted = "pulumi" if killed == "engine" else "pulumi-resource-vsphere"
+        next(each for each in psutil.Process(run.pid).children(recursive=True) if each.name() == wanted).kill()
+        run.wait(120)
+        assert set(_machines_of(paif, cut.stack)) - set(cut.machines()), "no clone was cut off"
+        cut.clear_up()
+        assert _machines_of(paif, cut.stack) == cut.machines()
+        cut("up", "--yes", "--skip-preview", "--stack", cut.stack)
+        assert _machines_of(paif, cut.stack) == cut.machines()
+        assert len(cut.machines()) == 3
+        cut("preview", "--expect-no-changes", "--stack", cut.stack)
+        assert not cut.state().get("pending_operations")
+    finally:
+        cut("destroy", "--yes", "--skip-preview", "--stack", cut.stack)
+    assert _machines_of(paif, cut.stack) == []
+
+
+def _machines_of(paif: Paif, stack: str) -> list[str]:
+    """Names of a stack's machines, as vCenter's own API tells them."""
+    ends = paif.endpoints()["vcenter"]
+    account = clones.Account(ends["server"], ends["username"], ends["password"])
+    trust = paif.state / "lab" / "trust.pem"
+    with clones.connected(account, str(trust)) as vcenter:
+        return [each.name for each in vcenter.machines(set()) if f"urn:pulumi:{stack}::" in each.annotation]

@@ -140,6 +140,7 @@ def test_a_fixed_device_pins_the_machine_and_locks_its_memory() -> None:
         "waitForGuestNetTimeout": 10,
     }
     assert {key: machine.inputs[key] for key in expected} == expected
+    assert "DeepLearningVm::" in machine.inputs["annotation"]
     assert any(path.startswith("vapp") for path in machine.secrets)
     assert list(machine.request.ignoreChanges) == ["vapp"]
 
