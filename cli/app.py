@@ -296,8 +296,8 @@ def mirror(folder: Path) -> None:
 @app.command("test", context_settings={"ignore_unknown_options": True})
 def run_tests(rest: Rest = None) -> None:
     """Run all tests; further arguments go to pytest."""
-    # The lab tests stay together in one process and wait a lot; the other one runs everything else meanwhile.
-    chosen = rest or ["--numprocesses=2", "--dist=loadgroup"]
+    # Two processes have a lab each and wait a lot; the third runs everything else meanwhile.
+    chosen = rest or ["--numprocesses=3", "--dist=loadgroup"]
     values = {**os.environ, **engine.environment(lab=True), "PYTHONPATH": str(ROOT)}
     status = subprocess.run([sys.executable, "-m", "pytest", *chosen], cwd=ROOT, env=values, check=False)
     raise typer.Exit(status.returncode)

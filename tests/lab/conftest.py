@@ -165,13 +165,18 @@ def paif(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Paif]:
     toolkit("lab", "down", check=False)
 
 
+_OF_THEIR_OWN = ("test_4", "test_5")
+"""Files whose tests need nothing of what the others have made."""
+
+
 @pytest.hookimpl(tryfirst=True)  # xdist reads the marks in a hook of the same name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Lab tests run in the order in which an environment lives: up, used, changed, broken, destroyed."""
     ours = [item for item in items if "tests/lab/" in str(item.path)]
     ours.sort(key=lambda item: item.path.name)
     for item in ours:
-        # One lab for all of them: in a run on several processes they stay together, and in order.
-        item.add_marker(pytest.mark.xdist_group("lab"))
+        # In a run on several processes each group stays together and in order, with a lab of its own.
+        group = "machines" if item.path.name.startswith(_OF_THEIR_OWN) else "environments"
+        item.add_marker(pytest.mark.xdist_group(group))
     rest = [item for item in items if item not in ours]
     items[:] = [*rest, *ours]
