@@ -282,19 +282,31 @@ class Daemon:
                 part.log.unlink(missing_ok=True)
 
     async def bring_back(self) -> None:
-        """Start every remembered part again: API servers first, since others end when they find none."""
+        """Start every remembered part again; those of a cluster after its API server, since they end without one."""
+        servers: dict[str, asyncio.Task[None]] = {}
 
-        async def one(definition: dict[str, Any]) -> None:
+        async def one(definition: dict[str, Any], server: asyncio.Task[None] | None) -> None:
+            if server is not None:
+                await server
             try:
                 await self.ensure(Part(**definition), remember=True)
             except PartFailedError as error:
                 _log.error("%s", error)
 
-        waves: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
-        for definition in self._remembered.values():
-            waves[0 if definition["name"].endswith("-apiserver") else 1].append(definition)
-        for wave in waves:
-            await asyncio.gather(*(one(definition) for definition in wave))
+        last = "apiserver"
+        definitions = list(self._remembered.values())
+        for definition in definitions:
+            if definition["name"].endswith(f"-{last}"):
+                servers[definition["name"].removesuffix(last)] = asyncio.create_task(one(definition, None))
+        others = [
+            # By the longest name: the cluster `a-` has no part of `a-b-`.
+            one(
+                each, servers.get(max((name for name in servers if each["name"].startswith(name)), key=len, default=""))
+            )
+            for each in definitions
+            if not each["name"].endswith(f"-{last}")
+        ]
+        await asyncio.gather(*servers.values(), *others)
 
     def _routes(self) -> web.Application:
         def guarded(
