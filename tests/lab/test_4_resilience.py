@@ -26,10 +26,17 @@ def _begun(paif: Paif, name: str) -> subprocess.Popen[bytes]:
     )
 
 
+def _is_engine(process: psutil.Process) -> bool:
+    # Plugins come and go while one looks: one that has just ended says nothing of the others.
+    try:
+        return process.name() == "pulumi" and "up" in process.cmdline()
+    except psutil.Error:
+        return False
+
+
 def _engine(process: subprocess.Popen[bytes]) -> psutil.Process | None:
     try:
-        below = psutil.Process(process.pid).children(recursive=True)
-        return next((each for each in below if each.name() == "pulumi" and "up" in each.cmdline()), None)
+        return next(filter(_is_engine, psutil.Process(process.pid).children(recursive=True)), None)
     except psutil.Error:
         return None
 
