@@ -296,7 +296,7 @@ def mirror(folder: Path) -> None:
 @app.command("test", context_settings={"ignore_unknown_options": True})
 def run_tests(rest: Rest = None) -> None:
     """Run all tests; further arguments go to pytest."""
-    # Two processes have a lab each and wait a lot; the third runs everything else meanwhile.
+    # Each begins with lab tests, which wait a lot, on a lab of its own; whoever is through runs everything else.
     chosen = rest or ["--numprocesses=3", "--dist=loadgroup"]
     values = {**os.environ, **engine.environment(lab=True), "PYTHONPATH": str(ROOT)}
     status = subprocess.run([sys.executable, "-m", "pytest", *chosen], cwd=ROOT, env=values, check=False)

@@ -165,8 +165,8 @@ def paif(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Paif]:
     toolkit("lab", "down", check=False)
 
 
-_OF_THEIR_OWN = ("test_4", "test_5")
-"""Files whose tests need nothing of what the others have made."""
+_OF_THEIR_OWN = {"test_4": "resilience", "test_5": "machines"}
+"""Groups of files, by the start of their names, whose tests need nothing of what the others have made."""
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the marks in a hook of the same name
@@ -176,7 +176,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ours.sort(key=lambda item: item.path.name)
     for item in ours:
         # In a run on several processes each group stays together and in order, with a lab of its own.
-        group = "machines" if item.path.name.startswith(_OF_THEIR_OWN) else "environments"
-        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.xdist_group(_OF_THEIR_OWN.get(item.path.name[:6], "environments")))
     rest = [item for item in items if item not in ours]
     items[:] = [*rest, *ours]
