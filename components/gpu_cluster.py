@@ -159,7 +159,7 @@ class GpuCluster(Component):
             if ("replicas" in pool) == ("min_replicas" in pool and "max_replicas" in pool):
                 check.add(f"pools[{index}].replicas", "expected either replicas, or min_replicas and max_replicas")
 
-    def _trust(self, name: str, args: GpuClusterArgs) -> kubernetes.core.v1.Secret:
+    def _trust(self, name: str, args: GpuClusterArgs) -> "kubernetes.core.v1.Secret":
         # VKS wants the PEM in base64 inside the Secret, whose data is base64 once more, and takes it for immutable:
         # another authority needs another name, which the engine makes before the cluster refers to it, and whose
         # predecessor it deletes after that.

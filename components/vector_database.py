@@ -244,7 +244,7 @@ class VectorDatabase(Component):
             else published_secret(self, "databasePassword", args["namespace"], self.password_secret, [cluster])
         )
 
-    def _use(self, name: str, args: VectorDatabaseArgs, there: ExternalDatabaseArgs) -> kubernetes.core.v1.Secret:
+    def _use(self, name: str, args: VectorDatabaseArgs, there: ExternalDatabaseArgs) -> "kubernetes.core.v1.Secret":
         self.host = pulumi.Output.from_input(there["host"])
         self.port = pulumi.Output.from_input(there.get("port", 5432))
         self.database_name = pulumi.Output.from_input(there["database"])

@@ -15,8 +15,10 @@ Its process's variables: PAIF_UNTIL, the last phase to build; PAIF_GPU_INVENTORY
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,7 +106,11 @@ class Program:
         """Declare all wanted resources; returns the stack's outputs. Raises pulumi.RunError for what cannot work."""
         env, phases = self.env, wanted_phases(until)
         self._connect()
+        # The first look-up waits until its plugin is there; the largest import of every program fits into that.
+        ahead = threading.Thread(target=importlib.import_module, args=("pulumi_kubernetes.core.v1",), daemon=True)
+        ahead.start()
         self._check_foundation()
+        ahead.join()
         self.versions |= {"baseline": catalog.versions().baseline}
         self._foundation()
         if "data" in phases and env.database is not None:
