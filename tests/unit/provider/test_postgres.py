@@ -88,8 +88,9 @@ def server(certificates: Certificates) -> Iterator[dict[str, Any]]:
         "password": PASSWORD,
         "caBundle": certificates.ca,
     }
-    for process in reversed(processes):
-        process.send_signal(signal.SIGINT)
+    # In the background of a shell SIGINT is ignored, by the front too; PostgreSQL handles it itself.
+    for process, kind in zip(reversed(processes), (signal.SIGTERM, signal.SIGINT), strict=True):
+        process.send_signal(kind)
         process.wait()
     shutil.rmtree(directory)
 
