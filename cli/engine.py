@@ -225,7 +225,7 @@ def _is_engine(pid: int) -> bool:
 
 
 def survivors() -> list[psutil.Process]:
-    """Processes that an engine of this clone started and that have no engine above them any more."""
+    """Plugins that an engine of this clone started and that have no engine above them any more."""
     marked: dict[int, psutil.Process] = {}
     for process in psutil.process_iter():
         try:
@@ -233,21 +233,21 @@ def survivors() -> list[psutil.Process]:
                 marked[process.pid] = process
         except (psutil.Error, OSError):
             continue
-    own = {os.getpid(), *(each.pid for each in psutil.Process().parents())}
     left = []
     for pid, process in marked.items():
         try:
-            above = [process, *process.parents()]
-            name = process.name()
+            above = {each.pid: each.name() for each in process.parents()}
         except psutil.Error:
             continue
-        if pid in own or any(each.pid in own for each in above):
-            continue
-        engine = any(each.name() == "pulumi" for each in above if each.is_running())
-        plugin = name.startswith("pulumi-") or "pulumi" in " ".join(_command(process))
-        if plugin and not engine:
+        # An orphan hangs below the machine's first process, and so does this one: own is only what is below this one.
+        if _is_plugin(process) and os.getpid() not in {pid, *above} and "pulumi" not in above.values():
             left.append(process)
     return left
+
+
+def _is_plugin(process: psutil.Process) -> bool:
+    """Whether it is a plugin, a language host or what that runs: a file called pulumi-…, by itself or as a script."""
+    return any(Path(part).name.startswith("pulumi-") for part in _command(process)[:2])
 
 
 def _command(process: psutil.Process) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,3 +58,46 @@ def test_a_failure_of_a_run_whose_target_has_ended_is_the_targets(pulumi: Path, 
 def test_a_run_whose_target_lives_ends_with_its_own_status(pulumi: Path, target: tuple[int, int], status: int) -> None:
     pulumi.write_text(f"#!/bin/sh\nexit {status}\n")
     assert engine.run(engine.Stack("dev", lab=False), "up", target=target[0]) == status
+
+
+_STAYS = "import sys\nprint('there', flush=True)\nsys.stdin.read()\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "parent", "left"),
+    [
+        ("pulumi-resource-test", "sh", True),
+        ("pulumi-resource-test", "pulumi", False),
+        ("watch-pulumi", "sh", False),
+    ],
+)
+def test_a_survivor_is_a_plugin_without_an_engine_above_it(pulumi: Path, name: str, parent: str, left: bool) -> None:
+    """As after kill -9: whoever started the plugin is gone, unless it is an engine that still runs."""
+    plugin = pulumi.parent / name
+    plugin.write_text(f"#!{sys.executable}\n{_STAYS}")
+    plugin.chmod(0o755)
+    # Both ends of its pipes are ours: it ends when the test does.
+    script = '"$0" <&3 & exit 0' if parent == "sh" else '"$0" <&3 & wait'
+    shell = pulumi.parent / parent
+    shell.unlink(missing_ok=True)
+    shell.symlink_to("/bin/sh")
+    given, keep = os.pipe()
+    try:
+        started = subprocess.Popen(
+            [str(shell), "-c", f"exec 3<&0; {script}", str(plugin)],
+            stdin=given,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, engine._MARK: engine._mark()},
+        )
+        assert started.stdout is not None
+        assert started.stdout.readline() == "there\n"
+        if parent == "sh":
+            started.wait()
+        found = [" ".join(each.cmdline()) for each in engine.survivors()]
+        assert any(str(plugin) in each for each in found) is left
+    finally:
+        os.close(given)
+        os.close(keep)
+        started.wait()
+        started.stdout.close()
