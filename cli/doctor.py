@@ -36,8 +36,9 @@ def examine() -> list[Row]:
         Row("pulumi SDK", importlib.metadata.version("pulumi"), "pinned requirements", str(venv_folder())),
     ]
     for tool in wanted():
-        version = "this checkout" if tool.version == "source" else tool.version
         found = known(tool)
+        version = found.version if found else tool.version
+        version = "this checkout" if version == "source" else version
         if found is not None:
             rows.append(Row(tool.name, version, found.how, found.folder))
             continue

@@ -32,13 +32,17 @@ class ObtainError(Exception):
 
 @dataclass
 class Obtained:
-    """Where a tool lies, how it came, and how long that took (seconds; 0 when it was there)."""
+    """Where a tool lies, which version it is, how it came, and how long that took (seconds; 0 when it was there).
+
+    ``stamp`` is set for an installed one: it changes when the tool is replaced by another version.
+    """
 
     name: str
     version: str
     how: str
     folder: str
     seconds: float = 0.0
+    stamp: str = ""
 
 
 class _NotThisWayError(Exception):
@@ -56,7 +60,7 @@ def plugin_folder(tool: Tool) -> Path:
 
 
 def known(tool: Tool) -> Obtained | None:
-    """The tool as an earlier set-up left it, or ``None``."""
+    """The tool as an earlier set-up left it; ``None`` too for an installed one that was replaced since."""
     manifest = home_of(tool) / "obtained.json"
     try:
         found = Obtained(**json.loads(manifest.read_text(encoding="utf-8")))
@@ -64,7 +68,14 @@ def known(tool: Tool) -> Obtained | None:
         return None
     folder = Path(found.folder)
     wanted = [folder / name for name in tool.binaries] or [folder]
-    return found if all(path.exists() for path in wanted) else None
+    return found if all(path.exists() for path in wanted) and found.stamp == _stamp(tool, found.how, folder) else None
+
+
+def _stamp(tool: Tool, how: str, folder: Path) -> str:
+    if how != "installed" or tool.installed is None:
+        return ""
+    there = (folder / tool.installed[0]).stat()
+    return f"{there.st_size}-{there.st_mtime_ns}"
 
 
 @contextlib.contextmanager
@@ -99,7 +110,11 @@ def obtain(tool: Tool, say: Say, *, beside: Obtained | None = None) -> Obtained:
             except _NotThisWayError as reason:
                 tried.append(f"{how}: {reason}")
                 continue
-            result = Obtained(tool.name, tool.version, how, str(folder), round(time.monotonic() - started, 1))
+            version = tool.version
+            if how == "installed" and tool.installed is not None:
+                version = ".".join(map(str, numbers(_says(tool, folder / tool.installed[0]))))
+            seconds = round(time.monotonic() - started, 1)
+            result = Obtained(tool.name, version, how, str(folder), seconds, _stamp(tool, how, folder))
             home = home_of(tool)
             home.mkdir(parents=True, exist_ok=True)
             manifest = home / "obtained.json"
@@ -130,10 +145,20 @@ def _installed(tool: Tool, beside: Obtained | None) -> Path:
     path = shutil.which(tool.installed[0])
     if path is None:
         raise _NotThisWayError("not on PATH")
-    answer = subprocess.run([path, *tool.installed[1:]], capture_output=True, text=True, check=False, timeout=60)
-    if numbers(answer.stdout) < numbers(tool.version):
-        raise _NotThisWayError(f"{path} is {answer.stdout.strip() or 'of no known version'}, older than {tool.version}")
-    return Path(path).resolve().parent
+    said = _says(tool, Path(path))
+    if numbers(said) < numbers(tool.version):
+        raise _NotThisWayError(f"{path} is {said or 'of no known version'}, older than {tool.version}")
+    if numbers(said)[0] != numbers(tool.version)[0]:
+        raise _NotThisWayError(f"{path} is {said}, of another major version than {tool.version}")
+    real = Path(path).resolve()
+    # Some install tool-1.2 with a link `tool` to it: the folder must have it under the name that is called.
+    return (real if real.name == Path(path).name else Path(path)).parent
+
+
+def _says(tool: Tool, path: Path) -> str:
+    """What an installed tool says of its version."""
+    command = [str(path), *(tool.installed or [""])[1:]]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stdout.strip()
 
 
 def _fetch(url: str, target: Path) -> None:

@@ -7,7 +7,7 @@ import http.server
 import io
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -117,24 +117,45 @@ def test_a_mirror_whose_file_was_changed_is_refused(tmp_path: Path, monkeypatch:
         obtain(_tool(), _quiet)
 
 
-def test_what_is_installed_and_new_enough_is_taken_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Puts a tool of a version on PATH, and returns its folder."""
     binary = tmp_path / "bin" / "tool-x"
     binary.parent.mkdir()
-    binary.write_text("#!/bin/sh\necho v1.2.0\n")
-    binary.chmod(0o755)
     monkeypatch.setenv("PATH", f"{binary.parent}:/usr/bin:/bin")
+
+    def write(version: str) -> Path:
+        binary.write_text(f"#!/bin/sh\necho {version}\n")
+        binary.chmod(0o755)
+        return binary.parent.resolve()
+
+    return write
+
+
+def test_what_is_installed_and_new_enough_is_taken_first(install: Callable[[str], Path]) -> None:
+    folder = install("v1.2.0")
     found = obtain(_tool(installed=["tool-x", "version"]), _quiet)
-    assert (found.how, found.folder) == ("installed", str(binary.parent.resolve()))
+    assert (found.how, found.folder, found.version) == ("installed", str(folder), "1.2.0")
 
 
-def test_what_is_installed_and_too_old_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    binary = tmp_path / "bin" / "tool-x"
-    binary.parent.mkdir()
-    binary.write_text("#!/bin/sh\necho v0.9.0\n")
-    binary.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{binary.parent}:/usr/bin:/bin")
-    with pytest.raises(ObtainError, match=r"older than 1\.0\.0"):
+@pytest.mark.parametrize(
+    ("version", "reason"), [("v0.9.0", r"older than 1\.0\.0"), ("v2.0.0", r"another major version than 1\.0\.0")]
+)
+def test_what_is_installed_and_does_not_fit_is_left_alone(
+    install: Callable[[str], Path], version: str, reason: str
+) -> None:
+    install(version)
+    with pytest.raises(ObtainError, match=reason):
         obtain(_tool(installed=["tool-x", "version"]), _quiet)
+
+
+def test_an_installed_tool_that_was_replaced_is_looked_at_anew(install: Callable[[str], Path]) -> None:
+    install("v1.2.0")
+    tool = _tool(installed=["tool-x", "version"])
+    obtain(tool, _quiet)
+    install("v1.30.0")
+    assert known(tool) is None
+    assert obtain(tool, _quiet).version == "1.30.0"
 
 
 def test_the_second_time_nothing_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
