@@ -78,7 +78,7 @@ class Supervisor:
         certificate, key = _content(user, "client-certificate"), _content(user, "client-key")
         if certificate and key:
             _load_pair(self._tls, certificate, key)
-        token = user.get("token") or _content({"token": user.get("tokenFile")}, "token").strip()
+        token = user.get("token") or _content(user, "tokenFile").strip()
         return {"authorization": f"Bearer {token}"} if token else {}
 
 
@@ -94,18 +94,28 @@ def _parsed(kubeconfig: str) -> Mapping[str, Any]:
 
 
 def _named(loaded: Mapping[str, Any], group: str, kind: str, name: object) -> Mapping[str, Any]:
-    for entry in loaded.get(group) or []:
-        if entry.get("name") == name:
-            return entry.get(kind) or {}
+    entries = loaded.get(group)
+    for entry in entries if isinstance(entries, list) else []:
+        if isinstance(entry, dict) and entry.get("name") == name and isinstance(entry.get(kind), dict):
+            return dict(entry[kind])
     raise VcfError(f"The kubeconfig has no {kind} {name!r}, which its current context needs.")
 
 
 def _content(entry: Mapping[str, Any], name: str) -> str:
-    """PEM text of an entry that is given as base64 or as a file."""
+    """Text of an entry that is given as base64 or as a file. Raises VcfError, without the text."""
     if entry.get(f"{name}-data"):
-        return base64.b64decode(entry[f"{name}-data"]).decode()
+        try:
+            return base64.b64decode(entry[f"{name}-data"], validate=True).decode()
+        except (ValueError, TypeError):
+            raise VcfError(f"The kubeconfig's {name}-data is no base64 of a text.") from None
     if isinstance(entry.get(name), str):
-        return Path(entry[name]).expanduser().read_text(encoding="utf-8")
+        path = Path(entry[name]).expanduser()
+        if not path.is_absolute():
+            raise VcfError(f"The kubeconfig's {name} is {entry[name]!r}: expected an absolute path, or {name}-data.")
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise VcfError(f"The kubeconfig's {name}, {path}, cannot be read: {error}.") from None
     return ""
 
 
@@ -115,7 +125,12 @@ def _load_pair(context: ssl.SSLContext, certificate: str, key: str) -> None:
         pair = Path(folder) / "client.pem"
         pair.touch(mode=0o600)
         pair.write_text(f"{certificate}\n{key}", encoding="utf-8")
-        context.load_cert_chain(pair)
+        try:
+            context.load_cert_chain(pair)
+        except ssl.SSLError as error:
+            raise VcfError(
+                f"The kubeconfig's client certificate and key cannot be used ({error.reason}): expected a pair as PEM."
+            ) from None
 
 
 async def _exec_credential(spec: Mapping[str, Any]) -> dict[str, str]:
@@ -137,7 +152,15 @@ async def _exec_credential(spec: Mapping[str, Any]) -> dict[str, str]:
     if process.returncode:
         said = errors.decode(errors="replace").strip()[-300:]
         raise VcfError(f"The kubeconfig's credential plugin {spec['command']} failed: {said}")
-    status = json.loads(output).get("status") or {}
+    try:
+        status = json.loads(output)["status"]
+        status["token" if "token" in status else "clientCertificateData"]
+    except (ValueError, KeyError, TypeError):
+        # Without what it printed, which may be half a token.
+        raise VcfError(
+            f"The kubeconfig's credential plugin {spec['command']} printed no ExecCredential with a token or client "
+            "certificate: run it by hand to see what it says."
+        ) from None
     result = {"token": status.get("token", "")}
     for name, member in (("client-certificate", "clientCertificateData"), ("client-key", "clientKeyData")):
         if status.get(member):

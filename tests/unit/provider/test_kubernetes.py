@@ -120,6 +120,35 @@ def test_a_credential_plugin_that_fails_is_named(api: _ApiServer, certificates: 
         _engine(_kubeconfig(api, certificates, {"exec": {"command": "/nowhere/login"}})).invoke("getSecret", **_ASKED)
 
 
+@pytest.mark.parametrize("printed", ["not json", "[]", "{}", '{"status": {}}', '{"status": "half-a-token"}'])
+def test_what_a_credential_plugin_must_not_print_is_said_without_it(
+    api: _ApiServer, certificates: Certificates, printed: str
+) -> None:
+    spec = {"command": sys.executable, "args": ["-c", f"print({printed!r})"]}
+    with pytest.raises(VcfError, match="printed no ExecCredential") as raised:
+        _engine(_kubeconfig(api, certificates, {"exec": spec})).invoke("getSecret", **_ASKED)
+    assert printed not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("user", "reason"),
+    [
+        ({"tokenFile": "/nowhere/token"}, "tokenFile, /nowhere/token, cannot be read"),
+        (
+            {"client-certificate": "client.crt", "client-key": "/k"},
+            "expected an absolute path, or client-certificate-data",
+        ),
+        ({"client-certificate-data": "%%%", "client-key-data": "%%%"}, "client-certificate-data is no base64"),
+        ({"client-certificate-data": "eA==", "client-key-data": "eA=="}, "expected a pair as PEM"),
+    ],
+)
+def test_a_login_of_a_kubeconfig_that_cannot_be_used_is_named(
+    api: _ApiServer, certificates: Certificates, user: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(VcfError, match=reason):
+        _engine(_kubeconfig(api, certificates, user)).invoke("getSecret", **_ASKED)
+
+
 def test_a_token_file_is_read(api: _ApiServer, certificates: Certificates, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(f"{_TOKEN}\n")
@@ -136,7 +165,9 @@ def test_certificates_are_always_checked(api: _ApiServer, certificates: Certific
     assert api.requests == []
 
 
-@pytest.mark.parametrize("text", ["/home/me/.kube/config", "a: [", "- 1", "{}", "current-context: x"])
+@pytest.mark.parametrize(
+    "text", ["/home/me/.kube/config", "a: [", "- 1", "{}", "current-context: x", "{contexts: 7, current-context: x}"]
+)
 def test_what_is_no_kubeconfig_is_refused_without_quoting_it(text: str) -> None:
     with pytest.raises(VcfError) as raised:
         Supervisor(text)
