@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -28,6 +27,10 @@ from lab.state import ROOT, state_directory
 _HERE = Path(__file__).resolve().parent
 _SAMPLE_SECONDS = 0.2
 SIDES = ("toolkit", "raw")
+LIMIT = 1.2
+"""What the toolkit may take of the raw program's time."""
+# As long as real ones, on both sides: what a secret costs is part of the comparison.
+_SECRETS = {"licenceToken": "x" * 400, "ngcApiKey": "x" * 80, "workstationPassword": "x" * 20}
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lab = labctl.endpoints()
-        self._environment = {**os.environ, **engine.environment(lab=True), "PAIF_ROOT": str(ROOT)}
+        self._environment = {**engine.full_environment(lab=True), "PAIF_ROOT": str(ROOT)}
 
     def prepare(self, machines: int) -> None:
         toolkit, raw = self._project("toolkit", machines), self._project("raw", machines)
@@ -107,18 +110,9 @@ class Bench:
             with contextlib.suppress(Failed):
                 self._pulumi(side, machines, "stack", "rm", "--yes", "--force", self.stack(machines))
             self._pulumi(side, machines, "stack", "init", self.stack(machines))
-        for key in ("licenceToken", "ngcApiKey", "workstationPassword"):
-            self._pulumi(
-                "toolkit",
-                machines,
-                "config",
-                "set",
-                "--secret",
-                f"paif:{key}",
-                "-s",
-                self.stack(machines),
-                text="x" * 80,
-            )
+        stack = ("-s", self.stack(machines))
+        for key, value in _SECRETS.items():
+            self._pulumi("toolkit", machines, "config", "set", "--secret", f"paif:{key}", *stack, text=value)
 
     @staticmethod
     def stack(machines: int) -> str:
@@ -153,6 +147,7 @@ class Bench:
             "PAIF_BENCH_MACHINES": str(machines),
             "PAIF_BENCH_WAIT": waits["VirtualMachine"],
             "PAIF_BENCH_SERVICE_WAIT": waits["VirtualMachineService"],
+            "PAIF_BENCH_SECRETS": json.dumps(_SECRETS),
             "PAIF_BENCH_IMAGE": image["config"]["paif:content"]["dlvmImage"],
         }
 
@@ -225,7 +220,7 @@ def figures(samples: list[Sample]) -> list[Figure]:
 
 
 def run(machines: list[int], rounds: int) -> list[Figure]:
-    """Measure on the running lab; at most 1.2 is the ratio that this project promises.
+    """Measure on the running lab; LIMIT is the ratio that this project promises.
 
     Raises ``Failed`` when a run fails; nothing is left on the lab.
     """
@@ -243,6 +238,11 @@ def run(machines: list[int], rounds: int) -> list[Figure]:
             finally:
                 bench.remove(count)
     return figures(samples)
+
+
+def kept(found: list[Figure]) -> bool:
+    """Whether every figure is within the limit."""
+    return all(each.ratio <= LIMIT for each in found)
 
 
 def as_json(found: list[Figure]) -> str:

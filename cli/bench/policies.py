@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import subprocess
 import tempfile
@@ -49,7 +48,7 @@ class _Previews:
 
     def __init__(self, folder: Path, machines: int) -> None:
         self._folder, self._stack = folder, f"policy{machines}"
-        self._environment = {**os.environ, **engine.environment(lab=True)}
+        self._environment = engine.full_environment(lab=True)
         self._settings = folder / "policies.json"
         config = lab_basics()
         config["paif:namespace"] = {"name": f"acme-{self._stack}-ns-ai", "storage": [{"policy": "pai-gold"}]}
