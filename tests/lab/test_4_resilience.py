@@ -7,6 +7,7 @@ import os
 import signal
 import ssl
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -70,12 +71,26 @@ def _whole(paif: Paif, name: str) -> None:
 
 
 def _settled(paif: Paif, name: str) -> None:
-    """An ``up`` has nothing to do and nothing to warn of, and nothing is there twice."""
+    """An ``up`` has nothing to do and nothing to warn of, nothing is there twice, and no plugin is left."""
     again = paif("up", name, "--", "--expect-no-changes")
     assert "warning" not in (again.stdout + again.stderr).lower()
     assert not paif.export(name)["deployment"].get("pending_operations")
     machines = _machines(paif)
     assert len(machines) == len(set(machines))
+    wait_until(lambda: not _of_engines(paif), "the plugins of the runs end")
+
+
+def _of_engines(paif: Paif) -> list[str]:
+    """What engines of this lab started and is still there."""
+    found = []
+    for each in psutil.process_iter():
+        try:
+            started = [Path(part).name for part in each.cmdline()[:2]]
+            if any(name.startswith("pulumi-") for name in started) and each.environ()["PAIF_STATE"] == str(paif.state):
+                found.append(" ".join(started))
+        except (psutil.Error, OSError, KeyError):
+            continue
+    return found
 
 
 def _resources(paif: Paif) -> int:
