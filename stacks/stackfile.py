@@ -10,8 +10,9 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
 
 from stacks.environment import SECRETS, Environment, clashes, from_text, validate
 from stacks.problems import NAMESPACE, Path, Problem, nearest, property_path
@@ -19,6 +20,7 @@ from stacks.problems import NAMESPACE, Path, Problem, nearest, property_path
 _FOREIGN = {"pulumi", "kubernetes", "vsphere", "vcf"}
 """Namespaces of configuration that belong to Pulumi and the providers."""
 
+_DEEPEST = 20
 _STACK_KEYS = ("config", "encryptionsalt", "secretsprovider", "encryptedkey", "environment")
 
 
@@ -52,6 +54,14 @@ def read(file: FilePath) -> StackFile:
         root = YAML(typ="safe", pure=True).compose(file.read_text(encoding="utf-8"))
     except OSError as error:
         result.problems.append(Problem(str(file), f"a stack file ({error.strerror})", file=str(file), line=1, column=1))
+        return result
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        result.problems.append(Problem("YAML", "text in UTF-8", file=str(file), line=line, column=1))
+        return result
+    except ReaderError as error:
+        expected = f"text without control characters (0x{error.character:02x} at position {error.position})"
+        result.problems.append(Problem("YAML", expected, file=str(file), line=1, column=1))
         return result
     except MarkedYAMLError as error:
         mark = error.problem_mark
@@ -130,6 +140,9 @@ class _Reader:
         return from_text(name, str(node.value)) if isinstance(node, ScalarNode) and value is not None else value
 
     def _plain(self, node: Node, path: Path) -> Any:
+        if len(path) > _DEEPEST:
+            self._problem(node, property_path(path[:1]), "a value that does not contain itself (*alias)")
+            return None
         if isinstance(node, MappingNode):
             result: dict[str, Any] = {}
             for key, value in self._entries(node, property_path(path), lambda name: property_path((*path, name))):
@@ -143,7 +156,14 @@ class _Reader:
                 self._mark((*path, index), value, value)
                 items.append(self._plain(value, (*path, index)))
             return items
-        return self._constructor.construct_object(node)
+        try:
+            return self._constructor.construct_object(node)
+        except (YAMLError, ValueError):
+            # What only looks like a date is text, for Pulumi too.
+            kind = str(node.tag).rpartition(":")[2]
+            if kind != "timestamp":
+                self._problem(node, property_path(path), f"a value of the type that its tag says ({kind})")
+            return str(node.value)
 
     def _entries(self, node: MappingNode, path: str, spell: Any) -> list[tuple[ScalarNode, Node]]:
         """Keys and values of a mapping; a key that stands there twice, or is no text, is a problem."""

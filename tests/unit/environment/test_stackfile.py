@@ -204,3 +204,31 @@ def test_the_schema_names_every_key_with_its_namespace() -> None:
     assert config["properties"]["paif:licenceToken"]["required"] == ["secure"]
     assert schema["$defs"]["ModelEndpoint"]["properties"]["class"]["type"] == "string"
     json.dumps(schema)
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "expected"),
+    [
+        (b"config:\n  paif:owner: caf\xe9\n", 2, "text in UTF-8"),
+        (b"config:\n  paif:owner: a\x07b\n", 1, "text without control characters"),
+        (b"config:\n  paif:kind: dev\n  paif:gpu: {mode: !secret vgpu}\n", 3, "a value of the type that its tag says"),
+        (b"config:\n  paif:kind: dev\n  paif:gpu: {model: !!int vgpu}\n", 3, "a value of the type that its tag says"),
+        (b"config:\n  paif:kind: dev\n  paif:database: &all\n    again: *all\n", 3, "does not contain itself"),
+    ],
+    ids=["encoding", "control character", "unknown tag", "tag of another type", "alias of what it is in"],
+)
+def test_what_is_no_yaml_for_this_project_is_a_problem_at_its_line(
+    tmp_path: Path, content: bytes, line: int, expected: str
+) -> None:
+    file = tmp_path / "Pulumi.dev.yaml"
+    file.write_bytes(content)
+    assert any(each.line == line and expected in each.expected for each in read(file).problems)
+
+
+def test_what_only_looks_like_a_date_is_text(tmp_path: Path) -> None:
+    file = stack_file(tmp_path, changed({"costCentre": "COST"}))
+    file.write_text(file.read_text().replace("COST", "2024-13-45"))
+    found = read(file)
+    assert found.problems == []
+    assert found.environment is not None
+    assert found.environment.cost_centre == "2024-13-45"
