@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,13 +16,15 @@ import typer
 from cli import doctor as doctoring
 from cli import engine, labctl, policy
 from cli.changed import changed_command
-from cli.configuration import Problems, check_all, load_stack, stack_names
+from cli.configuration import Problems, check_all, load_stack, located, stack_names
 from cli.drift import drift_command
 from cli.output import BAD_INPUT, Failed, columns, json_result, say, show, stop, table, warn
 from cli.outputs import personas, value_at
 from cli.pr_comment import pr_comment_app
+from lab.control import LabDownError
 from lab.state import ROOT
 from stacks.environment import DEFAULTS
+from stacks.problems import Problem, read_problems
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -55,11 +58,12 @@ def _prepare(name: str, *, changing: bool, yes: bool = False, policies: bool = F
     Only a command that is there for ``changing`` removes something from the target, after ``yes`` or when asked. With
     ``policies`` the settings of the policy packs are checked too.
     """
-    stack = load_stack(name)
+    wrong: list[Problem] = []
     if policies:
-        from cli.settings import demand_sound  # noqa: PLC0415 - it loads the packs' rules
+        from cli import settings  # noqa: PLC0415 - it loads the packs' rules
 
-        demand_sound(name)
+        wrong = settings.problems(name)
+    stack = load_stack(name, wrong)
     if stack.lab:
         labctl.up()
     engine.select(stack)
@@ -74,7 +78,8 @@ def _removal(stack: engine.Stack, yes: bool) -> Callable[[str], bool]:
 def _phase_limit(stack: engine.Stack, until: str | None) -> dict[str, str]:
     """The variable that stops the program after a phase; stopping early may only ever add."""
     if until is None:
-        return {}
+        # One that the shell has exported was not asked for here, and what lies beyond it would be deleted.
+        return {"PAIF_UNTIL": ""}
     from stacks.program import PHASES, wanted_phases  # noqa: PLC0415 - it loads the SDKs, half a second
 
     if until not in PHASES:
@@ -98,6 +103,21 @@ _LAB_ENDS = 3
 
 
 def _run(stack: engine.Stack, *arguments: str, extra: dict[str, str] | None = None) -> None:
+    """Run the engine; bring the lab back when it ends meanwhile.
+
+    Raises ``Problems``, each at its line, when the run finds that the infrastructure cannot hold the environment.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        found = Path(folder) / "problems.json"
+        try:
+            _attempt(stack, *arguments, extra={**(extra or {}), "PAIF_PROBLEMS": str(found)})
+        except typer.Exit:
+            if problems := read_problems(found):
+                raise Problems(located(stack.name, problems)) from None
+            raise
+
+
+def _attempt(stack: engine.Stack, *arguments: str, extra: dict[str, str]) -> None:
     for attempt in range(_LAB_ENDS):
         handle = labctl.daemon_handle() if stack.lab else None
         if attempt:
@@ -130,11 +150,12 @@ def up(
 ) -> None:
     """Provision an environment, unless the policy packs refuse. On the lab this is all it takes.
 
-    It previews first: what the packs can refuse by then ends the run before anything is made. What a cut-off run left
-    is cleared up and completed.
+    It previews first: what the packs can refuse by then ends the run before anything is made. What fails in the run
+    keeps only what needs it from being made. What a cut-off run left is cleared up and completed.
     """
     stack = _prepare(env, changing=True, yes=yes, policies=True)
-    arguments = ["up", "--stack", env, *policy.arguments(), *_agreed(stack, yes), *(rest or [])]
+    # One that fails, such as an endpoint whose model nobody has pushed yet, must not keep the others from being made.
+    arguments = ["up", "--stack", env, "--continue-on-error", *policy.arguments(), *_agreed(stack, yes), *(rest or [])]
     told = "--json" not in (rest or [])
     if told:
         # The engine prints them by the screenful, certificates included.
@@ -177,7 +198,9 @@ def destroy(
         raise stop(
             f"{env} is protected ({', '.join(kept)}); nothing was destroyed. `./paif unprotect {env}` lifts that"
         )
-    _run(stack, "destroy", "--stack", env, *_agreed(stack, yes), "--skip-preview", *(rest or []))
+    # Without a preview the engine asks nobody, so that only who has agreed does without one.
+    agreed = [*_agreed(stack, yes), "--skip-preview"] if _agreed(stack, yes) else []
+    _run(stack, "destroy", "--stack", env, *agreed, *(rest or []))
 
 
 @app.command()
@@ -298,7 +321,7 @@ def run_tests(rest: Rest = None) -> None:
     """Run all tests; further arguments go to pytest."""
     # Each begins with lab tests, which wait a lot, on a lab of its own; whoever is through runs everything else.
     chosen = rest or ["--numprocesses=3", "--dist=loadgroup"]
-    values = {**os.environ, **engine.environment(lab=True), "PYTHONPATH": str(ROOT)}
+    values = {**engine.full_environment(lab=True), "PYTHONPATH": str(ROOT)}
     status = subprocess.run([sys.executable, "-m", "pytest", *chosen], cwd=ROOT, env=values, check=False)
     raise typer.Exit(status.returncode)
 
@@ -313,32 +336,39 @@ def bench_all(context: typer.Context) -> None:
 @bench_app.command("machines")
 def bench_machines(
     machines: Annotated[str, typer.Option(help="numbers of DLVMs, with commas")] = "1,10,100",
-    rounds: Annotated[int, typer.Option(help="rounds for each number; medians are shown")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="rounds for each number; medians are shown")] = 3,
     as_json: AsJson = False,
 ) -> None:
-    """`up` and `preview` of DLVMs, the toolkit beside a raw Pulumi program that makes the same resources."""
+    """`up` and `preview` of DLVMs, the toolkit beside a raw Pulumi program that makes the same resources.
+
+    Exit status 1 when the toolkit takes more than 1.2 times as long.
+    """
     from cli.bench import machines as bench  # noqa: PLC0415 - it loads the SDKs
 
+    if not all(each.isdecimal() and int(each) for each in machines.split(",")):
+        raise stop(f"--machines {machines}: expected numbers with commas between, such as 1,10,100", BAD_INPUT)
     found = bench.run([int(each) for each in machines.split(",")], rounds)
     if as_json:
         show(bench.as_json(found))
-        return
-    sheet = columns("DLVMs", "command", "toolkit s", "raw s", "ratio", "toolkit MiB", "raw MiB")
-    for each in found:
-        sheet.add_row(
-            str(each.machines),
-            each.command,
-            f"{each.toolkit_seconds:.2f}",
-            f"{each.raw_seconds:.2f}",
-            f"{each.ratio:.2f}",
-            f"{each.toolkit_mib:.0f}",
-            f"{each.raw_mib:.0f}",
-        )
-    table(sheet)
+    else:
+        sheet = columns("DLVMs", "command", "toolkit s", "raw s", "ratio", "toolkit MiB", "raw MiB")
+        for each in found:
+            sheet.add_row(
+                str(each.machines),
+                each.command,
+                f"{each.toolkit_seconds:.2f}",
+                f"{each.raw_seconds:.2f}",
+                f"{each.ratio:.2f}",
+                f"{each.toolkit_mib:.0f}",
+                f"{each.raw_mib:.0f}",
+            )
+        table(sheet)
+    if not bench.kept(found):
+        raise typer.Exit(1)
 
 
 @bench_app.command("policy")
-def bench_policy(rounds: Annotated[int, typer.Option(help="pairs of previews; medians are shown")] = 5) -> None:
+def bench_policy(rounds: Annotated[int, typer.Option(min=1, help="pairs of previews; medians are shown")] = 5) -> None:
     """What the policy packs add to a small preview and to one of 300 resources, in pairs."""
     from cli.bench import policies as bench  # noqa: PLC0415 - it loads the SDKs
 
@@ -370,9 +400,12 @@ def policy_check(
 @lab_app.command("token")
 def lab_token() -> None:
     """A token of the lab's identity provider (a simulation), with which OpenAI clients call the endpoints."""
-    from lab.oidc import fetch_token  # noqa: PLC0415 - only here
+    from lab.oidc import TokenError, fetch_token  # noqa: PLC0415 - only here
 
-    show(fetch_token(labctl.endpoints()))
+    try:
+        show(fetch_token(labctl.endpoints()))
+    except TokenError as error:
+        raise Failed(str(error)) from None
 
 
 @lab_app.command("up")
@@ -454,5 +487,5 @@ def main() -> None:
         app(prog_name="paif")
     except Problems as problems:
         raise SystemExit(stop(str(problems), BAD_INPUT).exit_code) from None
-    except Failed as failed:
+    except (Failed, LabDownError) as failed:
         raise SystemExit(stop(str(failed)).exit_code) from None

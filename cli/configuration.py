@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cli.engine import Stack
 from lab.state import ROOT
 from stacks.environment import json_schema
-from stacks.problems import Problem, nearest
+from stacks.problems import Contradiction, Problem, nearest
 from stacks.stackfile import StackFile, check_together, read
 
 _FOLDER = ROOT / "stacks"
@@ -46,8 +47,11 @@ def _read(name: str) -> StackFile:
     return read(_FOLDER / f"Pulumi.{name}.yaml")
 
 
-def load_stack(name: str) -> Stack:
-    """The stack of environment ``name``, its file checked. Raises ``Problems``."""
+def load_stack(name: str, beside: Sequence[Problem] = ()) -> Stack:
+    """The stack of environment ``name``, its file checked.
+
+    Raises ``Problems``, together with those that were found ``beside`` the stack file.
+    """
     if name not in stack_names():
         raise Problems(
             [
@@ -60,9 +64,16 @@ def load_stack(name: str) -> Stack:
             ]
         )
     found = _read(name)
-    if found.problems or found.environment is None:
-        raise Problems([_relative(each) for each in found.problems])
+    if found.problems or found.environment is None or beside:
+        raise Problems([*(_relative(each) for each in found.problems), *beside])
     return Stack(name, lab=found.environment.target == "lab")
+
+
+def located(name: str, problems: list[Contradiction]) -> list[Problem]:
+    """What a run found wrong with environment ``name``, each at its line, in the order of the file."""
+    file = _read(name)
+    placed = [_relative(file.place(path, problem)) for path, problem in problems]
+    return sorted(placed, key=lambda each: (each.line, each.column))
 
 
 def check_all() -> Problems:

@@ -11,8 +11,9 @@ from rich.table import Table
 FAILED, BAD_INPUT = 1, 2
 _WIDE = 240
 
-_out = Console(highlight=False, soft_wrap=True)
-_err = Console(stderr=True, highlight=False, soft_wrap=True)
+# What is printed may be a password or an address: `:key:` in it is no emoji.
+_out = Console(highlight=False, soft_wrap=True, emoji=False)
+_err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 class Failed(Exception):  # noqa: N818 - it is raised and read as a sentence

@@ -9,6 +9,7 @@ from typing import Any
 from cli.output import BAD_INPUT, Failed, stop
 from stacks.problems import nearest
 
+_NOT_MADE = "not made: the last run failed before it was"
 HIDDEN = "[secret]"
 """What stands for a secret in the engine's answer unless secrets were asked for."""
 
@@ -39,33 +40,39 @@ def personas(env: str, outputs: dict[str, Any]) -> str:
 def _people(env: str, persona: str, outputs: dict[str, Any]) -> Iterator[tuple[str, str]]:
     told = outputs.get(persona, {})
     for name, machine in told.get("workstations", {}).items():
-        yield name, f"{machine['ssh']}, Jupyter {machine['jupyter']}"
+        yield name, f"{machine['ssh']}, Jupyter {machine['jupyter']}" if machine.get("ssh") else _NOT_MADE
     if "login" in told:
         yield "password", f"`./paif outputs {env} {persona}.login.password --show-secrets`"
     if "gallery" in told:
         yield "gallery", f"{told['gallery']['registry']} as {told['gallery']['username']}"
     for name, model in told.get("models", {}).items():
-        yield f"model {name}", f"{model['routingName']}, {model['digest'][:19]}"
+        made = model.get("routingName") and model.get("digest")
+        yield f"model {name}", f"{model['routingName']}, {model['digest'][:19]}" if made else _NOT_MADE
 
 
 def _developers(env: str, outputs: dict[str, Any]) -> Iterator[tuple[str, str]]:
     told = outputs.get("appDeveloper", {})
     if not told:
         return
-    yield "OpenAI API", told["baseUrl"]
+    yield "OpenAI API", told.get("baseUrl") or _NOT_MADE
     for name, routing in told.get("models", {}).items():
-        yield f"model {name}", routing
+        yield f"model {name}", routing or _NOT_MADE
     yield "authority", f"`./paif outputs {env} appDeveloper.caBundle`"
 
 
 def _platform(env: str, outputs: dict[str, Any]) -> Iterator[tuple[str, str]]:
     database = outputs.get("database")
-    if database:
+    if database and not (database.get("host") and database.get("pgvector")):
+        yield "database", _NOT_MADE
+    elif database:
         address = f"{database['username']}@{database['host']}:{database['port']}/{database['name']}"
         yield "database", f"{address}, pgvector {database['pgvector']}"
         yield "", f"password: `./paif outputs {env} database.password --show-secrets`"
     for name, cluster in outputs.get("clusters", {}).items():
         operator = cluster.get("gpuOperator")
+        if not cluster.get("kubeconfig"):
+            yield f"cluster {name}", _NOT_MADE
+            continue
         yield f"cluster {name}", f"{cluster['name']}{f', GPU Operator {operator}' if operator else ''}"
         yield "", f"kubeconfig: `./paif outputs {env} clusters.{name}.kubeconfig --show-secrets`"
     versions = {key: value for key, value in outputs.get("versions", {}).items() if isinstance(value, str)}

@@ -80,7 +80,9 @@ class DeepLearningVmArgs(TypedDict):
     properties: NotRequired[dict[str, pulumi.Input[str]]]
     """Further OVF properties of the catalogue, already encoded."""
     wait_for: NotRequired[list[str]]
-    """Wait conditions instead of the catalogue's."""
+    """Wait conditions of the machine instead of the catalogue's (route VM Service)."""
+    access_wait_for: NotRequired[list[str]]
+    """Wait conditions of the machine's access from outside instead of the catalogue's (route VM Service)."""
 
 
 class DeepLearningVm(Component):
@@ -191,6 +193,7 @@ class DeepLearningVm(Component):
                     for port_name, port in ports.items()
                 ],
             },
+            wait_for=args.get("access_wait_for"),
             opts=self.child(self.machine),
         )
         address = self.machine.status.apply(lambda status: str(status["network"]["primaryIP4"]))

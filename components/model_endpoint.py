@@ -54,7 +54,8 @@ class ModelEndpointArgs(TypedDict):
 class ModelEndpoint(Component):
     """A model endpoint, made once its model is in the gallery.
 
-    A model that is missing fails this endpoint only, saying how it is pushed.
+    A model that is missing fails this endpoint, saying how it is pushed; with `--continue-on-error`, as `./paif up` has
+    it, this endpoint only.
     """
 
     routing_name: pulumi.Output[str]

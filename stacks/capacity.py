@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import catalog
 from components.vcf import GpuDevice, GpuHost, GpuInventory
 from stacks.environment import Environment, VmClass
+from stacks.problems import Contradiction, contradiction, nearest
+from stacks.problems import Path as Configured
 
 _MIB = 1024
 
@@ -24,7 +26,7 @@ class Machine:
     """A machine with GPUs that will exist, and where the configuration asks for it."""
 
     name: str
-    path: str
+    path: Configured
     vm_class: VmClass
 
 
@@ -32,18 +34,18 @@ def machines(env: Environment) -> list[Machine]:
     """All GPU machines of an environment at its largest: workstations, endpoint workers, nodes."""
     found: list[Machine] = []
 
-    def add(name: str, path: str, count: int, vm_class: str) -> None:
+    def add(name: str, path: Configured, count: int, vm_class: str) -> None:
         size = env.vm_class(vm_class)
         if size.has_gpu:
             found.extend([Machine(name, path, size)] * count)
 
     for index, workstation in enumerate(env.workstations):
-        add(f"workstation {workstation.name}", f"paif:workstations[{index}]", 1, workstation.vm_class)
+        add(f"workstation {workstation.name}", ("workstations", index), 1, workstation.vm_class)
     for index, endpoint in enumerate(env.model_endpoints):
-        add(f"worker of {endpoint.name}", f"paif:modelEndpoints[{index}]", endpoint.replicas, endpoint.vm_class)
+        add(f"worker of {endpoint.name}", ("modelEndpoints", index), endpoint.replicas, endpoint.vm_class)
     for index, cluster in enumerate(env.clusters):
         for position, pool in enumerate(cluster.pools):
-            where = f"paif:clusters[{index}].pools[{position}]"
+            where: Configured = ("clusters", index, "pools", position)
             add(f"node of {cluster.name}/{pool.name}", where, pool.largest, pool.vm_class)
     return found
 
@@ -69,7 +71,7 @@ def demands(env: Environment, inventory: GpuInventory | None = None) -> list[Dem
     model = catalog.gpus().gpus[env.gpu.model]
     gpus = None
     if inventory is not None:
-        gpus = sum(len(_devices(host, model.device_ids)) for host in inventory.hosts if host.connected)
+        gpus = sum(len(_devices(host, env.gpu.model)) for host in inventory.hosts if host.connected)
     sizes = {machine.vm_class.profile: machine.vm_class for machine in wanted if machine.vm_class.profile}
     found, whole = [], sum(machine.vm_class.gpus for machine in wanted)
     for profile, vm_class in sorted(sizes.items()):
@@ -101,46 +103,45 @@ def read_inventory(file: Path, cluster: str) -> GpuInventory | None:
         return None
 
 
-def shortages(env: Environment, inventory: GpuInventory) -> list[str]:
-    """What the hosts lack for this environment, each said with the host it concerns; empty when everything fits."""
+def shortages(env: Environment, inventory: GpuInventory) -> list[Contradiction]:
+    """What the hosts lack for this environment, each at what asks for it; empty when everything fits."""
     wanted = machines(env)
     if not wanted:
         return []
-    gpus = catalog.gpus()
-    model = gpus.gpus[env.gpu.model]
-    hosts = [host for host in inventory.hosts if host.connected and _devices(host, model.device_ids)]
+    reached = [host for host in inventory.hosts if host.connected]
+    hosts = [host for host in reached if _devices(host, env.gpu.model)]
     if not hosts:
-        there = sorted({device.name for host in inventory.hosts for device in host.pci_devices})
-        return [
-            f"paif:gpu.model is {env.gpu.model!r}, but no connected host of compute cluster "
-            f"{env.vcenter.compute_cluster} has a {model.name}; GPUs there: {', '.join(there) or 'none'}"
-        ]
-    lacking = [*_lacking(env, hosts, model.device_ids, wanted)]
-    return lacking or [*_too_many(hosts, model, wanted)]
+        devices = [device for host in reached for device in host.pci_devices]
+        there = sorted({catalog.gpus().by_device(device.device_id) or device.name for device in devices})
+        where = f"a connected host of compute cluster {env.vcenter.compute_cluster}"
+        expected = f"a GPU that {where} has: {', '.join(there) or 'none has any'}"
+        return [contradiction(("gpu", "model"), expected, env.gpu.model, nearest(env.gpu.model, there))]
+    return [*_lacking(env, hosts, wanted)] or [*_too_many(env.gpu.model, hosts, wanted)]
 
 
-def _devices(host: GpuHost, device_ids: Sequence[str]) -> list[str]:
-    """PCI addresses of the host's GPUs of one model."""
-    return [device.id for device in host.pci_devices if device.device_id.lower().removeprefix("0x") in device_ids]
+def _devices(host: GpuHost, model: str) -> list[GpuDevice]:
+    """The host's GPUs of one model of the catalogue."""
+    return [device for device in host.pci_devices if catalog.gpus().by_device(device.device_id) == model]
 
 
-def _lacking(env: Environment, hosts: list[GpuHost], device_ids: Sequence[str], wanted: list[Machine]) -> Iterator[str]:
+def _lacking(env: Environment, hosts: list[GpuHost], wanted: list[Machine]) -> Iterator[Contradiction]:
     """Profiles that a host does not offer, or devices that it does not pass through."""
-    if env.gpu.mode == "vgpu":
-        for profile in sorted({machine.vm_class.profile for machine in wanted if machine.vm_class.profile}):
-            for host in hosts:
-                if profile not in host.vgpu_profiles:
-                    offered = ", ".join(sorted(host.vgpu_profiles)) or "none"
-                    yield f"host {host.name} does not offer the vGPU profile {profile}; it offers: {offered}"
+    if env.gpu.mode == "directpath":
+        for host in hosts:
+            off = ", ".join(each.id for each in _devices(host, env.gpu.model) if not each.passthrough_active)
+            if off:
+                expected = f"DirectPath I/O turned on in vCenter for {off} of host {host.name}"
+                yield contradiction(("gpu", "mode"), expected, "directpath")
         return
-    for host in hosts:
-        off = [
-            device.id
-            for device in host.pci_devices
-            if device.device_id.lower().removeprefix("0x") in device_ids and not device.passthrough_active
-        ]
-        if off:
-            yield f"host {host.name} does not pass {', '.join(off)} through: turn DirectPath I/O on for them in vCenter"
+    offered = set.intersection(*(set(host.vgpu_profiles) for host in hosts))
+    used = {machine.vm_class.name for machine in wanted}
+    for index, vm_class in enumerate(env.vm_classes):
+        without = [host.name for host in hosts if vm_class.profile not in host.vgpu_profiles]
+        if vm_class.name in used and vm_class.profile is not None and without:
+            expected = f"a vGPU profile that every host with this GPU offers (not so {', '.join(without)}): "
+            close = nearest(vm_class.profile, offered)
+            path = ("vmClasses", index, "profile")
+            yield contradiction(path, expected + (", ".join(sorted(offered)) or "none"), vm_class.profile, close)
 
 
 @dataclass
@@ -178,28 +179,26 @@ def _per_gpu(vm_class: VmClass, framebuffer_gib: int) -> int:
     return max(1, framebuffer_gib // parsed.framebuffer_gib) if parsed else 1
 
 
-def _too_many(hosts: list[GpuHost], model: catalog.Gpu, wanted: list[Machine]) -> Iterator[str]:
+def _too_many(model: str, hosts: list[GpuHost], wanted: list[Machine]) -> Iterator[Contradiction]:
     """Machines that find no place when the largest are placed first."""
-    free = [_Free(host.name, host.memory_mib, len(_devices(host, model.device_ids))) for host in hosts]
+    framebuffer = catalog.gpus().gpus[model].framebuffer_gib
+    gpus = [len(_devices(host, model)) for host in hosts]
+    free = [_Free(host.name, host.memory_mib, count) for host, count in zip(hosts, gpus, strict=True)]
 
     def size(machine: Machine) -> tuple[int, int, int]:
-        share = _per_gpu(machine.vm_class, model.framebuffer_gib)
-        return (machine.vm_class.gpus, -share, machine.vm_class.memory_gib)
+        return (machine.vm_class.gpus, -_per_gpu(machine.vm_class, framebuffer), machine.vm_class.memory_gib)
 
-    homeless = [
+    homeless = Counter(
         machine
         for machine in sorted(wanted, key=size, reverse=True)
-        if not any(host.place(machine.vm_class, model.framebuffer_gib) for host in free)
-    ]
-    for machine, count in Counter(homeless).items():
-        need = machine.vm_class.profile or f"{machine.vm_class.gpus} GPUs"
-        yield (
-            f"{machine.path}: no host has room for {count} of {wanted.count(machine)} x {machine.name} "
-            f"({need}, {machine.vm_class.memory_gib} GiB each)"
-        )
-    if homeless:
-        for host, left in zip(hosts, free, strict=True):
-            yield (
-                f"host {host.name}, with all that fits: {left.gpus} of {len(_devices(host, model.device_ids))} GPUs "
-                f"and {left.memory_mib // _MIB} of {host.memory_mib // _MIB} GiB left"
-            )
+        if not any(host.place(machine.vm_class, framebuffer) for host in free)
+    )
+    left = "; free when all is placed that fits: " + ", ".join(
+        f"{each.name} {each.gpus} of {count} GPUs and {each.memory_mib // _MIB} of {host.memory_mib // _MIB} GiB"
+        for host, each, count in zip(hosts, free, gpus, strict=True)
+    )
+    for number, (machine, count) in enumerate(homeless.items(), 1):
+        need = f"{machine.vm_class.profile or f'{machine.vm_class.gpus} GPUs'}, {machine.vm_class.memory_gib} GiB each"
+        expected = f"room on the hosts for {count} more of {wanted.count(machine)} x {machine.name} ({need})"
+        # Once is enough: it is the same for all of them.
+        yield contradiction(machine.path, expected + (left if number == len(homeless) else ""))

@@ -20,7 +20,17 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 import catalog
-from stacks.problems import NAMESPACE, Path, Problem, listed, nearest, property_path, shown
+from stacks.problems import (
+    NAMESPACE,
+    Contradiction,
+    Path,
+    Problem,
+    contradiction,
+    listed,
+    nearest,
+    property_path,
+    shown,
+)
 
 Kind = Literal["dev", "qa", "staging", "prod"]
 Persona = Literal["data-scientist", "mlops-engineer"]
@@ -802,13 +812,6 @@ def _description(path: Path) -> str:
     return (info.description or "") if info is not None else ""
 
 
-Contradiction = tuple[Path, Problem]
-
-
-def _contradiction(path: Path, expected: str, value: object = None, near: str = "") -> Contradiction:
-    return path, Problem(property_path(path), expected, "" if value is None else shown(value), near)
-
-
 def _contradictions(env: Environment, findings: _Findings) -> Iterator[Contradiction]:
     """Problems that show only when several values are seen together; what already has a problem is not judged again."""
     yield from _check_names(env)
@@ -821,10 +824,20 @@ def _contradictions(env: Environment, findings: _Findings) -> Iterator[Contradic
     yield from _check_workstations(env, findings)
     yield from _check_clusters(env)
     yield from _check_target(env, findings)
-    known = catalog.conditions().conditions
+    known = _waited_for()
     for key in env.conditions:
         if key not in known:
-            yield _contradiction(("conditions", key), f"one of {listed(known)}", key, nearest(key, known))
+            yield contradiction(("conditions", key), f"one of {listed(known)}", key, nearest(key, known))
+
+
+def _waited_for() -> list[str]:
+    """Kinds whose conditions a run waits for: those of the catalogue, of the API versions that it uses."""
+    in_use = {
+        "cluster.x-k8s.io": catalog.versions()["cluster-api"].version,
+        "vmoperator.vmware.com": catalog.versions()["vm-operator"].version,
+    }
+    parts = [key.split("/") for key in catalog.conditions().conditions]
+    return ["/".join(each) for each in parts if each[1] == in_use.get(each[0], each[1])]
 
 
 _NAMED: tuple[tuple[str, str], ...] = (
@@ -848,16 +861,14 @@ def _check_names(env: Environment) -> Iterator[Contradiction]:
         for index, item in enumerate(lists[key]):
             path: Path = (key, index, "name")
             if item.name in seen:
-                yield _contradiction(
-                    path, f"a name that no other entry has (entry {seen[item.name]} has it)", item.name
-                )
+                yield contradiction(path, f"a name that no other entry has (entry {seen[item.name]} has it)", item.name)
             seen.setdefault(item.name, index)
             names.append((path, kind, item.name))
     for index, cluster in enumerate(env.clusters):
         pools: set[str] = set()
         for position, pool in enumerate(cluster.pools):
             if pool.name in pools:
-                yield _contradiction(
+                yield contradiction(
                     ("clusters", index, "pools", position, "name"), "a name no other pool has", pool.name
                 )
             pools.add(pool.name)
@@ -866,7 +877,7 @@ def _check_names(env: Environment) -> Iterator[Contradiction]:
     for path, kind, name in names:
         limit, full = catalog.naming().kinds[kind], env.named(kind, name)
         if len(full) > limit.max_length:
-            yield _contradiction(
+            yield contradiction(
                 path,
                 f"a shorter name: {full} has {len(full)} characters, at most {limit.max_length} fit ({limit.reason})",
                 name,
@@ -892,23 +903,19 @@ def _check_classes(env: Environment, findings: _Findings) -> Iterator[Contradict
     models = catalog.gpus().gpus
     gpu = models.get(env.gpu.model)
     if gpu is None:
-        yield _contradiction(
-            ("gpu", "model"), f"one of {listed(models)}", env.gpu.model, nearest(env.gpu.model, models)
-        )
+        yield contradiction(("gpu", "model"), f"one of {listed(models)}", env.gpu.model, nearest(env.gpu.model, models))
     for index, vm_class in enumerate(env.vm_classes):
         path: Path = ("vmClasses", index)
         if vm_class.name in catalog.cluster_classes().default_vm_classes:
-            yield _contradiction((*path, "name"), "a name that no class of the Supervisor has", vm_class.name)
+            yield contradiction((*path, "name"), "a name that no class of the Supervisor has", vm_class.name)
         if vm_class.profile is not None:
             yield from _check_profile(env, gpu, (*path, "profile"), vm_class, findings)
         if vm_class.gpus and vm_class.profile is None and env.gpu.mode == "vgpu" and not findings.lacks("gpu", "mode"):
-            yield _contradiction(
+            yield contradiction(
                 (*path, "gpus"), "a profile instead: whole GPUs need paif:gpu.mode directpath", vm_class.gpus
             )
         if vm_class.label is not None and not vm_class.gpus:
-            yield _contradiction(
-                (*path, "label"), "a class with gpus: only whole devices carry a label", vm_class.label
-            )
+            yield contradiction((*path, "label"), "a class with gpus: only whole devices carry a label", vm_class.label)
     if findings.lacks("vmClasses"):
         return
     # A class that is named but was itself found wrong is no second mistake: its name counts as well.
@@ -916,7 +923,7 @@ def _check_classes(env: Environment, findings: _Findings) -> Iterator[Contradict
     known = own + list(catalog.cluster_classes().default_vm_classes)
     for where, name in _class_references(env):
         if name not in known:
-            yield _contradiction(
+            yield contradiction(
                 where,
                 f"a class of paif:vmClasses ({listed(own)}) or one of the Supervisor's own",
                 name,
@@ -930,9 +937,9 @@ def _check_profile(
     name = vm_class.profile or ""
     parsed = catalog.parse_profile(name)
     if vm_class.gpus:
-        yield _contradiction(path, "either a profile or gpus, not both", name)
+        yield contradiction(path, "either a profile or gpus, not both", name)
     if env.gpu.mode == "directpath" and not findings.lacks("gpu", "mode"):
-        yield _contradiction(path, "gpus instead: in DirectPath I/O mode a class has whole GPUs and no profile", name)
+        yield contradiction(path, "gpus instead: in DirectPath I/O mode a class has whole GPUs and no profile", name)
     if gpu is None or findings.lacks("gpu", "model"):
         return
     valid = gpu.profiles()
@@ -943,7 +950,7 @@ def _check_profile(
         if parsed is not None:
             # The size says more than the letters: 41c is nearer to 40c than to 4c.
             near = f"{gpu.profile_prefixes[0]}-{_nearest_size(parsed.framebuffer_gib, gpu.profile_sizes_gib)}c"
-        yield _contradiction(path, f"a profile that a {gpu.name} has: {', '.join(usual)}", name, near)
+        yield contradiction(path, f"a profile that a {gpu.name} has: {', '.join(usual)}", name, near)
 
 
 def _nearest_size(wanted: int, sizes: list[int]) -> int:
@@ -955,7 +962,7 @@ def _check_secrets(env: Environment, findings: _Findings) -> Iterator[Contradict
         return
     vgpu = env.gpu.mode == "vgpu"
     if vgpu and env.licence_token is None and not findings.lacks("licenceToken"):
-        yield _contradiction(
+        yield contradiction(
             ("licenceToken",),
             "the NVIDIA client configuration token, since paif:gpu.mode is vgpu: "
             f"pulumi config set --secret {NAMESPACE}:licenceToken (DirectPath I/O needs none)",
@@ -967,12 +974,12 @@ def _check_secrets(env: Environment, findings: _Findings) -> Iterator[Contradict
         )
     pulls = any(cluster.gpu_operator.enabled for cluster in env.clusters) or env.ai_services is not None
     if vgpu and pulls and env.ngc_api_key is None and not findings.lacks("ngcApiKey"):
-        yield _contradiction(
+        yield contradiction(
             ("ngcApiKey",),
             f"the NGC key that pulls the vGPU guest driver: pulumi config set --secret {NAMESPACE}:ngcApiKey",
         )
     if env.workstations and env.workstation_password is None and not findings.lacks("workstationPassword"):
-        yield _contradiction(
+        yield contradiction(
             ("workstationPassword",),
             f"the first password of the workstations: pulumi config set --secret {NAMESPACE}:workstationPassword",
         )
@@ -996,7 +1003,7 @@ def _check_storage(env: Environment, findings: _Findings) -> Iterator[Contradict
         asked += [((key, index, "storagePolicy"), item.storage_policy) for index, item in enumerate(items)]
     for path, policy in asked:
         if policy is not None and policy not in policies:
-            yield _contradiction(
+            yield contradiction(
                 path, f"a policy of paif:namespace.storage ({listed(policies)})", policy, nearest(policy, policies)
             )
 
@@ -1010,11 +1017,11 @@ def _check_database(env: Environment, findings: _Findings) -> Iterator[Contradic
     keys = set(given) if isinstance(given, dict) else set()
     ways = [way for way in ("existing", "external") if way in keys]
     if len(ways) > 1:
-        yield _contradiction(("database", "external"), "either existing or external, not both", {})
+        yield contradiction(("database", "external"), "either existing or external, not both", {})
         return
     if not ways:
         if asked.infrastructure_policy is None and not findings.lacks("database", "infrastructurePolicy"):
-            yield _contradiction(
+            yield contradiction(
                 ("database", "infrastructurePolicy"),
                 "the infrastructure policy of DSM under which the database is created; for one that is there, "
                 "paif:database.existing or paif:database.external instead",
@@ -1022,7 +1029,7 @@ def _check_database(env: Environment, findings: _Findings) -> Iterator[Contradic
         return
     known = {info.alias or name for name, info in Database.model_fields.items()}
     for key in sorted(keys & known - {"caBundle", *ways} - ({"name"} if ways == ["external"] else set())):
-        yield _contradiction(
+        yield contradiction(
             ("database", key), f"nothing here: the database is {ways[0]} and used as it is", given[key] if given else ""
         )
     if ways == ["existing"] and env.database_password is not None:
@@ -1031,7 +1038,7 @@ def _check_database(env: Environment, findings: _Findings) -> Iterator[Contradic
             Problem("", "none: the password of an existing PostgresCluster is in its Secret", "[secret]"),
         )
     if ways == ["external"] and env.database_password is None and not findings.lacks("databasePassword"):
-        yield _contradiction(
+        yield contradiction(
             ("databasePassword",),
             f"the password of the external database: pulumi config set --secret {NAMESPACE}:databasePassword",
         )
@@ -1043,23 +1050,23 @@ def _check_libraries(env: Environment, findings: _Findings) -> Iterator[Contradi
     for index, library in enumerate(env.content_libraries):
         path: Path = ("contentLibraries", index)
         if library.name in seen:
-            yield _contradiction(
+            yield contradiction(
                 (*path, "name"), f"a name that no other entry has (entry {seen[library.name]} has it)", library.name
             )
         seen.setdefault(library.name, index)
         if library.name not in used and not findings.lacks("content"):
             near = nearest(library.name, used)
-            yield _contradiction((*path, "name"), f"a library of paif:content ({listed(used)})", library.name, near)
+            yield contradiction((*path, "name"), f"a library of paif:content ({listed(used)})", library.name, near)
         asked = library.subscription
         if asked is None:
             continue
         if "{token}" in asked.url and env.library_token is None and not findings.lacks("libraryToken"):
-            yield _contradiction(
+            yield contradiction(
                 ("libraryToken",),
                 f"the token in the address of {library.name}: pulumi config set --secret {NAMESPACE}:libraryToken",
             )
         if asked.username is not None and env.library_password is None and not findings.lacks("libraryPassword"):
-            yield _contradiction(
+            yield contradiction(
                 ("libraryPassword",),
                 f"the password of {asked.username} at {library.name}: "
                 f"pulumi config set --secret {NAMESPACE}:libraryPassword",
@@ -1071,25 +1078,25 @@ _ENGINES = {"Completions": "vLLM", "Embeddings": "Infinity"}
 
 def _check_endpoints(env: Environment, findings: _Findings) -> Iterator[Contradiction]:
     if env.model_endpoints and env.ai_services is None and not findings.lacks("aiServices"):
-        yield _contradiction(("aiServices",), "Private AI Services, since paif:modelEndpoints are served by them")
+        yield contradiction(("aiServices",), "Private AI Services, since paif:modelEndpoints are served by them")
     if env.ai_services is not None and env.database is None and not findings.lacks("database"):
-        yield _contradiction(("database",), "a database, since Private AI Services keep their vectors in it")
+        yield contradiction(("database",), "a database, since Private AI Services keep their vectors in it")
     routes: dict[str, int] = {}
     for index, endpoint in enumerate(env.model_endpoints):
         path: Path = ("modelEndpoints", index)
         if endpoint.engine != _ENGINES[endpoint.type]:
-            yield _contradiction(
+            yield contradiction(
                 (*path, "engine"), f"{_ENGINES[endpoint.type]}, which serves {endpoint.type}", endpoint.engine
             )
         if endpoint.routed in routes:
-            yield _contradiction(
+            yield contradiction(
                 (*path, "routingName"),
                 f"a routing name of its own (entry {routes[endpoint.routed]} has it)",
                 endpoint.routed,
             )
         routes.setdefault(endpoint.routed, index)
         if endpoint.engine == "vLLM" and not _may_have_gpu(env, endpoint.vm_class):
-            yield _contradiction((*path, "class"), "a class with a GPU: vLLM does not run without", endpoint.vm_class)
+            yield contradiction((*path, "class"), "a class with a GPU: vLLM does not run without", endpoint.vm_class)
 
 
 def _may_have_gpu(env: Environment, name: str) -> bool:
@@ -1104,27 +1111,27 @@ def _check_workstations(env: Environment, findings: _Findings) -> Iterator[Contr
     for index, workstation in enumerate(env.workstations):
         path: Path = ("workstations", index)
         if env.kind in {"staging", "prod"} and workstation.persona != "mlops-engineer" and not findings.lacks("kind"):
-            yield _contradiction(
+            yield contradiction(
                 (*path, "persona"),
                 f"mlops-engineer: in {env.kind} only those who push models get a workstation",
                 workstation.persona,
             )
         if not _may_have_gpu(env, workstation.vm_class):
-            yield _contradiction(
+            yield contradiction(
                 (*path, "class"), "a class with a GPU: a Deep Learning VM exists for it", workstation.vm_class
             )
         if workstation.route == "vm-service":
             if workstation.vsphere is not None:
-                yield _contradiction(
+                yield contradiction(
                     (*path, "vsphere"), "route vsphere: the VM Service places machines itself", "a mapping"
                 )
             continue
         if workstation.vsphere is None:
-            yield _contradiction(
+            yield contradiction(
                 (*path, "vsphere"), "the host, datastore, network and PCI device, since route is vsphere"
             )
         if env.gpu.mode == "vgpu" and not findings.lacks("gpu", "mode"):
-            yield _contradiction(
+            yield contradiction(
                 (*path, "route"), "vm-service: a vGPU cannot be given to a machine on route vsphere", workstation.route
             )
 
@@ -1135,18 +1142,18 @@ def _check_clusters(env: Environment) -> Iterator[Contradiction]:
         path: Path = ("clusters", index)
         release = cluster.release or catalog.versions()["kubernetes-release"].version
         if re.fullmatch(r"v\d+\.\d+\.\d+\+vmware\.\d+(-fips)?(-vkr\.\d+)?", release) is None:
-            yield _contradiction((*path, "release"), "a release such as v1.32.0+vmware.6-fips-vkr.2", release)
+            yield contradiction((*path, "release"), "a release such as v1.32.0+vmware.6-fips-vkr.2", release)
         wanted = cluster.cluster_class or catalog.versions()["cluster-class"].version
         if wanted not in classes:
-            yield _contradiction((*path, "clusterClass"), f"one of {listed(classes)}", wanted, nearest(wanted, classes))
+            yield contradiction((*path, "clusterClass"), f"one of {listed(classes)}", wanted, nearest(wanted, classes))
         elif not classes[wanted].takes(release):
             first, last = classes[wanted].kubernetes
-            yield _contradiction((*path, "release"), f"Kubernetes {first} to {last}, which {wanted} takes", release)
+            yield contradiction((*path, "release"), f"Kubernetes {first} to {last}, which {wanted} takes", release)
         yield from _check_networks(env, index, cluster)
         for position, pool in enumerate(cluster.pools):
             yield from _check_pool((*path, "pools", position), pool)
         if cluster.gpu_operator.enabled and all(_may_have_gpu(env, pool.vm_class) for pool in cluster.pools):
-            yield _contradiction(
+            yield contradiction(
                 (*path, "pools"), "also a pool without GPU: the GPU Operator itself runs on untainted nodes"
             )
 
@@ -1155,7 +1162,7 @@ def _check_networks(env: Environment, index: int, cluster: Cluster) -> Iterator[
     pods, services = _parsed_network(cluster.pod_network), _parsed_network(cluster.service_network)
     path: Path = ("clusters", index)
     if pods.overlaps(services):
-        yield _contradiction(
+        yield contradiction(
             (*path, "podNetwork"),
             f"a network that does not overlap serviceNetwork {cluster.service_network}",
             cluster.pod_network,
@@ -1163,7 +1170,7 @@ def _check_networks(env: Environment, index: int, cluster: Cluster) -> Iterator[
     for key, network in (("podNetwork", pods), ("serviceNetwork", services)):
         for used in env.supervisor.networks:
             if network.overlaps(_parsed_network(used)):
-                yield _contradiction(
+                yield contradiction(
                     (*path, key), f"a network that does not overlap the Supervisor's {used}", str(network)
                 )
 
@@ -1171,20 +1178,20 @@ def _check_networks(env: Environment, index: int, cluster: Cluster) -> Iterator[
 def _check_pool(path: Path, pool: NodePool) -> Iterator[Contradiction]:
     ranged = pool.min_replicas is not None or pool.max_replicas is not None
     if ranged == (pool.replicas is not None):
-        yield _contradiction((*path, "replicas"), "either replicas, or minReplicas and maxReplicas for the autoscaler")
+        yield contradiction((*path, "replicas"), "either replicas, or minReplicas and maxReplicas for the autoscaler")
     elif ranged and (pool.min_replicas is None or pool.max_replicas is None or pool.min_replicas > pool.max_replicas):
-        yield _contradiction((*path, "minReplicas"), "minReplicas and maxReplicas, the first not above the second")
+        yield contradiction((*path, "minReplicas"), "minReplicas and maxReplicas, the first not above the second")
 
 
 def _check_target(env: Environment, findings: _Findings) -> Iterator[Contradiction]:
     if env.target != "vcf" or findings.lacks("target") or env.ai_services is None:
         return
     if env.ai_services.oidc is None:
-        yield _contradiction(("aiServices", "oidc"), "the identity provider (issuerUrl, clientId), since target is vcf")
+        yield contradiction(("aiServices", "oidc"), "the identity provider (issuerUrl, clientId), since target is vcf")
     if env.gallery is None and not findings.lacks("gallery"):
-        yield _contradiction(("gallery",), "the model gallery (registry, username), since target is vcf")
+        yield contradiction(("gallery",), "the model gallery (registry, username), since target is vcf")
     if env.registry_password is None and not findings.lacks("registryPassword"):
-        yield _contradiction(
+        yield contradiction(
             ("registryPassword",), f"the gallery's password: pulumi config set --secret {NAMESPACE}:registryPassword"
         )
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path as FilePath
 
 NAMESPACE = "paif"
 """Namespace of all configuration keys of this project."""
@@ -69,6 +71,27 @@ def shown(value: object) -> str:
         return "a list"
     text = _LOGIN.sub("[secret]", repr(value))
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+Contradiction = tuple[Path, Problem]
+"""A problem and where in the configuration it lies, so that a file's reader can add its line."""
+
+
+def contradiction(path: Path, expected: str, value: object = None, near: str = "") -> Contradiction:
+    """A problem at `path`, whose `value` (None: nothing stands there) is shown as errors show it."""
+    return path, Problem(property_path(path), expected, "" if value is None else shown(value), near)
+
+
+def write_problems(file: FilePath, problems: Iterable[Contradiction]) -> None:
+    """Keep problems that a run found, for ``read_problems``."""
+    file.write_text(json.dumps([[path, asdict(problem)] for path, problem in problems]), encoding="utf-8")
+
+
+def read_problems(file: FilePath) -> list[Contradiction]:
+    """The problems in a file of ``write_problems``; none when there is no file."""
+    if not file.exists():
+        return []
+    return [(tuple(path), Problem(**problem)) for path, problem in json.loads(file.read_text(encoding="utf-8"))]
 
 
 def nearest(name: object, valid: Iterable[str]) -> str:

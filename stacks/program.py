@@ -10,7 +10,8 @@ Outputs of a stack, each only when its phase is built:
     database          host, port, name, username, password (secret), caBundle, pgvector, passwordSecret
     clusters          {name: kubeconfig (secret), gpuOperator}
 
-Its process's variables: PAIF_UNTIL, the last phase to build; PAIF_GPU_INVENTORY, a file for the GPU hosts it found.
+Its process's variables: PAIF_UNTIL, the last phase to build; PAIF_GPU_INVENTORY, a file for the GPU hosts it found;
+PAIF_PROBLEMS, a file for what the infrastructure cannot hold.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import Any, cast
 import pulumi
 import pulumi_kubernetes as kubernetes
 from pulumi.runtime.settings import _get_rpc_manager
+from pulumi.runtime.stack import ResourceRegistrationFailed
 
 import catalog
 from components import vcf
@@ -46,7 +48,7 @@ from stacks.capacity import shortages, write_inventory
 from stacks.endpoints import Endpoints
 from stacks.environment import Cluster, Database, Environment, VmClass, Workstation, storage_class
 from stacks.environment import ContentLibrary as Library
-from stacks.problems import nearest
+from stacks.problems import Contradiction, contradiction, nearest, write_problems
 
 PHASES: dict[str, tuple[str, ...]] = {
     "foundation": (),
@@ -160,7 +162,7 @@ class Program:
     def _check_foundation(self) -> None:
         """What must be there first: hosts with room, the image. Raises pulumi.RunError with all that is missing."""
         env, below = self.env, pulumi.InvokeOptions(provider=self.vcenter)
-        problems: list[str] = []
+        problems: list[Contradiction] = []
         if any(env.vm_class(name).has_gpu for name in env.used_vm_classes()):
             inventory = vcf.get_gpu_inventory(env.vcenter.compute_cluster, opts=below)
             if file := os.environ.get("PAIF_GPU_INVENTORY"):
@@ -169,16 +171,16 @@ class Program:
         # A library of this run may not be there yet: its image is waited for when it is.
         if env.workstations and env.content.dlvm_library not in {made.name for made in env.content_libraries}:
             library = vcf.get_content_library(env.content.dlvm_library, opts=below)
-            items = [item.name for item in library.items]
+            items = sorted(item.name for item in library.items)
             if env.content.dlvm_image not in items:
+                there = ", ".join(items) or "nothing yet; is it still synchronising?"
                 near = nearest(env.content.dlvm_image, items)
-                hint = f" (did you mean {near!r}?)" if near else ""
-                problems.append(
-                    f"paif:content.dlvmImage is {env.content.dlvm_image!r}, but content library {library.name} holds: "
-                    f"{', '.join(sorted(items)) or 'nothing yet; is it still synchronising?'}{hint}"
-                )
+                expected = f"an item of content library {library.name}, which holds: {there}"
+                problems.append(contradiction(("content", "dlvmImage"), expected, env.content.dlvm_image, near))
         if problems:
-            lines = "\n".join(f"  {problem}" for problem in problems)
+            if file := os.environ.get("PAIF_PROBLEMS"):
+                write_problems(Path(file), problems)
+            lines = "\n".join(f"  {problem.message}" for _, problem in problems)
             raise pulumi.RunError(f"The infrastructure cannot hold stack {env.name}; nothing was created:\n{lines}")
 
     def _kept(self, parent: pulumi.Resource) -> pulumi.ResourceOptions:
@@ -294,9 +296,9 @@ class Program:
         env = self.env
         return f"{env.organisation} {env.name}, owner {env.owner}, cost centre {env.cost_centre}"
 
-    def _wait(self, key: str) -> dict[str, list[str]]:
+    def _wait(self, key: str, argument: str = "wait_for") -> dict[str, list[str]]:
         """The argument by which a component waits for other conditions than the catalogue's, if there are any."""
-        return {"wait_for": self.env.conditions[key]} if key in self.env.conditions else {}
+        return {argument: self.env.conditions[key]} if key in self.env.conditions else {}
 
     def _data(self) -> None:
         env, asked, phase = self.env, self.env.database, self._phase("data")
@@ -485,13 +487,15 @@ class Program:
     def _workstation(self, asked: Workstation, phase: Phase) -> DeepLearningVm:
         env = self.env
         name = env.named("workstation", asked.name)
+        api_version = f"vmoperator.vmware.com/{catalog.versions()['vm-operator'].version}"
         args: DeepLearningVmArgs = {
             "vm_name": name,
             "persona": asked.persona,
             "image": self.image,
             "password": self._password(),
             **self._licence(env.gpu.mode),  # type: ignore[typeddict-item]
-            **self._wait(f"vmoperator.vmware.com/{catalog.versions()['vm-operator'].version}/VirtualMachine"),
+            **self._wait(f"{api_version}/VirtualMachine"),
+            **self._wait(f"{api_version}/VirtualMachineService", "access_wait_for"),
         }
         if asked.public_key:
             args["public_key"] = asked.public_key
@@ -626,10 +630,12 @@ _FAILED_LOOK_UP = re.compile(
 )
 
 
-def readable_look_ups() -> None:
-    """Let a look-up whose answer is awaited fail as a sentence.
+def tell_failures_once() -> None:
+    """Let a look-up whose answer is awaited fail as a sentence, and what needs a failed resource fail in silence.
 
-    The SDK raises bare exceptions for them, long after the call, which it shows with a traceback of itself.
+    The SDK raises bare exceptions for the first, long after the call, which it shows with a traceback of itself. For
+    the second it ends the program, although the engine has told of the failure and, with --continue-on-error, goes on
+    with everything else.
     """
     manager = _get_rpc_manager()
     plain = manager.do_rpc
@@ -638,6 +644,8 @@ def readable_look_ups() -> None:
         async def readable(*args: Any, **kwargs: Any) -> Any:
             try:
                 return await function(*args, **kwargs)
+            except ResourceRegistrationFailed:
+                return None
             except Exception as error:
                 failed = _FAILED_LOOK_UP.fullmatch(str(error)) if type(error) is Exception else None
                 if failed is None:
@@ -649,10 +657,22 @@ def readable_look_ups() -> None:
     manager.do_rpc = do_rpc  # type: ignore[assignment, method-assign]
 
 
+def _told(value: Any) -> Any:
+    """A stack's output in which what could not be made is null, so that the rest is told all the same."""
+    if isinstance(value, dict):
+        return {key: _told(each) for key, each in value.items()}
+    return value.recover(_nothing) if isinstance(value, pulumi.Output) else value
+
+
+def _nothing(error: Exception) -> None:
+    if not isinstance(error, ResourceRegistrationFailed):
+        raise error
+
+
 def run(read: Callable[[str], Environment], find: Callable[[Environment], Endpoints]) -> None:
     """Read the configuration, build, export."""
-    readable_look_ups()
+    tell_failures_once()
     env = read(pulumi.get_stack())
     outputs = Program(env, find(env)).build(os.environ.get("PAIF_UNTIL", ""))
     for name, value in outputs.items():
-        pulumi.export(name, value)
+        pulumi.export(name, _told(value))

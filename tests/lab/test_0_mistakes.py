@@ -139,6 +139,27 @@ def test_plain_pulumi_gives_the_same_messages_by_property_path_and_fails(checkou
     assert not state["deployment"].get("resources")
 
 
+def test_what_no_host_offers_is_told_at_its_line_and_nothing_is_made(paif: Paif, tmp_path: Path) -> None:
+    there = paif.elsewhere(tmp_path)
+    good = (there.root / "stacks" / "Pulumi.dev.yaml").read_text(encoding="utf-8")
+    # Both are in the catalogue: only the hosts tell.
+    bad = good.replace("grid_a100-40c", "grid_a100d-40c").replace("dlvmImage: dlvm-9.0.1", "dlvmImage: dlvm-9.0.2")
+    bad = bad.replace("acme-dev-ns-ai", "acme-hostless-ns-ai")
+    (there.root / "stacks" / "Pulumi.hostless.yaml").write_text(bad, encoding="utf-8")
+    answer = there("up", "hostless", check=False)
+    said = answer.stdout + answer.stderr
+    assert answer.returncode == 2, said
+    assert "Traceback" not in said
+    lines = bad.splitlines()
+    for place, expected in (
+        ("profile: grid_a100d-40c", "(did you mean 'grid_a100-40c'?)"),
+        ("dlvmImage: dlvm-9.0.2", "(did you mean 'dlvm-9.0.1-simulated'?)"),
+    ):
+        [told] = [line for line in answer.stderr.splitlines() if line.startswith("stacks/") and expected in line]
+        assert place in lines[int(told.split(":")[1]) - 1]
+    assert not there.export("hostless")["deployment"].get("resources")
+
+
 def test_a_namespace_of_two_environments_is_found_by_check(checkout: Checkout) -> None:
     twin = checkout.root / "stacks" / "Pulumi.twin.yaml"
     shutil.copy(checkout.root / "stacks" / "Pulumi.qa.yaml", twin)

@@ -17,8 +17,18 @@ from lab.oidc import fetch_token
 from tests.lab.conftest import ROOT, Paif, api_client, changes
 
 
+def _checkout() -> str:
+    command = ["git", "status", "--porcelain"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
 @pytest.fixture(scope="module")
-def dev(paif: Paif) -> dict[str, Any]:
+def checkout_before() -> str:
+    return _checkout()
+
+
+@pytest.fixture(scope="module")
+def dev(paif: Paif, checkout_before: str) -> dict[str, Any]:
     """dev's outputs, secrets in the clear, after ``./paif up dev``."""
     paif("up", "dev")
     return paif.outputs("dev")
@@ -30,16 +40,9 @@ def _get(kubeconfig: str, path: str, tmp_path: Path) -> Any:
         return client.get(path).raise_for_status().json()
 
 
-def test_up_leaves_the_checkout_as_it_was(dev: dict[str, Any]) -> None:
+def test_up_leaves_the_checkout_as_it_was(dev: dict[str, Any], checkout_before: str) -> None:
     assert dev
-    before = subprocess.run(
-        ["git", "status", "--porcelain", "--", "stacks", "Pulumi.yaml"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert before.stdout == ""
+    assert _checkout() == checkout_before
 
 
 def test_a_second_up_changes_nothing(dev: dict[str, Any], paif: Paif) -> None:
@@ -156,6 +159,30 @@ def test_an_update_in_place_touches_only_what_changed(dev: dict[str, Any], paif:
     done = {kind: count for kind, count in history[0]["resourceChanges"].items() if kind not in {"same", "read"}}
     assert done == planned
     paif("up", "dev")
+
+
+def test_a_model_that_nobody_has_pushed_keeps_only_its_own_endpoint_from_being_made(
+    dev: dict[str, Any], paif: Paif, tmp_path: Path
+) -> None:
+    there = paif.elsewhere(tmp_path)
+    yaml, file = YAML(), there.root / "stacks" / "Pulumi.dev.yaml"
+    document = yaml.load(file)
+    config = document["config"]
+    missing = {"repository": "models/baai/bge-large", "reference": "v1"}
+    config["paif:modelEndpoints"].append({**config["paif:modelEndpoints"][1], "name": "bge-large", "model": missing})
+    config["paif:workstations"].append({**config["paif:workstations"][0], "name": "carol", "owner": "carol"})
+    yaml.dump(document, file)
+    answer = there("up", "dev", check=False)
+    said = answer.stdout + answer.stderr
+    assert answer.returncode == 1, said
+    assert "bge-large:v1 is not in the gallery" in said
+    assert "Traceback" not in said
+    told = paif.outputs("dev")
+    assert told["dataScientist"]["workstations"]["carol"]["address"]
+    assert set(told["mlopsEngineer"]["models"]) == {*dev["mlopsEngineer"]["models"], "bge-large"}
+    assert told["mlopsEngineer"]["models"]["bge-large"].get("routingName") is None
+    paif("up", "dev")
+    assert paif.outputs("dev") == dev
 
 
 def test_the_lab_comes_back_as_it_was(dev: dict[str, Any], paif: Paif) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import typer
 
-from cli.output import Failed
+from cli.output import Failed, show
 from cli.outputs import personas, value_at
 
 _PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
@@ -86,3 +86,20 @@ def test_a_path_that_leads_nowhere_or_to_a_secret_is_bad_input(
         value_at(_OUTPUTS, path)
     assert refused.value.exit_code == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_value_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    for value in ("pw:100:x:key:[red]", "2001:db8:a:b:1"):
+        show(value)
+        assert capsys.readouterr().out == f"{value}\n"
+
+
+def test_what_a_failed_run_did_not_make_is_said_to_be_missing() -> None:
+    def hollow(value: Any) -> Any:
+        return {key: hollow(each) for key, each in value.items()} if isinstance(value, dict) else None
+
+    told = personas("dev", {**hollow(_OUTPUTS), "environment": _OUTPUTS["environment"]})
+    assert "None" not in told
+    for name in ("alice", "model llama", "database", "cluster gpu", "OpenAI API"):
+        [line] = [line for line in told.splitlines() if line.split("  ")[1:2] == [name]]
+        assert "not made" in line

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
 from cli import app as commands
 from cli import engine, labctl, policy
+from cli.configuration import Problems
+from lab.state import ROOT
+from stacks.problems import contradiction, write_problems
 
 
 @pytest.fixture
@@ -46,6 +51,48 @@ def test_up_previews_first_unless_the_user_says_otherwise(asked: list[tuple[str,
     CliRunner().invoke(commands.app, ["up", "dev"])
     CliRunner().invoke(commands.app, ["up", "dev", "--", "--skip-preview"])
     assert ["--skip-preview" in each for each in asked] == [False, True]
+
+
+def test_destroy_asks_wherever_something_of_value_may_be(asked: list[tuple[str, ...]]) -> None:
+    for arguments in (["destroy", "site1"], ["destroy", "site1", "--yes"], ["destroy", "dev"]):
+        CliRunner().invoke(commands.app, arguments)
+    # The engine asks nobody when it does not preview.
+    assert [("--yes" in each, "--skip-preview" in each) for each in asked] == [
+        (False, False),
+        (True, True),
+        (True, True),
+    ]
+
+
+def test_a_phase_limit_of_the_shell_deletes_nothing(
+    asked: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[dict[str, str]] = []
+
+    def run(*_: object, extra: dict[str, str], **__: object) -> int:
+        given.append(extra)
+        return 0
+
+    monkeypatch.setattr(engine, "run", run)
+    monkeypatch.setenv("PAIF_UNTIL", "foundation")
+    CliRunner().invoke(commands.app, ["up", "dev"])
+    assert [each["PAIF_UNTIL"] for each in given] == [""]
+
+
+def test_what_the_infrastructure_lacks_is_told_at_its_line_with_status_2(
+    asked: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*_: object, extra: dict[str, str], **__: object) -> int:
+        write_problems(Path(extra["PAIF_PROBLEMS"]), [contradiction(("gpu", "model"), "a GPU that is there", "A100")])
+        return 255
+
+    monkeypatch.setattr(engine, "run", run)
+    with pytest.raises(Problems) as raised:
+        CliRunner().invoke(commands.app, ["up", "dev"], catch_exceptions=False)
+    [problem] = raised.value.problems
+    line = (ROOT / problem.file).read_text().splitlines()[problem.line - 1]
+    assert "model: A100" in line
+    assert problem.message == "paif:gpu.model is 'A100': expected a GPU that is there"
 
 
 def test_a_failed_run_ends_with_1_and_says_where_the_reasons_are(

@@ -40,7 +40,7 @@ def _host(name: str, gpus: int, device: str = "20b5", memory_gib: int = 4096, **
 
 
 def _lacking(hosts: list[GpuHost], changes: dict[str, Any] | None = None) -> list[str]:
-    return shortages(environment(changes), GpuInventory(hosts=hosts))
+    return [problem.message for _, problem in shortages(environment(changes), GpuInventory(hosts=hosts))]
 
 
 def test_workstations_workers_and_nodes_are_counted() -> None:
@@ -57,28 +57,33 @@ def test_machines_share_a_gpu_of_their_own_profile_only() -> None:
     # 2 x 20c fill half of one GPU, 3 x 40c one and a half: three GPUs are enough, two are not.
     assert _lacking([_host("esx-01", 3)]) == []
     assert _lacking([_host("esx-01", 2)]) == [
-        "paif:workstations[0]: no host has room for 1 of 1 x workstation alice (grid_a100-20c, 64 GiB each)",
-        "paif:workstations[1]: no host has room for 1 of 1 x workstation bob (grid_a100-20c, 64 GiB each)",
-        "host esx-01, with all that fits: 0 of 2 GPUs and 3712 of 4096 GiB left",
+        "paif:workstations[0]: expected room on the hosts for 1 more of 1 x workstation alice "
+        "(grid_a100-20c, 64 GiB each)",
+        "paif:workstations[1]: expected room on the hosts for 1 more of 1 x workstation bob "
+        "(grid_a100-20c, 64 GiB each); free when all is placed that fits: esx-01 0 of 2 GPUs and 3712 of 4096 GiB",
     ]
 
 
 def test_a_host_that_lacks_the_profile_is_named_with_what_it_offers() -> None:
     hosts = [_host("esx-01", 4), _host("esx-02", 4, profiles=["grid_a100-20c", "grid_a100-80c"])]
     assert _lacking(hosts) == [
-        "host esx-02 does not offer the vGPU profile grid_a100-40c; it offers: grid_a100-20c, grid_a100-80c"
+        "paif:vmClasses[1].profile is 'grid_a100-40c': expected a vGPU profile that every host with this GPU offers "
+        "(not so esx-02): grid_a100-20c, grid_a100-80c (did you mean 'grid_a100-80c'?)"
     ]
 
 
 def test_hosts_with_other_gpus_or_out_of_reach_do_not_count() -> None:
     assert _lacking([_host("esx-01", 4), _host("esx-05", 8, "26b9")]) == []
     [lack] = _lacking([_host("esx-05", 8, "26b9"), _host("esx-01", 4, connected=False)])
-    assert "no connected host of compute cluster pai-gpu has a NVIDIA A100 80 GB" in lack
+    assert lack == (
+        "paif:gpu.model is 'A100': expected a GPU that a connected host of compute cluster pai-gpu has: L40S"
+    )
 
 
 def test_a_device_that_is_not_passed_through_is_named() -> None:
     [lack] = _lacking([_host("esx-05", 8, "26b9", passthrough=False)], _DIRECTPATH)
-    assert lack.startswith("host esx-05 does not pass 0000:00:00.0, 0000:01:00.0")
+    assert "DirectPath I/O turned on in vCenter for 0000:00:00.0, 0000:01:00.0" in lack
+    assert lack.endswith("of host esx-05")
 
 
 def test_whole_gpus_of_one_machine_come_from_one_host() -> None:
@@ -89,17 +94,18 @@ def test_whole_gpus_of_one_machine_come_from_one_host() -> None:
         == []
     )
     split = _lacking([_host(f"esx-{n}", 1, "26b9") for n in range(8)], _DIRECTPATH)
-    assert [lack for lack in split if lack.startswith("paif:")] == [
-        "paif:modelEndpoints[0]: no host has room for 1 of 1 x worker of llama (2 GPUs, 128 GiB each)",
-        "paif:clusters[0].pools[1]: no host has room for 2 of 2 x node of gpu/gpu (2 GPUs, 128 GiB each)",
+    assert [lack.partition(";")[0] for lack in split] == [
+        "paif:modelEndpoints[0]: expected room on the hosts for 1 more of 1 x worker of llama (2 GPUs, 128 GiB each)",
+        "paif:clusters[0].pools[1]: expected room on the hosts for 2 more of 2 x node of gpu/gpu "
+        "(2 GPUs, 128 GiB each)",
     ]
 
 
 def test_all_memory_of_a_gpu_machine_counts() -> None:
     # 200 GiB hold one machine of 128 GiB and one of 64 GiB, though six GPUs are left.
     lacking = _lacking([_host("esx-01", 8, memory_gib=200)])
-    assert len([lack for lack in lacking if lack.startswith("paif:")]) == 2
-    assert lacking[-1] == "host esx-01, with all that fits: 6 of 8 GPUs and 8 of 200 GiB left"
+    assert len(lacking) == 2
+    assert lacking[-1].endswith("esx-01 6 of 8 GPUs and 8 of 200 GiB")
 
 
 def test_an_environment_without_gpu_machines_needs_no_gpu_host() -> None:

@@ -8,10 +8,13 @@ from typing import Any
 import pulumi
 import pytest
 from pulumi.runtime.settings import _get_rpc_manager
+from pulumi.runtime.stack import ResourceRegistrationFailed
 
 from stacks.capacity import read_inventory
 from stacks.endpoints import Endpoints, endpoints
-from stacks.program import PHASES, Program, readable_look_ups, wanted_phases
+from stacks.environment import _waited_for
+from stacks.problems import read_problems
+from stacks.program import PHASES, Program, _told, tell_failures_once, wanted_phases
 from tests.unit.components.harness import Declared, declare
 from tests.unit.environment.samples import GONE, environment
 
@@ -204,7 +207,28 @@ def test_nothing_is_made_where_the_hosts_have_no_room() -> None:
     with pytest.raises(pulumi.RunError) as raised:
         _run(inventory=_inventory(gpus=1))
     assert str(raised.value).startswith("The infrastructure cannot hold stack dev; nothing was created:")
-    assert "host esx-01, with all that fits: 0 of 1 GPUs" in str(raised.value)
+    assert "esx-01 0 of 1 GPUs" in str(raised.value)
+
+
+def test_what_the_infrastructure_lacks_goes_to_the_file_that_asks_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "problems.json"
+    monkeypatch.setenv("PAIF_PROBLEMS", str(file))
+    _run()
+    assert read_problems(file) == []
+    with pytest.raises(pulumi.RunError):
+        _run({"content.dlvmImage": "dlvm-9.0.2"}, inventory=_inventory(profiles=["grid_a100-40c"]))
+    found = dict(read_problems(file))
+    assert set(found) == {("vmClasses", 0, "profile"), ("content", "dlvmImage")}
+    assert found["vmClasses", 0, "profile"].nearest == "grid_a100-40c"
+
+
+@pytest.mark.parametrize("kind", _waited_for())
+def test_every_condition_that_an_environment_may_override_is_waited_for(kind: str) -> None:
+    declared = _run({"conditions": {kind: ["condition=Overridden"]}})
+    said = [str(each.inputs.get("metadata", {}).get("annotations")) for each in declared.registrations]
+    assert any("Overridden" in each for each in said)
 
 
 def test_a_missing_image_is_named_with_the_nearest() -> None:
@@ -471,7 +495,9 @@ def test_an_external_database_reaches_the_services_by_a_secret() -> None:
 def test_a_look_up_that_fails_late_fails_as_a_sentence(
     monkeypatch: pytest.MonkeyPatch, failure: Exception, shown: str
 ) -> None:
-    assert _late(monkeypatch, failure).args == (shown,)
+    found = _late(monkeypatch, failure)
+    assert found is not None
+    assert found.args == (shown,)
 
 
 def test_any_other_failure_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -479,16 +505,43 @@ def test_any_other_failure_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) 
     assert _late(monkeypatch, failure) is failure
 
 
-def _late(monkeypatch: pytest.MonkeyPatch, failure: Exception) -> Exception:
+def test_what_needs_a_failed_resource_fails_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The engine has told of the resource itself, and goes on with everything else.
+    assert _late(monkeypatch, ResourceRegistrationFailed("resource x failed to register")) is None
+
+
+def test_outputs_of_what_failed_are_null_and_any_other_failure_stays() -> None:
+    def value_of(failure: Exception) -> Any:
+        async def fail() -> str:
+            raise failure
+
+        async def read() -> Any:
+            told = _told(
+                {"made": pulumi.Output.from_input("yes"), "models": {"llama": pulumi.Output.from_input(fail())}}
+            )
+            return await told["made"].future(), await told["models"]["llama"].future()
+
+        loop = asyncio.new_event_loop()
+        try:
+            return loop.run_until_complete(read())
+        finally:
+            loop.close()
+
+    assert value_of(ResourceRegistrationFailed("resource x failed to register")) == ("yes", None)
+    with pytest.raises(KeyError):
+        value_of(KeyError("x"))
+
+
+def _late(monkeypatch: pytest.MonkeyPatch, failure: Exception) -> Exception | None:
     """What a registration that waits for a failed look-up ends with."""
     manager = _get_rpc_manager()
     monkeypatch.setattr(manager, "do_rpc", manager.do_rpc)
-    readable_look_ups()
+    tell_failures_once()
 
     async def register() -> None:
         raise failure
 
-    async def run() -> Exception:
+    async def run() -> Exception | None:
         return (await manager.do_rpc("register resource", register)())[1]
 
     # A loop of its own: asyncio.run would leave the tests after this one without any.
@@ -496,5 +549,5 @@ def _late(monkeypatch: pytest.MonkeyPatch, failure: Exception) -> Exception:
     found = loop.run_until_complete(run())
     loop.close()
     manager.clear()
-    assert isinstance(found, pulumi.RunError) or found is failure
+    assert found is None or isinstance(found, pulumi.RunError) or found is failure
     return found
