@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
 from collections import Counter
 from dataclasses import dataclass
@@ -150,7 +149,7 @@ def refresh_preview(stack: engine.Stack) -> Any:
     answer = subprocess.run(
         ["pulumi", "refresh", "--preview-only", "--stack", stack.name, "--json", "--non-interactive"],
         cwd=ROOT,
-        env={**os.environ, **engine.environment(lab=stack.lab)},
+        env=engine.full_environment(lab=stack.lab),
         capture_output=True,
         text=True,
         check=False,

@@ -56,12 +56,18 @@ def _mark() -> str:
     return hashlib.sha256(str(state_directory()).encode()).hexdigest()[:12]
 
 
+def _trust_file() -> Path:
+    return lab_directory() / "trust.pem"
+
+
 def _trust() -> Path:
     """A bundle of the system's authorities and the lab's."""
     authority = lab_authority(lab_directory())
-    path = lab_directory() / "trust.pem"
-    system = ssl.get_default_verify_paths().cafile
-    bundle = Path(system).read_text(encoding="utf-8") if system and Path(system) != path else ""
+    path = _trust_file()
+    known = ssl.get_default_verify_paths()
+    # In a shell that has this project's variables the first one is this very file.
+    system = next((each for each in (known.cafile, known.openssl_cafile) if each and Path(each) != path), "")
+    bundle = Path(system).read_text(encoding="utf-8") if system and Path(system).exists() else ""
     if authority.pem not in bundle:
         bundle += authority.pem
     if not path.exists() or path.read_text(encoding="utf-8") != bundle:
@@ -88,23 +94,37 @@ def environment(*, lab: bool) -> dict[str, str]:
     }
     if lab:
         backend_directory().mkdir(mode=0o700, parents=True, exist_ok=True)
-        values |= {
-            "PULUMI_BACKEND_URL": f"file://{backend_directory()}",
-            "PULUMI_CONFIG_PASSPHRASE": LAB_PASSPHRASE,
-            # The vsphere plugin takes authorities from the system only; the others get the lab's by configuration.
-            "SSL_CERT_FILE": str(_trust()),
-            "NO_PROXY": ",".join(filter(None, ["127.0.0.1,localhost", os.environ.get("NO_PROXY", "")])),
-        }
+        values |= _of_the_lab()
+        _trust()
+        values["NO_PROXY"] = ",".join(filter(None, ["127.0.0.1,localhost", os.environ.get("NO_PROXY", "")]))
     return values
 
 
+def _of_the_lab() -> dict[str, str]:
+    """What only the lab's stacks may have: nothing real is kept in its backend or guarded by its passphrase."""
+    return {
+        "PULUMI_BACKEND_URL": f"file://{backend_directory()}",
+        "PULUMI_CONFIG_PASSPHRASE": LAB_PASSPHRASE,
+        # The vsphere plugin takes authorities from the system only; the others get the lab's by configuration.
+        "SSL_CERT_FILE": str(_trust_file()),
+    }
+
+
+def _left_by_the_lab() -> set[str]:
+    """Variables that a shell still has from ``eval "$(./paif env)"`` for the lab."""
+    return {name for name, value in _of_the_lab().items() if os.environ.get(name) == value}
+
+
 def shell_lines(*, lab: bool) -> list[str]:
-    """``export`` lines for a POSIX shell."""
-    return [f"export {name}={shlex.quote(value)}" for name, value in environment(lab=lab).items()]
+    """``export`` lines for a POSIX shell; for a real target also ``unset`` lines for what is the lab's."""
+    unset = [] if lab else [f"unset {name}" for name in sorted(_left_by_the_lab())]
+    return [*unset, *(f"export {name}={shlex.quote(value)}" for name, value in environment(lab=lab).items())]
 
 
-def _full_environment(stack: Stack) -> dict[str, str]:
-    return {**os.environ, **environment(lab=stack.lab)}
+def full_environment(*, lab: bool) -> dict[str, str]:
+    """All variables of a process that runs ``pulumi``; for a real target without what is the lab's."""
+    foreign = set() if lab else _left_by_the_lab()
+    return {name: value for name, value in os.environ.items() if name not in foreign} | environment(lab=lab)
 
 
 def capture(stack: Stack, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -112,7 +132,7 @@ def capture(stack: Stack, *arguments: str, check: bool = True) -> subprocess.Com
     answer = subprocess.run(
         ["pulumi", *arguments, "--non-interactive"],
         cwd=ROOT,
-        env=_full_environment(stack),
+        env=full_environment(lab=stack.lab),
         capture_output=True,
         text=True,
         check=False,
@@ -146,7 +166,7 @@ def run(stack: Stack, *arguments: str, extra: dict[str, str] | None = None, targ
         with subprocess.Popen(
             ["pulumi", *arguments],
             cwd=ROOT,
-            env={**_full_environment(stack), **(extra or {})},
+            env={**full_environment(lab=stack.lab), **(extra or {})},
             stdout=subprocess.PIPE if planned else None,
             stderr=subprocess.STDOUT if planned else None,
         ) as process:
@@ -198,7 +218,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def select(stack: Stack) -> None:
     """Make the stack on first use. The committed salt stays as it is. Raises ``Failed``."""
-    if not stack.lab and not (os.environ.get("PULUMI_BACKEND_URL") or (pulumi_home() / "credentials.json").exists()):
+    chosen = full_environment(lab=stack.lab).get("PULUMI_BACKEND_URL") or (pulumi_home() / "credentials.json").exists()
+    if not chosen:
         raise Failed(
             f"{stack.name} targets a real VCF and no Pulumi backend is chosen; expected PULUMI_BACKEND_URL (an S3, "
             "Azure Blob or GCS bucket, PostgreSQL, or file://…) or `pulumi login`. docs/real-vcf.md tells more."

@@ -9,6 +9,7 @@ from cli.configuration import Problems
 from cli.output import Failed
 from cli.settings import file_of, template
 from lab.state import ROOT
+from stacks.problems import Problem
 from stacks.stackfile import read
 
 _TEMPLATE = """\
@@ -57,13 +58,17 @@ def make(name: str, kind: str, organisation: str) -> list[str]:
     """Write ``stacks/Pulumi.<name>.yaml`` and ``policies/config/<name>.yaml``; returns their paths from the root.
 
     Of an environment that has a stack file only the settings are written, for the kind and organisation it names.
-    Raises ``Failed`` when the name is no short DNS label or both files are there already, ``Problems`` when the stack
+    Raises ``Failed`` when both files are there already, ``Problems`` when a name is no short DNS label or the stack
     file that is there is wrong.
     """
-    if not _NAME.fullmatch(name):
-        raise Failed(
-            f"{name!r} is no name for an environment: expected a letter, then letters, digits, '-'; at most 20"
-        )
+    expected = "a letter, then letters, digits or '-', at most 20"
+    wrong = [
+        Problem(what, expected, repr(given))
+        for what, given in (("environment", name), ("--organisation", organisation))
+        if not _NAME.fullmatch(given)
+    ]
+    if wrong:
+        raise Problems(wrong)
     stack, policies = ROOT / "stacks" / f"Pulumi.{name}.yaml", file_of(name)
     if stack.is_file() and policies.is_file():
         raise Failed(f"{_shown(stack)} and {_shown(policies)} are there already; edit them, or choose another name")

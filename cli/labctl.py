@@ -176,15 +176,15 @@ def faults() -> dict[str, dict[str, object]]:
 
 
 def set_fault(name: str, parameters: dict[str, object] | None) -> None:
-    """Switch fault ``name`` on with ``parameters``, or off with ``None``."""
+    """Switch fault ``name`` on with ``parameters``, or off with ``None``. Raises ``ValueError`` for what is unknown."""
     from lab.faults import check_fault  # noqa: PLC0415 - only here
     from lab.state import write_json  # noqa: PLC0415
 
-    current = faults()
+    current, checked = faults(), check_fault(name, parameters or {})
     if parameters is None:
         current.pop(name, None)
     else:
-        current[name] = check_fault(name, parameters)
+        current[name] = checked
     write_json(lab_directory() / "faults.json", current)
 
 

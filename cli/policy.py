@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 from collections.abc import Iterable
@@ -157,7 +156,7 @@ def check(stack: engine.Stack) -> Report:
     answer = subprocess.run(
         ["pulumi", "preview", "--stack", stack.name, "--json", "--non-interactive", *arguments()],
         cwd=ROOT,
-        env={**os.environ, **engine.environment(lab=stack.lab), "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"},
+        env={**engine.full_environment(lab=stack.lab), "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"},
         capture_output=True,
         text=True,
         check=False,

@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal
 import typer
 import yaml
 
-from cli import engine, labctl, policy
+from cli import engine, labctl, policy, settings
 from cli.changed import files_since, git, touched
 from cli.configuration import Problems, load_stack, stack_names
 from cli.forge import LIMITS, GitHub, Kind, from_environment
@@ -43,7 +43,6 @@ from cli.recording import (
     slim_events,
 )
 from cli.redaction import Redactor, scrub
-from cli.settings import demand_sound
 from lab.state import ROOT
 from stacks.capacity import demands, machines, read_inventory
 from stacks.environment import Environment
@@ -415,8 +414,7 @@ def record(name: str, folder: Path, base: str | None, plan: Path | None = None) 
     for old in here.iterdir():
         old.unlink()
     try:
-        stack = load_stack(name)
-        demand_sound(name)
+        stack = load_stack(name, settings.problems(name))
         _write_figures(here, *figures(name, base))
         if stack.lab:
             labctl.up()
@@ -448,8 +446,7 @@ def _preview(stack: engine.Stack, here: Path, options: list[str], inventory: Pat
             ],
             cwd=ROOT,
             env={
-                **os.environ,
-                **engine.environment(lab=stack.lab),
+                **engine.full_environment(lab=stack.lab),
                 # The engine hides the option for its event log without this.
                 "PULUMI_DEBUG_COMMANDS": "true",
                 "PAIF_GPU_INVENTORY": str(inventory),

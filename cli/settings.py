@@ -12,7 +12,6 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from cli.configuration import Problems
 from lab.state import ROOT
 from policies.licensing.configuration import LicensingSettings
 from policies.licensing.rules import pack as licensing
@@ -76,13 +75,6 @@ def missing(name: str) -> str:
         f"{name} has no policies/config/{name}.yaml: the policy packs use their defaults, by which vGPU, the PAIF "
         f"add-on and your own gallery are refused; `./paif init {name}` writes one to fill in"
     )
-
-
-def demand_sound(name: str) -> None:
-    """Raise ``Problems`` when the settings of ``name`` are wrong. Without any, the packs use their defaults."""
-    found = problems(name)
-    if found:
-        raise Problems(found)
 
 
 def problems(name: str) -> list[Problem]:

@@ -48,7 +48,7 @@ def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         )
         (folder / "pulumi").write_text(text)
         (folder / "pulumi").chmod(stat.S_IRWXU)
-        monkeypatch.setattr(pr_comment, "load_stack", lambda name: engine.Stack(name, lab=False))
+        monkeypatch.setattr(pr_comment, "load_stack", lambda name, _: engine.Stack(name, lab=False))
         monkeypatch.setattr(engine, "select", lambda _: None)
         monkeypatch.setattr(engine, "environment", lambda **_: {"PATH": f"{folder}:/usr/bin:/bin"})
         return folder
@@ -119,7 +119,7 @@ def test_engine_that_prints_no_preview_leaves_its_reason_without_secrets(tmp_pat
 def test_preview_that_cannot_begin_is_recorded_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
 ) -> None:
-    def fail(name: str) -> engine.Stack:
+    def fail(*_: object) -> engine.Stack:
         raise error
 
     monkeypatch.setattr(pr_comment, "load_stack", fail)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cli import engine
+from cli.output import Failed
 
 _WAITS = "#!/bin/sh\ntrap 'echo cancelled > \"$PAIF_STATE/cancelled\"; exit 255' INT\nwhile :; do sleep 0.05; done\n"
 
@@ -101,3 +102,43 @@ def test_a_survivor_is_a_plugin_without_an_engine_above_it(pulumi: Path, name: s
         os.close(keep)
         started.wait()
         started.stdout.close()
+
+
+@pytest.fixture
+def shell_of_the_lab(pulumi: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """A shell after ``eval "$(./paif env)"``; returns what only the lab may have."""
+    values = {
+        "PULUMI_BACKEND_URL": f"file://{pulumi.parent.parent}/pulumi",
+        "PULUMI_CONFIG_PASSPHRASE": engine.LAB_PASSPHRASE,
+        "SSL_CERT_FILE": str(engine._trust_file()),
+    }
+    assert values.items() <= engine.environment(lab=True).items()
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    return values
+
+
+def test_nothing_real_is_kept_in_the_labs_backend_or_guarded_by_its_passphrase(
+    shell_of_the_lab: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not shell_of_the_lab.keys() & engine.full_environment(lab=False).keys()
+    assert {f"unset {name}" for name in shell_of_the_lab} <= set(engine.shell_lines(lab=False))
+    monkeypatch.setattr(engine, "pulumi_home", lambda: Path("/nowhere"))
+    with pytest.raises(Failed, match="no Pulumi backend is chosen"):
+        engine.select(engine.Stack("site1", lab=False))
+
+
+def test_a_backend_that_the_user_has_chosen_stays(
+    shell_of_the_lab: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://states")
+    assert engine.full_environment(lab=False)["PULUMI_BACKEND_URL"] == "s3://states"
+
+
+def test_the_trust_of_the_lab_keeps_the_systems_authorities_in_a_shell_that_has_it(
+    pulumi: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    before = Path(engine.environment(lab=True)["SSL_CERT_FILE"]).read_text()
+    monkeypatch.setenv("SSL_CERT_FILE", str(engine._trust_file()))
+    assert Path(engine.environment(lab=True)["SSL_CERT_FILE"]).read_text() == before

@@ -62,7 +62,7 @@ def test_a_run_with_a_plan_is_printed_without_values(
     fake.write_text(f"#!{sys.executable}\nimport sys\nsys.stderr.write({_BARE!r})\nsys.exit(255)\n")
     fake.chmod(0o700)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(engine, "_full_environment", lambda _: {"PATH": str(tmp_path)})
+    monkeypatch.setattr(engine, "full_environment", lambda **_: {"PATH": str(tmp_path)})
     stack = engine.Stack("dev", lab=False)
     assert engine.run(stack, "up", *plan) == 255
     said = "".join(capfd.readouterr())
