@@ -49,9 +49,11 @@ _USERINFO = re.compile(r"(?<=://)[^/\s@]+(?=@)|(?<=[\w$.+-]:)[^\s/@:]{4,}(?=@[\w
 _PROSE = (
     r"(?!(?:expected|the|an?|must|is|not|one|missing|required|unknown|value|no|has|\[secret\]|null|true|false)\b|\[)"
 )
+# A URN's type before its name, such as core/v1:Secret::acme-dev-pull, is no pair; the name behind it may hold one.
 _PAIRS = re.compile(
-    r"(?i)((?:passw(?:or)?d|passwd|passphrase|token(?:\.tok)?|secret|api[_-]?key|private[_-]?key|client-key-data"
-    r"|client-certificate-data|dockerconfigjson|\bauth)[\"']?\s*(?:=|:)\s*[\"']?)" + _PROSE + r"[^\s\"',;)]{3,}"
+    r"(?i)(?P<urn>\burn:pulumi:[\w.-]+::[\w.-]+::[\w.:/$-]+?::)"
+    r"|((?:passw(?:or)?d|passwd|passphrase|token(?:\.tok)?|secret|api[_-]?key|private[_-]?key|client-key-data"
+    r"|client-certificate-data|dockerconfigjson|\bauth)[\"']?\s*(?:=|::?)\s*[\"']?)" + _PROSE + r"[^\s\"',;)]{3,}"
 )
 _RUNS = re.compile(r"(?<![\w+/=-])[A-Za-z0-9+/_-]{20,}={0,2}(?![\w+/=-])")
 _HEX = re.compile(r"(?<![\w:-])[0-9a-fA-F]{32,}(?![\w-])")
@@ -90,7 +92,7 @@ def scrub(text: str) -> str:
     text = _SHAPES.sub(HIDDEN, text)
     text = _HEADERS.sub(lambda found: f"{found[1] or f'{found[2]} '}{HIDDEN}", text)
     text = _USERINFO.sub(HIDDEN, text)
-    text = _PAIRS.sub(rf"\g<1>{HIDDEN}", text)
+    text = _PAIRS.sub(lambda found: found["urn"] or f"{found[2]}{HIDDEN}", text)
     text = _RUNS.sub(lambda found: HIDDEN if _is_encoded_secret(found[0]) else found[0], text)
     return _HEX.sub(HIDDEN, text)
 

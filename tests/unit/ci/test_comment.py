@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from cli.forge import LIMITS
 from cli.pr_comment import MARKER, pr_comment_app, render
 from cli.recording import Recording, names_in, read, slim, slim_events
+from cli.redaction import scrub
 
 RECORDED = Path(__file__).resolve().parents[2] / "data" / "previews"
 LICENCE = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJqdGkiOiJQTEFOVEVELWxpY2VuY2UifQ.UExBTlRFRHNpZ25hdHVyZXZhbHVl"
@@ -382,6 +383,36 @@ def test_secret_without_a_shape_is_known_from_where_it_stands(tmp_path: Path) ->
     assert "horse" not in text
     assert base64.b64encode(plain.encode()).decode() not in text
     assert "stringData.anything" in text
+
+
+SECRET_URN = "urn:pulumi:dev::paif::paif:index:Foundation$kubernetes:core/v1:Secret::acme-dev-pull"
+
+
+def test_a_policy_result_on_a_secret_names_it_and_hides_values(tmp_path: Path) -> None:
+    message = f"{SECRET_URN} has secret: PLANTED-value and token=PLANTED-token"
+    said = {"policyName": "r", "policyPackName": "p", "enforcementLevel": "mandatory", "message": message}
+    here = tmp_path / "kept" / "dev"
+    here.mkdir(parents=True)
+    (here / "preview.json").write_text(json.dumps(slim({"steps": []})))
+    kept = slim_events([{"policyEvent": {**said, "resourceUrn": SECRET_URN}}], {"steps": []})
+    (here / "events.jsonl").write_text("\n".join(json.dumps(each) for each in kept))
+    text = render([read(tmp_path / "kept", "dev")])
+    assert "`p r` on `acme-dev-pull`" in text
+    assert f"{SECRET_URN} has secret: [secret] and token=[secret]" in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "secret: PLANTED-value",
+        "Secret::PLANTED-value",
+        "userPassword:: UExBTlRFRA==PLANTED",
+        "urn:pulumi:dev::paif::core/v1:Secret::password=PLANTED-pw",
+        "urn:pulumi:dev::paif::core/v1:Secret::a, secret: PLANTED-value",
+    ],
+)
+def test_only_the_type_in_a_urn_may_stand_before_two_colons(text: str) -> None:
+    assert "PLANTED" not in scrub(text)
 
 
 def test_names_of_secrets_stay_readable(tmp_path: Path) -> None:

@@ -86,6 +86,14 @@ def test_secret_that_drifted_is_not_told() -> None:
     assert "PLANTED" not in json.dumps(found.as_dict())
 
 
+def test_a_secret_that_is_gone_is_named_in_json() -> None:
+    urn = "urn:pulumi:dev::paif::paif:index:Foundation$kubernetes:core/v1:Secret::acme-dev-pull"
+    state = {"urn": urn, "type": "kubernetes:core/v1:Secret", "custom": True}
+    found = drift({"steps": [{"op": "delete", "urn": urn, "oldState": state}]})
+    assert found.as_dict()["resources"][0]["urn"] == urn
+    assert "acme-dev-pull" in body(found, "github")
+
+
 def test_issue_follows_the_drift_from_its_beginning_to_its_end() -> None:
     with serve("github", "t") as forge:
         api = GitHub("acme/paif", "t", forge.url)
