@@ -47,6 +47,13 @@ def touched(files: Iterable[str], environments: Iterable[str]) -> list[str]:
     return sorted(found)
 
 
+def removed(files: Iterable[str], environments: Iterable[str]) -> list[str]:
+    """Environments whose stack file is among ``files`` and that are none of ``environments`` any more, in order."""
+    known = set(environments)
+    own = (_OWN.fullmatch(file) for file in files if file.startswith("stacks/"))
+    return sorted({each["name"] for each in own if each and each["name"] not in known})
+
+
 def git(*arguments: str, check: bool = True) -> str | None:
     """What git prints, or None when it fails and ``check`` is off. Raises ``typer.Exit`` with its message."""
     answer = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -69,9 +76,10 @@ def changed_command(
     as_json: Annotated[
         bool, typer.Option("--json", help="print a JSON list on one line, as a CI matrix takes it")
     ] = False,
+    gone: Annotated[bool, typer.Option("--removed", help="those instead whose stack file it removes")] = False,
 ) -> None:
     """Print the environments that the change from a git revision to HEAD touches."""
-    found = touched(files_since(base), stack_names())
+    found = (removed if gone else touched)(files_since(base), stack_names())
     if as_json:
         show(json.dumps(found))
     else:

@@ -39,8 +39,10 @@ from cli.recording import (
     events_of,
     names_in,
     read,
+    removed_in,
     slim,
     slim_events,
+    touched_in,
 )
 from cli.redaction import Redactor, scrub
 from lab.state import ROOT
@@ -261,22 +263,53 @@ def _link(url: str) -> str:
     return url if re.fullmatch(r"https?://[A-Za-z0-9._~:/?#@!$&*+,;=%-]+", url) else ""
 
 
-def render(recordings: Sequence[Recording], *, limit: int = LIMITS["github"], link: str = "", commit: str = "") -> str:
+def _unknown_or_removed(
+    environments: Sequence[str] | None, removed: Sequence[str], *, some: bool, log: str
+) -> Iterator[str]:
+    """What is to be said before anything else, so that silence about an environment is not taken for no change."""
+    if environments is None:
+        none = "There may be others than these." if some else "No preview was made."
+        yield f"**It is not known which environments this change touches.** {none} See {log}."
+    elif not some and not environments and not removed:
+        yield "This change touches no environment: nothing changes anywhere."
+    if removed:
+        names = ", ".join(scrub(code(each)) for each in removed[:_MOST_SECTIONS])
+        more = f" and {len(removed) - _MOST_SECTIONS} more" if len(removed) > _MOST_SECTIONS else ""
+        yield (
+            f"**Removed from the repository: {names}{more}.** No preview was made of that, and nothing is deleted: the "
+            "resources stay until `./paif destroy`, run where the stack file still is, removes them."
+        )
+
+
+def render(
+    recordings: Sequence[Recording],
+    *,
+    environments: Sequence[str] | None = None,
+    removed: Sequence[str] = (),
+    limit: int = LIMITS["github"],
+    link: str = "",
+    commit: str = "",
+) -> str:
     """One Markdown comment about all environments, at most ``limit`` characters (as UTF-8 even bytes) long.
 
-    The same recordings give the same text. What does not fit is left out by severity, the least severe first, and said
-    to be. `link` leads to the full plan, `commit` is the commit that was previewed.
+    `environments` are those that the change touches (None: not known), `removed` those that it takes out of the
+    repository. The same recordings give the same text. What does not fit is left out by severity, the least severe
+    first, and said to be. `link` leads to the full plan, `commit` is the commit that was previewed.
     """
     ordered = sorted(recordings, key=_badness)
     of = f" of `{commit[:12]}`" if re.fullmatch(r"[0-9a-f]{7,64}", commit) else ""
+    address = _link(link)
+    log = f"[the log]({address})" if address else "the log of its job"
+    many = f": {_plural(len(ordered), 'environment')}" if ordered else ""
+    head = [f"## Preview{of}{many}", ""]
+    for line in _unknown_or_removed(environments, removed, some=bool(ordered), log=log):
+        head += [line, ""]
     if ordered:
-        head = [f"## Preview{of}: {_plural(len(ordered), 'environment')}", ""]
         head.append("| environment | result | create | change | replace | delete | policy |")
         head.append("|---|---|--:|--:|--:|--:|---|")
-    else:
-        head = [f"## Preview{of}", "", "This change touches no environment: nothing changes anywhere."]
-    address = _link(link)
-    foot = [f"[Full plan]({address})" if address else "The full plan is with the job that made this preview."]
+    foot = []
+    if ordered:
+        foot.append(f"[Full plan]({address})" if address else "The full plan is with the job that made this preview.")
     foot.append("_Nothing was applied. `up` runs from the main branch only._")
     top, bottom = "\n".join([MARKER, *head]), "\n".join(["", *foot]) + "\n"
     most = limit - _size(top + bottom) - 2
@@ -427,7 +460,7 @@ def record(name: str, folder: Path, base: str | None, plan: Path | None = None) 
         _write(here / "failure.txt", Redactor().text(str(error)))
         status = BAD_INPUT if isinstance(error, Problems) else 1
     recording = read(folder, name)
-    _write(here / "plan.md", render([recording], limit=_NO_LIMIT))
+    _write(here / "plan.md", render([recording], environments=[name], limit=_NO_LIMIT))
     return status, recording
 
 
@@ -506,7 +539,14 @@ def render_command(
     if not input_.is_dir():
         raise stop(f"{input_} is no folder; expected recordings that `./paif pr-comment record` made", BAD_INPUT)
     names = names_in(input_)
-    text = render([read(input_, name) for name in names], limit=LIMITS[_kind(forge)], link=link, commit=commit)
+    text = render(
+        [read(input_, name) for name in names],
+        environments=touched_in(input_),
+        removed=removed_in(input_),
+        limit=LIMITS[_kind(forge)],
+        link=link,
+        commit=commit,
+    )
     output.write_text(text, encoding="utf-8")
     say(f"{output}: {_plural(len(text), 'character')} about {_plural(len(names), 'environment')}")
 

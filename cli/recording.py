@@ -6,6 +6,9 @@ A recording is a folder per environment with
     failure.txt    why there is no preview, or what was printed on standard error
     seats.json     {"before": SEATS or null, "after": SEATS or null}, see ``Seats``
     gpu.json       {"before": [CAPACITY], "after": [CAPACITY]}, see ``Capacity``
+and beside those folders, as `./paif changed --json` prints them,
+    environments.json   the environments that the change touches
+    removed.json        those whose stack file it removes
 All are optional. What is read may come from a fork's build: it is data to be judged, never markup or an instruction.
 Source of the formats: pulumi 3.259 pkg/display/json.go and sdk/go/common/apitype/events.go.
 """
@@ -194,6 +197,24 @@ def names_in(folder: Path) -> list[str]:
     if isinstance(expected, list):
         found |= {each for each in expected if isinstance(each, str)}
     return sorted(name for name in found if ENVIRONMENT.fullmatch(name))
+
+
+def touched_in(folder: Path) -> list[str] | None:
+    """Environments that the change touches, or None when nobody could tell: no readable environments.json."""
+    return _environments(folder / "environments.json")
+
+
+def removed_in(folder: Path) -> list[str]:
+    """Environments whose stack file the change removes."""
+    return _environments(folder / "removed.json") or []
+
+
+def _environments(file: Path) -> list[str] | None:
+    listed = _json(file)
+    if not isinstance(listed, list):
+        return None
+    names = [each for each in listed if isinstance(each, str) and ENVIRONMENT.fullmatch(each)]
+    return sorted(set(names)) if len(names) == len(listed) else None
 
 
 def read(folder: Path, environment: str) -> Recording:

@@ -46,8 +46,10 @@ def test_documents_tests_and_workflows_touch_none() -> None:
     assert changed.touched([*files, "ci/gitlab/drift.yml", ".gitlab-ci.yml", "LICENSE"], ALL) == []
 
 
-def test_removed_stack_file_is_no_environment_any_more() -> None:
-    assert changed.touched(["stacks/Pulumi.old.yaml"], ALL) == []
+def test_removed_stack_file_is_no_environment_to_preview_but_a_removed_one() -> None:
+    files = ["stacks/Pulumi.old.yaml", "stacks/Pulumi.qa.yaml", "policies/config/never.yaml", "stacks/program.py"]
+    assert changed.touched(files[:1], ALL) == []
+    assert changed.removed(files, ALL) == ["old"]
 
 
 @pytest.fixture
@@ -95,3 +97,4 @@ def test_command_prints_one_line_of_json_for_a_matrix(repository: Path, monkeypa
     assert run.output.count("\n") == 1
     assert json.loads(run.output) == ["qa2"]
     assert CliRunner().invoke(app, ["--base", "main"]).output == "qa2\n"
+    assert json.loads(CliRunner().invoke(app, ["--base", "main", "--json", "--removed"]).output) == ["qa"]

@@ -138,10 +138,52 @@ def test_nothing_changes_is_said_in_a_line(tmp_path: Path) -> None:
     assert "Nothing changes: 17 resources stay as they are." in comment(tmp_path, dev="unchanged")
 
 
+NOWHERE = "This change touches no environment"
+LOG = "https://forge.test/runs/7"
+
+
+def rendered(folder: Path) -> str:
+    arguments = ["render", "--input", str(folder), "--output", str(folder / "c.md"), "--link", LOG]
+    run = CliRunner().invoke(pr_comment_app, arguments)
+    assert run.exit_code == 0, run.output
+    return (folder / "c.md").read_text()
+
+
 def test_no_environment_touched_is_said_in_a_line(tmp_path: Path) -> None:
-    text = comment(tmp_path)
-    assert "This change touches no environment" in text
+    (tmp_path / "environments.json").write_text("[]\n")
+    text = rendered(tmp_path)
+    assert NOWHERE in text
     assert text.startswith(MARKER)
+
+
+@pytest.mark.parametrize("content", [None, "", "null", "{}", "[7]", '["../x"]'])
+def test_what_nobody_could_find_out_is_not_taken_for_no_change(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "environments.json").write_text(content)
+    text = rendered(tmp_path)
+    assert NOWHERE not in text
+    assert f"No preview was made. See [the log]({LOG})" in text
+    assert "Full plan" not in text
+
+
+def test_previews_are_not_said_to_be_all_when_that_is_not_known(tmp_path: Path) -> None:
+    recorded(tmp_path, dev="unchanged")
+    assert "There may be others than these." in rendered(tmp_path)
+    (tmp_path / "environments.json").write_text('["dev"]')
+    assert "not known which" not in rendered(tmp_path)
+
+
+def test_removed_environment_is_named_and_its_resources_said_to_stay(tmp_path: Path) -> None:
+    (tmp_path / "environments.json").write_text("[]")
+    (tmp_path / "removed.json").write_text('["old"]')
+    text = rendered(tmp_path)
+    assert "**Removed from the repository: `old`.**" in text
+    assert "resources stay until" in text
+    assert NOWHERE not in text
+    recorded(tmp_path, dev="unchanged")
+    assert "`old`" in rendered(tmp_path)
+    (tmp_path / "removed.json").write_text('["<b>"]')
+    assert "Removed" not in rendered(tmp_path)
 
 
 def test_failed_preview_tells_the_reason_and_how_far_it_got(tmp_path: Path) -> None:

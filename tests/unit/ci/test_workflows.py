@@ -125,6 +125,10 @@ def test_only_the_posting_step_holds_the_token() -> None:
     assert [step["run"].split()[:3] for step in holders] == [["./paif", "pr-comment", "post"]]
 
 
+def test_a_preview_that_came_to_no_end_of_its_own_is_told_too() -> None:
+    assert "conclusion" not in named("preview-comment.yml")["jobs"]["comment"]["if"]
+
+
 def test_up_applies_the_plan_that_was_approved() -> None:
     jobs = named("promote-environment.yml")["jobs"]
     assert jobs["up"]["needs"] == "plan"
