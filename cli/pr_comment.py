@@ -144,7 +144,8 @@ def _summary_row(recording: Recording) -> str:
 
 
 def _change_row(change: Change) -> str:
-    notes = [code(each) for each in change.details]
+    notes = [f"**{each} lifted**" for each in change.lifted] + [f"{each} added" for each in change.added]
+    notes += [code(each) for each in change.details]
     if change.protected and change.action in {"replace", "delete"}:
         notes.insert(0, "**protected: `up` refuses this**")
     if change.retained and change.action in {"replace", "delete"}:
@@ -475,7 +476,8 @@ def _preview(stack: engine.Stack, here: Path, options: list[str], inventory: Pat
         answer = subprocess.run(
             [
                 *("pulumi", "preview", "--stack", stack.name, "--json", "--non-interactive"),
-                *("--event-log", str(events), *options, *policy.arguments()),
+                # What the engine calls the same may still lose its protection or retention.
+                *("--event-log", str(events), "--show-sames", *options, *policy.arguments()),
             ],
             cwd=ROOT,
             env={

@@ -116,9 +116,17 @@ class BeforeAfter(_Model, Generic[_Figure]):
     after: _Figure | None = None
 
 
+_GUARDS = {"protect": "protection", "retainOnDelete": "retention"}
+"""Options of a resource that keep it from being deleted, and what they are called in a comment."""
+
+
 @dataclass(frozen=True)
 class Change:
-    """What happens to one resource; `details` are lines about its properties, without secrets."""
+    """What happens to one resource; `details` are lines about its properties, without secrets.
+
+    `protected` tells that the engine refuses it, `retained` that the object itself stays. `lifted` and `added` name the
+    guards, protection and retention, that end or begin with it.
+    """
 
     action: Action
     type: str
@@ -127,6 +135,8 @@ class Change:
     details: tuple[str, ...] = ()
     protected: bool = False
     retained: bool = False
+    lifted: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -140,6 +150,8 @@ class Change:
     def severity(self) -> Severity:
         if self.action in {"replace", "delete"}:
             return Severity.CRITICAL if self.holds_data and not self.retained else Severity.HIGH
+        if self.lifted:
+            return Severity.HIGH
         if self.action == "update":
             return Severity.MEDIUM if self.holds_data else Severity.LOW
         return Severity.NONE
@@ -256,7 +268,7 @@ def slim(preview: Any) -> dict[str, Any]:
     redactor = Redactor(_secrets(steps))
     kept = []
     for step in steps:
-        if step.get("op") in {"same", "read"}:
+        if step.get("op") == "read" or (step.get("op") == "same" and not any(_guards(step))):
             continue
         kept.append(
             {key: step[key] for key in ("op", "urn", "diffReasons", "replaceReasons", "detailedDiff") if step.get(key)}
@@ -372,6 +384,16 @@ def _split(urn: str) -> tuple[str, str]:
     return parts[2].rsplit("$", 1)[-1], parts[3]
 
 
+def _guards(step: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The guards that a step lifts from a resource that stays, and those that it adds."""
+    old, new = _mapping(step, "oldState"), _mapping(step, "newState")
+    if not old or not new:
+        return (), ()
+    differing = [(key, word) for key, word in _GUARDS.items() if bool(old.get(key)) != bool(new.get(key))]
+    lifted = tuple(word for key, word in differing if old.get(key))
+    return lifted, tuple(word for key, word in differing if new.get(key))
+
+
 def _read_steps(recording: Recording, steps: list[dict[str, Any]], preview: Any, redactor: Redactor) -> None:
     found: dict[str, Change] = {}
     for step in steps:
@@ -381,6 +403,10 @@ def _read_steps(recording: Recording, steps: list[dict[str, Any]], preview: Any,
         # An operation of a newer engine is shown rather than hidden.
         action = _ACTIONS.get(op, "update")
         old, new = _mapping(step, "oldState"), _mapping(step, "newState")
+        lifted, added = _guards(step)
+        if op == "same" and (lifted or added):
+            # The engine changes no property, only what its state says of the resource.
+            action = "update"
         structure = not (old or new).get("custom", True) or kind.startswith("pulumi:pulumi:")
         if action is None or structure or (kind.startswith("pulumi:providers:") and action == "create"):
             continue
@@ -390,8 +416,11 @@ def _read_steps(recording: Recording, steps: list[dict[str, Any]], preview: Any,
             name=redactor.text(name),
             urn=redactor.text(urn),
             details=tuple(_details(step, kind, old, new, redactor)),
-            protected=bool(old.get("protect")),
+            # A replacement that lifts the protection goes through (pulumi 3.259 step_generator.go).
+            protected=bool(old.get("protect")) and "protection" not in lifted,
             retained=bool(old.get("retainOnDelete")),
+            lifted=lifted,
+            added=added,
         )
         known = found.get(urn)
         if known is None or _WORST.index(action) > _WORST.index(known.action):

@@ -109,6 +109,45 @@ def test_what_is_kept_or_protected_is_said_to_be(tmp_path: Path) -> None:
     assert guarded.startswith("| data at risk |")
 
 
+@pytest.mark.parametrize(
+    ("guard", "word"), [("protect", "protection"), ("retainOnDelete", "retention")], ids=["protection", "retention"]
+)
+@pytest.mark.parametrize(
+    ("kind", "severity"), [(POSTGRES, "medium"), (CONFIG, "low")], ids=["holds data", "holds none"]
+)
+def test_a_guard_that_alone_is_lifted_or_added_is_a_change(
+    tmp_path: Path, guard: str, word: str, kind: str, severity: str
+) -> None:
+    steps = [
+        step("same", kind, "bare", old={guard: True}),
+        step("same", kind, "guarded", new={guard: True}),
+        step("same", kind, "as-it-was", old={guard: True}, new={guard: True}),
+    ]
+    recording = write(tmp_path, "dev", *slim({"steps": steps})["steps"])
+    assert [each.name for each in recording.changes] == ["bare", "guarded"], "promotion counts these"
+    text = render([recording])
+    assert f"| high | change | `{kind.rsplit(':', 1)[-1]}` | `bare` | **{word} lifted** |" in text
+    assert f"| {severity} | change | `{kind.rsplit(':', 1)[-1]}` | `guarded` | {word} added |" in text
+    assert "| **dev** | 2 changes |  | 2 |" in text
+    assert "Nothing changes" not in text
+
+
+def test_a_change_that_also_lifts_protection_says_both(tmp_path: Path) -> None:
+    old, new = {"protect": True, "inputs": {"a": 1}}, {"inputs": {"a": 2}}
+    changed = step("update", CONFIG, "x", old=old, new=new, detailedDiff={"a": {}})
+    text = render([write(tmp_path, "dev", changed)])
+    assert "| high | change | `ConfigMap` | `x` | **protection lifted**<br>`a: 1 → 2` |" in text
+
+
+def test_a_replacement_is_refused_only_while_it_stays_protected(tmp_path: Path) -> None:
+    refused = step("replace", POSTGRES, "refused", old={"protect": True}, new={"protect": True})
+    recording = write(tmp_path, "dev", refused, step("replace", POSTGRES, "through", old={"protect": True}))
+    rows = {row.split("|")[4].strip(" `"): row for row in render([recording]).splitlines() if "**replace**" in row}
+    assert "`up` refuses this" in rows["refused"]
+    assert "`up` refuses this" not in rows["through"]
+    assert "**protection lifted**" in rows["through"]
+
+
 def test_preview_of_the_real_program_reads_as_a_reviewer_needs_it(tmp_path: Path) -> None:
     text = comment(tmp_path, staging="program")
     assert "| **staging** | refused by policy | 1 | 3 |  | 1 | 1 refused |" in text

@@ -15,10 +15,11 @@ from typer.testing import CliRunner
 from cli import engine, policy, pr_comment
 from cli.configuration import Problems
 from cli.output import Failed
-from cli.recording import read
+from cli.recording import BeforeAfter, read
 from components.vcf import GpuDevice, GpuHost, GpuInventory
 from stacks.capacity import write_inventory
 from stacks.problems import Problem
+from tests.policy.harness import Engine
 
 ROOT = Path(__file__).resolve().parents[3]
 RECORDED = ROOT / "tests" / "data" / "previews"
@@ -74,6 +75,7 @@ def test_recording_has_no_secret_and_renders_like_the_engines_own(tmp_path: Path
     asked = (folder / "asked").read_text()
     assert asked.startswith("preview --stack prod --json --non-interactive --event-log ")
     assert " ".join(policy.arguments()) in asked
+    assert "--show-sames" in asked.split(), "the engine leaves out lifted retention otherwise"
     assert (folder / "debug").read_text().strip(), "the engine hides --event-log otherwise"
     (tmp_path / "raw").mkdir()
     shutil.copytree(RECORDED / "refused", tmp_path / "raw" / "prod")
@@ -133,6 +135,50 @@ def test_untouched_environment_is_not_previewed(tmp_path: Path, monkeypatch: pyt
     assert run("dev", *arguments, "--base", "main").exit_code == 0
     assert not (tmp_path / "out").exists()
     assert run("dev", *arguments).exit_code == 2
+
+
+GUARDED = """
+import json, pathlib, pulumi
+for name, options in json.loads(pathlib.Path("guards.json").read_text()).items():
+    pulumi.CustomResource("kubernetes:core/v1:Namespace", name, {"size": "1"}, pulumi.ResourceOptions(**options))
+"""
+
+
+@pytest.mark.skipif(shutil.which("pulumi") is None, reason="no pulumi on PATH; ./paif test has it")
+def test_the_engine_tells_guards_that_alone_are_lifted_or_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Engine(tmp_path / "engine", "dev", {"x": "y"})
+    real.folder.mkdir()
+    real.prepare()
+    (real.folder / "__main__.py").write_text(GUARDED)
+    guards = real.folder / "guards.json"
+    guards.write_text(
+        json.dumps({"a": {"protect": True}, "b": {"retain_on_delete": True}, "c": {}, "d": {}, "e": {"protect": True}})
+    )
+    real.run("up", "--yes", "--stack", "dev")
+    guards.write_text(
+        json.dumps({"a": {}, "b": {}, "c": {"protect": True}, "d": {"retain_on_delete": True}, "e": {"protect": True}})
+    )
+    monkeypatch.setattr(pr_comment, "ROOT", real.folder)
+    monkeypatch.setattr(pr_comment, "load_stack", lambda name, _: engine.Stack(name, lab=False))
+    monkeypatch.setattr(pr_comment, "figures", lambda *_: (BeforeAfter(), BeforeAfter()))
+    monkeypatch.setattr(engine, "select", lambda _: None)
+    monkeypatch.setattr(engine, "environment", lambda **_: real.environment)
+    monkeypatch.setattr(policy, "arguments", list)
+    result = run("dev", "--output", f"{tmp_path}/out", "--save-plan", f"{tmp_path}/plan.json", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout.splitlines()[-1])["changes"] == 4
+    found = {each.name: (each.lifted, each.added) for each in read(tmp_path / "out", "dev").changes}
+    assert found == {
+        "a": (("protection",), ()),
+        "b": (("retention",), ()),
+        "c": ((), ("protection",)),
+        "d": ((), ("retention",)),
+    }
+    real.run("up", "--yes", "--stack", "dev", "--plan", f"{tmp_path}/plan.json")
+    assert run("dev", "--output", f"{tmp_path}/again").exit_code == 0
+    assert read(tmp_path / "again", "dev").changes == []
 
 
 def test_seats_and_gpus_are_those_of_the_stack_file_before_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
