@@ -47,12 +47,13 @@ class Drift:
 
     @property
     def fingerprint(self) -> str:
-        """Twelve hexadecimal digits of environment, severities and counts.
+        """Twelve hexadecimal digits of the environment and of which resources drifted, how, and how badly.
 
-        Two runs that find as much of the same severity agree, whatever order, times and values they saw; so that an
-        issue is not told anew for a value that moves on.
+        Two runs that find the same resources so agree, whatever order, times and values they saw: an issue is not told
+        anew for a value that moves on, and is when one resource's drift takes the place of another's.
         """
-        text = json.dumps([self.environment, self.counts], sort_keys=True)
+        drifted = sorted((each.severity.name, each.action, each.urn) for each in self.changes)
+        text = json.dumps([self.environment, drifted])
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property

@@ -43,7 +43,7 @@ def test_what_is_gone_and_what_was_changed_outside_is_found() -> None:
     assert found.unchanged == 15
 
 
-def test_same_severities_and_counts_have_the_same_fingerprint_whatever_the_values_and_the_order() -> None:
+def test_same_resources_have_the_same_fingerprint_whatever_the_values_and_the_order() -> None:
     other = refresh()
     other["steps"].reverse()
     text = json.dumps(other).replace('"replicas": 5', '"replicas": 6')
@@ -57,6 +57,13 @@ def test_more_drift_another_environment_and_none_have_other_fingerprints() -> No
     more["steps"].append(another)
     found = [drift(refresh()), drift(more), drift(refresh(), "qa"), drift(without_drift())]
     assert len({each.fingerprint for each in found}) == 4
+
+
+def test_drift_of_another_resource_in_the_same_number_has_another_fingerprint() -> None:
+    drifted = next(each["urn"] for each in refresh()["steps"] if each["op"] == "update")
+    other = drift(json.loads(json.dumps(refresh()).replace(drifted, f"{drifted}-2")))
+    assert other.counts == drift(refresh()).counts
+    assert other.fingerprint != drift(refresh()).fingerprint
 
 
 def test_failed_refresh_is_no_answer() -> None:
