@@ -64,6 +64,12 @@ def git(*arguments: str, check: bool = True) -> str | None:
     raise stop(f"git {arguments[0]} failed: {answer.stderr.strip()}", BAD_INPUT)
 
 
+def merge_base(revision: str) -> str | None:
+    """The commit at which HEAD left ``revision``, or None when git knows of none."""
+    found = git("merge-base", "--end-of-options", revision, "HEAD", check=False)
+    return found.strip() if found else None
+
+
 def files_since(revision: str) -> list[str]:
     """Files that differ between ``revision`` (where this branch left it) and HEAD, removed ones included."""
     # Without renames: a stack file that was renamed touches both names.

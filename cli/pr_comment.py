@@ -23,7 +23,7 @@ import typer
 import yaml
 
 from cli import engine, labctl, policy, settings
-from cli.changed import files_since, git, touched
+from cli.changed import files_since, git, merge_base, touched
 from cli.configuration import Problems, load_stack, stack_names
 from cli.forge import LIMITS, GitHub, Kind, from_environment
 from cli.output import BAD_INPUT, Failed, say, show, stop
@@ -440,23 +440,25 @@ def _write(file: Path, value: Any) -> None:
 def record(name: str, folder: Path, base: str | None, plan: Path | None = None) -> tuple[int, Recording]:
     """Preview environment ``name`` with all policy packs and keep the recording in ``folder``/``name``.
 
-    With ``plan`` the engine's plan goes to that file, for `up --plan`. Returns the recording and 0, or 1 when the
-    preview failed or a policy refuses, 2 when the configuration is wrong. Nothing is changed.
+    Figures before the change are those where HEAD left git revision ``base``: what others did there since is no part of
+    the change. With ``plan`` the engine's plan goes to that file, for `up --plan`. Returns the recording and 0, or 1
+    when the preview failed or a policy refuses, 2 when the configuration is wrong. Nothing is changed.
     """
+    before = merge_base(base) if base else None
     here = folder / name
     here.mkdir(parents=True, exist_ok=True)
     for old in here.iterdir():
         old.unlink()
     try:
         stack = load_stack(name, settings.problems(name))
-        _write_figures(here, *figures(name, base))
+        _write_figures(here, *figures(name, before))
         if stack.lab:
             labctl.up()
         engine.select(stack)
         with tempfile.TemporaryDirectory() as scratch:
             inventory = Path(scratch) / "gpus.json"
             status = _preview(stack, here, ["--save-plan", str(plan.resolve())] if plan else [], inventory)
-            _write_figures(here, *figures(name, base, inventory))
+            _write_figures(here, *figures(name, before, inventory))
     except (Problems, Failed) as error:
         _write(here / "failure.txt", Redactor().text(str(error)))
         status = BAD_INPUT if isinstance(error, Problems) else 1

@@ -52,11 +52,16 @@ def test_removed_stack_file_is_no_environment_to_preview_but_a_removed_one() -> 
     assert changed.removed(files, ALL) == ["old"]
 
 
+def run_git(folder: Path, *arguments: str) -> str:
+    who = ["-c", "user.name=t", "-c", "user.email=t@t", "-c", "commit.gpgsign=false"]
+    answer = subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True, text=True)
+    return answer.stdout.strip()
+
+
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def git(*arguments: str) -> None:
-        who = ["-c", "user.name=t", "-c", "user.email=t@t", "-c", "commit.gpgsign=false"]
-        subprocess.run(["git", *who, *arguments], cwd=tmp_path, check=True, capture_output=True)
+        run_git(tmp_path, *arguments)
 
     (tmp_path / "stacks").mkdir()
     for name in ("dev", "qa"):
@@ -79,6 +84,19 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_renamed_file_counts_under_both_names_and_mains_own_changes_do_not_count(repository: Path) -> None:
     assert sorted(changed.files_since("main")) == ["stacks/Pulumi.qa.yaml", "stacks/Pulumi.qa2.yaml"]
+
+
+def test_change_begins_where_it_left_the_revision(repository: Path) -> None:
+    assert changed.merge_base("main") == run_git(repository, "rev-parse", "main^")
+    assert changed.merge_base("nowhere") is None
+    assert changed.merge_base("--output=x") is None
+
+
+def test_in_a_merge_commit_the_change_is_against_its_first_parent(repository: Path) -> None:
+    run_git(repository, "checkout", "-q", "main")
+    run_git(repository, "merge", "-q", "--no-ff", "-m", "as the forge merges it", "topic")
+    assert sorted(changed.files_since("HEAD^1")) == ["stacks/Pulumi.qa.yaml", "stacks/Pulumi.qa2.yaml"]
+    assert changed.merge_base("HEAD^1") == run_git(repository, "rev-parse", "HEAD^1")
 
 
 @pytest.mark.parametrize("revision", ["nowhere", "--output=x"])

@@ -181,6 +181,21 @@ def test_the_engine_tells_guards_that_alone_are_lifted_or_added(
     assert read(tmp_path / "again", "dev").changes == []
 
 
+def test_figures_before_are_those_where_the_change_began(
+    tmp_path: Path, pulumi: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pulumi("unchanged")
+    asked: list[str] = []
+
+    def git(*given: str, **_: object) -> None:
+        asked.append(given[-1])
+
+    monkeypatch.setattr(pr_comment, "merge_base", {"origin/main": "0123abc"}.get)
+    monkeypatch.setattr(pr_comment, "git", git)
+    assert run("dev", "--output", f"{tmp_path}/out", "--base", "origin/main").exit_code == 0
+    assert set(asked) == {"0123abc:stacks/Pulumi.dev.yaml"}
+
+
 def test_seats_and_gpus_are_those_of_the_stack_file_before_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
     text = (ROOT / "stacks" / "Pulumi.staging.yaml").read_text()
     before, found = re.subn(r"(name: gpu, class: [\w-]+, replicas:) 2", r"\1 1", text)
@@ -217,6 +232,7 @@ def test_what_gpus_there_are_is_what_the_program_found(
         (folder / "pulumi").read_text().replace("while", f'cp {folder}/gpus.json "$PAIF_GPU_INVENTORY"\nwhile', 1)
     )
     monkeypatch.setattr(pr_comment, "git", lambda *given, **_: (ROOT / given[-1].split(":")[1]).read_text())
+    monkeypatch.setattr(pr_comment, "merge_base", lambda revision: revision)
     assert run("staging", "--output", f"{tmp_path}/out", "--base", "main").exit_code == 0
     recording = read(tmp_path / "out", "staging")
     assert recording.gpu is not None

@@ -120,6 +120,15 @@ def test_pull_requests_are_previewed_without_any_right_to_write_and_without_up()
     assert "GITHUB_TOKEN" not in str(workflow)
 
 
+def test_pull_requests_are_previewed_as_merged_and_compared_with_what_they_are_merged_into() -> None:
+    previewing = steps(named("preview.yml"))
+    checkouts = [step for step in previewing if str(step.get("uses", "")).startswith("actions/checkout")]
+    assert all("ref" not in step["with"] and step["with"]["fetch-depth"] == 0 for step in checkouts)
+    based = [step for step in previewing if "--base" in step.get("run", "")]
+    assert len(based) == len(checkouts) == 2
+    assert all(step["env"]["BASE"] == "HEAD^1" for step in based)
+
+
 def test_only_the_posting_step_holds_the_token() -> None:
     holders = [step for step in steps(named("preview-comment.yml")) if "GITHUB_TOKEN" in step.get("env", {})]
     assert [step["run"].split()[:3] for step in holders] == [["./paif", "pr-comment", "post"]]
