@@ -183,7 +183,18 @@ def test_gitlab_runs_up_from_the_default_branch_only_and_asks_for_staging_and_pr
     assert not any("paif up" in line for lines in others.values() for line in lines)
 
 
-def test_gitlab_posts_with_the_target_branchs_code_and_a_token_that_no_other_job_gets() -> None:
+def test_gitlabs_merge_requests_need_no_protected_variable() -> None:
+    jobs = {name: job for name, job in load(ROOT / "ci" / "gitlab" / "preview.yml").items() if isinstance(job, dict)}
+    named_there = {job["environment"]["name"] for job in jobs.values() if "environment" in job}
+    assert named_there == {"$ENVIRONMENT-preview", "comment"}, "docs/pull-requests.md: all others are Protected"
+    for file in ("promote.yml", "drift.yml"):
+        rules = [rule["if"] for job in load(ROOT / "ci" / "gitlab" / file).values() for rule in job.get("rules", [])]
+        assert rules
+        for rule in rules:
+            assert "$CI_DEFAULT_BRANCH" in rule or '$CI_PIPELINE_SOURCE == "schedule"' in rule
+
+
+def test_gitlab_posts_with_the_target_branchs_code_and_a_token_of_an_environment_of_its_own() -> None:
     job = load(ROOT / "ci" / "gitlab" / "preview.yml")["comment"]
     script = job["script"]
     change = next(index for index, line in enumerate(script) if line.startswith("cd "))
