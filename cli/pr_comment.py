@@ -39,6 +39,7 @@ from cli.recording import (
     events_of,
     names_in,
     read,
+    redactor_of,
     removed_in,
     slim,
     slim_events,
@@ -57,6 +58,7 @@ _NO_LIMIT = 10**9
 _MOST_SECTIONS = 20
 _FIRST = 10
 """So many reasons and refusals come before everything else; a hundred of them must not hide data at risk."""
+_SAID = 8000
 _LONG_CELL, _LONG_BLOCK = 300, 4000
 _ORDER = {"dev": 0, "qa": 1, "staging": 2, "prod": 3}
 
@@ -495,14 +497,19 @@ def _preview(stack: engine.Stack, here: Path, options: list[str], inventory: Pat
         try:
             preview = json.loads(answer.stdout)
         except ValueError:
-            _write(here / "failure.txt", Redactor().text((answer.stderr or answer.stdout)[-8000:]))
+            _write(here / "failure.txt", _ending(answer.stderr or answer.stdout, answer.returncode, Redactor()))
             return 1
         lines = [json.dumps(each, sort_keys=True) for each in slim_events(events_of(events), preview)]
     _write(here / "preview.json", slim(preview))
     _write(here / "events.jsonl", "\n".join(lines))
-    if answer.returncode and answer.stderr.strip():
-        _write(here / "failure.txt", Redactor().text(answer.stderr[-8000:]))
-    return min(answer.returncode, 1)
+    if answer.returncode:
+        _write(here / "failure.txt", _ending(answer.stderr, answer.returncode, redactor_of(preview)))
+    return int(answer.returncode != 0)
+
+
+def _ending(said: str, status: int, redactor: Redactor) -> str:
+    """The end of what the engine said when it failed, cut after redaction: half a secret is not recognised."""
+    return redactor.text(said.strip() or f"pulumi preview ended with status {status} and said nothing")[-_SAID:]
 
 
 @pr_comment_app.command("record")

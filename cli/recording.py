@@ -3,7 +3,7 @@
 A recording is a folder per environment with
     preview.json   what `pulumi preview --json` printed (or `pulumi refresh --preview-only --json`, for drift)
     events.jsonl   its event log; policy results are in there only, since the engine leaves them out of preview.json
-    failure.txt    why there is no preview, or what was printed on standard error
+    failure.txt    only if it failed or was refused: why there is no preview, or what was printed on standard error
     seats.json     {"before": SEATS or null, "after": SEATS or null}, see ``Seats``
     gpu.json       {"before": [CAPACITY], "after": [CAPACITY]}, see ``Capacity``
 and beside those folders, as `./paif changed --json` prints them,
@@ -252,11 +252,15 @@ def read_preview(environment: str, preview: Any) -> Recording:
 
 
 def _read_engine(recording: Recording, preview: Any, events: list[dict[str, Any]], failure: str) -> None:
-    steps = [each for each in _list(preview, "steps") if isinstance(each.get("urn"), str)]
-    redactor = Redactor(_secrets(steps))
-    _read_steps(recording, steps, preview, redactor)
+    redactor = redactor_of(preview)
+    _read_steps(recording, _steps(preview), preview, redactor)
     _read_policies(recording, events, redactor)
     _read_problems(recording, preview, events, failure, redactor)
+
+
+def redactor_of(preview: Any) -> Redactor:
+    """What hides the secrets that a preview holds, also in texts beside it."""
+    return Redactor(_secrets(_steps(preview)))
 
 
 def slim(preview: Any) -> dict[str, Any]:
@@ -264,10 +268,9 @@ def slim(preview: Any) -> dict[str, Any]:
 
     It is what a build may keep: whoever may read the project may fetch it.
     """
-    steps = [each for each in _list(preview, "steps") if isinstance(each.get("urn"), str)]
-    redactor = Redactor(_secrets(steps))
+    redactor = redactor_of(preview)
     kept = []
-    for step in steps:
+    for step in _steps(preview):
         if step.get("op") == "read" or (step.get("op") == "same" and not any(_guards(step))):
             continue
         kept.append(
@@ -293,7 +296,7 @@ def slim(preview: Any) -> dict[str, Any]:
 
 def slim_events(lines: Iterator[dict[str, Any]] | list[dict[str, Any]], preview: Any) -> list[dict[str, Any]]:
     """Policy results and the summary of an event log, without secrets."""
-    redactor = Redactor(_secrets(_list(preview, "steps")))
+    redactor = redactor_of(preview)
     kept = []
     for line in lines:
         for key in ("policyEvent", "policyAnalyzeSummaryEvent", "policyAnalyzeStackSummaryEvent", "summaryEvent"):
@@ -366,6 +369,10 @@ def _figures(file: Path, model: type[BaseModel], recording: Recording) -> Any:
     except ValidationError:
         recording.problems.append(f"{file.name} of the recording is not of the expected form")
         return None
+
+
+def _steps(preview: Any) -> list[dict[str, Any]]:
+    return [each for each in _list(preview, "steps") if isinstance(each.get("urn"), str)]
 
 
 def _secrets(steps: list[dict[str, Any]]) -> Iterator[str]:
@@ -551,8 +558,8 @@ def _read_problems(
         if not _GENERIC.fullmatch(text):
             name = _split(str(each["urn"]))[1] if each.get("urn") else ""
             texts.append(f"{name}: {text}" if name else text)
-    # Beside a readable preview, standard error holds warnings more often than a reason.
-    if failure and (preview is None or ((errors or ended) and not texts and not recording.refused)):
+    # It is written for an exit status of failure only, whose reason the engine has mostly told better by then.
+    if failure and (preview is None or (not texts and not recording.refused)):
         texts.append(failure)
     if preview is None and not failure:
         texts.append("The recording of the preview is unreadable; see the log of its job.")

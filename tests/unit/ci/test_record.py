@@ -33,19 +33,25 @@ while [ $# -gt 0 ]; do
     shift
 done
 cat "{preview}"
-echo "password=PLANTED-stderr" >&2
+{said}
 exit {status}
 """
 
 
 @pytest.fixture
 def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    def play(name: str, status: int = 0, preview: Path | None = None) -> Path:
+    def play(
+        name: str, status: int = 0, preview: Path | None = None, said: str = "echo password=PLANTED-stderr >&2"
+    ) -> Path:
         folder = tmp_path / "bin"
         folder.mkdir()
         here = RECORDED / name
         text = FAKE.format(
-            folder=folder, events=here / "events.jsonl", preview=preview or here / "preview.json", status=status
+            folder=folder,
+            events=here / "events.jsonl",
+            preview=preview or here / "preview.json",
+            status=status,
+            said=said,
         )
         (folder / "pulumi").write_text(text)
         (folder / "pulumi").chmod(stat.S_IRWXU)
@@ -112,6 +118,37 @@ def test_engine_that_prints_no_preview_leaves_its_reason_without_secrets(tmp_pat
     assert run("dev", "--output", f"{tmp_path}/out").exit_code == 1
     assert (tmp_path / "out" / "dev" / "failure.txt").read_text() == "password=[secret]\n"
     assert "preview failed" in (tmp_path / "out" / "dev" / "plan.md").read_text()
+
+
+@pytest.mark.parametrize(("said", "told"), [("echo 'lost the backend' >&2", "lost the backend"), ("", "status 137")])
+def test_engine_that_ends_badly_is_a_failure_whatever_it_printed_before(
+    tmp_path: Path, pulumi: Any, said: str, told: str
+) -> None:
+    pulumi("unchanged", status=137, said=said)
+    assert run("dev", "--output", f"{tmp_path}/out").exit_code == 1
+    recording = read(tmp_path / "out", "dev")
+    assert recording.failed
+    assert told in recording.problems[0]
+    assert "nothing changes" not in (tmp_path / "out" / "dev" / "plan.md").read_text()
+
+
+def test_secret_of_the_preview_is_hidden_in_what_the_engine_said_beside_it(tmp_path: Path, pulumi: Any) -> None:
+    urn = "urn:pulumi:dev::paif::kubernetes:core/v1:Secret::s"
+    state = {"urn": urn, "type": "kubernetes:core/v1:Secret", "inputs": {"stringData": {"x": "correct horse"}}}
+    preview = tmp_path / "preview.json"
+    preview.write_text(json.dumps({"steps": [{"op": "create", "urn": urn, "newState": state}]}))
+    pulumi("unchanged", status=1, preview=preview, said="echo 'no login with correct horse' >&2")
+    run("dev", "--output", f"{tmp_path}/out")
+    assert (tmp_path / "out" / "dev" / "failure.txt").read_text() == "no login with [secret]\n"
+
+
+def test_what_the_engine_said_is_cut_after_its_secrets_are_hidden(tmp_path: Path, pulumi: Any) -> None:
+    (tmp_path / "nothing").write_text("")
+    # The last 8000 characters would begin within the password.
+    said = """printf 'password=PLANTED-%s' "$(printf '%7999s' x | tr ' ' y)" >&2"""
+    pulumi("unchanged", status=1, preview=tmp_path / "nothing", said=said)
+    run("dev", "--output", f"{tmp_path}/out")
+    assert (tmp_path / "out" / "dev" / "failure.txt").read_text() == "password=[secret]\n"
 
 
 @pytest.mark.parametrize(
