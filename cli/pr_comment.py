@@ -134,7 +134,7 @@ def _policy_counts(recording: Recording) -> str:
     counts = Counter(each.level for each in recording.policies)
     said = [f"{counts[level]} {word}" for level, word in _LEVELS.items() if counts[level]]
     if not said:
-        return "passed" if recording.packs else "no result"
+        return "passed" if recording.packs and not recording.failed else "no result"
     return ", ".join(said)
 
 
@@ -183,7 +183,8 @@ def _seats_lines(figures: BeforeAfter[Seats] | None) -> Iterator[str]:
 
 
 def _step(before: Seats | Capacity | None, after: Seats | Capacity | None) -> str:
-    one, other = (str(each.used) if each else "none" for each in (before, after))
+    # Not there and not known look alike here: promotion, for one, knows of no revision before.
+    one, other = (str(each.used) if each else "none known" for each in (before, after))
     return f"**{other}** (unchanged)" if one == other else f"{one} → **{other}**"
 
 
@@ -250,6 +251,7 @@ def _section(recording: Recording, kept: Sequence[_Piece], left: Sequence[_Piece
     lines += [*texts("figure"), *_left_out(left, "figure", "figures")]
     if not recording.missing:
         ran = f"{_plural(len(recording.packs), 'pack')}, {_plural(recording.rules_passed, 'rule')} passed"
+        ran += " as far as the preview got" if recording.failed else ""
         lines += ["", f"Policy: {ran if recording.packs else 'no pack ran, so nothing was checked'}."]
     if recording.policies:
         lines += ["", *texts("policy"), *_left_out(left, "policy", "policy results")]

@@ -273,8 +273,11 @@ def slim(preview: Any) -> dict[str, Any]:
     for step in _steps(preview):
         if step.get("op") == "read" or (step.get("op") == "same" and not any(_guards(step))):
             continue
+        differences = _mapping(step, "detailedDiff")
         kept.append(
-            {key: step[key] for key in ("op", "urn", "diffReasons", "replaceReasons", "detailedDiff") if step.get(key)}
+            {"op": step.get("op")}
+            | redactor.data({key: step[key] for key in ("urn", "diffReasons", "replaceReasons") if step.get(key)})
+            | {"detailedDiff": {redactor.text(path): differences[path] for path in differences}}
             | {
                 key: _slim_state(step[key], redactor)
                 for key in ("oldState", "newState")
@@ -284,7 +287,7 @@ def slim(preview: Any) -> dict[str, Any]:
     rest = preview if isinstance(preview, dict) else {}
     diagnostics = [
         {
-            "urn": each.get("urn", ""),
+            "urn": redactor.text(str(each.get("urn", ""))),
             "severity": each["severity"],
             "message": redactor.text(str(each.get("message", ""))),
         }
@@ -313,7 +316,7 @@ def events_of(file: Path) -> list[dict[str, Any]]:
 
 def _slim_state(state: dict[str, Any], redactor: Redactor) -> dict[str, Any]:
     plain = ("type", "urn", "custom", "protect", "retainOnDelete")
-    kept: dict[str, Any] = {key: state[key] for key in plain if key in state}
+    kept: dict[str, Any] = redactor.data({key: state[key] for key in plain if key in state})
     for key in ("inputs", "outputs"):
         if isinstance(state.get(key), dict):
             properties = {name: value for name, value in state[key].items() if not name.startswith("__")}
@@ -402,8 +405,8 @@ def _guards(step: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _read_steps(recording: Recording, steps: list[dict[str, Any]], preview: Any, redactor: Redactor) -> None:
-    found: dict[str, Change] = {}
-    for step in steps:
+    found: dict[tuple[str, int], Change] = {}
+    for index, step in enumerate(steps):
         urn = step["urn"]
         kind, name = _split(urn)
         op = str(step.get("op"))
@@ -429,9 +432,11 @@ def _read_steps(recording: Recording, steps: list[dict[str, Any]], preview: Any,
             lifted=lifted,
             added=added,
         )
-        known = found.get(urn)
+        # Names that are alike because what told them apart is hidden are still of several resources.
+        key = (urn, index if HIDDEN in urn else -1)
+        known = found.get(key)
         if known is None or _WORST.index(action) > _WORST.index(known.action):
-            found[urn] = change
+            found[key] = change
     recording.changes = sorted(found.values(), key=lambda each: each.order)
     same = _mapping(preview, "changeSummary").get("same")
     recording.unchanged = same if isinstance(same, int) else 0

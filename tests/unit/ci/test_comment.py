@@ -293,6 +293,19 @@ def test_a_pack_that_did_not_run_is_no_pass(tmp_path: Path) -> None:
     assert "no pack ran, so nothing was checked" in comment(tmp_path, dev="unchanged")
 
 
+def test_packs_of_a_preview_that_failed_have_not_passed(tmp_path: Path) -> None:
+    events = [{"policyAnalyzeSummaryEvent": {"policyPackName": "naming", "passed": ["a"]}}]
+    failed = [{"severity": "error", "message": "error: no way to the server"}]
+    text = render([write(tmp_path, "dev", diagnostics=failed, events=events)])
+    assert "| **dev** | preview failed |  |  |  |  | no result |" in text
+    assert "1 pack, 1 rule passed as far as the preview got" in text
+    assert "| passed |" in render([write(tmp_path, "qa", events=events)])
+
+
+def test_figures_that_nobody_knows_are_not_said_to_be_none(tmp_path: Path) -> None:
+    assert "none known → **9**" in render([write(tmp_path, "dev", seats={"after": {"used": 9}})])
+
+
 def test_seats_and_gpus_stand_before_and_after(tmp_path: Path) -> None:
     seats = {"before": {"used": 6, "entitled": 8}, "after": {"used": 9, "entitled": 8, "by": {"worker of chat": 3}}}
     what = {"what": "vGPU grid_a100-40c", "total": 32}
@@ -527,6 +540,26 @@ def test_what_a_build_keeps_has_no_secret_and_says_the_same(tmp_path: Path, name
     assert "PLANTED" not in "".join(each.read_text() for each in here.iterdir())
     assert "eyJ" not in "".join(each.read_text() for each in here.iterdir())
     assert render([read(tmp_path / "kept", "dev")]) == render(recorded(tmp_path / "raw", dev=name))
+
+
+@pytest.mark.parametrize("place", ["name", "path", "reason", "diagnostic"])
+def test_what_a_build_keeps_has_no_secret_beside_values_either(place: str) -> None:
+    secret = "ghp_PLANTED0123456789abcdefghijklmnop"
+    changed = step("update", CONFIG, secret if place == "name" else "a")
+    if place == "path":
+        changed["detailedDiff"] = {f'data["{secret}"]': {"kind": "update"}, "data.password": {"kind": "update-replace"}}
+    elif place == "reason":
+        changed["diffReasons"] = [secret]
+    said = [{"severity": "error", "urn": f"urn:pulumi:dev::paif::{CONFIG}::{secret}", "message": "m"}]
+    kept = slim({"steps": [changed], "diagnostics": said if place == "diagnostic" else []})
+    assert "PLANTED" not in json.dumps(kept)
+    if place == "path":
+        assert kept["steps"][0]["detailedDiff"]["data.password"] == {"kind": "update-replace"}
+
+
+def test_resources_whose_names_are_hidden_are_all_told(tmp_path: Path) -> None:
+    kept = slim({"steps": [step("delete", POSTGRES, f"password=PLANTED-{number}") for number in range(3)]})
+    assert len(write(tmp_path, "dev", *kept["steps"]).at_risk) == 3
 
 
 @pytest.mark.parametrize(
