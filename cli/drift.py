@@ -156,10 +156,15 @@ def refresh_preview(stack: engine.Stack) -> Any:
         check=False,
     )
     try:
-        return json.loads(answer.stdout)
+        found = json.loads(answer.stdout)
     except ValueError:
-        said = scrub((answer.stderr or answer.stdout).strip()[-3000:])
+        said = scrub((answer.stderr or answer.stdout).strip())[-3000:]
         raise Failed(f"{stack.name} could not be compared with what is there:\n{said}") from None
+    # A refresh that was cut off prints what it had come to: no error, and no drift.
+    if answer.returncode and not read_preview(stack.name, found).failed:
+        said = scrub(answer.stderr.strip())[-3000:]
+        raise Failed(f"{stack.name} could not be compared: pulumi ended with status {answer.returncode}\n{said}")
+    return found
 
 
 def drift_command(

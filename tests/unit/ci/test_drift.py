@@ -11,7 +11,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from cli.drift import Drift, body, drift_command, judge, marker, report
+from cli import engine
+from cli.drift import Drift, body, drift_command, judge, marker, refresh_preview, report
 from cli.forge import LIMITS, GitHub
 from cli.output import Failed
 from cli.recording import read_preview
@@ -72,6 +73,19 @@ def test_failed_refresh_is_no_answer() -> None:
         drift(preview)
     with pytest.raises(Failed):
         drift({"steps": [], "diagnostics": [{"severity": "error", "message": "error: the server is not there"}]})
+
+
+@pytest.mark.parametrize("printed", ["", "{}", '{"steps": [], "changeSummary": {"same": 3}}'])
+def test_refresh_that_ended_badly_is_no_answer_whatever_it_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: str
+) -> None:
+    pulumi = tmp_path / "pulumi"
+    pulumi.write_text(f"#!/bin/sh\necho '{printed}'\necho 'password=PLANTED-stderr' >&2\nexit 137\n")
+    pulumi.chmod(0o755)
+    monkeypatch.setattr(engine, "environment", lambda **_: {"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    with pytest.raises(Failed, match="could not be compared") as caught:
+        judge(read_preview("dev", refresh_preview(engine.Stack("dev", lab=False))))
+    assert "PLANTED" not in str(caught.value)
 
 
 def test_issue_tells_what_to_do_and_fits_a_thousand_resources() -> None:
