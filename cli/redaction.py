@@ -53,7 +53,9 @@ _PROSE = (
 _PAIRS = re.compile(
     r"(?i)(?P<urn>\burn:pulumi:[\w.-]+::[\w.-]+::[\w.:/$-]+?::)"
     r"|((?:passw(?:or)?d|passwd|passphrase|token(?:\.tok)?|secret|api[_-]?key|private[_-]?key|client-key-data"
-    r"|client-certificate-data|dockerconfigjson|\bauth)[\"']?\s*(?:=|::?)\s*[\"']?)" + _PROSE + r"[^\s\"',;)]{3,}"
+    r"|client-certificate-data|dockerconfigjson|\bauth)\\*[\"']?\s*(?:=|::?)\s*\\*[\"']?)"
+    + _PROSE
+    + r"(?:(?<=\")[^\"\r\n]{3,}|(?<=')[^'\r\n]{3,}|[^\s\"',;)]{3,})"
 )
 _RUNS = re.compile(r"(?<![\w+/=-])[A-Za-z0-9+/_-]{20,}={0,2}(?![\w+/=-])")
 _HEX = re.compile(r"(?<![\w:-])[0-9a-fA-F]{32,}(?![\w-])")

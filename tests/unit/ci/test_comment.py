@@ -509,6 +509,22 @@ def test_only_the_type_in_a_urn_may_stand_before_two_colons(text: str) -> None:
     assert "PLANTED" not in scrub(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'password: "correct, PLANTED"',
+        "password='correct; PLANTED'",
+        '{"password": "correct PLANTED", "user": "ana"}',
+        json.dumps('{"password": "correct PLANTED", "user": "ana"}'),
+        json.dumps(json.dumps('{"token": "PLANTED-x"}')),
+    ],
+)
+def test_a_quoted_secret_is_hidden_to_its_closing_quote(text: str) -> None:
+    hidden = scrub(text)
+    assert "PLANTED" not in hidden
+    assert ("ana" in hidden) == ("ana" in text)
+
+
 def test_names_of_secrets_stay_readable(tmp_path: Path) -> None:
     diff = {"spec.adminPasswordRef.name": {"kind": "update"}, "spec.image": {"kind": "update"}}
     old = {"inputs": {"spec": {"adminPasswordRef": {"name": "old-secret"}, "image": "r/x@sha256:" + "a1" * 32}}}
