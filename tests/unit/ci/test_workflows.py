@@ -198,7 +198,8 @@ def test_gitlab_posts_with_the_target_branchs_code_and_a_token_of_an_environment
     job = load(ROOT / "ci" / "gitlab" / "preview.yml")["comment"]
     script = job["script"]
     change = next(index for index, line in enumerate(script) if line.startswith("cd "))
-    assert "$CI_MERGE_REQUEST_TARGET_BRANCH_NAME" in script[0]
+    assert script[0] == "mkdir -p recording", "without one, nothing would tell that no preview was made"
+    assert "$CI_MERGE_REQUEST_TARGET_BRANCH_NAME" in script[1]
     assert all("./paif" not in line for line in script[:change])
     assert job["environment"]["name"] == "comment"
     [rule] = job["rules"]
