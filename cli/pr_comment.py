@@ -117,6 +117,8 @@ def verdict(recording: Recording) -> str:
         words.append("refused by policy")
     if recording.at_risk:
         words.append(f"data at risk in {_plural(len(recording.at_risk), 'resource')}")
+    lifted = Counter(guard for change in recording.changes for guard in change.lifted)
+    words += [f"{guard} lifted from {_plural(lifted[guard], 'resource')}" for guard in sorted(lifted)]
     if not words:
         words.append(_plural(len(recording.changes), "change") if recording.changes else "nothing changes")
     return ", ".join(words)

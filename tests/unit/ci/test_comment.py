@@ -128,7 +128,7 @@ def test_a_guard_that_alone_is_lifted_or_added_is_a_change(
     text = render([recording])
     assert f"| high | change | `{kind.rsplit(':', 1)[-1]}` | `bare` | **{word} lifted** |" in text
     assert f"| {severity} | change | `{kind.rsplit(':', 1)[-1]}` | `guarded` | {word} added |" in text
-    assert "| **dev** | 2 changes |  | 2 |" in text
+    assert f"| **dev** | {word} lifted from 1 resource |  | 2 |" in text
     assert "Nothing changes" not in text
 
 
