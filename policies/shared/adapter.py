@@ -118,6 +118,7 @@ class Analyzer(Generic[S, M]):
         self._reported: dict[str, Level] = {}
         self._started: _Started | None = None
         self._run: Run[S, M] | None = None
+        self._listed = False
         self._dispatch: dict[str, tuple[bool, list[Rule[S, M]]]] = {}
         self._used: set[int] = set()
         self._judgements: dict[tuple[str, str], _Judgement[S, M]] = {}
@@ -136,7 +137,7 @@ class Analyzer(Generic[S, M]):
         return kind if kind in {"dev", "qa", "staging", "prod"} else "prod"
 
     def _begin(self, urn: str) -> Run[S, M]:
-        """The run that a resource belongs to; the first resource of `policy analyze` starts it."""
+        """The run that a resource belongs to; the first resource starts it."""
         if self._run is None:
             if self._started is None:
                 stack, project = urn.split("::")[:2]
@@ -152,6 +153,7 @@ class Analyzer(Generic[S, M]):
                 secrets=self._started.secrets,
                 dry_run=self._started.dry_run,
             )
+            self._listed = False
             self._used, self._judgements, self._readers = set(), {}, {}
         return self._run
 
@@ -223,9 +225,10 @@ class Analyzer(Generic[S, M]):
 
     def analyze(self, request: Any, decoded: Callable[[], Resource], response: Any) -> None:
         """Run every rule that looks at the resource's type."""
-        first = self._run is None
         run = self._begin(request.urn)
-        if first:
+        if not self._listed:
+            # Not when the run begins: a remediation begins it, and its answer has no room for them.
+            self._listed = True
             self._list_exemptions(run, request.urn, response)
         observed, rules = self._of_type(request.type)
         if not observed and not rules:

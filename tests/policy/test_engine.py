@@ -20,6 +20,7 @@ from tests.policy.resources import (
     ENDPOINT,
     GONE,
     GPU_CLASS,
+    PAST,
     PLAIN_BOOTSTRAP,
     SETTINGS,
     VM,
@@ -151,6 +152,23 @@ def test_labels_are_put_right_in_what_is_created(engine: Engine) -> None:
     state = json.loads(engine.run("stack", "export", "--stack", "dev").stdout)
     machine = next(each for each in state["deployment"]["resources"] if each["type"].endswith(":VirtualMachine"))
     assert machine["inputs"]["metadata"]["labels"]["paif.dev/owner"] == "ai-platform"
+
+
+def test_an_expired_exemption_of_a_pack_that_puts_labels_right_fails_the_run(engine: Engine) -> None:
+    exemption = {
+        "rule": "name-pattern",
+        "resource": "*::nothing",
+        "reason": "agreed with the owner of the rule",
+        "owner": "platform team",
+        "expires": PAST,
+    }
+    settings = {"naming-configuration": {**SETTINGS["naming"], "exemptions": [exemption]}}
+    (engine.folder / "naming.json").write_text(json.dumps(settings))
+    engine.resources(*GOOD)
+    said = _failed(engine, "up", "--yes")
+    assert engine.created() == []
+    for part in ("naming-exemptions", f"from name-pattern has expired on {PAST}", "remove the exemption, or renew it"):
+        assert part in said
 
 
 def test_a_wrong_setting_is_one_readable_message(engine: Engine) -> None:
