@@ -828,8 +828,10 @@ def chart_source(resource: Resource, run: Context) -> Found:
     repository = resource.get("repositoryOpts.repo")
     if isinstance(repository, str) and repository:
         parts = urlsplit(repository)
-        if not _trusted(parts.netloc, run):
-            yield Violation(f"host {parts.netloc} is not trusted", "repositoryOpts.repo", repository)
+        # Without who logs in: that is a secret, and nothing that a host is trusted by.
+        host = parts.netloc.rpartition("@")[2].lower()
+        if not _trusted(host, run):
+            yield Violation(f"host {host} is not trusted", "repositoryOpts.repo", repository)
         elif parts.scheme not in {"https", "oci"} and parts.hostname not in {"127.0.0.1", "localhost"}:
             yield Violation("the repository has no TLS", "repositoryOpts.repo", repository)
 

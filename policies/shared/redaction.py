@@ -36,6 +36,8 @@ _SHAPES = re.compile(
     r"|(?<![\w+/:.-])(?=[\w+/-]*[a-z])(?=[\w+/-]*[A-Z])(?=[\w+/-]*\d)[A-Za-z0-9+/_-]{40,}={0,2}(?![\w+/-])",
     re.DOTALL,
 )
+# Who logs in, before the host of an address; a name alone may be a token. In a ConfigMap git@ is nothing to object to.
+_USERINFO = re.compile(r"(?<=://)[^/?#\s]+(?=@)")
 _PUBLIC = re.compile(
     r"-----BEGIN (?:CERTIFICATE|PUBLIC KEY)-----.*?-----END (?:CERTIFICATE|PUBLIC KEY)-----", re.DOTALL
 )
@@ -88,12 +90,19 @@ class Redactor:
             return "[unknown]"
         if self._hidden(path):
             return HIDDEN
-        text = repr(value)
-        text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
-        return self.text(text)
+        # Before it is quoted, which changes a secret's letters, and before it is cut, which may leave half of one.
+        text = repr(self._plain(value))
+        return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+    def _plain(self, data: Any) -> Any:
+        if isinstance(data, dict):
+            return {self._plain(key): self._plain(value) for key, value in data.items()}
+        if isinstance(data, list):
+            return [self._plain(value) for value in data]
+        return self.text(data) if isinstance(data, str) else data
 
     def text(self, text: str) -> str:
         """Text with every secret in it replaced."""
         for value in self._values:
             text = text.replace(value, HIDDEN)
-        return _SHAPES.sub(HIDDEN, text)
+        return _USERINFO.sub(HIDDEN, _SHAPES.sub(HIDDEN, text))

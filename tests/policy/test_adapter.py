@@ -19,6 +19,7 @@ from tests.policy.resources import (
     DRS,
     FUTURE,
     GONE,
+    RELEASE,
     SETTINGS,
     SNAPSHOT,
     STACK,
@@ -54,6 +55,32 @@ def test_a_secret_value_is_never_shown(packs: dict[str, Process], secret: str) -
             named,
         ):
             assert secret not in "".join(each.message for each in packs[pack].analyze(asked))
+
+
+@pytest.mark.parametrize("secret", ["hunter2-hunter2", "hunter2\nhunter2", "eyJhbGciOiJub25lIn0.eyJleHAiOjF9.c2ln"])
+def test_nothing_is_left_of_a_secret_that_a_long_value_is_cut_in(packs: dict[str, Process], secret: str) -> None:
+    begin(packs["naming"], "naming", secrets={"licenceToken": secret})
+    for length in (60, 70, 75):
+        asked = changed(VM, {"metadata>labels>paif.dev/owner": "-" * length + secret + "!" * 40})
+        (found,) = [each for each in packs["naming"].analyze(asked) if each.rule == "label-syntax"]
+        assert f"'{'-' * length}" in found.message
+        assert secret[:7] not in found.message
+
+
+@pytest.mark.parametrize("user", ["me:hunter2-hunter2", "me:hunter2@hunter2", "hunter2"])
+def test_who_logs_in_by_an_address_is_not_shown(packs: dict[str, Process], user: str) -> None:
+    begin(packs["platform"], "platform")
+    asked = changed(RELEASE, {"repositoryOpts>repo": f"https://{user}@charts.example.net/x"})
+    (found,) = [each for each in packs["platform"].analyze(asked) if each.rule == "chart-source"]
+    assert "host charts.example.net is not trusted" in found.message
+    assert "https://[secret]@charts.example.net/x" in found.message
+    assert "hunter2" not in found.message
+
+
+def test_a_trusted_host_stays_trusted_whoever_logs_in(packs: dict[str, Process]) -> None:
+    begin(packs["platform"], "platform", settings={"trustedRegistries": ["charts.example.net:8443", "nvcr.io"]})
+    asked = changed(RELEASE, {"repositoryOpts>repo": "https://me:hunter2-hunter2@Charts.example.net:8443/x"})
+    assert "chart-source" not in {each.rule for each in packs["platform"].analyze(asked)}
 
 
 def test_a_value_marked_secret_is_hidden_where_the_rule_shows_it(packs: dict[str, Process]) -> None:
