@@ -7,7 +7,6 @@ a token. docs/pull-requests.md shows how the workflows put them together.
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import os
 import re
@@ -20,7 +19,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-import yaml
 
 from cli import engine, labctl, policy, settings
 from cli.changed import files_since, git, merge_base, touched
@@ -46,6 +44,7 @@ from cli.recording import (
     touched_in,
 )
 from cli.redaction import Redactor, scrub
+from cli.settings import entitled_seats
 from lab.state import ROOT
 from stacks.capacity import demands, machines, read_inventory
 from stacks.environment import Environment
@@ -367,28 +366,21 @@ def _size(text: str) -> int:
 # ---- Licence seats and GPU demand, from the stack file before and after
 
 
-def seats_of(environment: Environment, entitled: int | None) -> Seats:
-    """vGPU seats that an environment takes, by who takes them, autoscaling at its maximum."""
-    takers = Counter(
-        re.sub(r" \d+ of \d+$", "", machine.name) for machine in machines(environment) if machine.vm_class.profile
-    )
-    return Seats(used=sum(takers.values()), entitled=entitled, by=dict(sorted(takers.items())))
+def seats_of(environment: Environment, licences: str) -> Seats:
+    """vGPU seats that an environment takes, by who takes them, autoscaling at its maximum; of how many it may take.
+
+    ``licences`` is the text of its policies/config file.
+    """
+    found = [(re.sub(r" \d+ of \d+$", "", each.name), each.vm_class.profile) for each in machines(environment)]
+    takers = Counter(name for name, profile in found if profile)
+    entitled = entitled_seats(licences, [profile for _, profile in found if profile])
+    return Seats(used=takers.total(), entitled=entitled, by=dict(sorted(takers.items())))
 
 
 def gpus_of(environment: Environment, inventory: Path | None = None) -> list[Capacity]:
     """GPUs that an environment asks for; with an inventory that the program wrote to a file, of how many there are."""
     there = read_inventory(inventory, environment.vcenter.compute_cluster) if inventory else None
     return [Capacity(what=each.what, used=each.used, total=each.total) for each in demands(environment, there)]
-
-
-def _entitled(text: str) -> int | None:
-    """Seats of NVIDIA AI Enterprise that have not expired, in the text of a policies/config file."""
-    today = dt.datetime.now(dt.UTC).date()
-    try:
-        listed = yaml.safe_load(text)["licensing"]["entitlements"]
-        return sum(int(each["seats"]) for each in listed if each["edition"] == "nvaie" and each["expires"] >= today)
-    except (yaml.YAMLError, KeyError, TypeError, ValueError):
-        return None
 
 
 def figures(
@@ -410,7 +402,7 @@ def figures(
             environment = read_stack_file(file).environment
         if environment is None:
             return None, None
-        return seats_of(environment, _entitled(get(licences) or "")), gpus_of(environment, inventory)
+        return seats_of(environment, get(licences) or ""), gpus_of(environment, inventory)
 
     def here(path: str) -> str | None:
         file = ROOT / path

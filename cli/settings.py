@@ -5,15 +5,17 @@ The packs' own models judge them, so that a mistake is told with its line instea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import datetime as dt
+from collections import Counter
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from lab.state import ROOT
-from policies.licensing.configuration import LicensingSettings
+from policies.licensing.configuration import Entitlement, LicensingSettings, edition_of, entitled
 from policies.licensing.rules import pack as licensing
 from policies.naming.configuration import NamingSettings
 from policies.naming.rules import pack as naming
@@ -99,6 +101,23 @@ def problems(name: str) -> list[Problem]:
         line, column = next(places[where[:n]] for n in range(len(where), -1, -1) if where[:n] in places)
         found.append(Problem(_spelled(where), expected, value, near, here, line, column))
     return sorted(found, key=lambda each: (each.line, each.column))
+
+
+def entitled_seats(text: str, profiles: Collection[str]) -> int | None:
+    """Seats that machines with these vGPU profiles may take, one profile for each, by the ``text`` of a settings file.
+
+    None when it declares no entitlement. An edition licenses its own series only: where one has too few seats, those
+    of another that are left over do not count.
+    """
+    try:
+        listed = TypeAdapter(list[Entitlement]).validate_python(yaml.safe_load(text)["licensing"]["entitlements"])
+    except (yaml.YAMLError, KeyError, TypeError, ValidationError):
+        return None
+    seats = entitled(listed, dt.datetime.now(dt.UTC).date())
+    used = Counter(edition_of(each) for each in profiles)
+    if any(count > seats[edition] for edition, count in used.items()):
+        return (used & seats).total()
+    return sum(seats[edition] for edition in used or seats)
 
 
 def _places(node: yaml.Node, where: _Where = ()) -> Iterator[tuple[_Where, tuple[int, int]]]:

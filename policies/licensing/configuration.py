@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from pydantic import Field
 
+import catalog
 from policies.shared.configuration import Model
 from policies.shared.machines import Classes, MachineSettings, Pool
 from policies.shared.model import Kind, Undecided
@@ -24,6 +27,21 @@ class Entitlement(Model):
     seats: int = Field(ge=0, description="machines that may run at once")
     expires: dt.date = Field(description="last day of the licence or subscription")
     evaluation: bool = Field(default=False, description="an evaluation licence")
+
+
+def edition_of(profile: str) -> Edition:
+    """What licenses a vGPU profile. A name that is none (profile-known refuses it) counts as AI Enterprise's."""
+    parsed = catalog.parse_profile(profile)
+    return EDITION_OF_SERIES[parsed.series] if parsed else "nvaie"
+
+
+def entitled(entitlements: Iterable[Entitlement], today: dt.date) -> Counter[Edition]:
+    """Seats of each edition that have not expired."""
+    seats: Counter[Edition] = Counter()
+    for each in entitlements:
+        if each.expires >= today:
+            seats[each.edition] += each.seats
+    return seats
 
 
 class AddOn(Model):

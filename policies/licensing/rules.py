@@ -10,12 +10,20 @@ import datetime as dt
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
 import catalog
-from policies.licensing.configuration import EDITION_OF_SERIES, Edition, Entitlement, LicensingSettings, Seats
+from policies.licensing.configuration import (
+    EDITION_OF_SERIES,
+    Edition,
+    Entitlement,
+    LicensingSettings,
+    Seats,
+    edition_of,
+    entitled,
+)
 from policies.shared.machines import (
     GpuClass,
     Pool,
@@ -410,8 +418,8 @@ def nvaie_container_entitlement(resource: Resource, run: Context) -> Found:
 # Seats.
 
 
-def _taken(listed: Iterable[Pool], run: Context) -> Iterator[Pool | Undecided]:
-    """Those of the machines that take seats."""
+def _taken(listed: Iterable[Pool], run: Context) -> Iterator[tuple[Pool, list[Edition]] | Undecided]:
+    """Those of the machines that take seats, and of which editions: a machine takes one of each that its vGPUs need."""
     classes: dict[str, GpuClass | Undecided | None] = {}
     for pool in listed:
         if isinstance(pool.vm_class, Unknown):
@@ -424,69 +432,68 @@ def _taken(listed: Iterable[Pool], run: Context) -> Iterator[Pool | Undecided]:
         if isinstance(found, Undecided):
             yield found
         elif found is not None and found.profiles and pool.count:
-            yield pool
+            yield pool, sorted({edition_of(each) for each in found.profiles})
 
 
-def _table(used: dict[str, int], seats: int) -> str:
+def _table(used: Mapping[str, int], seats: int) -> str:
     rows = [*used.items(), ("in all", sum(used.values())), ("entitled", seats)]
     width = max(len(who) for who, _ in rows)
     return "\n".join(f"  {who:<{width}}  {count:>5}" for who, count in rows)
 
 
-def _seats(run: Context) -> int:
-    return sum(each.seats for each in run.settings.entitlements if each.expires >= run.today)
-
-
-def _counted(taken: Iterable[Pool | Undecided]) -> dict[str, int]:
-    used: Counter[str] = Counter()
-    for pool in taken:
-        if isinstance(pool, Pool):
-            used[pool.what] += pool.count
-    return used
-
-
-def seats_configured(run: Context) -> dict[str, int]:
-    """vGPU machines that the stack's configuration asks for, by who asks; autoscaling at its maximum."""
-    # A class that the configuration does not describe is told by its resource: vgpu-seats-in-use counts with it.
-    return _counted(_taken(configured_pools(run.environment), run))
+def _too_many(listed: Iterable[Pool], run: Context) -> Iterator[tuple[Edition, str]]:
+    """Each edition of which the machines take more seats than there are, with who takes how many of it."""
+    used: dict[Edition, Counter[str]] = {}
+    for each in _taken(listed, run):
+        if not isinstance(each, Undecided):
+            pool, editions = each
+            for edition in editions:
+                used.setdefault(edition, Counter())[pool.what] += pool.count
+    seats = entitled(run.settings.entitlements, run.today)
+    for edition, by in used.items():
+        if by.total() > seats[edition]:
+            yield edition, f"{by.total()} vGPU seats of {seats[edition]} ({edition}):\n{_table(by, seats[edition])}"
 
 
 @pack.rule(
     "vgpu-seats",
     ROOT,
     severity=Severity.CRITICAL,
-    reason="every vGPU machine takes a seat: workstations, nodes at the autoscaler's maximum, replicas of endpoints",
+    reason="every vGPU machine takes a seat of the edition that its profile's series needs: workstations, nodes at the "
+    "autoscaler's maximum, replicas of endpoints",
     remedy="ask for fewer machines or lower maxReplicas, or buy seats and declare them under licensing.entitlements",
     source=_VGPU_LICENSING,
 )
 def vgpu_seats(resource: Resource, run: Context) -> Found:
-    used = seats_configured(run)
-    if run.settings.entitlements and sum(used.values()) > _seats(run):
-        yield Violation(
-            f"the configuration takes {sum(used.values())} vGPU seats of {_seats(run)}:\n{_table(used, _seats(run))}"
-        )
+    if not run.settings.entitlements:
+        return
+    # A class that the configuration does not describe is told by its resource: vgpu-seats-in-use counts with it.
+    for _, table in _too_many(configured_pools(run.environment), run):
+        yield Violation(f"the configuration takes {table}")
 
 
 @pack.rule(
     "vgpu-seats-in-use",
     MACHINES,
     severity=Severity.CRITICAL,
-    reason="a program may ask for more machines than its configuration shows; each one takes a seat",
+    reason="a program may ask for more machines than its configuration shows; each one takes a seat of its edition",
     remedy="ask for fewer machines, or buy seats and declare them under licensing.entitlements",
     source=_VGPU_LICENSING,
 )
 def vgpu_seats_in_use(resource: Resource, run: Context) -> Found:
     if not run.settings.entitlements:
         return
-    mine = list(_taken(pools(resource), run))
-    yield from (each for each in mine if isinstance(each, Undecided))
-    if not any(isinstance(each, Pool) for each in mine):
+    mine: set[Edition] = set()
+    for each in _taken(pools(resource), run):
+        if isinstance(each, Undecided):
+            yield each
+        else:
+            mine |= {*each[1]}
+    if not mine:
         return
-    used = _counted(_taken(_registered_until(resource, run), run))
-    if sum(used.values()) > _seats(run):
-        yield Violation(
-            f"with this one {sum(used.values())} vGPU seats of {_seats(run)} are taken:\n{_table(used, _seats(run))}"
-        )
+    for edition, table in _too_many(_registered_until(resource, run), run):
+        if edition in mine:
+            yield Violation(f"with this one there are {table}")
 
 
 def _registered_until(resource: Resource, run: Context) -> Iterator[Pool]:

@@ -226,6 +226,38 @@ def test_seats_are_shown_as_a_table_of_who_uses_how_many(packs: dict[str, Proces
     ]
 
 
+def test_seats_of_an_edition_serve_machines_of_its_own_series_only(packs: dict[str, Process]) -> None:
+    classes = [{"name": "c", "profile": "grid_a100-40c"}, {"name": "q", "profile": "grid_l40s-8q"}]
+    entitlements = [{"edition": each, "seats": n, "expires": FUTURE} for each, n in (("nvaie", 1), ("vws", 100))]
+
+    def said(machines: dict[str, int]) -> list[str]:
+        config = {
+            "vmClasses": classes,
+            "modelEndpoints": [{"name": f"of-{name}", "class": name, "replicas": n} for name, n in machines.items()],
+        }
+        begin(packs["licensing"], "licensing", config=config, settings={"entitlements": entitlements})
+        return [each.message for each in packs["licensing"].analyze(STACK) if each.rule == "vgpu-seats"]
+
+    assert said({"c": 1, "q": 100}) == []
+    (found,) = said({"c": 50, "q": 2})
+    assert "takes 50 vGPU seats of 1 (nvaie):" in found
+    rows = [line.split() for line in found.splitlines() if line.startswith("  ")]
+    assert rows == [["endpoint", "of-c", "50"], ["in", "all", "50"], ["entitled", "1"]]
+    assert len(said({"c": 2, "q": 101})) == 2
+
+
+def test_a_machine_answers_for_the_seats_of_its_own_edition_only(packs: dict[str, Process]) -> None:
+    entitlements = [{"edition": each, "seats": n, "expires": FUTURE} for each, n in (("nvaie", 1), ("vws", 100))]
+    classes = {"c": {"profiles": ["grid_a100-40c"]}, "q": {"profiles": ["grid_l40s-8q"]}}
+    settings = {"entitlements": entitlements, "existingClasses": classes}
+    begin(packs["licensing"], "licensing", settings=settings)
+    verdicts = []
+    for name, vm_class in (("one", "c"), ("two", "c"), ("three", "q")):
+        asked = changed(VM, {"metadata>name": name, "spec>className": vm_class}, name)
+        verdicts.append("vgpu-seats-in-use" in {each.rule for each in packs["licensing"].analyze(asked)})
+    assert verdicts == [False, True, False]
+
+
 def test_a_snapshot_is_undecided_while_the_devices_of_a_machine_are(packs: dict[str, Process]) -> None:
     begin(packs["platform"], "platform")
     packs["platform"].analyze(changed(VSPHERE_VM, {"pciDeviceIds": {"$unknown": True}}))

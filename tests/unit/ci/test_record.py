@@ -238,8 +238,8 @@ def test_seats_and_gpus_are_those_of_the_stack_file_before_and_after(monkeypatch
     before, found = re.subn(r"(name: gpu, class: [\w-]+, replicas:) 2", r"\1 1", text)
     assert found == 1
     licences = """licensing: {entitlements: [
-        {edition: nvaie, seats: 5, expires: 2999-01-01}, {edition: nvaie, seats: 70, expires: 2001-01-01},
-        {edition: vws, seats: 900, expires: 2999-01-01}]}"""
+        {edition: nvaie, seats: 4, expires: 2999-01-01}, {edition: nvaie, seats: 1, expires: "2999-01-01"},
+        {edition: nvaie, seats: 70, expires: 2001-01-01}, {edition: vws, seats: 900, expires: 2999-01-01}]}"""
     answers = {"stacks": before, "policies": licences}
     monkeypatch.setattr(pr_comment, "git", lambda *given, **_: answers[given[-1].split(":")[1].split("/")[0]])
     seats, gpus = pr_comment.figures("staging", "main")

@@ -85,6 +85,25 @@ naming:
     ]
 
 
+_C, _Q = "grid_a100-40c", "grid_a100-40q"
+
+
+@pytest.mark.parametrize(
+    ("machines", "seats"),
+    [([_C] * 2, 3), ([_C] * 50, 3), ([_C, _Q], 103), ([_C] * 5 + [_Q] * 2, 5), ([_Q] * 7, 100), ([], 103)],
+)
+def test_an_edition_serves_its_own_series_only(machines: list[str], seats: int) -> None:
+    text = """licensing: {entitlements: [
+        {edition: nvaie, seats: 1, expires: 2999-01-01}, {edition: nvaie, seats: 2, expires: "2999-01-01"},
+        {edition: vws, seats: 100, expires: 2999-01-01}, {edition: nvaie, seats: 70, expires: 2001-01-01}]}"""
+    assert settings.entitled_seats(text, machines) == seats
+
+
+@pytest.mark.parametrize("text", ["", "licensing: {}", "licensing: {entitlements: [{edition: gold}]}", "a: ["])
+def test_without_a_readable_declaration_no_seats_are_told(text: str) -> None:
+    assert settings.entitled_seats(text, [_C]) is None
+
+
 def _licensing_keys() -> list[str]:
     return settings._keys(settings._PACKS["licensing"][0].model_json_schema(by_alias=True), ())
 
