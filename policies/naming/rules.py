@@ -11,6 +11,7 @@ import catalog
 from policies.naming.configuration import PATTERN, Names, NamingSettings
 from policies.shared.machines import entries, node_pools
 from policies.shared.model import (
+    KINDS,
     Found,
     Level,
     Resource,
@@ -147,13 +148,26 @@ def name_environment(resource: Resource, run: Context) -> Found:
     name = _name(resource)
     if name is None or _adopted(resource):
         return
-    tokens = name.split("-")
-    others = {"dev", "qa", "staging", "prod"} - {run.stack}
-    found = [token for token in tokens[1:3] if token in others]
-    if found and run.stack not in tokens[1:3]:
+    other = _other_environment(name, run)
+    if other and _pattern(_kind(resource), run)[1].fullmatch(name) is None:
         yield Violation(
-            f"the name belongs to environment {found[0]}, the stack is {run.stack}", _name_path(resource), name
+            f"the name belongs to environment {other}, the stack is {run.stack}", _name_path(resource), name
         )
+
+
+def _other_environment(name: str, run: Context) -> str:
+    """Which environment a name has first behind the organisation, when it is not the stack's own; else nothing."""
+    organisation = _organisation(run)
+    own = organisation and name.startswith(f"{organisation}-")
+    rest = name[len(organisation) + 1 :] if own else name.partition("-")[2]
+    # One part more than the environment's place: a site's pattern may put the kind before it.
+    for _ in range(2):
+        if f"{rest}-".startswith(f"{run.stack}-"):
+            return ""
+        token, _, rest = rest.partition("-")
+        if token in KINDS:
+            return token
+    return ""
 
 
 @pack.rule(

@@ -19,6 +19,7 @@ from tests.policy.resources import (
     DRS,
     FUTURE,
     GONE,
+    NAMESPACE_,
     RELEASE,
     SETTINGS,
     SNAPSHOT,
@@ -272,6 +273,43 @@ def test_a_token_is_undecided_while_its_secret_cannot_be_read(packs: dict[str, P
     packs["licensing"].analyze(changed(BOOTSTRAP, {"stringData": content}))
     found = [each for each in packs["licensing"].analyze(VM) if each.rule == "vgpu-licence-token"]
     assert ["undecided: content of Secret acme-dev-dlvm-alice-ovf" in each.message for each in found] == [True]
+
+
+# Names.
+
+_NAME = "{organisation}-{name}-{environment}"
+
+
+@pytest.mark.parametrize(
+    ("stack", "name", "settings", "belongs"),
+    [
+        ("prod-eu", "acme-prod-eu-ns-ai", {}, ""),
+        ("prod-eu", "acme-prod-ns-ai", {}, "prod"),
+        ("prod-eu", "acme-prod-us-ns-ai", {}, "prod"),
+        ("prod-eu", "acme-dev-prod-eu", {}, "dev"),
+        ("dev-2", "acme-dev-2-ns-ai", {}, ""),
+        ("dev-2", "acme-qa-2-ns-ai", {}, "qa"),
+        ("qa-paris", "acme-qa-paris-ns-prod", {}, ""),
+        ("eu-staging", "acme-eu-staging-ns-ai", {}, ""),
+        ("eu-staging", "acme-eu-prod-ns-ai", {}, "prod"),
+        ("site1", "acme-site1-ns-ai", {}, ""),
+        ("site1", "acme-ns-dev-ai", {}, "dev"),
+        ("dev", "acme-dev-ns-prod", {}, ""),
+        ("dev", "acme-ns-dev-ai", {}, ""),
+        ("dev", "prod-team-dev-ns-ai", {"organisation": "prod-team"}, ""),
+        ("dev", "prod-team-qa-ns-ai", {"organisation": "prod-team"}, "qa"),
+        ("dev", "acme-prod-models-dev", {"patterns": {"namespace": _NAME}}, ""),
+    ],
+)
+def test_a_name_belongs_to_the_environment_whose_whole_name_it_has(
+    packs: dict[str, Process], stack: str, name: str, settings: dict[str, Any], belongs: str
+) -> None:
+    begin(packs["naming"], "naming", stack=stack, settings=settings)
+    asked = changed(NAMESPACE_, {"name": name})
+    found = [each for each in packs["naming"].analyze(asked, stack) if each.rule == "name-environment"]
+    assert [f"the name belongs to environment {belongs}, the stack is {stack}" in each.message for each in found] == (
+        [True] if belongs else []
+    )
 
 
 # Remediation.
