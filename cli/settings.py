@@ -97,7 +97,7 @@ def problems(name: str) -> list[Problem]:
         return [Problem("YAML", f"valid YAML ({error})", file=here, line=1, column=1)]
     places = {(): (1, 1)} | (dict(_places(node)) if node else {})
     found = []
-    for where, expected, value, near in _mistakes(data):
+    for where, expected, value, near in (*_mistakes(data), *_other_kinds(data, name)):
         line, column = next(places[where[:n]] for n in range(len(where), -1, -1) if where[:n] in places)
         found.append(Problem(_spelled(where), expected, value, near, here, line, column))
     return sorted(found, key=lambda each: (each.line, each.column))
@@ -163,6 +163,21 @@ def _mistakes(data: Any) -> Iterator[tuple[_Where, str, str, str]]:
         for where, rule in named:
             if rule not in rules:
                 yield where, "the name of a rule; docs/policies.md lists them", shown(rule), nearest(rule, rules)
+
+
+def _other_kinds(data: Any, name: str) -> Iterator[tuple[_Where, str, str, str]]:
+    """Kinds by which the packs would judge ``name`` more or less strictly than the environment that it is."""
+    stack = ROOT / "stacks" / f"Pulumi.{name}.yaml"
+    try:
+        kind = yaml.safe_load(stack.read_text(encoding="utf-8"))["config"]["paif:kind"]
+    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        return
+    if kind not in KINDS or not isinstance(data, dict):
+        return
+    expected = f"{kind}, as stacks/{stack.name} says, or nothing: the packs take the kind from there"
+    said: list[tuple[_Where, Any]] = [(("kind",), data.get("kind"))]
+    said += [((pack, "kind"), data[pack].get("kind")) for pack in _PACKS if isinstance(data.get(pack), dict)]
+    yield from ((where, expected, shown(each), "") for where, each in said if each in KINDS and each != kind)
 
 
 def _mistake(pack: str, model: type[Settings], error: Any) -> tuple[_Where, str, str, str]:

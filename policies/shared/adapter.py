@@ -229,6 +229,7 @@ class Analyzer(Generic[S, M]):
         if not self._listed:
             # Not when the run begins: a remediation begins it, and its answer has no room for them.
             self._listed = True
+            self._compare_kinds(run, request.urn, response)
             self._list_exemptions(run, request.urn, response)
         observed, rules = self._of_type(request.type)
         if not observed and not rules:
@@ -379,6 +380,15 @@ class Analyzer(Generic[S, M]):
                 self._used.add(index)
                 return each
         return None
+
+    def _compare_kinds(self, run: Run[S, M], urn: str, response: Any) -> None:
+        given, own = run.settings.kind, run.environment.get("kind")
+        if given is not None and own is not None and own != given:
+            text = (
+                f"the settings say kind {given}, the stack's configuration says {own}: its guards would be another "
+                f"kind's\ndo: remove kind from policies/config/{run.stack}.yaml (or --policy-pack-config), or set {own}"
+            )
+            self._report(response, self.pack.configuration, text, Level.MANDATORY, Severity.CRITICAL, urn)
 
     def _list_exemptions(self, run: Run[S, M], urn: str, response: Any) -> None:
         for each in run.settings.exemptions:

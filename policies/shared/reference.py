@@ -56,7 +56,7 @@ as the kind that its stack file says, else as prod. `--policy-pack-config FILE` 
 
 Every pack knows:
 
-    kind: dev                         # of the environment: dev, qa, staging, prod
+    kind: dev                         # of the environment; another one than its stack file says is refused
     naming:
       enforcement: {{vgpu-class-name: advisory}}
       exemptions:

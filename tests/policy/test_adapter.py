@@ -152,6 +152,18 @@ def test_an_environment_that_says_nothing_is_checked_as_production(packs: dict[s
     assert "protection" in {each.rule for each in packs["platform"].analyze(DATABASE, "somewhere")}
 
 
+def test_settings_that_take_the_stack_for_another_kind_are_refused(packs: dict[str, Process]) -> None:
+    for pack in PACKS:
+        for given, refused in (("dev", True), ("prod", False)):
+            begin(packs[pack], pack, config={"kind": "prod"}, settings={"kind": given})
+            found = [each for each in packs[pack].analyze(STACK) if each.rule == f"{pack}-configuration"]
+            assert [each.level for each in found] == ["mandatory"] * refused
+            assert all(
+                "the settings say kind dev, the stack's configuration says prod" in each.message for each in found
+            )
+            assert [each for each in packs[pack].analyze(STACK) if each.rule == f"{pack}-configuration"] == []
+
+
 # Levels.
 
 

@@ -157,6 +157,32 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("kind: dev\n", "1:7: kind is 'dev'"),
+        ("kind: prod\nnaming: {kind: dev}\n", "2:16: naming.kind is 'dev'"),
+    ],
+)
+def test_the_packs_may_not_take_an_environment_for_another_kind_than_its_stack_file_says(
+    root: Path, text: str, told: str
+) -> None:
+    (root / "stacks/Pulumi.site1.yaml").write_text("config:\n  paif:kind: prod\n")
+    file = root / "policies/config/site1.yaml"
+    assert found(file, text) == [
+        f"policies/config/site1.yaml:{told}: expected prod, as stacks/Pulumi.site1.yaml says, or nothing: the packs "
+        "take the kind from there"
+    ]
+    assert found(file, "kind: prod\nnaming: {kind: prod}\n") == []
+
+
+@pytest.mark.parametrize("stack", [None, "", "a: [", "config: {}", "config: {paif:kind: production}", "- a"])
+def test_a_stack_file_that_names_no_kind_contradicts_nothing(root: Path, stack: str | None) -> None:
+    if stack is not None:
+        (root / "stacks/Pulumi.site1.yaml").write_text(stack)
+    assert found(root / "policies/config/site1.yaml", "kind: dev\n") == []
+
+
 def test_init_writes_the_stack_file_and_the_settings(root: Path) -> None:
     assert initial.make("site1", "qa", "umbrella") == ["stacks/Pulumi.site1.yaml", "policies/config/site1.yaml"]
     assert "paif:organisation: umbrella" in (root / "stacks/Pulumi.site1.yaml").read_text()
