@@ -88,10 +88,13 @@ class LicensingSettings(MachineSettings):
     evaluation_in: list[Kind] = Field(
         default=["dev", "qa"], description="kinds of environment that may run on evaluation licences"
     )
-    nim_images: list[str] = Field(default=["nvcr.io/nim/*"], description="containers that are NIM microservices")
+    nim_images: list[str] = Field(
+        default=["nvcr.io/nim/*", "helm.ngc.nvidia.com/nim/*"],
+        description="containers and charts of NIM microservices; a mirror's belong here too",
+    )
     nvaie_images: list[str] = Field(
-        default=["nvcr.io/nvaie/*", "nvcr.io/nvidia/vgpu/*"],
-        description="containers that come with NVIDIA AI Enterprise only",
+        default=["nvcr.io/nvaie/*", "nvcr.io/nvidia/vgpu/*", "helm.ngc.nvidia.com/nvaie/*"],
+        description="containers and charts that come with NVIDIA AI Enterprise only; a mirror's belong here too",
     )
 
 

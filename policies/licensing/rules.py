@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
+from urllib.parse import urlsplit
 
 import catalog
 from policies.licensing.configuration import (
@@ -24,6 +25,7 @@ from policies.licensing.configuration import (
     edition_of,
     entitled,
 )
+from policies.shared.containers import boot_texts, charts, images, mentioned
 from policies.shared.machines import (
     GpuClass,
     Pool,
@@ -50,12 +52,13 @@ from policies.shared.model import (
     known,
     raw,
 )
-from policies.shared.selectors import entries_of, has_vgpu_driver, is_gpu_operator, is_of, named, profiles_key
+from policies.shared.selectors import entries_of, has_vgpu_driver, is_gpu_operator, is_of, profiles_key
 from policies.shared.sources import GPU_GUIDE, GUIDE, NVAIE_VGPU
 from policies.shared.types import (
     CLUSTER,
     CONFIG_MAP,
     ENDPOINT,
+    NIM,
     PAIS,
     RELEASE,
     ROOT,
@@ -64,6 +67,7 @@ from policies.shared.types import (
     VM_CLASS,
     VSPHERE_VM,
     WORKLOAD,
+    WORKSTATION,
 )
 
 pack: Rules[LicensingSettings, Seats] = Rules()
@@ -382,30 +386,53 @@ def vgpu_feature_type(resource: Resource, run: Context) -> Found:
 
 
 def _unlicensed(resource: Resource, run: Context, patterns: Iterable[str], what: str) -> Found:
+    """What a resource runs of these, where nothing licenses it."""
     if _entitlement("nvaie", run):
         return
-    for each in named(resource, {"image", "ociRef", "repository"}):
+    problem = f"{what}, and no NVIDIA AI Enterprise entitlement is declared"
+
+    def is_one(reference: str) -> bool:
+        return any(fnmatchcase(each, pattern) for each in (reference, f"{reference}/") for pattern in patterns)
+
+    if is_of(resource, SECRET + WORKSTATION):
+        for each in boot_texts(resource):
+            if isinstance(each, Undecided):
+                yield each
+            elif any(is_one(name) for name in mentioned(each[1])):
+                yield Violation(f"the machine starts it: {problem}", each[0])
+        return
+    if is_of(resource, RELEASE):
+        for path, address in charts(resource):
+            parts = urlsplit(address)
+            if is_one(f"{parts.hostname}{parts.path}".rstrip("/")):
+                yield Violation(problem, path, address)
+    for each in images(resource):
         if isinstance(each, Undecided):
             yield each
-        elif any(fnmatchcase(f"{each[1]}/", pattern) or fnmatchcase(each[1], pattern) for pattern in patterns):
-            yield Violation(f"{what}, and no NVIDIA AI Enterprise entitlement is declared", *each)
+        elif is_one(each[1]):
+            yield Violation(problem, *each)
 
 
 @pack.rule(
     "nim-entitlement",
-    WORKLOAD + RELEASE + ENDPOINT,
+    WORKLOAD + RELEASE + ENDPOINT + NIM + SECRET + WORKSTATION,
     severity=Severity.CRITICAL,
     reason="NIM microservices need NVIDIA AI Enterprise on either GPU path, also with DirectPath I/O",
     remedy="declare the entitlement, or serve an open model with vLLM",
-    source=f"{GPU_GUIDE} §11.5.1",
+    source=f"{GPU_GUIDE} §11.5.1; https://docs.nvidia.com/nim-operator/latest/pipelines.html (its kinds)",
 )
 def nim_entitlement(resource: Resource, run: Context) -> Found:
-    yield from _unlicensed(resource, run, run.settings.nim_images, "this is a NIM microservice")
+    what = "this is a NIM microservice"
+    if is_of(resource, NIM) and not _entitlement("nvaie", run):
+        # Whatever image a mirror calls it: the operator serves nothing else.
+        yield Violation(f"{what}, and no NVIDIA AI Enterprise entitlement is declared", "kind")
+    else:
+        yield from _unlicensed(resource, run, run.settings.nim_images, what)
 
 
 @pack.rule(
     "nvaie-container-entitlement",
-    WORKLOAD + RELEASE,
+    WORKLOAD + RELEASE + SECRET + WORKSTATION,
     severity=Severity.CRITICAL,
     reason="containers of NVIDIA AI Enterprise may only be used with its licence, on either GPU path",
     remedy="declare the entitlement, or use the public container",

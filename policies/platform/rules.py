@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import ipaddress
 import re
 from collections.abc import Iterator
@@ -15,6 +13,7 @@ from urllib.parse import urlsplit
 
 import catalog
 from policies.platform.configuration import Platform, PlatformSettings
+from policies.shared.containers import boot_texts
 from policies.shared.machines import (
     GpuClass,
     NodePool,
@@ -42,7 +41,7 @@ from policies.shared.model import (
     raw,
 )
 from policies.shared.redaction import has_secret_shape, is_secret_path, leaves
-from policies.shared.selectors import entries_of, has_vgpu_driver, is_gpu_operator, is_of, named, profiles_key
+from policies.shared.selectors import has_vgpu_driver, is_gpu_operator, is_of, named, profiles_key
 from policies.shared.sources import GPU_GUIDE, GUIDE, NVAIE_VGPU
 from policies.shared.types import (
     CLUSTER,
@@ -856,27 +855,8 @@ def model_pinned(resource: Resource, run: Context) -> Found:
 # Deprecated.
 
 
-def _bundles(resource: Resource) -> Iterator[tuple[str, str] | Undecided]:
-    """Path and text of what a Deep Learning VM runs at its first boot."""
-    keys = ("config-json", "docker-compose-uri", "image-oneliner", "user-data")
-    for each in entries_of(resource, {"stringData": keys, "data": keys}):
-        if isinstance(each, Undecided):
-            yield each
-        else:
-            yield each[0], _plain(each[1], twice=each[0].startswith("data."))
-
-
-def _plain(text: str, *, twice: bool) -> str:
-    for _ in range(2 if twice else 1):
-        try:
-            text = base64.b64decode(text, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
-            break
-    return text
-
-
 def _mentions(resource: Resource, pattern: str, problem: str) -> Found:
-    for each in _bundles(resource):
+    for each in boot_texts(resource):
         if isinstance(each, Undecided):
             yield each
         elif re.search(pattern, each[1]):
@@ -919,7 +899,7 @@ def deprecated_pais_cli(resource: Resource, run: Context) -> Found:
     source=f"{GUIDE} (part 2, 4.8)",
 )
 def proxy_exceptions(resource: Resource, run: Context) -> Found:
-    for each in _bundles(resource):
+    for each in boot_texts(resource):
         if isinstance(each, Undecided):
             yield each
         elif re.search(r"(?i)https_proxy\s*[=:]", each[1]) and not re.search(r"(?i)no_proxy\s*[=:]\s*\S", each[1]):

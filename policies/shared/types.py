@@ -33,5 +33,7 @@ WORKLOAD = (
     "kubernetes:batch/v1:Job",
     "kubernetes:batch/v1:CronJob",
 )
+NIM = ("kubernetes:apps.nvidia.com/*:NIM*",)
+"""What NVIDIA's NIM Operator makes microservices of: NIMService, NIMCache, NIMPipeline."""
 LABELLED = VM + CLUSTER + DATABASE + PAIS + ENDPOINT
 """Objects that people answer for, so that they carry labels."""

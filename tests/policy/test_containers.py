@@ -1,0 +1,111 @@
+"""What runs is found however it is named: in charts, in the operator's kinds, and in what a machine starts at boot."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from tests.policy.harness import Asked, Process
+from tests.policy.resources import (
+    BOOTSTRAP,
+    CONFIG,
+    DEPLOYMENT,
+    FUTURE,
+    INLINE_VM,
+    RELEASE,
+    SETTINGS,
+    VSPHERE_VM,
+    changed,
+)
+
+
+def _chart(**properties: Any) -> Asked:
+    return Asked(RELEASE.type, "chart", {"name": "app", "version": "1.0.0", **properties}, provider=RELEASE.provider)
+
+
+def _boot(key: str, text: str, where: str = "stringData") -> Asked:
+    value = base64.b64encode(text.encode()).decode()
+    value = base64.b64encode(value.encode()).decode() if where == "data" else value
+    return changed(BOOTSTRAP, {"stringData": {}, where: {"$secret": {key: value}}})
+
+
+def _nim_kind(kind: str) -> Asked:
+    spec = {"image": {"repository": "harbor.example.test/mirror/llama", "tag": "1"}}
+    properties = {"metadata": {"name": "llama"}, "spec": spec}
+    return Asked(f"kubernetes:apps.nvidia.com/v1alpha1:{kind}", "nim", properties)
+
+
+_ONELINER = "docker run -d --gpus all -e NGC_API_KEY=x nvcr.io/nim/meta/llama-3.1-8b-instruct:1.3.3"
+_CLOUD = "#cloud-config\nruncmd:\n- [docker, run, 'nvcr.io/nim/meta/llama3:1']\n"
+_JSON = '{"vgpu_license": "x", "image": "nvcr.io/nim/nvidia/nv-embedqa:1.0"}'
+NIMS = {
+    "chart-repository": _chart(chart="nim-llm", repositoryOpts={"repo": "https://helm.ngc.nvidia.com/nim"}),
+    "chart-of-a-team": _chart(chart="x", repositoryOpts={"repo": "https://me:pw@helm.ngc.nvidia.com/nim/nvidia/"}),
+    "chart-archive": _chart(chart="https://helm.ngc.nvidia.com/nim/charts/nim-llm-1.3.0.tgz"),
+    "chart-image": _chart(chart="x", values={"image": {"repository": "nvcr.io/nim/meta/llama", "tag": "1"}}),
+    "chart-split": _chart(chart="x", values={"a": [{"registry": "nvcr.io", "repository": "nim/meta/llama"}]}),
+    "chart-registry-and-image": _chart(chart="x", values={"llm": {"registry": "nvcr.io/nim/", "image": "llama"}}),
+    "service": _nim_kind("NIMService"),
+    "cache": _nim_kind("NIMCache"),
+    "pipeline": _nim_kind("NIMPipeline"),
+    "oneliner": _boot("image-oneliner", _ONELINER),
+    "oneliner-in-data": _boot("image-oneliner", _ONELINER, "data"),
+    "user-data": _boot("user-data", _CLOUD),
+    "config-json": _boot("config-json", _JSON),
+    "inline": changed(
+        INLINE_VM,
+        {
+            "spec>bootstrap>vAppConfig>properties>0": {
+                "key": "image-oneliner",
+                "value": {"value": base64.b64encode(_ONELINER.encode()).decode()},
+            }
+        },
+    ),
+    "clone": changed(VSPHERE_VM, {"vapp>properties": {"$secret": {"user-data": _CLOUD}}}),
+}
+OTHERS = {
+    "operator": RELEASE,
+    "open-model": _boot("image-oneliner", "docker run nvcr.io/nvidia/pytorch:24.08-py3 && docker login nvcr.io"),
+    "text": _boot("user-data", "#cloud-config\n# see https://docs.nvidia.com/nim/ and /nim/x\n"),
+    "chart": _chart(
+        chart="x",
+        repositoryOpts={"repo": "https://helm.ngc.nvidia.com/nvidia"},
+        values={"image": {"registry": "nvcr.io", "repository": "nvidia/k8s-device-plugin"}, "model": "nim/llama"},
+    ),
+}
+
+
+def _said(process: Process, asked: Asked, rule: str, entitlements: list[dict[str, Any]]) -> list[str]:
+    settings = {**SETTINGS["licensing"], "entitlements": entitlements}
+    process.start(pack="licensing", settings=settings, config=CONFIG)
+    return [each.message for each in process.analyze(asked) if each.rule == rule]
+
+
+@pytest.mark.parametrize("which", NIMS)
+def test_a_nim_needs_its_entitlement_however_it_is_started(packs: dict[str, Process], which: str) -> None:
+    (found,) = _said(packs["licensing"], NIMS[which], "nim-entitlement", [])
+    assert "this is a NIM microservice, and no NVIDIA AI Enterprise entitlement is declared" in found
+    assert "NGC_API_KEY" not in found
+    declared = [{"edition": "nvaie", "seats": 1, "expires": FUTURE}]
+    assert _said(packs["licensing"], NIMS[which], "nim-entitlement", declared) == []
+
+
+@pytest.mark.parametrize("which", OTHERS)
+def test_what_is_no_nim_needs_no_entitlement_of_one(packs: dict[str, Process], which: str) -> None:
+    assert _said(packs["licensing"], OTHERS[which], "nim-entitlement", []) == []
+
+
+def test_a_container_of_ai_enterprise_in_a_boot_script_needs_its_entitlement(packs: dict[str, Process]) -> None:
+    asked = _boot("user-data", "#cloud-config\nruncmd: [docker run nvcr.io/nvaie/tritonserver:24]\n")
+    assert len(_said(packs["licensing"], asked, "nvaie-container-entitlement", [])) == 1
+    image = "spec>template>spec>containers>0>image"
+    plain = changed(DEPLOYMENT, {image: "nvcr.io/nvaie/tritonserver:24"})
+    assert len(_said(packs["licensing"], plain, "nvaie-container-entitlement", [])) == 1
+
+
+def test_what_a_chart_runs_is_undecided_while_its_values_are_not_known(packs: dict[str, Process]) -> None:
+    for values in ({"$unknown": True}, {"image": {"repository": {"$unknown": True}}}):
+        (found,) = _said(packs["licensing"], _chart(chart="x", values=values), "nim-entitlement", [])
+        assert "undecided: values" in found
