@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import catalog
 from policies.platform.configuration import Platform, PlatformSettings
-from policies.shared.containers import boot_texts
+from policies.shared.containers import boot_texts, charts, images
 from policies.shared.machines import (
     GpuClass,
     NodePool,
@@ -41,7 +41,7 @@ from policies.shared.model import (
     raw,
 )
 from policies.shared.redaction import has_secret_shape, is_secret_path, leaves
-from policies.shared.selectors import has_vgpu_driver, is_gpu_operator, is_of, named, profiles_key
+from policies.shared.selectors import has_vgpu_driver, is_gpu_operator, is_of, profiles_key
 from policies.shared.sources import GPU_GUIDE, GUIDE, NVAIE_VGPU
 from policies.shared.types import (
     CLUSTER,
@@ -53,6 +53,7 @@ from policies.shared.types import (
     GALLERY_MODEL,
     KUBERNETES_NAMESPACE,
     LIBRARY,
+    NIM,
     PAIS,
     PROVIDER,
     RELEASE,
@@ -670,7 +671,7 @@ def control_plane_odd(resource: Resource, run: Context) -> Found:
 
 @pack.rule(
     "no-plain-secrets",
-    (*SECRET, *CONFIG_MAP, *PROVIDER, *VSPHERE_VM, "vcf:index:*"),
+    (*SECRET, *CONFIG_MAP, *PROVIDER, *VSPHERE_VM, *LIBRARY, *RELEASE, *WORKLOAD, *NIM, "vcf:index:*"),
     severity=Severity.CRITICAL,
     reason="what is not marked secret lies in plain text in state, plans, logs and pull requests",
     remedy="pass it as pulumi.Output.secret, or keep it in configuration with --secret",
@@ -678,16 +679,50 @@ def control_plane_odd(resource: Resource, run: Context) -> Found:
 )
 def no_plain_secrets(resource: Resource, run: Context) -> Found:
     opaque = resource.type in SECRET or resource.type.startswith("pulumi:providers:")
-    for path, value in leaves(resource.properties):
-        whole = isinstance(value, Unknown) and is_secret_path(resource.type, f"{path}.*")
-        if not (whole or is_secret_path(resource.type, path)) or path.startswith("metadata."):
-            continue
+    for path, value in _given_secrets(resource):
         if isinstance(value, Unknown):
             # What is not known yet carries its mark already, unless it is a plain output.
             if not resource.is_secret(path):
                 yield Undecided(path)
         elif isinstance(value, str) and value and not resource.is_secret(path) and not _is_path(value, opaque):
-            yield Violation("a secret is in plain text", path, value)
+            # Its path alone: of an environment variable nothing in the path says that the value is a secret.
+            yield Violation("a secret is in plain text: [secret]", path)
+
+
+def _given_secrets(resource: Resource) -> Iterator[tuple[str, Any]]:
+    """Path and value of what is a secret by its name."""
+    if is_of(resource, RELEASE + WORKLOAD + NIM):
+        yield from _credentials(resource.properties, "")
+        return
+    for path, value in leaves(resource.properties):
+        whole = isinstance(value, Unknown) and is_secret_path(resource.type, f"{path}.*")
+        if (whole or is_secret_path(resource.type, path)) and not path.startswith("metadata."):
+            yield path, value
+
+
+# Narrower than for objects whose properties are known: a chart's existingSecret or ngcAPISecret names a Secret.
+_CREDENTIAL = re.compile(
+    r"(?i)(?:passw(?:or)?d|passwd|passphrase|(?<!account)token|api[_-]?key|private[_-]?key|(?<!existing)secret[_-]?"
+    r"(?:access[_-]?)?key|client[_-]?secret)$"
+)
+_REFERENCE = re.compile(r"\$[({].*[)}]|(?i:true|false)", re.DOTALL)
+
+
+def _credentials(data: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Passwords and keys by the name of a setting, or of the environment variable that it is the value of."""
+    if isinstance(data, list):
+        for index, each in enumerate(data):
+            yield from _credentials(each, f"{path}.{index}")
+    if not isinstance(data, dict):
+        return
+    for key, value in data.items():
+        inner = f"{path}.{key}" if path else str(key)
+        name = data.get("name") if key == "value" and isinstance(data.get("name"), str) else key
+        if isinstance(value, dict | list):
+            if not re.search(r"(?i)refs?$", str(key)):
+                yield from _credentials(value, inner)
+        elif _CREDENTIAL.search(str(name)) and not (isinstance(value, str) and _REFERENCE.fullmatch(value)):
+            yield inner, value
 
 
 def _is_path(value: str, opaque: bool) -> bool:
@@ -791,7 +826,7 @@ def _registry(image: str) -> str:
 
 @pack.rule(
     "trusted-registry",
-    WORKLOAD + ENDPOINT + GALLERY_MODEL + RELEASE,
+    WORKLOAD + ENDPOINT + GALLERY_MODEL + RELEASE + NIM,
     severity=Severity.HIGH,
     reason="images and models run with access to GPUs and data, so that they come from where somebody looks at them",
     remedy="copy it to the gallery, or add the host to trustedRegistries",
@@ -803,12 +838,7 @@ def trusted_registry(resource: Resource, run: Context) -> Found:
         if isinstance(host, str) and not _trusted(host, run):
             yield Violation(f"registry {host} is not trusted", "registry", host)
         return
-    if resource.type in RELEASE:
-        repository = resource.get("values.driver.repository") if is_gpu_operator(resource) else None
-        if isinstance(repository, str) and not _trusted(_registry(f"{repository}/"), run):
-            yield Violation("the driver's registry is not trusted", "values.driver.repository", repository)
-        return
-    for each in named(resource, {"image", "ociRef"}):
+    for each in images(resource):
         if isinstance(each, Undecided):
             yield each
         elif not _trusted(_registry(each[1]), run):
@@ -824,15 +854,14 @@ def trusted_registry(resource: Resource, run: Context) -> Found:
     source="https://helm.sh/docs/topics/provenance/",
 )
 def chart_source(resource: Resource, run: Context) -> Found:
-    repository = resource.get("repositoryOpts.repo")
-    if isinstance(repository, str) and repository:
-        parts = urlsplit(repository)
+    for path, address in charts(resource):
+        parts = urlsplit(address)
         # Without who logs in: that is a secret, and nothing that a host is trusted by.
         host = parts.netloc.rpartition("@")[2].lower()
         if not _trusted(host, run):
-            yield Violation(f"host {host} is not trusted", "repositoryOpts.repo", repository)
+            yield Violation(f"host {host} is not trusted", path, address)
         elif parts.scheme not in {"https", "oci"} and parts.hostname not in {"127.0.0.1", "localhost"}:
-            yield Violation("the repository has no TLS", "repositoryOpts.repo", repository)
+            yield Violation("the repository has no TLS", path, address)
 
 
 @pack.rule(

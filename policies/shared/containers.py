@@ -10,7 +10,7 @@ from typing import Any
 
 from policies.shared.model import Resource, Undecided, Unknown, known, raw
 from policies.shared.selectors import entries_of, is_of, named
-from policies.shared.types import RELEASE, SECRET, VM, VSPHERE_VM
+from policies.shared.types import NIM, RELEASE, SECRET, VM, VSPHERE_VM
 
 BOOT_KEYS = ("config-json", "docker-compose-uri", "image-oneliner", "user-data")
 """OVF properties of the Deep Learning VM image that say what it starts."""
@@ -31,7 +31,9 @@ def images(resource: Resource) -> Iterator[tuple[str, str] | Undecided]:
     A reference that only the chart completes, as an image's bare name, is left out: nothing here tells its registry.
     """
     if not is_of(resource, RELEASE):
-        yield from named(resource, {"image", "ociRef", "repository"})
+        yield from named(
+            resource, {"image", "ociRef", *(("repository", "modelPuller") if is_of(resource, NIM) else ())}
+        )
         return
     values = raw(resource.properties, "values")
     if isinstance(values, Unknown):
