@@ -23,7 +23,9 @@ class PlatformSettings(MachineSettings):
 
     direct_path_gpus_per_vm: int = Field(default=1, ge=1, le=16, description="whole GPUs that one machine may have")
     mixed_profile_sizes: bool = Field(
-        default=False, description="GPUs are in mixed-size mode (vSphere 8.0 U3 and newer), so that sizes may differ"
+        default=False,
+        description="sizes of one GPU model may differ: there is a GPU for each, or GPUs are in mixed-size mode "
+        "(vSphere 8.0 U3 and newer)",
     )
     host_driver: HostDriver | None = Field(default=None, description="the vGPU driver on the hosts")
     driver_branches: list[int] = Field(

@@ -40,6 +40,7 @@ from policies.shared.model import (
     known,
     raw,
 )
+from policies.shared.quantities import quantity
 from policies.shared.redaction import has_secret_shape, is_secret_path, leaves
 from policies.shared.selectors import has_vgpu_driver, is_gpu_operator, is_of, profiles_key
 from policies.shared.sources import GPU_GUIDE, GUIDE, NVAIE_VGPU
@@ -300,8 +301,9 @@ def directpath_hardware(resource: Resource, run: Context) -> Found:
     "profile-homogeneous",
     VM_CLASS,
     severity=Severity.HIGH,
-    reason="a GPU in the usual mode takes one profile size; with two, a machine may find no GPU though some are free",
-    remedy="use one size per GPU model, or set mixedProfileSizes where hosts are in mixed-size mode",
+    reason="a GPU in the usual mode takes one profile size at a time; how many GPUs there are is not known here, so "
+    "that two sizes are taken to meet on one, where a machine finds no place though memory is free",
+    remedy="use one size per GPU model, or set mixedProfileSizes where there is a GPU for each size or GPUs take both",
     source=_MIXED,
 )
 def profile_homogeneous(resource: Resource, run: Context) -> Found:
@@ -309,9 +311,12 @@ def profile_homogeneous(resource: Resource, run: Context) -> Found:
         return
     for path, profile in _class_profiles(resource):
         size, owner = run.seen.sizes.get(profile.prefix, (profile.framebuffer_gib, ""))
-        if size != profile.framebuffer_gib:
-            other = owner.rsplit("::", 1)[1]
-            yield Violation(f"{other} has {size} GiB of the same GPU model", path, profile.name)
+        # Slices of a GPU in MIG mode differ as they like.
+        if size != profile.framebuffer_gib and not profile.slices:
+            text = (
+                f"{owner.rsplit('::', 1)[1]} has {size} GiB of the same GPU model, and nothing tells that there is a "
+            )
+            yield Violation(f"{text}GPU for each size", path, profile.name)
 
 
 def _class_profiles(resource: Resource) -> Iterator[tuple[str, catalog.Profile]]:
@@ -1063,12 +1068,14 @@ def gpu_pool_storage(resource: Resource, run: Context) -> Found:
     for pool in _gpu_pools(resource, run):
         volumes = known(pool.variables.get("volumes")) or []
         sizes = [at(each, "capacity") for each in volumes if at(each, "mountPath") == "/var/lib/containerd"]
-        gib = [int(str(size).removesuffix("Gi")) for size in sizes if re.fullmatch(r"\d+Gi", str(size))]
-        if max(gib, default=0) < least:
-            yield Violation(
-                f"GPU pool {pool.name} has {max(gib, default=0)} GiB for images, expected at least {least}",
-                f"{pool.path}.variables.overrides",
-            )
+        path = f"{pool.path}.variables.overrides"
+        given = [quantity(size) for size in sizes]
+        for size, number in zip(sizes, given, strict=True):
+            if number is None:
+                yield Violation(f"GPU pool {pool.name} has a volume for images, and this is no size", path, size)
+        gib = max((number for number in given if number is not None), default=0) / 2**30
+        if None not in given and gib < least:
+            yield Violation(f"GPU pool {pool.name} has {int(gib)} GiB for images, expected at least {least}", path)
 
 
 @pack.rule(
@@ -1321,7 +1328,7 @@ def observe(resource: Resource, run: Context) -> None:
             seen.operators.setdefault(resource.provider.urn if resource.provider else "", resource.urn)
     elif is_of(resource, VM_CLASS):
         observe_class(resource, run, seen.classes)
-        for _, profile in _class_profiles(resource):
+        for profile in (each for _, each in _class_profiles(resource) if not each.slices):
             seen.sizes.setdefault(profile.prefix, (profile.framebuffer_gib, resource.urn))
     elif is_of(resource, PAIS):
         seen.services.setdefault(str(resource.get("metadata.namespace", "")), resource.urn)
