@@ -27,6 +27,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "licensing-configuration": {
         "entitlements": [{"edition": "nvaie", "seats": 1000, "expires": "2099-12-31"}],
         "paifAddOn": {"cores": 896, "expires": "2099-12-31"},
+        "licenceTokenForm": "any",
     },
     "platform-configuration": {"hostDriver": {"branch": 550, "nvaieMajor": 5}},
 }

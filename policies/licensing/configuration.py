@@ -83,6 +83,10 @@ class LicensingSettings(MachineSettings):
         default={},
         description="Secrets with OVF properties of machines that are not made here: {name: {licenceToken: true}}",
     )
+    licence_token_form: Literal["jwt", "any"] = Field(
+        default="jwt",
+        description="form of a licence token: jwt as licence servers write it, any for examples such as the lab's",
+    )
     licence_server: LicenceServer | None = Field(default=None, description="the licence server, when it is DLS")
     warn_days: int = Field(default=60, ge=0, description="days before an expiry date from which it is reported")
     evaluation_in: list[Kind] = Field(

@@ -216,10 +216,12 @@ def _decoded(text: str) -> str:
     CONFIG_MAP + SECRET + ROOT,
     severity=Severity.HIGH,
     reason="a guest that cannot read its token runs unlicensed, and says so only in a log",
-    remedy="paste the token file as it was downloaded: one line, no quotes; convert Windows line ends",
-    source=f"{GPU_GUIDE} §11.6 (no CRLF in the token)",
+    remedy="paste the whole token file as it was downloaded: one line, no quotes; convert Windows line ends",
+    source=f"{GPU_GUIDE} §11.6 (no CRLF in the token); that it is a JWT: "
+    "https://git.collinwebdesigns.de/oscar.krause/fastapi-dls (signs one in a licence server's place)",
 )
 def licence_token_form(resource: Resource, run: Context) -> Found:
+    strict = run.settings.licence_token_form == "jwt"  # noqa: S105 - a form, not a token
     for each in _tokens(resource, run):
         if isinstance(each, Undecided):
             yield each
@@ -231,20 +233,20 @@ def licence_token_form(resource: Resource, run: Context) -> Found:
             yield Violation("the licence token is empty", path)
         elif re.fullmatch(r"[A-Za-z0-9._~+/=-]+\n?", token) is None:
             yield Violation("the licence token is not one line of token characters", path)
-        elif token.count(".") == 2 and _claims(token) is None:
-            yield Violation("the token has three parts and its content cannot be read: it was cut or changed", path)
+        elif _claims(token) is None and (strict or token.count(".") == 2):
+            yield Violation("the licence token is not three readable parts: it is cut, changed or no token", path)
 
 
 def _claims(token: str) -> dict[str, Any] | None:
-    """The readable part of a token of three parts, or None."""
+    """What a JWT says: three parts in base64url, JSON in the first two. None when a text is none."""
     parts = token.strip().split(".")
-    if len(parts) != 3:
+    if len(parts) != 3 or any(re.fullmatch(r"[A-Za-z0-9_-]+", part) is None for part in parts):
         return None
     try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        head, claims = (json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts[:2])
     except (ValueError, binascii.Error):
         return None
-    return claims if isinstance(claims, dict) else None
+    return claims if isinstance(head, dict) and isinstance(claims, dict) else None
 
 
 @pack.rule(

@@ -7,7 +7,6 @@ the violating resource whose value is then not known yet; "" where the rule deci
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,6 +50,7 @@ from tests.policy.resources import (
     VSPHERE_PROVIDER,
     VSPHERE_VM,
     changed,
+    jwt,
 )
 
 
@@ -93,13 +93,6 @@ def kinds(rule: str, asked: Asked, changes: Mapping[str, Any], kind: str, unknow
     bad = changed(asked, changes)
     path = next(iter(changes)) if unknown is None else unknown
     return Case(rule, by(bad), by(bad, config={"kind": kind}, settings={"kind": kind}), path)
-
-
-def jwt(**claims: Any) -> str:
-    parts = [
-        base64.urlsafe_b64encode(json.dumps(each).encode()).decode().rstrip("=") for each in ({"alg": "x"}, claims)
-    ]
-    return ".".join([*parts, "c2lnbmF0dXJl"])
 
 
 LONG = "acme-dev-dlvm-" + "x" * 60

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import datetime as dt
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,6 +30,15 @@ CERTIFICATE = f"-----BEGIN CERTIFICATE-----\n{'MIIBejCCASGgAwIBAgIUQ2' * 3}\n---
 UBUNTU = {"run.tanzu.vmware.com/resolve-os-image": "os-name=ubuntu"}
 _RELEASE = catalog.versions()["kubernetes-release"].version
 GONE: Any = object()
+
+
+def jwt(**claims: Any) -> str:
+    """A token of the form of NVIDIA's, signed by nobody."""
+    parts = [json.dumps({"alg": "x"}).encode(), json.dumps(claims).encode(), b"signature"]
+    return ".".join(base64.urlsafe_b64encode(each).decode().rstrip("=") for each in parts)
+
+
+JWT = jwt(service_instance_ref="lab")
 UNKNOWN = {"$unknown": True}
 
 
@@ -95,9 +106,7 @@ BOOTSTRAP = Asked(
     "alice-bootstrap",
     {
         "metadata": {"name": "acme-dev-dlvm-alice-ovf", "namespace": NAMESPACE, "labels": LABELS},
-        "stringData": {
-            "$secret": {"hostname": "alice", "password": "pass-word-1", "vgpu-license": "token-" + "x" * 40}
-        },
+        "stringData": {"$secret": {"hostname": "alice", "password": "pass-word-1", "vgpu-license": JWT}},
     },
 )
 PLAIN_BOOTSTRAP = changed(BOOTSTRAP, {"stringData": {"$secret": {"hostname": "alice", "password": "pass-word-1"}}})
@@ -271,7 +280,7 @@ LICENCE = Asked(
     "licence",
     {
         "metadata": {"name": "licensing-config-1", "namespace": "gpu-operator", "labels": LABELS},
-        "data": {"$secret": {"gridd.conf": "FeatureType=1", "client_configuration_token.tok": "token-" + "x" * 40}},
+        "data": {"$secret": {"gridd.conf": "FeatureType=1", "client_configuration_token.tok": JWT}},
     },
 )
 RELEASE = Asked(
@@ -360,6 +369,7 @@ SUPERVISOR = Asked("vsphere:index/supervisorV2:SupervisorV2", "supervisor", {"na
 SETTINGS: dict[str, dict[str, Any]] = {
     "naming": {"organisation": "acme"},
     "licensing": {
+        "licenceTokenForm": "jwt",
         "entitlements": [{"edition": "nvaie", "seats": 100, "expires": FUTURE}],
         "paifAddOn": {"cores": 512, "expires": FUTURE},
         "gpuHosts": [{"count": 4, "sockets": 2, "coresPerSocket": 64}],
@@ -389,4 +399,4 @@ CONFIG: dict[str, Any] = {
         {"name": "gpu-l40s", "cpuCount": 16, "memoryGib": 128, "gpus": 1},
     ],
 }
-TOKEN = {"licenceToken": "token-" + "x" * 40}
+TOKEN = {"licenceToken": JWT}

@@ -19,6 +19,8 @@ from tests.policy.resources import (
     DRS,
     FUTURE,
     GONE,
+    JWT,
+    LICENCE,
     NAMESPACE_,
     RELEASE,
     SETTINGS,
@@ -285,6 +287,60 @@ def test_a_token_is_undecided_while_its_secret_cannot_be_read(packs: dict[str, P
     packs["licensing"].analyze(changed(BOOTSTRAP, {"stringData": content}))
     found = [each for each in packs["licensing"].analyze(VM) if each.rule == "vgpu-licence-token"]
     assert ["undecided: content of Secret acme-dev-dlvm-alice-ovf" in each.message for each in found] == [True]
+
+
+# Licence tokens.
+
+_HEAD, _BODY, _SIGNATURE = JWT.split(".")
+
+
+def _form(process: Process, token: str, **settings: Any) -> list[str]:
+    begin(process, "licensing", secrets={"licenceToken": token}, settings=settings)
+    asked = changed(LICENCE, {"data": {"$secret": {"client_configuration_token.tok": token}}})
+    found = [each for one in (STACK, asked) for each in process.analyze(one)]
+    return [each.message for each in found if each.rule == "licence-token-form"]
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "changeme",
+        "TODO",
+        "x" * 80,
+        f"{_HEAD}.{_BODY}",
+        f"{_HEAD}.{_BODY}.",
+        f"{_HEAD}.{_BODY[:-5]}.{_SIGNATURE}",
+        f"{_HEAD[:-3]}.{_BODY}.{_SIGNATURE}",
+        f".{_BODY}.{_SIGNATURE}",
+        f"{_HEAD}.{_BODY}.{_SIGNATURE}.more",
+        f"{_HEAD}.{_BODY}.sig~nature",
+    ],
+)
+def test_a_token_that_is_not_whole_is_refused(packs: dict[str, Process], token: str) -> None:
+    found = _form(packs["licensing"], token)
+    assert len(found) == 2
+    assert all("it is cut, changed or no token" in each for each in found)
+    assert token not in "".join(found)
+
+
+@pytest.mark.parametrize("token", [JWT, f"{JWT}\n"])
+def test_a_whole_token_passes(packs: dict[str, Process], token: str) -> None:
+    assert _form(packs["licensing"], token) == []
+
+
+@pytest.mark.parametrize(("token", "refused"), [("simulated", 0), (f"{_HEAD}.x.y", 2), ("a b", 2), ("a\r\n", 2)])
+def test_where_another_form_is_allowed_one_readable_line_is_enough(
+    packs: dict[str, Process], token: str, refused: int
+) -> None:
+    assert len(_form(packs["licensing"], token, licenceTokenForm="any")) == refused
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
+def test_the_examples_tokens_of_the_lab_are_allowed(packs: dict[str, Process], environment: str) -> None:
+    token = f"simulated-client-configuration-token-{environment}"
+    packs["licensing"].start(pack="licensing", stack=environment, secrets={"licenceToken": token})
+    found = packs["licensing"].analyze(STACK, environment)
+    assert "licence-token-form" not in {each.rule for each in found}
 
 
 # Names.

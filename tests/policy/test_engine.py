@@ -23,6 +23,7 @@ from tests.policy.resources import (
     PAST,
     PLAIN_BOOTSTRAP,
     SETTINGS,
+    TOKEN,
     VM,
     VM_CLASS,
     changed,
@@ -36,7 +37,7 @@ GOOD = (VM_CLASS, BOOTSTRAP, changed(VM, {}, after=(BOOTSTRAP.name,)), DATABASE,
 @pytest.fixture
 def engine(tmp_path: Path) -> Engine:
     config = {key: value if isinstance(value, str) else json.dumps(value) for key, value in CONFIG.items()}
-    engine = Engine(tmp_path, "dev", config, {"licenceToken": "token-" + "x" * 40})
+    engine = Engine(tmp_path, "dev", config, TOKEN)
     engine.prepare()
     for pack in PACKS:
         (tmp_path / f"{pack}.json").write_text(json.dumps({f"{pack}-configuration": SETTINGS[pack]}))
