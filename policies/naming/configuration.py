@@ -41,7 +41,10 @@ class NamingSettings(Settings):
     reserved_projects: list[str] = Field(
         default=["library"], description="gallery projects that models must not be kept in"
     )
-    require_vsphere_tags: bool = Field(default=False, description="machines made through vSphere carry tags")
+    require_vsphere_tags: bool = Field(
+        default=False,
+        description="machines made through vSphere carry a tag for each required label and for the persona",
+    )
 
 
 @dataclass

@@ -123,7 +123,7 @@ VSPHERE_VM = Asked(
         "hostSystemId": "host-1",
         "pciDeviceIds": ["0000:3b:00.0"],
         "extraConfig": {"pciPassthru.use64bitMMIO": "TRUE", "pciPassthru.64bitMMIOSizeGB": "128"},
-        "tags": ["t1", "t2", "t3"],
+        "tags": ["t1", "t2", "t3", "t4"],
         "clone": {"templateUuid": "u"},
         "vapp": {"properties": {"$secret": {"hostname": "bob", "password": "pass-word-1"}}},
     },

@@ -380,6 +380,20 @@ def test_a_name_belongs_to_the_environment_whose_whole_name_it_has(
     )
 
 
+@pytest.mark.parametrize(
+    ("tags", "refused"), [(["a", "b", "c"], True), (["a", "a", "b", "c"], True), (list("abcd"), False)]
+)
+def test_a_clone_has_a_tag_for_each_label_and_its_persona(
+    packs: dict[str, Process], tags: list[Any], *, refused: bool
+) -> None:
+    begin(packs["naming"], "naming", settings={"requireVsphereTags": True})
+    found = [
+        each for each in packs["naming"].analyze(changed(VSPHERE_VM, {"tags": tags})) if each.rule == "vsphere-tags"
+    ]
+    assert ["3 tags are attached, at least 4 are needed" in each.message for each in found] == [True] * refused
+    assert all("environment, owner, costCentre, persona" in each.message for each in found)
+
+
 # Remediation.
 
 
