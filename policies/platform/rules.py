@@ -313,10 +313,8 @@ def profile_homogeneous(resource: Resource, run: Context) -> Found:
         size, owner = run.seen.sizes.get(profile.prefix, (profile.framebuffer_gib, ""))
         # Slices of a GPU in MIG mode differ as they like.
         if size != profile.framebuffer_gib and not profile.slices:
-            text = (
-                f"{owner.rsplit('::', 1)[1]} has {size} GiB of the same GPU model, and nothing tells that there is a "
-            )
-            yield Violation(f"{text}GPU for each size", path, profile.name)
+            other = f"{owner.rsplit('::', 1)[1]} has {size} GiB of the same GPU model"
+            yield Violation(f"{other}, and nothing tells that there is a GPU for each size", path, profile.name)
 
 
 def _class_profiles(resource: Resource) -> Iterator[tuple[str, catalog.Profile]]:
@@ -726,7 +724,11 @@ def _credentials(data: Any, path: str) -> Iterator[tuple[str, Any]]:
         if isinstance(value, dict | list):
             if not re.search(r"(?i)refs?$", str(key)):
                 yield from _credentials(value, inner)
-        elif _CREDENTIAL.search(str(name)) and not (isinstance(value, str) and _REFERENCE.fullmatch(value)):
+        elif isinstance(value, Unknown):
+            # All of a chart's values, or of a container's variables, may hold one.
+            if key in {"values", "env"} or _CREDENTIAL.search(str(name)):
+                yield inner, value
+        elif _CREDENTIAL.search(str(name)) and _REFERENCE.fullmatch(str(value)) is None:
             yield inner, value
 
 

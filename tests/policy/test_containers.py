@@ -212,6 +212,16 @@ def test_a_secret_in_plain_text_is_refused_wherever_it_is_given(
 
 
 @pytest.mark.parametrize(
+    "asked", [_chart(chart="x", values={"$unknown": True}), changed(DEPLOYMENT, {_ENV: {"$unknown": True}})]
+)
+def test_whether_a_secret_is_given_is_undecided_while_nothing_of_it_is_known(
+    packs: dict[str, Process], asked: Asked
+) -> None:
+    (found,) = _refused(packs["platform"], asked, "no-plain-secrets")
+    assert "undecided: " in found
+
+
+@pytest.mark.parametrize(
     "asked",
     [
         RELEASE,
