@@ -109,8 +109,9 @@ def _run(stack: engine.Stack, *arguments: str, extra: dict[str, str] | None = No
     """
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "problems.json"
+        told = {"PAIF_DEBUG": "1"} if {"--debug", "-d"} & set(arguments) else {}
         try:
-            _attempt(stack, *arguments, extra={**(extra or {}), "PAIF_PROBLEMS": str(found)})
+            _attempt(stack, *arguments, extra={**(extra or {}), **told, "PAIF_PROBLEMS": str(found)})
         except typer.Exit:
             if problems := read_problems(found):
                 raise Problems(located(stack.name, problems)) from None

@@ -350,7 +350,7 @@ class Library:
 
 @dataclasses.dataclass(frozen=True)
 class GpuDevice:
-    """A GPU of a host. `id` is its PCI address, `assigned_to` the names of the VMs that use it."""
+    """A GPU of a host. `id` is its PCI address, `assigned_to` the the VMs that use it, where asked for."""
 
     id: str
     vendor_id: str
@@ -403,9 +403,14 @@ def get_content_library(name: str, opts: pulumi.InvokeOptions | None = None) -> 
     return Library(id=found["id"], name=found["name"], items=items)
 
 
-def get_gpu_inventory(cluster: str, opts: pulumi.InvokeOptions | None = None) -> GpuInventory:
-    """GPU hosts of a compute cluster; fails with the clusters there are."""
-    found = _invoke("getGpuInventory", {"cluster": cluster}, opts)
+def get_gpu_inventory(
+    cluster: str, opts: pulumi.InvokeOptions | None = None, *, assignments: bool = False
+) -> GpuInventory:
+    """GPU hosts of a compute cluster; fails with the clusters there are.
+
+    With `assignments` every VM is looked at for the devices that it uses, which is slow with many.
+    """
+    found = _invoke("getGpuInventory", {"cluster": cluster, "assignments": assignments}, opts)
     return GpuInventory(
         hosts=[
             GpuHost(

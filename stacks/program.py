@@ -11,24 +11,21 @@ Outputs of a stack, each only when its phase is built:
     clusters          {name: kubeconfig (secret), gpuOperator}
 
 Its process's variables: PAIF_UNTIL, the last phase to build; PAIF_GPU_INVENTORY, a file for the GPU hosts it found;
-PAIF_PROBLEMS, a file for what the infrastructure cannot hold.
+PAIF_PROBLEMS, a file for what the infrastructure cannot hold; PAIF_DEBUG, which lets the SDK's debug messages through.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
-import re
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import pulumi
 import pulumi_kubernetes as kubernetes
-from pulumi.runtime.settings import _get_rpc_manager
-from pulumi.runtime.stack import ResourceRegistrationFailed
 
 import catalog
 from components import vcf
@@ -44,6 +41,7 @@ from components.model_endpoint import ModelEndpoint
 from components.private_ai_services import PrivateAiServices, PrivateAiServicesArgs
 from components.vector_database import VectorDatabase, VectorDatabaseArgs
 from components.vsphere_tags import VsphereTags
+from stacks import sdk
 from stacks.capacity import shortages, write_inventory
 from stacks.endpoints import Endpoints
 from stacks.environment import Cluster, Database, Environment, VmClass, Workstation, storage_class
@@ -625,54 +623,12 @@ def _host_and_port(address: list[Any]) -> str:
     return str(host) if port == 5432 else f"{host}:{port}"
 
 
-_FAILED_LOOK_UP = re.compile(
-    r"invoke of (?P<function>\S+) failed: (?:.*?returned an error: )?(?:invoking \S+: )?(?P<reason>.*)", re.DOTALL
-)
-
-
-def tell_failures_once() -> None:
-    """Let a look-up whose answer is awaited fail as a sentence, and what needs a failed resource fail in silence.
-
-    The SDK raises bare exceptions for the first, long after the call, which it shows with a traceback of itself. For
-    the second it ends the program, although the engine has told of the failure and, with --continue-on-error, goes on
-    with everything else.
-    """
-    manager = _get_rpc_manager()
-    plain = manager.do_rpc
-
-    def do_rpc(name: str, function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[tuple[Any, Exception]]]:
-        async def readable(*args: Any, **kwargs: Any) -> Any:
-            try:
-                return await function(*args, **kwargs)
-            except ResourceRegistrationFailed:
-                return None
-            except Exception as error:
-                failed = _FAILED_LOOK_UP.fullmatch(str(error)) if type(error) is Exception else None
-                if failed is None:
-                    raise
-                raise pulumi.RunError(f"{failed['function']}: {failed['reason']}") from None
-
-        return plain(name, readable)
-
-    manager.do_rpc = do_rpc  # type: ignore[assignment, method-assign]
-
-
-def _told(value: Any) -> Any:
-    """A stack's output in which what could not be made is null, so that the rest is told all the same."""
-    if isinstance(value, dict):
-        return {key: _told(each) for key, each in value.items()}
-    return value.recover(_nothing) if isinstance(value, pulumi.Output) else value
-
-
-def _nothing(error: Exception) -> None:
-    if not isinstance(error, ResourceRegistrationFailed):
-        raise error
-
-
 def run(read: Callable[[str], Environment], find: Callable[[Environment], Endpoints]) -> None:
     """Read the configuration, build, export."""
-    tell_failures_once()
+    sdk.tell_failures_once()
+    sdk.send_no_debug_messages()
+    sdk.tell_own_frames_only()
     env = read(pulumi.get_stack())
     outputs = Program(env, find(env)).build(os.environ.get("PAIF_UNTIL", ""))
     for name, value in outputs.items():
-        pulumi.export(name, _told(value))
+        pulumi.export(name, sdk.what_was_made(value))

@@ -148,8 +148,16 @@ class Bench:
             "PAIF_BENCH_WAIT": waits["VirtualMachine"],
             "PAIF_BENCH_SERVICE_WAIT": waits["VirtualMachineService"],
             "PAIF_BENCH_SECRETS": json.dumps(_SECRETS),
+            "PAIF_BENCH_LABELS": json.dumps(self._labels(machines)),
             "PAIF_BENCH_IMAGE": image["config"]["paif:content"]["dlvmImage"],
         }
+
+    def _labels(self, machines: int) -> dict[str, str]:
+        """What the toolkit labels a data scientist's machine with."""
+        config = lab_basics()
+        facts = {key: str(config[f"paif:{key}"]) for key in ("organisation", "owner", "costCentre")}
+        facts |= {"environment": self.stack(machines), "persona": "data-scientist"}
+        return {catalog.naming().labels[key]: value for key, value in facts.items()}
 
     def _pulumi(self, side: str, machines: int, *arguments: str, text: str | None = None) -> tuple[float, float]:
         started = time.monotonic()

@@ -18,7 +18,7 @@ from components import vcf
 ends = json.loads((Path(os.environ["PAIF_STATE"]) / "lab" / "endpoints.json").read_text())
 count = int(os.environ["PAIF_BENCH_MACHINES"])
 name = f"bench-raw-{count}"
-labels = {"paif.dev/environment": name}
+labels = json.loads(os.environ["PAIF_BENCH_LABELS"])
 vcenter = vcf.Provider(
     "vcenter",
     server=ends["vcenter"]["server"],

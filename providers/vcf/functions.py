@@ -89,7 +89,9 @@ async def _gpu_inventory(context: Context, args: Props) -> Props:
 
     # A first REST call reports a wrong server or password in the same words as everywhere else.
     await context.vcenter.log_in()
-    return await asyncio.to_thread(gpu_inventory, context.vcenter.account, args["cluster"])
+    return await asyncio.to_thread(
+        gpu_inventory, context.vcenter.account, args["cluster"], assignments=args["assignments"]
+    )
 
 
 async def _secret(context: Context, args: Props) -> Props:
@@ -112,7 +114,7 @@ _PCI_DEVICE = _object(
         "deviceId": _out("string", "PCI device id, four hex digits"),
         "name": _out("string", "vendor and model"),
         "passthroughActive": _out("boolean", "whether the host offers it for DirectPath I/O"),
-        "assignedTo": _out("array", "names of the VMs that use it", _TEXT),
+        "assignedTo": _out("array", "names of the VMs that use it, when assignments are asked for", _TEXT),
     },
 )
 _HOST = _object(
@@ -184,6 +186,9 @@ FUNCTIONS = {
             "Lists the GPU hosts of a compute cluster with their vGPU profiles and GPUs.",
             {
                 "cluster": f.Field(kind="string", doc="name of the compute cluster", required=True),
+                "assignments": f.Field(
+                    kind="boolean", doc="look into every VM too, for assignedTo; slow with many", default=False
+                ),
                 "hosts": _out("array", "the cluster's hosts, by name", _HOST),
             },
             _gpu_inventory,

@@ -32,11 +32,12 @@ _HOST = (
 )
 
 
-def gpu_inventory(account: Account, cluster: str) -> Props:
+def gpu_inventory(account: Account, cluster: str, *, assignments: bool = False) -> Props:
     """Hosts of the cluster: {hosts: [{name, moid, connected, memoryMib, vgpuProfiles[], pciDevices[…]}]}.
 
     `pciDevices` are the display controllers (GPUs): id is the PCI address, vendorId and deviceId four hex digits,
-    assignedTo the names of the VMs that hold the device (DirectPath I/O) or run on it (vGPU). Raises VcfError.
+    assignedTo, with `assignments`, the names of the VMs that hold the device (DirectPath I/O) or run on it (vGPU): for
+    that all VMs of the hosts are read, which takes 10 ms or more for each. Raises VcfError.
     """
     # pyvmomi is only needed here: its import costs time and memory in every plugin start otherwise.
     from pyVim import connect  # noqa: PLC0415
@@ -62,7 +63,7 @@ def gpu_inventory(account: Account, cluster: str) -> Props:
     except (vmodl.MethodFault, OSError, http.client.HTTPException) as error:
         raise VcfError(f"{name} cannot be asked for its inventory: {_words(error)}") from None
     try:
-        return {"hosts": _hosts(service.RetrieveContent(), vim, vmodl, name, cluster)}
+        return {"hosts": _hosts(service.RetrieveContent(), vim, vmodl, name, cluster, assignments)}
     except (vmodl.MethodFault, OSError, http.client.HTTPException) as error:
         raise VcfError(f"{name} did not answer the inventory query: {_words(error)}") from None
     finally:
@@ -70,7 +71,7 @@ def gpu_inventory(account: Account, cluster: str) -> Props:
         log_out(service)
 
 
-def _hosts(content: Any, vim: Any, vmodl: Any, name: str, cluster: str) -> list[Props]:
+def _hosts(content: Any, vim: Any, vmodl: Any, name: str, cluster: str, assignments: bool) -> list[Props]:
     view = content.viewManager.CreateContainerView(content.rootFolder, [vim.ClusterComputeResource], recursive=True)
     try:
         query = [_filter(vmodl, view, "view", vim.view.ContainerView, vim.ClusterComputeResource, ("name", "host"))]
@@ -85,23 +86,11 @@ def _hosts(content: Any, vim: Any, vmodl: Any, name: str, cluster: str) -> list[
     if not hosts:
         return []
     found = list(_retrieve(content, vmodl, [_filter(vmodl, host, None, None, vim.HostSystem, _HOST) for host in hosts]))
-    vms = list(
-        _retrieve(
-            content,
-            vmodl,
-            [
-                _filter(
-                    vmodl,
-                    host,
-                    "vm",
-                    vim.HostSystem,
-                    vim.VirtualMachine,
-                    ("name", "runtime.host", "config.hardware.device"),
-                )
-                for host in hosts
-            ],
-        )
-    )
+    vms: list[tuple[Any, dict[str, Any]]] = []
+    if assignments:
+        asked = ("name", "runtime.host", "config.hardware.device")
+        query = [_filter(vmodl, host, "vm", vim.HostSystem, vim.VirtualMachine, asked) for host in hosts]
+        vms = list(_retrieve(content, vmodl, query))
     return sorted((_host(vim, host, p, vms) for host, p in found), key=lambda h: str(h["name"]))
 
 
@@ -109,7 +98,7 @@ def _host(vim: Any, host: Any, properties: dict[str, Any], vms: list[tuple[Any, 
     passthrough = {info.id: info for info in properties.get("config.pciPassthruInfo") or []}
     users: dict[str, set[str]] = {}
     names = {vm._GetMoId(): str(p.get("name", "")) for vm, p in vms}
-    for info in properties.get("config.graphicsInfo") or []:
+    for info in (properties.get("config.graphicsInfo") or []) if vms else []:
         for vm in info.vm or []:
             users.setdefault(info.pciId, set()).add(names.get(vm._GetMoId(), vm._GetMoId()))
     for _, p in vms:

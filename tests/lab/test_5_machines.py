@@ -15,6 +15,8 @@ import pytest
 
 from cli import clones
 from cli.bench.scratch import lab_basics, scratch_project
+from providers.vcf.inventory import gpu_inventory
+from providers.vcf.vcenter import Account
 from tests.lab.conftest import ROOT, Paif, wait_until
 from tools.spec import pulumi_home
 
@@ -103,9 +105,19 @@ class Project:
             self("up", "--yes", "--skip-preview", "--stack", self.stack)
             found = self.outputs()["dataScientist"]["workstations"]
             assert len({machine["address"] for machine in found.values()}) == machines
+            assert len(_users(self._paif, assignments=True)) >= machines
+            assert _users(self._paif, assignments=False) == set()
             self("preview", "--expect-no-changes", "--stack", self.stack)
         finally:
             self("destroy", "--yes", "--skip-preview", "--stack", self.stack)
+
+
+def _users(paif: Paif, *, assignments: bool) -> set[str]:
+    """Names of the machines that the inventory says hold a GPU."""
+    ends = paif.endpoints()["vcenter"]
+    account = Account(ends["server"], ends["username"], ends["password"], ends["ca"])
+    hosts = gpu_inventory(account, "pai-gpu", assignments=assignments)["hosts"]
+    return {name for host in hosts for device in host["pciDevices"] for name in device["assignedTo"]}
 
 
 @pytest.mark.parametrize("machines", [10, 100])

@@ -1,20 +1,17 @@
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
-from pulumi.runtime.settings import _get_rpc_manager
-from pulumi.runtime.stack import ResourceRegistrationFailed
 
 from stacks.capacity import read_inventory
 from stacks.endpoints import Endpoints, endpoints
 from stacks.environment import _waited_for
 from stacks.problems import read_problems
-from stacks.program import PHASES, Program, _told, tell_failures_once, wanted_phases
+from stacks.program import PHASES, Program, wanted_phases
 from tests.unit.components.harness import Declared, declare
 from tests.unit.environment.samples import GONE, environment
 
@@ -35,7 +32,8 @@ def _inventory(gpus: int = 4, profiles: list[str] | None = None, **device: Any) 
 
 
 _LIBRARY = {"id": "lib-1", "name": "dlvm-images", "items": [{"id": "i", "name": "dlvm-9.0.1-simulated", "type": "ovf"}]}
-_ENDPOINTS = Endpoints.model_validate(
+ANSWERS: dict[str, Any] = {"vcf:index:getGpuInventory": _inventory(), "vcf:index:getContentLibrary": _LIBRARY}
+ENDPOINTS = Endpoints.model_validate(
     {
         "vcenter": {"server": "127.0.0.1:1", "username": "admin", "password": "vcenter-password", "ca": "PEM"},
         "supervisor": {"name": "pai-supervisor", "kubeconfig": "supervisor-kubeconfig"},
@@ -49,8 +47,8 @@ _ENDPOINTS = Endpoints.model_validate(
 
 def _run(changes: dict[str, Any] | None = None, until: str = "", inventory: dict[str, Any] | None = None) -> Declared:
     env = environment(changes)
-    answers = {"vcf:index:getGpuInventory": inventory or _inventory(), "vcf:index:getContentLibrary": _LIBRARY}
-    return declare(lambda: Program(env, _ENDPOINTS).build(until), answers)
+    answers = {**ANSWERS, **({"vcf:index:getGpuInventory": inventory} if inventory else {})}
+    return declare(lambda: Program(env, ENDPOINTS).build(until), answers)
 
 
 def test_the_complete_environment_is_exactly_these_resources() -> None:
@@ -477,77 +475,3 @@ def test_an_external_database_reaches_the_services_by_a_secret() -> None:
                 assert any(path.startswith(secret) for secret in each.secrets), f"{each.type} {each.name}: {path}"
     assert declared.outputs["database.port"] == 6432
     assert "versions.database" not in declared.outputs
-
-
-@pytest.mark.parametrize(
-    ("failure", "shown"),
-    [
-        (
-            Exception(
-                "invoke of vsphere:index/getTag:getTag failed: invocation of vsphere:index/getTag:getTag returned an "
-                "error: invoking vsphere:index/getTag:getTag: 1 error occurred:\n\t* tag not found"
-            ),
-            "vsphere:index/getTag:getTag: 1 error occurred:\n\t* tag not found",
-        ),
-        (Exception("invoke of x:index:f failed: too long (name)"), "x:index:f: too long (name)"),
-    ],
-)
-def test_a_look_up_that_fails_late_fails_as_a_sentence(
-    monkeypatch: pytest.MonkeyPatch, failure: Exception, shown: str
-) -> None:
-    found = _late(monkeypatch, failure)
-    assert found is not None
-    assert found.args == (shown,)
-
-
-def test_any_other_failure_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    failure = KeyError("invoke of x failed: y")
-    assert _late(monkeypatch, failure) is failure
-
-
-def test_what_needs_a_failed_resource_fails_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The engine has told of the resource itself, and goes on with everything else.
-    assert _late(monkeypatch, ResourceRegistrationFailed("resource x failed to register")) is None
-
-
-def test_outputs_of_what_failed_are_null_and_any_other_failure_stays() -> None:
-    def value_of(failure: Exception) -> Any:
-        async def fail() -> str:
-            raise failure
-
-        async def read() -> Any:
-            told = _told(
-                {"made": pulumi.Output.from_input("yes"), "models": {"llama": pulumi.Output.from_input(fail())}}
-            )
-            return await told["made"].future(), await told["models"]["llama"].future()
-
-        loop = asyncio.new_event_loop()
-        try:
-            return loop.run_until_complete(read())
-        finally:
-            loop.close()
-
-    assert value_of(ResourceRegistrationFailed("resource x failed to register")) == ("yes", None)
-    with pytest.raises(KeyError):
-        value_of(KeyError("x"))
-
-
-def _late(monkeypatch: pytest.MonkeyPatch, failure: Exception) -> Exception | None:
-    """What a registration that waits for a failed look-up ends with."""
-    manager = _get_rpc_manager()
-    monkeypatch.setattr(manager, "do_rpc", manager.do_rpc)
-    tell_failures_once()
-
-    async def register() -> None:
-        raise failure
-
-    async def run() -> Exception | None:
-        return (await manager.do_rpc("register resource", register)())[1]
-
-    # A loop of its own: asyncio.run would leave the tests after this one without any.
-    loop = asyncio.new_event_loop()
-    found = loop.run_until_complete(run())
-    loop.close()
-    manager.clear()
-    assert found is None or isinstance(found, pulumi.RunError) or found is failure
-    return found
