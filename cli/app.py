@@ -374,8 +374,13 @@ def bench_policy(rounds: Annotated[int, typer.Option(min=1, help="pairs of previ
     from cli.bench import policies as bench  # noqa: PLC0415 - it loads the SDKs
 
     found = bench.run(rounds)
-    for each in found:
-        show(str(each))
+    sheet = columns("resources", "without s", "with packs s", "added s", "added %", "promised")
+    for each, promise in zip(found, (f"{bench.MOST_SECONDS:g} s", f"{bench.MOST_RATIO - 1:.0%}"), strict=True):
+        added, share = f"{each.added:.2f}", f"{100 * (each.ratio - 1):.0f}"
+        sheet.add_row(
+            str(each.resources), f"{each.without:.2f}", f"{each.with_packs:.2f}", added, share, f"at most {promise}"
+        )
+    table(sheet)
     if not bench.kept(found):
         raise typer.Exit(1)
 
