@@ -368,6 +368,23 @@ def bench_machines(
         raise typer.Exit(1)
 
 
+@bench_app.command("environments")
+def bench_environments() -> None:
+    """The four environments on a lab of their own: times and memory beside what is promised; takes some minutes.
+
+    Exit status 1 when a promise is not kept.
+    """
+    from cli.bench import environments as bench  # noqa: PLC0415 - few need it
+
+    found = list(bench.run())
+    sheet = columns("what", "measured", "promised")
+    for each in found:
+        sheet.add_row(each.what, f"{each.value:.2f} {each.unit}", f"at most {each.promised:g} {each.unit}")
+    table(sheet)
+    if not all(each.kept for each in found):
+        raise typer.Exit(1)
+
+
 @bench_app.command("policy")
 def bench_policy(rounds: Annotated[int, typer.Option(min=1, help="pairs of previews; medians are shown")] = 5) -> None:
     """What the policy packs add to a small preview and to one of 300 resources, in pairs."""
