@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -20,8 +21,12 @@ def everything(paif: Paif) -> Paif:
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_a_second_up_previews_and_changes_nothing(everything: Paif, name: str) -> None:
-    everything("up", name, "--", "--expect-no-changes")
+def test_a_second_up_previews_no_change_and_makes_none(everything: Paif, name: str) -> None:
+    said = everything("up", name, "--", "--expect-no-changes").stdout
+    # The option judges the update only. A change is a line of its own, beside what is unchanged.
+    [preview, update] = re.findall(r"^Resources:\n((?: +.+\n)+)", said, re.MULTILINE)
+    assert re.fullmatch(r" +\d+ unchanged\n", preview)
+    assert preview == update
 
 
 def test_the_lab_with_all_four_stays_below_8_gib(everything: Paif) -> None:
