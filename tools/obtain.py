@@ -98,21 +98,18 @@ def obtain(tool: Tool, say: Say, *, beside: Obtained | None = None) -> Obtained:
             return found
         started = time.monotonic()
         tried: list[str] = []
-        ways: list[tuple[str, Callable[[], Path]]] = [
+        ways: list[tuple[str, Callable[[], tuple[Path, str]]]] = [
             ("installed", lambda: _installed(tool, beside)),
-            ("vendor's download", lambda: _downloaded(tool, say)),
-            ("mirror folder", lambda: _mirrored(tool)),
-            ("built from Go modules", lambda: _built(tool, say)),
+            ("vendor's download", lambda: (_downloaded(tool, say), tool.version)),
+            ("mirror folder", lambda: (_mirrored(tool), tool.version)),
+            ("built from Go modules", lambda: (_built(tool, say), tool.version)),
         ]
         for how, way in ways:
             try:
-                folder = way()
+                folder, version = way()
             except _NotThisWayError as reason:
                 tried.append(f"{how}: {reason}")
                 continue
-            version = tool.version
-            if how == "installed" and tool.installed is not None:
-                version = ".".join(map(str, numbers(_says(tool, folder / tool.installed[0]))))
             seconds = round(time.monotonic() - started, 1)
             result = Obtained(tool.name, version, how, str(folder), seconds, _stamp(tool, how, folder))
             home = home_of(tool)
@@ -128,37 +125,34 @@ def obtain(tool: Tool, say: Say, *, beside: Obtained | None = None) -> Obtained:
     )
 
 
-def _installed(tool: Tool, beside: Obtained | None) -> Path:
+def _installed(tool: Tool, beside: Obtained | None) -> tuple[Path, str]:
+    """Folder and version of the tool that is there."""
     if tool.plugin:
         folder = plugin_folder(tool)
         if (folder / tool.binaries[0]).exists():
-            return folder
+            return folder, tool.version
         raise _NotThisWayError(f"not in {pulumi_home()}")
     if tool.beside:
         if beside is not None and beside.how != "built from Go modules":
             for folder in (Path(beside.folder), *(Path(each) for each in os.get_exec_path())):
                 if all((folder / name).exists() for name in tool.binaries):
-                    return folder
+                    return folder, tool.version
         raise _NotThisWayError(f"comes with an installed {tool.beside} only")
     if tool.installed is None:
         raise _NotThisWayError("not looked for")
     path = shutil.which(tool.installed[0])
     if path is None:
         raise _NotThisWayError("not on PATH")
-    said = _says(tool, Path(path))
+    command = [path, *tool.installed[1:]]
+    said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stdout.strip()
     if numbers(said) < numbers(tool.version):
         raise _NotThisWayError(f"{path} is {said or 'of no known version'}, older than {tool.version}")
     if numbers(said)[0] != numbers(tool.version)[0]:
         raise _NotThisWayError(f"{path} is {said}, of another major version than {tool.version}")
     real = Path(path).resolve()
     # Some install tool-1.2 with a link `tool` to it: the folder must have it under the name that is called.
-    return (real if real.name == Path(path).name else Path(path)).parent
-
-
-def _says(tool: Tool, path: Path) -> str:
-    """What an installed tool says of its version."""
-    command = [str(path), *(tool.installed or [""])[1:]]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stdout.strip()
+    folder = (real if real.name == Path(path).name else Path(path)).parent
+    return folder, ".".join(map(str, numbers(said)))
 
 
 def _fetch(url: str, target: Path) -> None:
