@@ -200,8 +200,8 @@ def destroy(
             f"{env} is protected ({', '.join(kept)}); nothing was destroyed. `./paif unprotect {env}` lifts that"
         )
     # Without a preview the engine asks nobody, so that only who has agreed does without one.
-    agreed = [*_agreed(stack, yes), "--skip-preview"] if _agreed(stack, yes) else []
-    _run(stack, "destroy", "--stack", env, *agreed, *(rest or []))
+    agreed = _agreed(stack, yes)
+    _run(stack, "destroy", "--stack", env, *agreed, *(["--skip-preview"] if agreed else []), *(rest or []))
 
 
 @app.command()

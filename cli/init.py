@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from cli.configuration import Problems
 from cli.output import Failed
 from cli.settings import file_of, template
 from lab.state import ROOT
+from stacks.environment import SHORT
 from stacks.problems import Problem
 from stacks.stackfile import read
 
@@ -51,7 +51,6 @@ config:
   paif:workstations:
     - {{name: first, owner: first.last, persona: data-scientist, class: vgpu-a100-40c}}
 """
-_NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,18}[a-z0-9])?")
 
 
 def make(name: str, kind: str, organisation: str) -> list[str]:
@@ -65,7 +64,7 @@ def make(name: str, kind: str, organisation: str) -> list[str]:
     wrong = [
         Problem(what, expected, repr(given))
         for what, given in (("environment", name), ("--organisation", organisation))
-        if not _NAME.fullmatch(given)
+        if not SHORT.fullmatch(given)
     ]
     if wrong:
         raise Problems(wrong)

@@ -99,9 +99,11 @@ Label = Annotated[
     str,
     _matching(_LABEL, "a DNS label: lower-case letters, digits and inner hyphens, at most 63 characters"),
 ]
+SHORT = re.compile(r"[a-z](?:[-a-z0-9]{0,18}[a-z0-9])?")
+"""Names that become part of every name: an environment's, an organisation's."""
 Short = Annotated[
     str,
-    _matching(r"[a-z](?:[-a-z0-9]{0,18}[a-z0-9])?", "a short DNS label: a letter first, at most 20 characters"),
+    _matching(SHORT.pattern, "a short DNS label: a letter first, at most 20 characters"),
 ]
 LabelValue = Annotated[
     str,
@@ -587,7 +589,7 @@ def validate(
     that are encrypted where they come from. Nothing is looked up outside: what exists is checked when the program runs.
     """
     findings = _Findings(raw)
-    if re.fullmatch(r"[a-z](?:[-a-z0-9]{0,18}[a-z0-9])?", name) is None:
+    if SHORT.fullmatch(name) is None:
         findings.add((), "a stack named as a short DNS label, since its name becomes part of every name", shown(name))
     for secret in SECRETS:
         if secret in raw and secret not in encrypted:

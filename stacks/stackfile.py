@@ -52,23 +52,8 @@ def read(file: FilePath) -> StackFile:
     result = StackFile(file)
     try:
         root = YAML(typ="safe", pure=True).compose(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        result.problems.append(Problem(str(file), f"a stack file ({error.strerror})", file=str(file), line=1, column=1))
-        return result
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        result.problems.append(Problem("YAML", "text in UTF-8", file=str(file), line=line, column=1))
-        return result
-    except ReaderError as error:
-        expected = f"text without control characters (0x{error.character:02x} at position {error.position})"
-        result.problems.append(Problem("YAML", expected, file=str(file), line=1, column=1))
-        return result
-    except MarkedYAMLError as error:
-        mark = error.problem_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        result.problems.append(
-            Problem("YAML", f"valid YAML ({error.problem})", file=str(file), line=line, column=column)
-        )
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        result.problems.append(_unreadable(file, error))
         return result
     reader = _Reader(result)
     raw = reader.configuration(root)
@@ -78,6 +63,22 @@ def read(file: FilePath) -> StackFile:
     result.problems.sort(key=lambda problem: (problem.line, problem.column))
     result.environment = None if result.problems else environment
     return result
+
+
+def _unreadable(file: FilePath, error: Exception) -> Problem:
+    """Why nothing of a file could be read, at the line where that showed."""
+    what, expected, line, column = "YAML", "valid YAML", 1, 1
+    if isinstance(error, OSError):
+        what, expected = str(file), f"a stack file ({error.strerror})"
+    elif isinstance(error, UnicodeDecodeError):
+        expected, line = "text in UTF-8", error.object[: error.start].count(b"\n") + 1
+    elif isinstance(error, ReaderError):
+        expected = f"text without control characters (0x{error.character:02x} at position {error.position})"
+    elif isinstance(error, MarkedYAMLError):
+        expected = f"valid YAML ({error.problem})"
+        if error.problem_mark:
+            line, column = error.problem_mark.line + 1, error.problem_mark.column + 1
+    return Problem(what, expected, file=str(file), line=line, column=column)
 
 
 def check_together(files: list[StackFile]) -> list[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,14 @@ def lab_basics() -> dict[str, Any]:
     """The keys that every environment on the lab needs, as dev has them."""
     dev = YAML(typ="safe").load((ROOT / "stacks" / "Pulumi.dev.yaml").read_text(encoding="utf-8"))["config"]
     return {key: value for key, value in dev.items() if key.removeprefix("paif:") in _BASICS}
+
+
+def own_lab(state: Path) -> dict[str, str]:
+    """Variables of a process whose lab, stacks and backend are those of the state directory ``state`` only."""
+    shared = {"PULUMI_HOME", "PAIF_CACHE", "PAIF_MIRROR"}
+    foreign = ("PULUMI_", "PAIF_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign) or name in shared}
+    return kept | {"PAIF_STATE": str(state)}
 
 
 def scratch_project(folder: Path, stack: str, config: dict[str, Any]) -> None:

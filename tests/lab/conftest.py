@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import shutil
 import ssl
 import subprocess
@@ -17,6 +16,8 @@ from typing import Any
 import httpx
 import pytest
 from ruamel.yaml import YAML
+
+from cli.bench.scratch import own_lab
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _MINUTES = 60
@@ -153,14 +154,7 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 120) -
 def paif(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Paif]:
     """The toolkit with a state directory of its own; the lab is stopped at the end, whatever happened."""
     state = tmp_path_factory.mktemp("lab") / ".paif"
-    dropped = ("PULUMI_", "PAIF_")
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(dropped) or name in {"PULUMI_HOME", "PAIF_CACHE", "PAIF_MIRROR"}
-    }
-    environment |= {"PAIF_STATE": str(state)}
-    toolkit = Paif(state, environment)
+    toolkit = Paif(state, own_lab(state))
     yield toolkit
     toolkit("lab", "down", check=False)
 
