@@ -626,15 +626,14 @@ def _host_and_port(address: list[Any]) -> str:
 
 def run(read: Callable[[str], Environment], find: Callable[[Environment], Endpoints]) -> None:
     """Read the configuration, build, export."""
-    sdk.end_with_what_failed()
+    sdk.end_with_what_failed(os.environ.get("PAIF_OUTPUTS", "").split())
     sdk.send_no_debug_messages()
     sdk.tell_own_frames_only()
     with sdk.whole():
         env = read(pulumi.get_stack())
         outputs = Program(env, find(env)).build(_limit())
-        there = os.environ.get("PAIF_OUTPUTS", "").split()
         for name, value in outputs.items():
-            pulumi.export(name, sdk.what_was_made(value, was_there=name in there))
+            pulumi.export(name, sdk.what_was_made(value))
 
 
 def _limit() -> str:
