@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import signal
 import ssl
 import subprocess
 import threading
@@ -18,6 +19,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from cli.bench.scratch import own_lab
+from lab.process import die_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _MINUTES = 60
@@ -96,6 +98,7 @@ class Paif:
             text=True,
             check=False,
             timeout=_UP_SECONDS,
+            preexec_fn=lambda: die_with_parent(signal.SIGINT),
         )
         self.printed.append(answer.stdout + answer.stderr)
         if check and answer.returncode:
