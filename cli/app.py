@@ -20,6 +20,7 @@ from cli.drift import drift_command
 from cli.output import BAD_INPUT, Failed, columns, json_result, say, show, stop, table, warn
 from cli.outputs import personas, value_at
 from cli.pr_comment import pr_comment_app
+from cli.prove import prove_app
 from lab.control import LabDownError
 from lab.state import ROOT
 from stacks.environment import DEFAULTS
@@ -39,6 +40,7 @@ bench_app = typer.Typer(
 )
 app.add_typer(bench_app, name="bench")
 app.add_typer(pr_comment_app, name="pr-comment")
+app.add_typer(prove_app, name="prove")
 policy_app = typer.Typer(no_args_is_help=True, help="The policy packs: naming, licensing, platform.")
 app.add_typer(policy_app, name="policy")
 

@@ -54,7 +54,7 @@ class _Run:
         if self.refused:
             names = ", ".join(dict.fromkeys(self.refused))
             lines.append(
-                f"failed, each with its reason beside it: {names}. What needs that was left as it was, the rest was done."
+                f"failed, each with its own reason: {names}. What needs that was left as it was, the rest was done."
             )
         if lines and not is_dry_run():
             lines.append("Nothing is deleted by a run that failed; mend it and run again.")

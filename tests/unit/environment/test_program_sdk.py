@@ -143,7 +143,7 @@ def test_a_mistake_of_the_program_ends_it_with_its_place(monkeypatch: pytest.Mon
 def test_a_resource_that_failed_ends_the_program_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     # Also one that nothing else needs: the SDK itself would end well, and the engine go on to its deletions.
     said, _ = _ends(monkeypatch, _registers("db"), _registers("b"), db=_REFUSED, b=_MADE)
-    assert said.startswith("failed, each with its reason beside it: db. ")
+    assert said.startswith("failed, each with its own reason: db. ")
 
 
 def test_what_needs_a_failed_resource_adds_nothing_to_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +166,7 @@ def test_an_engine_that_does_not_answer_ends_the_program(monkeypatch: pytest.Mon
 def test_an_object_that_could_not_be_read_ends_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
     # The engine's answer looks like that of an object without any properties.
     said, _ = _ends(monkeypatch, _reads("ingress"), ingress=resource_pb2.ReadResourceResponse(urn="urn"))
-    assert said.startswith("failed, each with its reason beside it: ingress. ")
+    assert said.startswith("failed, each with its own reason: ingress. ")
 
 
 def test_a_program_in_which_all_went_well_ends_well(monkeypatch: pytest.MonkeyPatch) -> None:
