@@ -26,10 +26,14 @@ _STACK_KEYS = ("config", "encryptionsalt", "secretsprovider", "encryptedkey", "e
 
 @dataclass
 class StackFile:
-    """A stack file that was read: the environment (None when there are problems) and the problems, in file order."""
+    """A stack file that was read: the environment (None when there are problems) and the problems, in file order.
+
+    `target` is what it names as such, whatever else is wrong; "" when it names none.
+    """
 
     file: FilePath
     environment: Environment | None = None
+    target: str = ""
     problems: list[Problem] = field(default_factory=list)
     positions: dict[Path, tuple[int, int]] = field(default_factory=dict, repr=False)
 
@@ -57,6 +61,7 @@ def read(file: FilePath) -> StackFile:
         return result
     reader = _Reader(result)
     raw = reader.configuration(root)
+    result.target = str(raw.get("target") or "")
     encrypted = {key for key in SECRETS if key in reader.encrypted}
     environment, problems = validate(raw, result.stack, encrypted)
     result.problems += [result.place(path, problem) for path, problem in problems]

@@ -289,12 +289,6 @@ def test_missing_credentials_are_all_named_at_once(monkeypatch: pytest.MonkeyPat
     ]
 
 
-def test_a_lab_that_is_down_is_said_to_be_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    monkeypatch.setenv("PAIF_STATE", str(tmp_path))
-    with pytest.raises(pulumi.RunError, match=r"The lab is not running .*\./paif lab up"):
-        endpoints(environment())
-
-
 _ON_VSPHERE: dict[str, Any] = {
     "gpu": {"mode": "directpath", "model": "L40S"},
     "vmClasses": [{"name": "l40s", "cpuCount": 8, "memoryGib": 64, "gpus": 1}],
