@@ -13,7 +13,7 @@ from stacks.environment import _waited_for
 from stacks.problems import read_problems
 from stacks.program import PHASES, Program, wanted_phases
 from tests.unit.components.harness import Declared, declare
-from tests.unit.environment.samples import GONE, environment
+from tests.unit.environment.samples import GONE, PEM, environment
 
 _DEVICE = {
     "vendorId": "10de",
@@ -268,9 +268,9 @@ def test_a_real_vcf_takes_credentials_from_configuration_or_environment(monkeypa
     monkeypatch.setenv("PAIF_KUBECONFIG", "kubeconfig-text")
     monkeypatch.delenv("PAIF_VCENTER_PASSWORD", raising=False)
     found = endpoints(
-        environment({**_VCF, "vcenter.username": "configured", "vcenterPassword": "p", "vcenter.caBundle": "PEM"})
+        environment({**_VCF, "vcenter.username": "configured", "vcenterPassword": "p", "vcenter.caBundle": PEM})
     )
-    assert (found.vcenter.server, found.vcenter.username, found.vcenter.ca) == ("vc.test", "configured", "PEM")
+    assert (found.vcenter.server, found.vcenter.username, found.vcenter.ca) == ("vc.test", "configured", PEM)
     assert found.vcenter.password.get_secret_value() == "p"
     assert found.supervisor.kubeconfig.get_secret_value() == "kubeconfig-text"
 

@@ -210,7 +210,7 @@ def test_the_schema_names_every_key_with_its_namespace() -> None:
     ("content", "line", "expected"),
     [
         (b"config:\n  paif:owner: caf\xe9\n", 2, "text in UTF-8"),
-        (b"config:\n  paif:owner: a\x07b\n", 1, "text without control characters"),
+        (b"config:\n  paif:owner: a\x07b\n", 2, "text without control characters"),
         (b"config:\n  paif:kind: dev\n  paif:gpu: {mode: !secret vgpu}\n", 3, "a value of the type that its tag says"),
         (b"config:\n  paif:kind: dev\n  paif:gpu: {model: !!int vgpu}\n", 3, "a value of the type that its tag says"),
         (b"config:\n  paif:kind: dev\n  paif:database: &all\n    again: *all\n", 3, "does not contain itself"),
