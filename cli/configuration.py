@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cli import engine
 from cli.engine import Stack
 from lab.state import ROOT
-from stacks.environment import json_schema
-from stacks.problems import Contradiction, Problem, nearest
+from stacks.environment import SHORT, json_schema
+from stacks.problems import Contradiction, Problem, listed, nearest
 from stacks.stackfile import StackFile, check_together, read
 
 _FOLDER = ROOT / "stacks"
@@ -43,8 +44,8 @@ def _relative(problem: Problem) -> Problem:
     return dataclasses.replace(problem, file=str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else problem.file)
 
 
-def _read(name: str) -> StackFile:
-    return read(_FOLDER / f"Pulumi.{name}.yaml")
+def _read(name: str, *, decrypt: bool = False) -> StackFile:
+    return read(_FOLDER / f"Pulumi.{name}.yaml", engine.passphrase if decrypt else None)
 
 
 def load_stack(name: str, beside: Sequence[Problem] = ()) -> Stack:
@@ -53,20 +54,17 @@ def load_stack(name: str, beside: Sequence[Problem] = ()) -> Stack:
     Raises ``Problems``, together with those that were found ``beside`` the stack file.
     """
     if name not in stack_names():
-        raise Problems(
-            [
-                Problem(
-                    "environment",
-                    f"one of {', '.join(stack_names())}; `./paif init {name}` makes a new one",
-                    value=repr(name),
-                    nearest=nearest(name, stack_names()),
-                )
-            ]
-        )
+        raise _unknown(name)
     found = _read(name)
     if found.problems or found.environment is None or beside:
         raise Problems([*(_relative(each) for each in found.problems), *beside])
     return Stack(name, lab=found.environment.target == "lab")
+
+
+def _unknown(name: str) -> Problems:
+    makes = f"; `./paif init {name}` makes a new one" if SHORT.fullmatch(name) else ""
+    expected = f"one of {listed(stack_names())}{makes}"
+    return Problems([Problem("environment", expected, repr(name), nearest(name, stack_names()))])
 
 
 def located(name: str, problems: list[Contradiction]) -> list[Problem]:
@@ -76,11 +74,21 @@ def located(name: str, problems: list[Contradiction]) -> list[Problem]:
     return sorted(placed, key=lambda each: (each.line, each.column))
 
 
-def check_all() -> Problems:
-    """Every problem of every stack file, and between them."""
-    files = [_read(name) for name in stack_names()]
-    problems = [problem for file in files for problem in file.problems]
-    return Problems([_relative(each) for each in [*problems, *check_together(files)]])
+def check(wanted: str | None = None) -> Problems:
+    """Every problem of every stack file, or of one, and between them; what is encrypted is tried where possible.
+
+    Raises ``Problems`` when there is no environment of the ``wanted`` name.
+    """
+    if wanted is not None and wanted not in stack_names():
+        raise _unknown(wanted)
+    files = [_read(name, decrypt=wanted in {None, name}) for name in stack_names()]
+    chosen = [file for file in files if wanted in {None, file.stack}]
+    between = (
+        check_together(files) if wanted is None else check_together(sorted(files, key=lambda file: file in chosen))
+    )
+    places = {str(file.file) for file in chosen}
+    problems = [problem for file in chosen for problem in file.problems]
+    return Problems([_relative(each) for each in [*problems, *(each for each in between if each.file in places)]])
 
 
 def schema_text() -> str:

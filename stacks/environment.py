@@ -641,10 +641,10 @@ def validate(
     """Check a configuration: the environment (None when anything is wrong) and every problem with its path.
 
     `raw` maps keys without their namespace to plain values; `name` is the stack's; `encrypted` names the top-level keys
-    that are encrypted where they come from, `hidden` the places of values that nobody knows here: they count as right.
-    Nothing is looked up outside: what exists is checked when the program runs.
+    that are encrypted, or hold something that is, where they come from; `hidden` are the places of values that nobody
+    knows here: they count as right. Nothing is looked up outside: what exists is checked when the program runs.
     """
-    findings = _Findings(raw, frozenset(hidden))
+    findings = _Findings(raw, frozenset(hidden), frozenset({*encrypted, *SECRETS}))
     if SHORT.fullmatch(name) is None:
         findings.add((), "a stack named as a short DNS label, since its name becomes part of every name", shown(name))
     for secret in SECRETS:
@@ -652,6 +652,8 @@ def validate(
             findings.add(
                 (secret,), f"an encrypted value: pulumi config set --secret {NAMESPACE}:{secret}", "in plain text"
             )
+        elif isinstance(raw.get(secret), str) and not raw[secret].strip():
+            findings.add((secret,), "a value: it is empty")
     data = deepcopy(raw)
     for path in sorted(hidden, key=_order, reverse=True):
         _stand_in_for(data, path, findings)
@@ -671,17 +673,18 @@ class _Findings:
 
     raw: dict[str, Any]
     hidden: frozenset[Path] = frozenset()
+    encrypted: frozenset[str] = frozenset(SECRETS)
     problems: list[tuple[Path, Problem]] = field(default_factory=list)
     gone: set[Path] = field(default_factory=set)
     positions: dict[Path, list[int]] = field(default_factory=dict)
 
     def add(self, path: Path, expected: str, value: str = "", near: str = "") -> None:
-        secret = path[:1] and path[0] in SECRETS
-        hidden = "[secret]" if value and (secret or any(secret_by_name(str(part)) for part in (*path, near))) else value
+        hidden = "[secret]" if value and any(secret_by_name(str(part)) for part in (*path, near)) else value
         self.put(path, Problem("", expected, hidden, near))
 
     def put(self, path: Path, problem: Problem) -> None:
-        entry = (path, replace(problem, path=property_path(path)))
+        value = "[secret]" if problem.value and path[:1] and path[0] in self.encrypted else problem.value
+        entry = (path, replace(problem, path=property_path(path), value=value))
         if entry not in self.problems:
             self.problems.append(entry)
 

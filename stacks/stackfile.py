@@ -1,6 +1,6 @@
 """Read an environment from a YAML stack file, with every problem at its line and column.
 
-Nothing is decrypted: an encrypted value only counts as present.
+An encrypted value only counts as present, unless the passphrase is at hand.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from stacks.document import Mistake, Unreadable, compose, entries, scalar
+from stacks.encryption import Decrypt, WrongPassphraseError, check_form, decrypter
 from stacks.environment import SECRETS, Environment, clashes, from_text, validate
 from stacks.problems import NAMESPACE, Path, Problem, nearest, property_path, secret_by_name
 
@@ -55,8 +56,16 @@ class StackFile:
         return replace(problem, file=str(self.file), line=1, column=1)
 
 
-def read(file: FilePath) -> StackFile:
-    """Read one stack file. Whatever its bytes are, it gives an environment or problems."""
+Passphrase = Callable[[bool], str | None]
+"""The passphrase of a stack that targets the lab (True), or something real; None when it is not at hand."""
+
+
+def read(file: FilePath, passphrase: Passphrase | None = None) -> StackFile:
+    """Read one stack file. Whatever its bytes are, it gives an environment or problems.
+
+    With `passphrase`, half a second for each file, what is encrypted must be of the right form, and decryptable where
+    that is known; the plain values are checked like others, and never shown.
+    """
     result = StackFile(file)
     try:
         root = compose(file)
@@ -65,7 +74,9 @@ def read(file: FilePath) -> StackFile:
         return result
     reader = _Reader(result)
     raw = reader.configuration(root)
-    environment, problems = validate(raw, result.stack, reader.encrypted & set(SECRETS), reader.hidden)
+    if passphrase is not None:
+        reader.decrypt(raw, passphrase)
+    environment, problems = validate(raw, result.stack, reader.encrypted, reader.hidden)
     result.problems += [result.place(path, problem) for path, problem in problems]
     result.problems.sort(key=lambda problem: (problem.line, problem.column))
     result.environment = None if result.problems else environment
@@ -117,6 +128,43 @@ class _Reader:
                 self._mark((own,), key, value)
                 data[own] = self._top_level(own, value)
         return data
+
+    def decrypt(self, data: dict[str, Any], passphrase: Passphrase) -> None:
+        """Put plain values in the place of encrypted ones, as far as that is possible here; what cannot be is told."""
+        found, lab = self.result.ciphertexts, data.get("target") == "lab"
+        salt, cloud = self.result.keys.get("encryptionsalt"), "encryptedkey" in self.result.keys
+        if salt is None and lab and found and not cloud:
+            self._root_problem("encryptionsalt", "the salt with which this file's values were encrypted")
+        if salt is None and not cloud:
+            # Pulumi's own service keeps key and salt, and has values of another form.
+            return
+        plain: Decrypt | None = None
+        word = passphrase(lab) if salt is not None and not cloud else None
+        if salt is not None and word is not None:
+            try:
+                plain = decrypter(salt, word)
+            except WrongPassphraseError:
+                whose = "the lab's passphrase, paif-lab" if lab else "PULUMI_CONFIG_PASSPHRASE (or …_FILE) as it is set"
+                self._root_problem("encryptionsalt", f"a salt that fits {whose}: nothing in this file can be decrypted")
+            except ValueError:
+                self._root_problem("encryptionsalt", "a salt as Pulumi writes it, v1:…:v1:…:…")
+        for path, ciphertext in found.items():
+            try:
+                if plain is None:
+                    check_form(ciphertext)
+                else:
+                    text = plain(ciphertext)
+                    _put(data, path, from_text(str(path[0]), text) if len(path) == 1 else text)
+                    self.hidden.discard(path)
+            except ValueError:
+                name = property_path(path)
+                how = f"pulumi config set --secret{' --path' if len(path) > 1 else ''} {name}"
+                expected = f"what this file's salt and passphrase encrypted: {how}"
+                self.result.problems.append(self.result.place(path, Problem(name, expected, "not decryptable")))
+
+    def _root_problem(self, key: str, expected: str) -> None:
+        where: Path = (_ROOT, key) if key in self.result.keys else ()
+        self.result.problems.append(self.result.place(where, Problem(key, expected)))
 
     def _own_key(self, key: ScalarNode, value: Node) -> str | None:
         namespace, colon, name = str(key.value).partition(":")
@@ -209,6 +257,12 @@ class _Reader:
         # What an alias stands for is read again at each.
         if found not in self.result.problems:
             self.result.problems.append(found)
+
+
+def _put(data: Any, path: Path, value: Any) -> None:
+    for part in path[:-1]:
+        data = data[part]
+    data[path[-1]] = value
 
 
 def _ciphertext(node: Node) -> str | None:
