@@ -612,7 +612,7 @@ class Environment(_Model):
     def used_vm_classes(self) -> list[str]:
         """Classes that the configuration defines or refers to, each once, by their short names."""
         used = dict.fromkeys(own.name for own in self.vm_classes)
-        used.update(dict.fromkeys(name for _, name in _class_references(self)))
+        used.update(dict.fromkeys(name for _, name in class_references(self)))
         return list(used)
 
     def storage_policy(self, own: str | None = None) -> str:
@@ -1009,7 +1009,8 @@ def _repeated(values: Sequence[_Value]) -> Iterator[tuple[int, int, _Value]]:
         seen.setdefault(value, index)
 
 
-def _class_references(env: Environment) -> Iterator[tuple[Path, str]]:
+def class_references(env: Environment) -> Iterator[tuple[Path, str]]:
+    """Every place that names a class, with the name."""
     if env.database is not None and env.database.created:
         yield ("database", "class"), env.database.vm_class
     if env.ai_services is not None:
@@ -1055,7 +1056,7 @@ def _check_classes(env: Environment, findings: _Findings) -> Iterator[Contradict
         # One of which nobody knows the name may be the one that is meant.
         return
     known = own + list(catalog.cluster_classes().default_vm_classes)
-    for where, name in _class_references(env):
+    for where, name in class_references(env):
         if name not in known:
             yield contradiction(
                 where,
