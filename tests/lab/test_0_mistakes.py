@@ -147,7 +147,9 @@ def test_what_no_host_offers_is_told_at_its_line_and_nothing_is_made(paif: Paif,
     good = (there.root / "stacks" / "Pulumi.dev.yaml").read_text(encoding="utf-8")
     # Both are in the catalogue: only the hosts tell.
     bad = good.replace("grid_a100-40c", "grid_a100d-40c").replace("dlvmImage: dlvm-9.0.1", "dlvmImage: dlvm-9.0.2")
-    bad = bad.replace("acme-dev-ns-ai", "acme-hostless-ns-ai")
+    bad = bad.replace("acme-dev-ns-ai", "acme-hostless-ns-ai").replace("name: pai-supervisor", "name: pai-supervisr")
+    bad = bad.replace("    storage:\n", "    storage:\n      - {policy: pai-slver}\n")
+    bad = bad.replace("kubernetesLibrary: kubernetes-releases", "kubernetesLibrary: kubernetes-release")
     (there.root / "stacks" / "Pulumi.hostless.yaml").write_text(bad, encoding="utf-8")
     answer = there("up", "hostless", check=False)
     said = answer.stdout + answer.stderr
@@ -157,10 +159,23 @@ def test_what_no_host_offers_is_told_at_its_line_and_nothing_is_made(paif: Paif,
     for place, expected in (
         ("profile: grid_a100d-40c", "(did you mean 'grid_a100-40c'?)"),
         ("dlvmImage: dlvm-9.0.2", "(did you mean 'dlvm-9.0.1-simulated'?)"),
+        ("policy: pai-slver", "(did you mean 'pai-silver'?)"),
+        ("name: pai-supervisr", "(did you mean 'pai-supervisor'?)"),
+        ("kubernetesLibrary: kubernetes-release", "(did you mean 'kubernetes-releases'?)"),
     ):
         [told] = [line for line in answer.stderr.splitlines() if line.startswith("stacks/") and expected in line]
         assert place in lines[int(told.split(":")[1]) - 1]
     assert not there.export("hostless")["deployment"].get("resources")
+    # Where the hosts are not found, nothing is said of what they cannot hold.
+    lost = good.replace("computeCluster: pai-gpu", "computeCluster: pai-gpus").replace(
+        "grid_a100-40c", "grid_a100d-40c"
+    )
+    lost = lost.replace("acme-dev-ns-ai", "acme-hostless-ns-ai")
+    (there.root / "stacks" / "Pulumi.hostless.yaml").write_text(lost, encoding="utf-8")
+    answer = there("preview", "hostless", check=False)
+    [told] = [line for line in answer.stderr.splitlines() if line.startswith("stacks/")]
+    assert told.endswith("expected a compute cluster that vCenter has: pai-gpu (did you mean 'pai-gpu'?)")
+    assert "computeCluster: pai-gpus" in lost.splitlines()[int(told.split(":")[1]) - 1]
 
 
 _SCALARS = """
