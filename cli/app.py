@@ -15,7 +15,8 @@ import typer
 from cli import completion, engine, labctl, policy, runs, shell
 from cli import doctor as doctoring
 from cli.changed import changed_command, git
-from cli.configuration import Problems, check_all, load_stack, stack_names
+from cli.configuration import Problems, load_stack, stack_names
+from cli.configuration import check as check_configuration
 from cli.drift import drift_command
 from cli.output import BAD_INPUT, Failed, columns, json_result, say, show, stop, table, warn
 from cli.outputs import personas, value_at
@@ -183,11 +184,14 @@ def environment(
 
 
 @app.command()
-def check(as_json: AsJson = False) -> None:
-    """Check every stack file, each alone and all together, and the policy packs' settings; nothing is contacted."""
+def check(
+    env: Annotated[str | None, typer.Argument(metavar="[ENV]", help="one environment; without it all")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check stack files, each alone and all together, and the policy packs' settings; nothing is contacted."""
     from cli import settings  # noqa: PLC0415 - it loads the packs' rules
 
-    found, names = check_all(), stack_names()
+    found, names = check_configuration(env), [env] if env else stack_names()
     found.problems += [problem for name in names for problem in settings.problems(name)]
     notes = [note for name in names if (note := settings.missing(name))]
     if as_json:
@@ -200,7 +204,7 @@ def check(as_json: AsJson = False) -> None:
             raise stop(str(found), BAD_INPUT)
         raise typer.Exit(BAD_INPUT)
     if not as_json:
-        show(f"{len(names)} environments are fine: {', '.join(names)}")
+        show(f"{env} is fine" if env else f"{len(names)} environments are fine: {', '.join(names)}")
 
 
 @app.command()

@@ -112,6 +112,19 @@ def _of_the_lab() -> dict[str, str]:
     }
 
 
+def passphrase(lab: bool) -> str | None:
+    """The passphrase by which Pulumi would decrypt the values of a stack; None when none is given here."""
+    if lab:
+        return LAB_PASSPHRASE
+    given = {name: value for name, value in os.environ.items() if name not in _left_by_the_lab()}
+    if "PULUMI_CONFIG_PASSPHRASE" in given:
+        return given["PULUMI_CONFIG_PASSPHRASE"]
+    try:
+        return Path(given["PULUMI_CONFIG_PASSPHRASE_FILE"]).read_text(encoding="utf-8").strip()
+    except (KeyError, OSError, UnicodeDecodeError):
+        return None
+
+
 def _left_by_the_lab() -> set[str]:
     """Variables that a shell still has from ``eval "$(./paif env)"`` for the lab."""
     return {name for name, value in _of_the_lab().items() if os.environ.get(name) == value}
