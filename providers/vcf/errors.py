@@ -16,6 +16,10 @@ class GoneError(VcfError):
     """The object asked for does not exist."""
 
 
+class RefusedError(VcfError):
+    """The other side was reached and does not take the login."""
+
+
 class InitFailedError(VcfError):
     """The object exists, but did not become ready: the engine keeps it in the state and repairs it at the next `up`."""
 
