@@ -13,6 +13,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -146,10 +147,17 @@ class TargetGone(Exception):  # noqa: N818 - an event that the caller answers
     """What the run goes to ended in the middle of it; the run was ended in the engine's own way."""
 
 
-def run(stack: Stack, *arguments: str, extra: dict[str, str] | None = None, target: int | None = None) -> int:
+def run(
+    stack: Stack,
+    *arguments: str,
+    extra: dict[str, str] | None = None,
+    target: int | None = None,
+    silent: bool = False,
+) -> int:
     """Run ``pulumi`` in the foreground; Ctrl-C reaches it as it would without this wrapper. Returns its exit status.
 
-    With ``--plan`` what it prints goes through ``without_planned_values``. ``target`` is a file descriptor that becomes
+    With ``--plan`` what it prints goes through ``without_planned_values``. A ``silent`` run prints only on standard
+    error, where what it says goes when it fails. ``target`` is a file descriptor that becomes
     readable when what the run goes to has ended. Raises ``TargetGone`` then: the engine would wait for hours for
     objects that nobody makes ready any more.
     """
@@ -160,16 +168,20 @@ def run(stack: Stack, *arguments: str, extra: dict[str, str] | None = None, targ
         asked_to_stop = True
 
     planned = any(each.partition("=")[0] == "--plan" for each in arguments)
+    coloured = ["--color", "always"] if planned and sys.stdout.isatty() and "--color" not in arguments else []
     # A handler, unlike SIG_IGN, is not inherited: the engine ends in its own way and this process waits for it.
     previous = signal.signal(signal.SIGINT, stop_asked)
     try:
-        with subprocess.Popen(
-            ["pulumi", *arguments],
-            cwd=ROOT,
-            env={**full_environment(lab=stack.lab), **(extra or {})},
-            stdout=subprocess.PIPE if planned else None,
-            stderr=subprocess.STDOUT if planned else None,
-        ) as process:
+        with (
+            tempfile.TemporaryFile() as kept,
+            subprocess.Popen(
+                ["pulumi", *arguments, *coloured],
+                cwd=ROOT,
+                env={**full_environment(lab=stack.lab), **(extra or {})},
+                stdout=subprocess.PIPE if planned else kept if silent else None,
+                stderr=subprocess.STDOUT if planned else None,
+            ) as process,
+        ):
             printer = threading.Thread(target=_print_planned, args=(process.stdout,))
             if planned:
                 printer.start()
@@ -178,6 +190,9 @@ def run(stack: Stack, *arguments: str, extra: dict[str, str] | None = None, targ
             status = process.wait()
             if planned:
                 printer.join()
+            if silent and status:
+                kept.seek(0)
+                sys.stderr.write(kept.read().decode("utf-8", "replace"))
     finally:
         signal.signal(signal.SIGINT, previous)
     if status and not asked_to_stop and target is not None and io_select.select([target], [], [], 0)[0]:

@@ -10,8 +10,9 @@ Outputs of a stack, each only when its phase is built:
     database          host, port, name, username, password (secret), caBundle, pgvector, passwordSecret
     clusters          {name: kubeconfig (secret), gpuOperator}
 
-Its process's variables: PAIF_UNTIL, the last phase to build; PAIF_GPU_INVENTORY, a file for the GPU hosts it found;
-PAIF_PROBLEMS, a file for what the infrastructure cannot hold; PAIF_DEBUG, which lets the SDK's debug messages through.
+Its process's variables: PAIF_UNTIL, the last phase to build, from `./paif` only; PAIF_GPU_INVENTORY, a file for the GPU
+hosts it found; PAIF_PROBLEMS, a file for what the infrastructure cannot hold; PAIF_OUTPUTS, names of outputs
+that the stack has already; PAIF_DEBUG, which lets the SDK's debug messages through.
 """
 
 from __future__ import annotations
@@ -643,10 +644,22 @@ def _host_and_port(address: list[Any]) -> str:
 
 def run(read: Callable[[str], Environment], find: Callable[[Environment], Endpoints]) -> None:
     """Read the configuration, build, export."""
-    sdk.tell_failures_once()
+    sdk.end_with_what_failed(os.environ.get("PAIF_OUTPUTS", "").split())
     sdk.send_no_debug_messages()
     sdk.tell_own_frames_only()
-    env = read(pulumi.get_stack())
-    outputs = Program(env, find(env)).build(os.environ.get("PAIF_UNTIL", ""))
-    for name, value in outputs.items():
-        pulumi.export(name, sdk.what_was_made(value))
+    with sdk.whole():
+        env = read(pulumi.get_stack())
+        outputs = Program(env, find(env)).build(_limit())
+        for name, value in outputs.items():
+            pulumi.export(name, sdk.what_was_made(value))
+
+
+def _limit() -> str:
+    """The last phase to build. Raises pulumi.RunError where nobody has looked at what lies beyond it."""
+    until = os.environ.get("PAIF_UNTIL", "")
+    if until and not os.environ.get("PAIF_PROBLEMS"):
+        raise pulumi.RunError(
+            f"PAIF_UNTIL is {until!r}: plain pulumi would delete what the stack has beyond that phase. Unset it, or "
+            "run `./paif up ENV --until PHASE`, which refuses where something is there"
+        )
+    return until
