@@ -42,6 +42,11 @@ class Component(pulumi.ComponentResource):
         options = {"retain_on_delete": self._retain, **options}
         return pulumi.ResourceOptions(parent=self, depends_on=list(depends_on), **options)
 
+    async def mark(self) -> str:
+        """Whose it is, for what the engine cannot adopt: by this it is known again after a run that was cut off."""
+        # Not the output itself, which would make a child wait for its parent.
+        return f"Managed by Pulumi: {await self.urn.future()}"
+
 
 class Check:
     """Collects what is wrong with a component's arguments; only plain values are judged."""
