@@ -12,6 +12,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from cli import checkpoints, clones, locks, releases
 from cli.output import Failed, say, warn
 from cli.redaction import without_planned_values
 from lab.pki import lab_authority
+from lab.process import die_with_parent
 from lab.state import ROOT, bin_directory, lab_directory, state_directory, write_atomically, write_json
 from tools.spec import pulumi_home
 
@@ -116,6 +118,19 @@ def _of_the_lab() -> dict[str, str]:
     }
 
 
+def passphrase(lab: bool) -> str | None:
+    """The passphrase by which Pulumi would decrypt the values of a stack; None when none is given here."""
+    if lab:
+        return LAB_PASSPHRASE
+    given = {name: value for name, value in os.environ.items() if name not in _left_by_the_lab()}
+    if "PULUMI_CONFIG_PASSPHRASE" in given:
+        return given["PULUMI_CONFIG_PASSPHRASE"]
+    try:
+        return Path(given["PULUMI_CONFIG_PASSPHRASE_FILE"]).read_text(encoding="utf-8").strip()
+    except (KeyError, OSError, UnicodeDecodeError):
+        return None
+
+
 def _left_by_the_lab() -> set[str]:
     """Variables that a shell still has from ``eval "$(./paif env)"`` for the lab."""
     return {
@@ -163,10 +178,17 @@ class TargetGone(Exception):  # noqa: N818 - an event that the caller answers
     """What the run goes to ended in the middle of it; the run was ended in the engine's own way."""
 
 
-def run(stack: Stack, *arguments: str, extra: dict[str, str] | None = None, target: int | None = None) -> int:
+def run(
+    stack: Stack,
+    *arguments: str,
+    extra: dict[str, str] | None = None,
+    target: int | None = None,
+    silent: bool = False,
+) -> int:
     """Run ``pulumi`` in the foreground; Ctrl-C reaches it as it would without this wrapper. Returns its exit status.
 
-    With ``--plan`` what it prints goes through ``without_planned_values``. ``target`` is a file descriptor that becomes
+    With ``--plan`` what it prints goes through ``without_planned_values``. A ``silent`` run prints only on standard
+    error, where what it says goes when it fails. ``target`` is a file descriptor that becomes
     readable when what the run goes to has ended. Raises ``TargetGone`` then: the engine would wait for hours for
     objects that nobody makes ready any more.
     """
@@ -177,16 +199,22 @@ def run(stack: Stack, *arguments: str, extra: dict[str, str] | None = None, targ
         asked_to_stop = True
 
     planned = any(each.partition("=")[0] == "--plan" for each in arguments)
+    coloured = ["--color", "always"] if planned and sys.stdout.isatty() and "--color" not in arguments else []
     # A handler, unlike SIG_IGN, is not inherited: the engine ends in its own way and this process waits for it.
     previous = signal.signal(signal.SIGINT, stop_asked)
     try:
-        with subprocess.Popen(
-            ["pulumi", *arguments],
-            cwd=ROOT,
-            env={**full_environment(lab=stack.lab), **(extra or {})},
-            stdout=subprocess.PIPE if planned else None,
-            stderr=subprocess.STDOUT if planned else None,
-        ) as process:
+        with (
+            tempfile.TemporaryFile() as kept,
+            subprocess.Popen(
+                ["pulumi", *arguments, *coloured],
+                cwd=ROOT,
+                env={**full_environment(lab=stack.lab), **(extra or {})},
+                stdout=subprocess.PIPE if planned else kept if silent else None,
+                stderr=subprocess.STDOUT if planned else None,
+                # One that nobody waits for any more would hold the stack's lock, on a target that is gone for hours.
+                preexec_fn=lambda: die_with_parent(signal.SIGINT),  # noqa: PLW1509 - no thread of ours runs yet
+            ) as process,
+        ):
             printer = threading.Thread(target=_print_planned, args=(process.stdout,))
             if planned:
                 printer.start()
@@ -195,6 +223,9 @@ def run(stack: Stack, *arguments: str, extra: dict[str, str] | None = None, targ
             status = process.wait()
             if planned:
                 printer.join()
+            if silent and status:
+                kept.seek(0)
+                sys.stderr.write(kept.read().decode("utf-8", "replace"))
     finally:
         signal.signal(signal.SIGINT, previous)
     if status and not asked_to_stop and target is not None and io_select.select([target], [], [], 0)[0]:
