@@ -392,9 +392,17 @@ def lab_down() -> None:
 
 @lab_app.command("reset")
 def lab_reset() -> None:
-    """Stop the lab and forget everything in it. Stacks that were provisioned there must be removed as well."""
-    labctl.reset()
-    show("the lab is forgotten; `pulumi stack rm --force` forgets a stack that was in it")
+    """Stop the lab and forget everything in it, with the stacks that were in it. Stack files stay as they are."""
+    from cli.reset import forget  # noqa: PLC0415 - only here
+
+    forgotten, kept = forget()
+    show(
+        f"the lab is forgotten, with its stacks: {', '.join(forgotten) or 'there were none'}; stack files are untouched"
+    )
+    if kept:
+        warn(
+            f"kept in {engine.backend_directory()}, since they go to a vCenter that is not the lab's: {', '.join(kept)}"
+        )
 
 
 @lab_app.command("status")
