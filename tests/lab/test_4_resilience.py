@@ -271,6 +271,19 @@ def _pending(paif: Paif, folder: Path, revision: tuple[int, str], seen: set[str]
     return _release(paif, folder)[revision]
 
 
+def test_a_part_that_keeps_crashing_stays_in_the_labs_status(paif: Paif) -> None:
+    paif("up", "dev")
+    [name] = [each for each in _parts(paif) if each.endswith("-gpu-apiserver")]
+    paif("lab", "fault", "control-plane-crash")
+    wait_until(lambda: _parts(paif).get(name, {}).get("state") == "failed", "the API server has crashed often enough")
+    status = paif("lab", "status", check=False)
+    assert status.returncode == 1
+    assert f"{name}: exit status 2; started again" in status.stdout
+    paif("lab", "fault", "control-plane-crash", "--off")
+    wait_until(lambda: _parts(paif)[name]["state"] == "running", "the API server is back")
+    _settled(paif, "dev")
+
+
 def _kill_the_daemon(paif: Paif) -> dict[str, Any]:
     """Kill it, and see that nothing of the lab outlives it; what the lab offered."""
     before = paif.endpoints()
