@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sys
 import tomllib
 from pathlib import Path
@@ -392,9 +393,17 @@ def lab_down() -> None:
 
 @lab_app.command("reset")
 def lab_reset() -> None:
-    """Stop the lab and forget everything in it. Stacks that were provisioned there must be removed as well."""
-    labctl.reset()
-    show("the lab is forgotten; `pulumi stack rm --force` forgets a stack that was in it")
+    """Stop the lab and forget everything in it, with the stacks that were in it. Stack files stay as they are."""
+    from cli.reset import forget  # noqa: PLC0415 - only here
+
+    forgotten, kept = forget()
+    show(
+        f"the lab is forgotten, with its stacks: {', '.join(forgotten) or 'there were none'}; stack files are untouched"
+    )
+    if kept:
+        warn(
+            f"kept in {engine.backend_directory()}, since they go to a vCenter that is not the lab's: {', '.join(kept)}"
+        )
 
 
 @lab_app.command("status")
@@ -412,8 +421,8 @@ def lab_status(as_json: AsJson = False) -> None:
         f"{sum(part.rss_bytes for part in parts.values()) / 2**30:.2f} GiB resident in all (shared pages counted once)"
     )
     for name, part in parts.items():
-        if part.problem:
-            show(f"{name}: {part.problem}")
+        if why := part.problem or part.ended:
+            show(f"{name}: {why}; started again {part.restarts} times")
     if any(part.state == "failed" for part in parts.values()):
         raise typer.Exit(1)
 
@@ -456,8 +465,17 @@ app.command("changed")(changed_command)
 app.command("drift")(drift_command)
 
 
+def _ended_from_outside(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
+
+
 def main() -> None:
     """Run one command; what goes wrong is one readable message and an exit status."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # As Ctrl-C does: what the command has begun is ended, and its temporary files are removed. One that somebody
+        # has ignored, as nohup does, stays so.
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _ended_from_outside)
     try:
         app(prog_name="paif")
     except Problems as problems:

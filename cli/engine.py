@@ -33,6 +33,7 @@ from tools.spec import pulumi_home
 LAB_PASSPHRASE = "paif-lab"  # noqa: S105 - it guards example values of a lab and is documented as worth nothing
 _MARK = "PAIF_RUN"
 _END_SECONDS = 20
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOOKED_BACK = 100
 # A run's end is told in whole seconds, and its state may be written once more after it.
 _WRITTEN_AFTER_SECONDS = 5.0
@@ -194,14 +195,19 @@ def run(
     """
     asked_to_stop = False
 
-    def stop_asked(*_: object) -> None:
+    def stop_asked(number: int, _: object) -> None:
         nonlocal asked_to_stop
         asked_to_stop = True
+        # Ctrl-C reaches the engine from the terminal; what ends this process alone is handed on in the engine's way.
+        if number != signal.SIGINT and process is not None:
+            process.send_signal(signal.SIGINT)
 
+    process: subprocess.Popen[bytes] | None = None
     planned = any(each.partition("=")[0] == "--plan" for each in arguments)
     coloured = ["--color", "always"] if planned and sys.stdout.isatty() and "--color" not in arguments else []
     # A handler, unlike SIG_IGN, is not inherited: the engine ends in its own way and this process waits for it.
-    previous = signal.signal(signal.SIGINT, stop_asked)
+    heard = [number for number in _ENDINGS if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, stop_asked) for number in heard}
     try:
         with (
             tempfile.TemporaryFile() as kept,
@@ -227,7 +233,8 @@ def run(
                 kept.seek(0)
                 sys.stderr.write(kept.read().decode("utf-8", "replace"))
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
     if status and not asked_to_stop and target is not None and io_select.select([target], [], [], 0)[0]:
         raise TargetGone
     return status
@@ -435,6 +442,24 @@ def _unlock(stack: Stack, project: str = checkpoints.PROJECT) -> bool:
     if left := locks.held(there):
         raise Locked(locks.sentence(stack.name, left))
     return bool(freed)
+
+
+def take_back(stack: Stack, project: str) -> None:
+    """Have a stack of the lab's that nobody else uses, such as a benchmark's, whatever one that was cut off left of it.
+
+    An engine that still ends is waited for. Raises ``Failed`` when it does not end.
+    """
+    there = files(stack, project)
+    for lock in locks.held(there) if there else []:
+        if lock.here and locks.is_engine(lock.pid):
+            try:
+                psutil.Process(lock.pid).wait(_END_SECONDS)
+            except psutil.NoSuchProcess:
+                continue
+            except psutil.TimeoutExpired:
+                break
+    _unlock(stack, project)
+    mend(stack, project)
 
 
 def _history(stack: Stack, newest: int) -> list[dict[str, Any]]:
