@@ -117,8 +117,8 @@ class Matrix:
         if after.status:
             wrong.append(f"the next run failed: {_end(after)}")
         wrong += [f"the next run: {each}" for each in self._lost(before, after, case)]
-        # Once more where it has something to do: pulumi-kubernetes may keep the labels of before an update in the state,
-        # since the API server's cache that it waits on can be behind (4.25; an update is not waited for, as it says).
+        # Again where it has something to do: pulumi-kubernetes may keep labels of before an update in the state, since
+        # the API server's cache that it waits on can be behind (4.25; that an update was done is not waited for).
         for _ in range(_SETTLES):
             settled = self._scratch.pulumi(self._env, "up", "--expect-no-changes")
             if not settled.status:
