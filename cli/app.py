@@ -326,7 +326,9 @@ def policy_check(
     sarif: Annotated[Path | None, typer.Option(help="write the findings as SARIF 2.1.0 to this file")] = None,
 ) -> None:
     """What the packs say of a preview of an environment; exit status 1 when `up` would be refused with them."""
-    report = policy.check(runs.prepare(env, changing=False, policies=True))
+    stack = runs.prepare(env, changing=False, policies=True)
+    with runs.at_their_lines(stack) as found:
+        report = policy.check(stack, found)
     if sarif is not None:
         sarif.write_text(json.dumps(report.sarif(), indent=1), encoding="utf-8")
     if as_json:
