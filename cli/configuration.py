@@ -7,11 +7,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 from cli import engine
 from cli.engine import Stack
 from lab.state import ROOT
-from stacks.environment import SHORT, json_schema
+from stacks.environment import SHORT, Environment, json_schema
 from stacks.problems import Contradiction, Problem, listed, nearest
 from stacks.stackfile import StackFile, check_together, read
 
@@ -48,17 +49,40 @@ def _read(name: str, *, decrypt: bool = False) -> StackFile:
     return read(_FOLDER / f"Pulumi.{name}.yaml", engine.passphrase if decrypt else None)
 
 
+def _known(name: str) -> None:
+    """Raises ``Problems`` when environment ``name`` has no stack file."""
+    if name not in stack_names():
+        raise _unknown(name)
+
+
 def load_stack(name: str, beside: Sequence[Problem] = ()) -> Stack:
     """The stack of environment ``name``, its file checked.
 
     Raises ``Problems``, together with those that were found ``beside`` the stack file.
     """
-    if name not in stack_names():
-        raise _unknown(name)
+    _known(name)
     found = _read(name)
     if found.problems or found.environment is None or beside:
         raise Problems([*(_relative(each) for each in found.problems), *beside])
     return Stack(name, lab=found.environment.target == "lab")
+
+
+def incomplete(name: str) -> tuple[Stack, list[Problem]]:
+    """The stack of environment ``name``, whose file may lack something still, and what it lacks.
+
+    Raises ``Problems`` when it does not say where the environment goes.
+    """
+    _known(name)
+    found = _read(name)
+    problems = [_relative(each) for each in found.problems]
+    if found.target not in get_args(Environment.model_fields["target"].annotation):
+        raise Problems(problems)
+    return Stack(name, lab=found.target == "lab"), problems
+
+
+def goes_to(name: str) -> str:
+    """The target that the stack file of ``name`` names, whatever else is wrong with it; "" when it names none."""
+    return _read(name).target
 
 
 def _unknown(name: str) -> Problems:

@@ -27,6 +27,7 @@ from cli import clones
 from cli.output import Failed, say, warn
 from cli.redaction import without_planned_values
 from lab.pki import lab_authority
+from lab.process import die_with_parent
 from lab.state import ROOT, bin_directory, lab_directory, state_directory, write_atomically, write_json
 from tools.spec import pulumi_home
 
@@ -193,6 +194,8 @@ def run(
                 env={**full_environment(lab=stack.lab), **(extra or {})},
                 stdout=subprocess.PIPE if planned else kept if silent else None,
                 stderr=subprocess.STDOUT if planned else None,
+                # One that nobody waits for any more would hold the stack's lock, on a target that is gone for hours.
+                preexec_fn=lambda: die_with_parent(signal.SIGINT),  # noqa: PLW1509 - no thread of ours runs yet
             ) as process,
         ):
             printer = threading.Thread(target=_print_planned, args=(process.stdout,))

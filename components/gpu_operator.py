@@ -156,8 +156,6 @@ class GpuOperator(Component):
     ) -> dict[str, Any]:
         labels = args.get("labels", {})
         guest, registry = catalog.versions()["gpu-guest-driver"], catalog.versions()["ngc-registry"].version
-        # Below a protected cluster a new token or key would otherwise be refused: both replace what holds them.
-        replaceable = {"protect": False}
         licence = kubernetes.core.v1.ConfigMap(
             f"{name}-licence",
             # Operator 24.9 reads the token from a ConfigMap, and only notices a new one by its name.
@@ -169,7 +167,7 @@ class GpuOperator(Component):
             data=pulumi.Output.secret(
                 {"gridd.conf": "FeatureType=1", "client_configuration_token.tok": args["licence_token"]}
             ),
-            opts=self.child(additional_secret_outputs=["data"], **replaceable),
+            opts=self.replaceable(additional_secret_outputs=["data"]),
         )
         content = pull_secret_content(registry, "$oauthtoken", args["ngc_api_key"])
         pull = kubernetes.core.v1.Secret(
@@ -179,7 +177,7 @@ class GpuOperator(Component):
             # pulumi-kubernetes turns stringData into this as soon as it knows the cluster: a plan that was saved before
             # there is one would be violated.
             data={".dockerconfigjson": content.apply(lambda text: base64.b64encode(text.encode()).decode())},
-            opts=self.child(**replaceable),
+            opts=self.replaceable(),
         )
         depends += [licence, pull]
         return {

@@ -32,11 +32,13 @@ _ROOT = ""
 class StackFile:
     """A stack file that was read: the environment (None when there are problems) and the problems, in file order.
 
-    `keys` are the single values beside `config`, `ciphertexts` what is encrypted, by path.
+    `target` is what it names as such, whatever else is wrong; "" when it names none. `keys` are the single values
+    beside `config`, `ciphertexts` what is encrypted, by path.
     """
 
     file: FilePath
     environment: Environment | None = None
+    target: str = ""
     problems: list[Problem] = field(default_factory=list)
     positions: dict[Path, tuple[int, int]] = field(default_factory=dict, repr=False)
     keys: dict[str, str] = field(default_factory=dict, repr=False)
@@ -74,6 +76,7 @@ def read(file: FilePath, passphrase: Passphrase | None = None) -> StackFile:
         return result
     reader = _Reader(result)
     raw = reader.configuration(root)
+    result.target = str(raw.get("target") or "")
     if passphrase is not None:
         reader.decrypt(raw, passphrase)
     environment, problems = validate(raw, result.stack, reader.encrypted, reader.hidden)
