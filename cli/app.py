@@ -19,7 +19,7 @@ from cli.configuration import Problems, load_stack, stack_names
 from cli.configuration import check as check_configuration
 from cli.drift import drift_command
 from cli.output import BAD_INPUT, Failed, columns, json_result, say, show, stop, table, warn
-from cli.outputs import personas, value_at
+from cli.outputs import known, personas, value_at
 from cli.pr_comment import pr_comment_app
 from cli.prove import prove_app
 from lab.control import LabDownError
@@ -100,7 +100,7 @@ def up(
     stack = runs.prepare(env, changing=True, yes=yes, policies=True)
     runs.up(stack, rest or [], yes=yes, allowed=allow_delete or [], extra=runs.phase_limit(stack, until))
     if "--json" not in (rest or []):
-        show(f"\n{personas(env, engine.outputs(stack))}")
+        show(f"\n{personas(env, engine.outputs(stack), known(stack))}")
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -169,7 +169,7 @@ def outputs(
     elif as_json or secrets:
         json_result(found)
     else:
-        show(personas(env, found))
+        show(personas(env, found, known(stack)))
 
 
 @app.command("env")
