@@ -8,7 +8,7 @@ import shutil
 import sys
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -18,6 +18,7 @@ from cli.changed import changed_command, git
 from cli.configuration import Problems, load_stack, stack_names
 from cli.configuration import check as check_configuration
 from cli.drift import drift_command
+from cli.faults import fault_command
 from cli.output import BAD_INPUT, Failed, columns, json_result, say, show, stop, table, warn
 from cli.outputs import known, personas, value_at
 from cli.pr_comment import pr_comment_app
@@ -420,32 +421,7 @@ def lab_status(as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-@lab_app.command("fault")
-def lab_fault(
-    name: Annotated[str | None, typer.Argument(help="a fault; without one they are listed")] = None,
-    parameters: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE ...")] = None,
-    off: Annotated[bool, typer.Option("--off", help="switch it off")] = False,
-) -> None:
-    """Switch a fault on or off."""
-    from lab.faults import FAULTS  # noqa: PLC0415 - only here
-
-    if name is None:
-        active = labctl.faults()
-        sheet = columns("fault", "on", "what happens", "parameters")
-        for each, fault in FAULTS.items():
-            sheet.add_row(each, "on" if each in active else "", fault.what, str(fault.parameters or ""))
-        table(sheet)
-        return
-    given: dict[str, Any] = {}
-    for each in parameters or []:
-        key, separator, value = each.partition("=")
-        if not separator:
-            raise stop(f"{each!r} is no parameter; expected KEY=VALUE", BAD_INPUT)
-        given[key] = value
-    try:
-        labctl.set_fault(name, None if off else given)
-    except ValueError as error:
-        raise stop(str(error), BAD_INPUT) from None
+lab_app.command("fault")(fault_command)
 
 
 @app.command("completion")
