@@ -86,6 +86,13 @@ class Matrix:
             return self._scratch.paif("up", self._env, case=case, check=check)
         return self._scratch.pulumi(self._env, "up", "--continue-on-error", case=case, check=check)
 
+    def one(self, operation: str, kind: str, how: str) -> Verdict:
+        """Try the first case about this kind of resource, or this function. Raises ``Failed``."""
+        for _, case in self.cases([operation], [how]):
+            if case.name.partition(" ")[0] == kind:
+                return self.judge(operation, case)
+        raise Failed(f"nothing of {self._env} is a {operation} of {kind}")
+
     def judge(self, operation: str, case: Case) -> Verdict:
         """Try one case, and leave the environment whole. Raises ``Failed`` when it cannot be brought into its state."""
         if operation == "create":

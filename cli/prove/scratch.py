@@ -61,10 +61,13 @@ def kind_of(urn: str) -> str:
 
 
 class Scratch:
-    """A copy of this checkout below ``folder`` whose plugins can be made to fail, with a lab and stacks of its own."""
+    """A copy of this checkout below ``folder`` whose plugins can be made to fail.
 
-    def __init__(self, folder: Path) -> None:
-        self.root, self.state = folder / "checkout", folder / ".paif"
+    Its lab and stacks are its own, or those of another state directory, ``state``.
+    """
+
+    def __init__(self, folder: Path, state: Path | None = None) -> None:
+        self.root, self.state = folder / "checkout", state or folder / ".paif"
         copy_of_this_checkout(self.root)
         project = self.root / "Pulumi.yaml"
         text = project.read_text(encoding="utf-8")
