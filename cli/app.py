@@ -9,7 +9,7 @@ import signal
 import sys
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -19,8 +19,9 @@ from cli.changed import changed_command, git
 from cli.configuration import Problems, load_stack, stack_names
 from cli.configuration import check as check_configuration
 from cli.drift import drift_command
+from cli.faults import fault_command
 from cli.output import BAD_INPUT, Failed, columns, json_result, say, show, stop, table, warn
-from cli.outputs import personas, value_at
+from cli.outputs import known, personas, value_at
 from cli.pr_comment import pr_comment_app
 from cli.prove import prove_app
 from lab.control import LabDownError
@@ -101,7 +102,7 @@ def up(
     stack = runs.prepare(env, changing=True, yes=yes, policies=True)
     runs.up(stack, rest or [], yes=yes, allowed=allow_delete or [], extra=runs.phase_limit(stack, until))
     if "--json" not in (rest or []):
-        show(f"\n{personas(env, engine.outputs(stack))}")
+        show(f"\n{personas(env, engine.outputs(stack), known(stack))}")
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -170,7 +171,7 @@ def outputs(
     elif as_json or secrets:
         json_result(found)
     else:
-        show(personas(env, found))
+        show(personas(env, found, known(stack)))
 
 
 @app.command("env")
@@ -356,7 +357,9 @@ def policy_check(
     sarif: Annotated[Path | None, typer.Option(help="write the findings as SARIF 2.1.0 to this file")] = None,
 ) -> None:
     """What the packs say of a preview of an environment; exit status 1 when `up` would be refused with them."""
-    report = policy.check(runs.prepare(env, changing=False, policies=True))
+    stack = runs.prepare(env, changing=False, policies=True)
+    with runs.at_their_lines(stack) as found:
+        report = policy.check(stack, found)
     if sarif is not None:
         sarif.write_text(json.dumps(report.sarif(), indent=1), encoding="utf-8")
     if as_json:
@@ -427,32 +430,7 @@ def lab_status(as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-@lab_app.command("fault")
-def lab_fault(
-    name: Annotated[str | None, typer.Argument(help="a fault; without one they are listed")] = None,
-    parameters: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE ...")] = None,
-    off: Annotated[bool, typer.Option("--off", help="switch it off")] = False,
-) -> None:
-    """Switch a fault on or off."""
-    from lab.faults import FAULTS  # noqa: PLC0415 - only here
-
-    if name is None:
-        active = labctl.faults()
-        sheet = columns("fault", "on", "what happens", "parameters")
-        for each, fault in FAULTS.items():
-            sheet.add_row(each, "on" if each in active else "", fault.what, str(fault.parameters or ""))
-        table(sheet)
-        return
-    given: dict[str, Any] = {}
-    for each in parameters or []:
-        key, separator, value = each.partition("=")
-        if not separator:
-            raise stop(f"{each!r} is no parameter; expected KEY=VALUE", BAD_INPUT)
-        given[key] = value
-    try:
-        labctl.set_fault(name, None if off else given)
-    except ValueError as error:
-        raise stop(str(error), BAD_INPUT) from None
+lab_app.command("fault")(fault_command)
 
 
 @app.command("completion")

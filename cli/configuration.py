@@ -91,6 +91,11 @@ def _unknown(name: str) -> Problems:
     return Problems([Problem("environment", expected, repr(name), nearest(name, stack_names()))])
 
 
+def environment(name: str) -> Environment | None:
+    """What the stack file of ``name`` asks for; None when there is none, or a wrong one."""
+    return _read(name).environment
+
+
 def located(name: str, problems: list[Contradiction]) -> list[Problem]:
     """What a run found wrong with environment ``name``, each at its line, in the order of the file."""
     file = _read(name)

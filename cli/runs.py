@@ -13,7 +13,7 @@ import typer
 
 from cli import engine, labctl, losses, policy
 from cli.configuration import Problems, load_stack, located
-from cli.output import BAD_INPUT, say, show, stop
+from cli.output import BAD_INPUT, Failed, say, show, stop
 from stacks.problems import Problem, read_problems
 
 _LAB_ENDS = 3
@@ -156,13 +156,13 @@ def _told(arguments: tuple[str, ...] | list[str], extra: dict[str, str] | None) 
 
 
 @contextmanager
-def _at_their_lines(stack: engine.Stack) -> Iterator[dict[str, str]]:
+def at_their_lines(stack: engine.Stack) -> Iterator[dict[str, str]]:
     """The variable for what the infrastructure cannot hold; raises ``Problems`` when the run inside has found some."""
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "problems.json"
         try:
             yield {"PAIF_PROBLEMS": str(found)}
-        except typer.Exit:
+        except (typer.Exit, Failed):
             if problems := read_problems(found):
                 raise Problems(located(stack.name, problems)) from None
             raise
@@ -177,7 +177,7 @@ def _attempts(
         if attempt:
             engine.clear_up(stack, _removal(stack, True) if changing else None)
         try:
-            with _at_their_lines(stack) as found:
+            with at_their_lines(stack) as found:
                 once(handle, extra | found)
         except engine.TargetGone:
             say(f"bringing the lab back; then {stack.name} goes on where it was")

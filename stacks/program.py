@@ -5,8 +5,11 @@ Outputs of a stack, each only when its phase is built:
     environment       name, kind, target, organisation, owner, costCentre, gpuMode, namespace
     versions          deployed: baseline, pais, dlvm, database, pgvector, clusters {name: kubernetes, gpuOperator}
     dataScientist     workstations {name: address, ssh, jupyter, owner, password (secret)}, login {user}
-    mlopsEngineer     the same; gallery {registry, username}; models {name: digest, routingName, type}
-    appDeveloper      baseUrl (OpenAI-compatible), caBundle, models {name: routingName}: no machine, no password
+                      and, with Private AI Services, baseUrl, models and oidc as below
+    mlopsEngineer     workstations and login; gallery {registry, username, password (secret), caBundle};
+                      models {name: digest, routingName, type}
+    appDeveloper      baseUrl (OpenAI-compatible), caBundle, models {name: routingName}, oidc {issuer, clientId}:
+                      no machine, no password
     database          host, port, name, username, password (secret), caBundle, pgvector, passwordSecret
     clusters          {name: kubeconfig (secret), gpuOperator}
 
@@ -126,6 +129,10 @@ class Program:
             self._workstations()
         if "clusters" in phases and env.clusters:
             self._clusters()
+        if "dataScientist" in self.outputs and "appDeveloper" in self.outputs:
+            # They call the models from their notebooks.
+            told = self.outputs["appDeveloper"]
+            self.outputs["dataScientist"] |= {key: told[key] for key in ("baseUrl", "models", "oidc")}
         self.outputs["environment"] = {
             "name": env.name,
             "kind": env.kind,
@@ -409,6 +416,7 @@ class Program:
         self.outputs["appDeveloper"] = {
             "baseUrl": pulumi.Output.concat(self.services.url, _OPENAI_PATH),
             "caBundle": self.services.ca_bundle,
+            "oidc": {"issuer": ends.oidc.issuer, "clientId": ends.oidc.client_id},
             "models": {},
         }
         self.versions["pais"] = catalog.versions()["pais"].version
@@ -479,7 +487,13 @@ class Program:
             }
             for asked in env.model_endpoints
         }
-        self.outputs["mlopsEngineer"]["gallery"] = {"registry": gallery.host, "username": gallery.username}
+        self.outputs["mlopsEngineer"]["gallery"] = {
+            "registry": gallery.host,
+            "username": gallery.username,
+            # A password that nobody can log in with is told to nobody.
+            "password": pulumi.Output.all(password, login.id).apply(lambda found: str(found[0])),
+            "caBundle": gallery.ca,
+        }
 
     def _workstations(self) -> None:
         phase = self._phase("workstations")

@@ -113,7 +113,7 @@ def test_an_openai_client_lists_the_models_and_gets_an_embedding(dev: dict[str, 
 
 
 def test_an_app_developer_gets_urls_and_no_machine(dev: dict[str, Any]) -> None:
-    assert set(dev["appDeveloper"]) == {"baseUrl", "caBundle", "models"}
+    assert set(dev["appDeveloper"]) == {"baseUrl", "caBundle", "models", "oidc"}
 
 
 def test_a_data_scientist_gets_an_address_and_a_login(dev: dict[str, Any]) -> None:

@@ -141,6 +141,11 @@ def test_each_persona_gets_its_own_outputs() -> None:
     assert outputs["dataScientist.workstations.alice.ssh"] == "ssh vmware@198.51.100.7"
     assert outputs["mlopsEngineer.workstations.bob.owner"] == "bob"
     assert outputs["appDeveloper.models.bge"] == "baai/bge"
+    assert outputs["appDeveloper.oidc.issuer"] == "https://127.0.0.1:3/oidc"
+    for shared in ("baseUrl", "models.bge", "oidc.clientId"):
+        assert outputs[f"dataScientist.{shared}"] == outputs[f"appDeveloper.{shared}"]
+    assert outputs["mlopsEngineer.gallery.username"] == "robot"
+    assert outputs["mlopsEngineer.gallery.password"] == "gallery-password"
     assert outputs["appDeveloper.baseUrl"] == "https://198.51.100.9/api/v1/compatibility/openai/v1"
     assert not [name for name in outputs if name.startswith("appDeveloper") and "workstation" in name]
     assert outputs["versions.clusters.gpu.gpuOperator"] == "v24.9.0"
@@ -151,6 +156,7 @@ def test_secrets_are_secret_in_inputs_and_outputs() -> None:
     assert declared.secret_outputs == {
         "database.password",
         "clusters.gpu.kubeconfig",
+        "mlopsEngineer.gallery.password",
         "dataScientist.workstations.alice.password",
         "mlopsEngineer.workstations.bob.password",
     }
