@@ -27,6 +27,7 @@ from cli import clones
 from cli.output import Failed, say, warn
 from cli.redaction import without_planned_values
 from lab.pki import lab_authority
+from lab.process import die_with_parent
 from lab.state import ROOT, bin_directory, lab_directory, state_directory, write_atomically, write_json
 from tools.spec import pulumi_home
 
@@ -111,6 +112,19 @@ def _of_the_lab() -> dict[str, str]:
     }
 
 
+def passphrase(lab: bool) -> str | None:
+    """The passphrase by which Pulumi would decrypt the values of a stack; None when none is given here."""
+    if lab:
+        return LAB_PASSPHRASE
+    given = {name: value for name, value in os.environ.items() if name not in _left_by_the_lab()}
+    if "PULUMI_CONFIG_PASSPHRASE" in given:
+        return given["PULUMI_CONFIG_PASSPHRASE"]
+    try:
+        return Path(given["PULUMI_CONFIG_PASSPHRASE_FILE"]).read_text(encoding="utf-8").strip()
+    except (KeyError, OSError, UnicodeDecodeError):
+        return None
+
+
 def _left_by_the_lab() -> set[str]:
     """Variables that a shell still has from ``eval "$(./paif env)"`` for the lab."""
     return {name for name, value in _of_the_lab().items() if os.environ.get(name) == value}
@@ -180,6 +194,8 @@ def run(
                 env={**full_environment(lab=stack.lab), **(extra or {})},
                 stdout=subprocess.PIPE if planned else kept if silent else None,
                 stderr=subprocess.STDOUT if planned else None,
+                # One that nobody waits for any more would hold the stack's lock, on a target that is gone for hours.
+                preexec_fn=lambda: die_with_parent(signal.SIGINT),  # noqa: PLW1509 - no thread of ours runs yet
             ) as process,
         ):
             printer = threading.Thread(target=_print_planned, args=(process.stdout,))

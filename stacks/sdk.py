@@ -9,13 +9,14 @@ import asyncio
 import os
 import re
 import traceback
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]
 import pulumi
+from google.protobuf import struct_pb2  # type: ignore[import-untyped]
 from pulumi.runtime import resource as registration
 from pulumi.runtime import stack
 from pulumi.runtime.proto import resource_pb2, source_pb2
@@ -26,6 +27,8 @@ _ROOT = Path(__file__).resolve().parent.parent
 _FAILED_LOOK_UP = re.compile(
     r"invoke of (?P<function>\S+) failed: (?:.*?returned an error: )?(?:invoking \S+: )?(?P<reason>.*)", re.DOTALL
 )
+_SHOWN = 32
+"""The exit status by which a language host knows that the reason was told (pulumi-language-python, any version)."""
 
 
 class _Run:
@@ -34,7 +37,6 @@ class _Run:
     def __init__(self) -> None:
         self.refused: list[str] = []
         self.told: list[str] = []
-        self.ended: BaseException | None = None
 
     def look_up_failed(self, error: Exception) -> None:
         """Keep the failure of something that is no resource, once: everybody who needs its answer fails by it."""
@@ -52,9 +54,9 @@ class _Run:
         if self.refused:
             names = ", ".join(dict.fromkeys(self.refused))
             lines.append(
-                f"failed, as told above: {names}. What needs that was left as it was, everything else was done."
+                f"failed, each with its own reason: {names}. What needs that was left as it was, the rest was done."
             )
-        if lines:
+        if lines and not is_dry_run():
             lines.append("Nothing is deleted by a run that failed; mend it and run again.")
         return "\n".join(lines)
 
@@ -62,13 +64,14 @@ class _Run:
 _run = _Run()
 
 
-def end_with_what_failed() -> None:
+def end_with_what_failed(was_there: Collection[str] = ()) -> None:
     """Let the program go on past a failure, and let it end with it: the engine must never think that it is whole.
 
     An engine that goes on past failures (--continue-on-error) and a program that ends well are together dangerous: what
     was not registered, because what it needs had failed, is deleted. So each failure is kept here, whatever reports it
     (a registration, a read, a look-up, a lost connection to the engine, an ``apply``), everything else is finished, and
     then the program fails, before the engine is told that all is registered. docs/decisions/0011 has the whole reason.
+    `was_there` are names of the outputs that the stack has already.
     """
     global _run  # noqa: PLW0603 - a process is one run of the program; tests begin another one
     _run = _Run()
@@ -92,7 +95,7 @@ def end_with_what_failed() -> None:
         return call
 
     manager.do_rpc = do_rpc  # type: ignore[assignment, method-assign]
-    _watch_registrations()
+    _watch_the_engine(was_there)
     _wait_for_rpcs = stack.wait_for_rpcs
 
     async def wait_for_rpcs(await_all_outstanding_tasks: bool = True) -> None:
@@ -103,21 +106,22 @@ def end_with_what_failed() -> None:
                 _run.look_up_failed(error)
             else:
                 break
-        problem = _run.problem()
-        if problem and _run.ended is None:
-            raise pulumi.RunError(problem)
-        if problem:
+        if problem := _run.problem():
             pulumi.log.error(problem)
+            raise SystemExit(_SHOWN)
 
     stack.wait_for_rpcs = wait_for_rpcs
 
 
-def _watch_registrations() -> None:
-    """Keep the name of each resource that the engine says has failed, or could not be told of."""
+def _watch_the_engine(was_there: Collection[str]) -> None:
+    """Keep the name of each resource that the engine says has failed, or could not be told of.
+
+    Outputs that the stack had before and that are not whole now, since something failed, are not told to it.
+    """
     monitor = get_monitor()
     if monitor is None:
         return
-    register, read = monitor.RegisterResource, monitor.ReadResource
+    register, read, tell = monitor.RegisterResource, monitor.ReadResource, monitor.RegisterResourceOutputs
 
     def asked(call: Callable[[Any], Any], request: Any) -> Any:
         try:
@@ -140,7 +144,21 @@ def _watch_registrations() -> None:
             raise ResourceRegistrationFailed(f"resource {request.name} [{request.type}] could not be read")
         return answer
 
-    monitor.RegisterResource, monitor.ReadResource = registered, was_read
+    def told(request: Any) -> Any:
+        if _run.problem():
+            for name in was_there:
+                if name in request.outputs.fields and _lacks_something(request.outputs.fields[name]):
+                    # Then the engine keeps its last value: what could not be changed serves on as it was.
+                    del request.outputs.fields[name]
+        return tell(request)
+
+    monitor.RegisterResource, monitor.ReadResource, monitor.RegisterResourceOutputs = registered, was_read, told
+
+
+def _lacks_something(value: struct_pb2.Value) -> bool:
+    kind = value.WhichOneof("kind")
+    within = value.struct_value.fields.values() if kind == "struct_value" else value.list_value.values
+    return kind == "null_value" or any(_lacks_something(each) for each in within)
 
 
 def _connection(error: grpc.RpcError) -> str:
@@ -150,25 +168,17 @@ def _connection(error: grpc.RpcError) -> str:
 
 @contextmanager
 def whole() -> Iterator[None]:
-    """Around what declares the resources: also a program that leaves it early, with whatever status, has failed."""
+    """Around what declares the resources: a program that leaves it early, with whatever status, has failed."""
     try:
         yield
     except SystemExit as error:
-        _run.ended = error
-        raise pulumi.RunError(f"the program ended early, with status {error.code or 0}; nothing is deleted") from None
-    except BaseException as error:
-        _run.ended = error
-        raise
+        _run.look_up_failed(pulumi.RunError(f"the program ended early, with status {error.code or 0}"))
+    except Exception as error:
+        _run.look_up_failed(error)
 
 
-def what_was_made(value: Any, *, was_there: bool = False) -> Any:
-    """A stack's output in which what could not be made is null, so that the rest is told all the same.
-
-    One that `was_there` after the last run is left out instead, all of it: then the engine keeps its last value, and
-    what serves on is told though it could not be changed.
-    """
-    if was_there:
-        return pulumi.Output.from_input(value).recover(lambda _: None)
+def what_was_made(value: Any) -> Any:
+    """A stack's output in which what could not be made is null, so that the rest is told all the same."""
     if isinstance(value, dict):
         return {key: what_was_made(each) for key, each in value.items()}
     return value.recover(lambda _: None) if isinstance(value, pulumi.Output) else value

@@ -31,6 +31,7 @@ class Engine:
 
     def __init__(self, **answers: Any) -> None:
         self.answers = answers
+        self.outputs: list[str] = []
 
     def _answer(self, request: Any) -> Any:
         answer = self.answers[request.name]
@@ -40,15 +41,25 @@ class Engine:
 
     RegisterResource = ReadResource = _answer
 
+    def RegisterResourceOutputs(self, request: Any) -> None:  # noqa: N802 - the protocol's name
+        self.outputs = sorted(request.outputs.fields)
 
-def _ends(monkeypatch: pytest.MonkeyPatch, *calls: Callable[[Any], Any], **answers: Any) -> tuple[str, int]:
-    """How a program ends that makes these calls side by side, "" when well; and how many of them were finished."""
+
+def _ends(
+    monkeypatch: pytest.MonkeyPatch, *calls: Callable[[Any], Any], there: tuple[str, ...] = (), **answers: Any
+) -> tuple[str, int]:
+    """How a program ends that makes these calls one after another, "" when well; and how many were finished.
+
+    `there` are names of outputs that the stack has already.
+    """
     manager, engine, finished = _get_rpc_manager(), Engine(**answers), 0
     monkeypatch.setattr(manager, "do_rpc", manager.do_rpc)
     monkeypatch.setattr(stack, "wait_for_rpcs", stack.wait_for_rpcs)
     monkeypatch.setattr(sdk, "get_monitor", lambda: engine)
     monkeypatch.setattr(sdk, "is_dry_run", lambda: False)
-    sdk.end_with_what_failed()
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "error", said.append)
+    sdk.end_with_what_failed(there)
 
     async def one(call: Callable[[Any], Any]) -> None:
         nonlocal finished
@@ -66,8 +77,9 @@ def _ends(monkeypatch: pytest.MonkeyPatch, *calls: Callable[[Any], Any], **answe
     loop = asyncio.new_event_loop()
     try:
         loop.run_until_complete(run())
-    except pulumi.RunError as error:
-        return str(error), finished
+    except SystemExit as ended:
+        # With any other status the language host would add a sentence of its own.
+        return (said[0] if ended.code == 32 else f"status {ended.code}"), finished
     finally:
         loop.close()
         manager.clear()
@@ -131,7 +143,7 @@ def test_a_mistake_of_the_program_ends_it_with_its_place(monkeypatch: pytest.Mon
 def test_a_resource_that_failed_ends_the_program_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     # Also one that nothing else needs: the SDK itself would end well, and the engine go on to its deletions.
     said, _ = _ends(monkeypatch, _registers("db"), _registers("b"), db=_REFUSED, b=_MADE)
-    assert said.startswith("failed, as told above: db. ")
+    assert said.startswith("failed, each with its own reason: db. ")
 
 
 def test_what_needs_a_failed_resource_adds_nothing_to_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,17 +166,39 @@ def test_an_engine_that_does_not_answer_ends_the_program(monkeypatch: pytest.Mon
 def test_an_object_that_could_not_be_read_ends_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
     # The engine's answer looks like that of an object without any properties.
     said, _ = _ends(monkeypatch, _reads("ingress"), ingress=resource_pb2.ReadResourceResponse(urn="urn"))
-    assert said.startswith("failed, as told above: ingress. ")
+    assert said.startswith("failed, each with its own reason: ingress. ")
 
 
 def test_a_program_in_which_all_went_well_ends_well(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _ends(monkeypatch, _registers("a"), _registers("b"), a=_MADE, b=_MADE) == ("", 2)
 
 
+@pytest.mark.parametrize("answer", [_MADE, _REFUSED])
+def test_outputs_that_are_there_are_told_anew_only_when_they_are_whole(
+    monkeypatch: pytest.MonkeyPatch, answer: Any
+) -> None:
+    told: list[str] = []
+
+    def tell(engine: Any) -> None:
+        outputs: Any = {"models": {"llama": None}, "clusters": {"gpu": {"name": None}}, "versions": {"pais": "2.0"}}
+        request = resource_pb2.RegisterResourceOutputsRequest()
+        request.outputs.update(outputs)
+        engine.RegisterResourceOutputs(request)
+        told.extend(engine.outputs)
+
+    _ends(monkeypatch, _registers("a"), tell, there=("models", "versions", "gone"), a=answer)
+    # What is new is told with its gaps: the rest of it is there now, and what is missing is said to be.
+    assert told == ["clusters", "versions"] if answer is _REFUSED else ["clusters", "models", "versions"]
+
+
 @pytest.mark.parametrize("status", [0, None, 3])
 def test_a_program_that_is_left_early_has_failed(monkeypatch: pytest.MonkeyPatch, status: int | None) -> None:
-    with pytest.raises(pulumi.RunError, match="ended early"), sdk.whole():
-        sys.exit(status)
+    def leave(_: Any) -> None:
+        with sdk.whole():
+            sys.exit(status)
+
+    said, _ = _ends(monkeypatch, leave, _registers("a"), a=_MADE)
+    assert said.startswith(f"the program ended early, with status {status or 0}\n")
 
 
 def test_outputs_of_what_failed_are_null(monkeypatch: pytest.MonkeyPatch) -> None:
