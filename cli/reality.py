@@ -184,8 +184,9 @@ def _cluster_of(urn: str, states: dict[str, dict[str, Any]]) -> str:
 
 def _ending(steps: list[dict[str, Any]]) -> Iterator[str]:
     for step in steps:
-        metadata = _mapping(_mapping(_mapping(step, "newState"), "outputs"), "metadata")
-        if metadata.get("deletionTimestamp"):
+        outputs = _mapping(_mapping(step, "newState"), "outputs")
+        # Of an object of Kubernetes, of a namespace in vCenter.
+        if _mapping(outputs, "metadata").get("deletionTimestamp") or outputs.get("configStatus") == "REMOVING":
             yield str(step.get("urn"))
 
 
