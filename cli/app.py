@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from cli import completion, engine, labctl, policy, runs, shell
+from cli import completion, conflicts, engine, labctl, policy, runs, shell, undo
 from cli import doctor as doctoring
 from cli.changed import changed_command, git
 from cli.configuration import Problems, load_stack, stack_names
@@ -57,6 +57,9 @@ Until = Annotated[
     str | None,
     typer.Option(help="stop after this phase: foundation, data, ai-services, endpoints, workstations, clusters"),
 ]
+TakeOver = Annotated[
+    bool, typer.Option("--take-over", help="also set what somebody else has set since, instead of failing on it")
+]
 
 
 def _version(asked: bool) -> None:
@@ -82,15 +85,8 @@ def up(
     rest: Rest = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask (the lab never asks)")] = False,
     until: Until = None,
-    allow_delete: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--allow-delete",
-            metavar="NAME",
-            envvar="PAIF_ALLOW_DELETE",
-            help="this may be deleted or replaced, though it holds data or serves people; may be given several times",
-        ),
-    ] = None,
+    allow_delete: runs.AllowDelete = None,
+    take_over: TakeOver = False,
 ) -> None:
     """Provision an environment, unless the policy packs refuse. On the lab this is all it takes.
 
@@ -100,17 +96,19 @@ def up(
     which something failed deletes nothing. What a cut-off run left is cleared up and completed.
     """
     stack = runs.prepare(env, changing=True, yes=yes, policies=True)
-    runs.up(stack, rest or [], yes=yes, allowed=allow_delete or [], extra=runs.phase_limit(stack, until))
+    extra = runs.phase_limit(stack, until) | (conflicts.TAKE_OVER if take_over else {})
+    runs.up(stack, rest or [], yes=yes, allowed=allow_delete or [], extra=extra)
     if "--json" not in (rest or []):
         show(f"\n{personas(env, engine.outputs(stack), known(stack))}")
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
-def preview(env: Environment, rest: Rest = None, until: Until = None) -> None:
+def preview(env: Environment, rest: Rest = None, until: Until = None, take_over: TakeOver = False) -> None:
     """Show what `up` would do, and what the policy packs say of it; nothing is changed."""
     stack = runs.prepare(env, changing=False, policies=True)
     arguments = ["preview", "--stack", env, *policy.arguments(), *(rest or [])]
-    runs.run(stack, *arguments, extra=runs.phase_limit(stack, until))
+    extra = runs.phase_limit(stack, until) | (conflicts.TAKE_OVER if take_over else {})
+    runs.run(stack, *arguments, extra=extra)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -119,9 +117,12 @@ def refresh(
     rest: Rest = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask (the lab never asks)")] = False,
 ) -> None:
-    """Bring the state in line with what is really there."""
+    """Bring the state in line with what is really there; `drift --undo` and `drift --keep` do what mostly follows."""
     stack = runs.prepare(env, changing=True, yes=yes)
-    runs.run(stack, "refresh", "--stack", env, *runs.agreed(stack, yes), *(rest or []))
+    if rest:
+        runs.run(stack, "refresh", "--stack", env, *runs.agreed(stack, yes), *rest)
+    else:
+        undo.refresh(stack, yes=yes)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})

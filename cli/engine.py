@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -543,6 +543,30 @@ def drop_pending_operations(stack: Stack) -> None:
     removed; nothing else is touched."""
     state = export(stack)
     state["deployment"].pop("pending_operations", None)
+    _replace_state(stack, state)
+
+
+def forget(stack: Stack, urns: Collection[str]) -> None:
+    """Take resources out of the state, and every reference to them; nothing outside of it is changed.
+
+    For what is known to be gone only: whatever is still there would be made a second time, or stay for ever.
+    """
+    if not urns:
+        return
+    state = export(stack)
+    resources = [each for each in state["deployment"].get("resources", []) if each["urn"] not in urns]
+    for each in resources:
+        for key in ("dependencies", "replaceWith"):
+            if each.get(key):
+                each[key] = [urn for urn in each[key] if urn not in urns]
+        if each.get("propertyDependencies"):
+            each["propertyDependencies"] = {
+                name: [urn for urn in found or [] if urn not in urns]
+                for name, found in each["propertyDependencies"].items()
+            }
+        if each.get("deletedWith") in urns:
+            del each["deletedWith"]
+    state["deployment"]["resources"] = resources
     _replace_state(stack, state)
 
 

@@ -455,15 +455,42 @@ def _details(
     ]
     paths = sorted(differences, key=lambda each: ("replace" not in str(differences[each]), each))
     paths = paths or sorted(set(reasons))
-    for path in paths[:_SHOWN_PATHS]:
-        difference = differences.get(path)
+    within = []
+    for path in paths:
+        was, now = _at(old, path), _at(new, path)
+        # Nothing differs in sight where both are hidden.
+        within += list(_within(path, was, now)) or [(path, was, now)]
+    for path, was, now in within[:_SHOWN_PATHS]:
+        difference = next((differences[each] for each in paths if path.startswith(each) and each in differences), None)
         forces = "replace" in str(difference.get("kind") if isinstance(difference, dict) else "")
-        before = _shown(_at(old, path), path, kind, redactor)
-        after = _shown(_at(new, path), path, kind, redactor)
+        before = _shown(was, path, kind, redactor)
+        after = _shown(now, path, kind, redactor)
         values = f": {before} → {after}" if before != after else ""
         yield f"{redactor.text(path)}{values}{' (forces replacement)' if forces else ''}"
-    if len(paths) > _SHOWN_PATHS:
-        yield f"{len(paths) - _SHOWN_PATHS} more properties"
+    if len(within) > _SHOWN_PATHS:
+        yield f"{len(within) - _SHOWN_PATHS} more properties"
+
+
+def _within(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    """What differs in two values, as far down as they are alike; an entry of a list that only one has is told whole."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            below = f"{path}.{key}" if re.fullmatch(r"\w+", key) else f'{path}["{key}"]'
+            if old.get(key) != new.get(key):
+                yield from _within(below, old.get(key), new.get(key))
+        return
+    if isinstance(old, list) and isinstance(new, list):
+        lost = [(index, each) for index, each in enumerate(old) if each not in new]
+        came = [(index, each) for index, each in enumerate(new) if each not in old]
+        if lost or came:
+            if [index for index, _ in lost] == [index for index, _ in came]:
+                for (index, was), (_, now) in zip(lost, came, strict=True):
+                    yield from _within(f"{path}[{index}]", was, now)
+                return
+            yield from ((f"{path}[{index}]", was, None) for index, was in lost)
+            yield from ((f"{path}[{index}]", None, now) for index, now in came)
+            return
+    yield path, old, new
 
 
 def _keys(path: str) -> list[str]:
@@ -493,7 +520,7 @@ def _shown(value: Any, path: str, kind: str, redactor: Redactor) -> str:
     if is_secret_path(kind, ".".join(_keys(path))):
         return HIDDEN
     if isinstance(value, dict | list):
-        return "{…}" if isinstance(value, dict) else "[…]"
+        value = json.dumps(redactor.data(value, kind, ".".join(_keys(path))), ensure_ascii=False)
     if value == "04da6b54-80e4-46f7-96ec-b56ff0331ba9":  # what the engine writes for a value that is not known yet
         return "not known yet"
     text = redactor.text(str(value))

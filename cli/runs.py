@@ -8,10 +8,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from cli import engine, labctl, losses, policy
+from cli import conflicts, engine, labctl, losses, policy
 from cli.configuration import Problems, load_stack, located
 from cli.output import BAD_INPUT, Failed, say, show, stop
 from stacks.problems import Problem, read_problems
@@ -19,6 +20,16 @@ from stacks.problems import Problem, read_problems
 _LAB_ENDS = 3
 _ONLY_UP = {"--yes", "-y", "--continue-on-error", "--json", "-j"}
 """Options of `pulumi up` that its preview, made for the plan, has not or need not have."""
+
+AllowDelete = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-delete",
+        metavar="NAME",
+        envvar="PAIF_ALLOW_DELETE",
+        help="this may be deleted or replaced, though it holds data or serves people; may be given several times",
+    ),
+]
 
 
 def prepare(name: str, *, changing: bool, yes: bool = False, policies: bool = False) -> engine.Stack:
@@ -75,7 +86,9 @@ def run(stack: engine.Stack, *arguments: str, extra: dict[str, str] | None = Non
     """
 
     def once(handle: int | None, told: dict[str, str]) -> None:
-        _ended_well(stack, arguments[0], engine.run(stack, *arguments, extra=told, target=handle))
+        with conflicts.told(stack.name) as (logged, variables):
+            status = engine.run(stack, *arguments, *logged, extra=told | variables, target=handle)
+            _ended_well(stack, arguments[0], status)
 
     _attempts(stack, once, _told(arguments, extra), changing=arguments[0] != "preview")
 
@@ -97,12 +110,13 @@ def up(stack: engine.Stack, rest: list[str], *, yes: bool, allowed: list[str], e
     applied = ["up", *basics, "--continue-on-error", *quiet, *rest]
 
     def once(handle: int | None, told: dict[str, str]) -> None:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, conflicts.told(stack.name) as (logged, variables):
+            told |= variables
             given = _plan_in(rest)
             plan = given or Path(folder) / "plan.json"
             if given is None:
                 options = [each for each in rest if each not in _ONLY_UP]
-                previewed = ["preview", *basics, *quiet, "--save-plan", str(plan), *options]
+                previewed = ["preview", *basics, *quiet, "--save-plan", str(plan), *logged, *options]
                 _ended_well(stack, "preview", engine.run(stack, *previewed, extra=told, target=handle, silent=as_json))
             _agree_to_losses(stack, plan, allowed)
             if given is None:
@@ -113,7 +127,7 @@ def up(stack: engine.Stack, rest: list[str], *, yes: bool, allowed: list[str], e
                 # It previews by itself: a plan that is no longer true ends there.
                 bound = agreed(stack, yes)
             there = {"PAIF_OUTPUTS": " ".join(losses.outputs_before(plan))}
-            _ended_well(stack, "up", engine.run(stack, *applied, *bound, extra=told | there, target=handle))
+            _ended_well(stack, "up", engine.run(stack, *applied, *bound, *logged, extra=told | there, target=handle))
 
     _attempts(stack, once, _told(rest, extra), changing=True)
 

@@ -116,6 +116,16 @@ LabelValue = Annotated[
     ),
 ]
 Text = Annotated[str, _matching(r"(?s).*\S.*", "some text")]
+KeptResource = Annotated[
+    str, _matching(r"[A-Z][A-Za-z0-9]*/\S+", "kind and name of a resource, such as VirtualMachine/acme-dev-dlvm-alice")
+]
+KeptProperty = Annotated[
+    str,
+    _matching(
+        r'[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*|\["[^"\]]+"\])*',
+        'a property path without list entries, such as spec.powerState or metadata.labels["a.b/c"]',
+    ),
+]
 Repository = Annotated[
     str,
     _matching(
@@ -554,6 +564,11 @@ class Environment(_Model):
     protection: Protection = Protection()
     chart_repository: Address = Field(default="", description="Helm repository of the GPU Operator instead of NVIDIA's")
     conditions: dict[str, list[Text]] = Field(default={}, description="wait conditions instead of the catalogue's")
+    kept: dict[KeptResource, list[KeptProperty]] = Field(
+        default={},
+        description="properties that somebody else has changed and that are left alone, by resource, e.g. "
+        "VirtualMachine/acme-dev-dlvm-alice: [spec.powerState]; `./paif drift ENV --keep` writes it",
+    )
 
     licence_token: SecretStr | None = Field(default=None, description="NVIDIA client configuration token")
     ngc_api_key: SecretStr | None = None

@@ -45,7 +45,7 @@ from components.model_endpoint import ModelEndpoint
 from components.private_ai_services import PrivateAiServices, PrivateAiServicesArgs
 from components.vector_database import VectorDatabase, VectorDatabaseArgs
 from components.vsphere_tags import VsphereTags
-from stacks import sdk
+from stacks import kept, sdk
 from stacks.capacity import shortages, write_inventory
 from stacks.endpoints import Endpoints
 from stacks.environment import Cluster, Database, Environment, VmClass, Workstation, storage_class
@@ -414,7 +414,7 @@ class Program:
         options = pulumi.ResourceOptions(parent=phase, depends_on=[database.extension])
         self.services = PrivateAiServices(env.named("namespace", "pais"), args, options)
         self.outputs["appDeveloper"] = {
-            "baseUrl": pulumi.Output.concat(self.services.url, _OPENAI_PATH),
+            "baseUrl": self.services.url.apply(lambda url: url and f"{url}{_OPENAI_PATH}"),
             "caBundle": self.services.ca_bundle,
             "oidc": {"issuer": ends.oidc.issuer, "clientId": ends.oidc.client_id},
             "models": {},
@@ -655,7 +655,8 @@ class Program:
             args["version"] = asked.gpu_operator.version
         if asked.gpu_operator.driver_version is not None:
             args["driver_version"] = asked.gpu_operator.driver_version
-        options = pulumi.ResourceOptions(parent=cluster, providers=[guest])
+        # It goes as a whole: from a cluster that is gone, or stays, nothing needs to be taken one by one.
+        options = pulumi.ResourceOptions(parent=cluster, providers=[guest], deleted_with=cluster.cluster)
         return GpuOperator(f"{name}-gpu-operator", args, options)
 
 
@@ -671,7 +672,9 @@ def run(read: Callable[[str], Environment], find: Callable[[Environment], Endpoi
     sdk.tell_own_frames_only()
     with sdk.whole():
         env = read(pulumi.get_stack())
+        left_alone = kept.leave_alone(env.kept)
         outputs = Program(env, find(env)).build(_limit())
+        left_alone.tell_unknown()
         for name, value in outputs.items():
             pulumi.export(name, sdk.what_was_made(value))
 

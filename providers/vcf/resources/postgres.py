@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 10
 _CONNECT_DEADLINE = 120.0
+# A database that is gone, or down, must not keep a comparison of everything else waiting.
+_READ_DEADLINE = 15.0
 _PORT = 5432
 # Starting up, shutting down, too many connections: over soon (PostgreSQL, appendix A).
 _PASSING = ("57P03", "57P01", "53300")
@@ -139,7 +141,7 @@ class PostgresResource(Resource):
         login = state or self._imported(resource_id)
         name = str(login[self.key])
         try:
-            async with connected(context, login) as connection:
+            async with connected(context, login, _READ_DEADLINE) as connection:
                 stored = await self._comment(connection, name)
                 if stored is None:
                     return None
@@ -435,12 +437,15 @@ def ca_file(bundle: str | None) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def connected(context: Context, login: Props) -> AsyncIterator[Connection]:
-    """A connection in one transaction, committed at the end; raises GoneError when the database does not exist."""
+async def connected(context: Context, login: Props, patience: float = _CONNECT_DEADLINE) -> AsyncIterator[Connection]:
+    """A connection in one transaction, committed at the end; raises GoneError when the database does not exist.
+
+    `patience` is how many seconds it tries where `customTimeouts` says nothing.
+    """
     import psycopg  # noqa: PLC0415 - only these resources need it
 
     where = f"PostgreSQL {login['host']}:{login['port']} database {login['database']!r}"
-    connection = await _connect(context, login, where)
+    connection = await _connect(context, login, where, patience)
     try:
         async with connection:
             yield connection
@@ -450,7 +455,7 @@ async def connected(context: Context, login: Props) -> AsyncIterator[Connection]
         raise VcfError(f"{where}: {_words(error)}") from None
 
 
-async def _connect(context: Context, login: Props, where: str) -> Connection:
+async def _connect(context: Context, login: Props, where: str, patience: float) -> Connection:
     import psycopg  # noqa: PLC0415 - only these resources need it
 
     start = context.clock.now()
@@ -476,7 +481,7 @@ async def _connect(context: Context, login: Props, where: str) -> Connection:
             if "does not exist" in words and f'database "{login["database"]}"' in words:
                 raise GoneError(f"{where} does not exist.") from None
             spent = context.clock.now() - start
-            if not _passing(error, words) or spent + pause > (context.timeout or _CONNECT_DEADLINE):
+            if not _passing(error, words) or spent + pause > (context.timeout or patience):
                 kind = RefusedError if _refused(error, words) else VcfError
                 raise kind(f"{where} cannot be used as {login['username']}: {words}{_remedy(words)}") from None
             await context.clock.sleep(pause)

@@ -12,10 +12,10 @@ import typer
 from typer.testing import CliRunner
 
 from cli import engine
-from cli.drift import Drift, body, drift_command, judge, marker, refresh_preview, report
+from cli.drift import Drift, body, drift_command, judge, marker, report
 from cli.forge import LIMITS, GitHub
 from cli.output import Failed
-from cli.recording import read_preview
+from cli.reality import comparison, refresh_preview
 from tests.unit.ci.stand_in import serve
 
 RECORDED = Path(__file__).resolve().parents[2] / "data" / "previews"
@@ -27,7 +27,7 @@ def refresh() -> dict[str, Any]:
 
 
 def drift(preview: dict[str, Any], environment: str = "dev") -> Drift:
-    return judge(read_preview(environment, preview))
+    return judge(comparison(environment, preview))
 
 
 def without_drift() -> dict[str, Any]:
@@ -84,7 +84,7 @@ def test_refresh_that_ended_badly_is_no_answer_whatever_it_printed(
     pulumi.chmod(0o755)
     monkeypatch.setattr(engine, "environment", lambda **_: {"PATH": f"{tmp_path}:/usr/bin:/bin"})
     with pytest.raises(Failed, match="could not be compared") as caught:
-        judge(read_preview("dev", refresh_preview(engine.Stack("dev", lab=False))))
+        judge(comparison("dev", refresh_preview(engine.Stack("dev", lab=False))))
     assert "PLANTED" not in str(caught.value)
 
 
@@ -96,7 +96,8 @@ def test_issue_tells_what_to_do_and_fits_a_thousand_resources() -> None:
     text = body(drift(preview), "github")
     assert len(text) <= LIMITS["github"]
     assert "900 more, less severe" in text
-    assert "./paif refresh dev" in text
+    assert "./paif drift dev --undo" in text
+    assert "./paif drift dev --keep" in text
     assert text.startswith(marker("dev"))
 
 
