@@ -47,7 +47,7 @@ class Problem:
         return _printable(f"{self.path}{found} expected {self.expected}{hint}")
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.message}" if self.file else self.message
+        return _printable(f"{self.file}:{self.line}:{self.column}: ") + self.message if self.file else self.message
 
 
 def _printable(text: str) -> str:
