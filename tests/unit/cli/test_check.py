@@ -64,6 +64,7 @@ def test_a_file_of_any_name_is_told_in_letters_that_can_be_printed(folder: Path,
     assert code == 2
     assert any("expected a stack named as a short DNS label" in line for line in said)
     assert all(line.isprintable() for line in said)
+    assert _lines("--json")[0] == 2
 
 
 def test_what_cannot_be_opened_is_a_problem_like_any_other(folder: Path) -> None:
