@@ -26,7 +26,7 @@ from cli.pr_comment import pr_comment_app
 from cli.prove import prove_app
 from lab.control import LabDownError
 from lab.state import ROOT
-from stacks.environment import DEFAULTS
+from stacks.environment import DEFAULTS, SHORT
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -196,7 +196,8 @@ def check(
 
     found, names = check_configuration(env), [env] if env else stack_names()
     found.problems += [problem for name in names for problem in settings.problems(name)]
-    notes = [note for name in names if (note := settings.missing(name))]
+    # Of one whose name no environment can have, that is all there is to say.
+    notes = [note for name in names if SHORT.fullmatch(name) and (note := settings.missing(name))]
     if as_json:
         json_result({"problems": found.as_dict(), "notes": notes})
     else:

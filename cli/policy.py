@@ -142,7 +142,7 @@ def _result(finding: Finding, stack_file: str, lines: list[str]) -> dict[str, An
 
 
 def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
 
 
 def _line(name: str, lines: list[str]) -> int:

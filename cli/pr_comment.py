@@ -401,7 +401,7 @@ def figures(
             return None, None
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / f"Pulumi.{name}.yaml"
-            file.write_text(text, encoding="utf-8")
+            file.write_text(text, encoding="utf-8", errors="surrogateescape")
             environment = read_stack_file(file).environment
         if environment is None:
             return None, None
@@ -409,7 +409,7 @@ def figures(
 
     def here(path: str) -> str | None:
         file = ROOT / path
-        return file.read_text(encoding="utf-8") if file.is_file() else None
+        return file.read_text(encoding="utf-8", errors="surrogateescape") if file.is_file() else None
 
     def there(path: str) -> str | None:
         return git("show", "--end-of-options", f"{revision}:{path}", check=False) if revision else None
