@@ -437,9 +437,7 @@ def ca_file(bundle: str | None) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def _connected(
-    context: Context, login: Props, patience: float = _CONNECT_DEADLINE
-) -> AsyncIterator[Connection]:
+async def _connected(context: Context, login: Props, patience: float = _CONNECT_DEADLINE) -> AsyncIterator[Connection]:
     """A connection in one transaction, committed at the end; raises GoneError when the database does not exist.
 
     `patience` is how many seconds it tries where `customTimeouts` says nothing.
