@@ -153,6 +153,8 @@ class Program:
             kubeconfig=pulumi.Output.secret(ends.supervisor.kubeconfig.get_secret_value()),
             # Otherwise a new address or CA of the same Supervisor replaces everything on it.
             cluster_identifier=ends.supervisor.name,
+            # Whatever a shell has exported: what does not answer is not gone, and stays in the state.
+            delete_unreachable=False,
         )
         self.providers = [self.vcenter, supervisor]
 
@@ -609,6 +611,7 @@ class Program:
             f"{name}-guest",
             kubeconfig=cluster.kubeconfig,
             cluster_identifier=name,
+            delete_unreachable=False,
             opts=pulumi.ResourceOptions(parent=cluster),
         )
         args: GpuOperatorArgs = {
