@@ -99,6 +99,8 @@ def environment(*, lab: bool) -> dict[str, str]:
         # The plugins are there, or deliberately not: a look-up in the network costs seconds at every run.
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "PULUMI_SKIP_UPDATE_CHECK": "true",
+        # What does not answer is not gone: no shell may have the engine forget it.
+        "PULUMI_K8S_DELETE_UNREACHABLE": "false",
         "PYTHONDONTWRITEBYTECODE": "",
     }
     if lab:
@@ -544,6 +546,13 @@ def drop_pending_operations(stack: Stack) -> None:
     state = export(stack)
     state["deployment"].pop("pending_operations", None)
     _replace_state(stack, state)
+
+
+def edit(stack: Stack, change: Callable[[dict[str, dict[str, Any]]], bool]) -> None:
+    """Change the state's resources, given by URN; nothing is written when ``change`` returns false."""
+    state = export(stack)
+    if change({each["urn"]: each for each in state["deployment"].get("resources", [])}):
+        _replace_state(stack, state)
 
 
 def forget(stack: Stack, urns: Collection[str]) -> None:

@@ -4,6 +4,10 @@ It is `pulumi refresh --preview-only --json`, which reads every resource and cha
 that it could read even when some reads fail, and says which failed (pulumi 3.259: a refresh goes on past errors). What
 lives in something that is gone is told with that and not by itself, and cannot be asked: the API server of a cluster
 ends with its Cluster. A read that fails is never taken for "gone".
+
+Of an object that pulumi-kubernetes takes for unchanged the JSON has the old state only, and to it an entry that
+somebody has put at the end of a list, such as another open port, is no change (4.25, `pruneSlice`). So the objects as
+they are come from the engine's event log, and a list that has grown since it was applied counts as changed.
 """
 
 from __future__ import annotations
@@ -11,14 +15,17 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import tempfile
 from collections.abc import Collection, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 from cli import engine
 from cli.output import Failed
-from cli.recording import Change, Recording, read_preview
+from cli.recording import Change, Recording, events_of, read_preview
 from cli.redaction import scrub
 from lab.state import ROOT
 
@@ -32,7 +39,8 @@ class Comparison:
 
     `contents` went, or cannot be asked, since what they live in is gone. `missed` could not be compared although what
     they live in is there, each with what it lives in: objects of a cluster whose API server does not answer. `ending`
-    are being deleted at this moment. `properties` are the paths that differ, of what was changed.
+    are being deleted at this moment. `properties` are the paths that differ, of what was changed; `grown` those of them
+    that are lists to which somebody has added entries.
     """
 
     recording: Recording
@@ -40,6 +48,7 @@ class Comparison:
     missed: dict[str, str] = field(default_factory=dict)
     ending: tuple[str, ...] = ()
     properties: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    grown: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def gone(self) -> tuple[str, ...]:
@@ -64,15 +73,32 @@ def ask(stack: engine.Stack) -> Comparison:
 
 def refresh_preview(stack: engine.Stack) -> Any:
     """What `pulumi refresh --preview-only --json` says; nothing is changed. Raises ``Failed``."""
-    answer = subprocess.run(
-        ["pulumi", "refresh", "--preview-only", "--stack", stack.name, "--json", "--non-interactive"],
-        cwd=ROOT,
-        env=engine.full_environment(lab=stack.lab),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return _answered(stack, answer)
+    with tempfile.TemporaryDirectory() as folder:
+        events = Path(folder) / "events.jsonl"
+        options = ["--preview-only", "--stack", stack.name, "--json", "--non-interactive", "--event-log", str(events)]
+        answer = subprocess.run(
+            ["pulumi", "refresh", *options],
+            cwd=ROOT,
+            env=engine.full_environment(lab=stack.lab) | {"PULUMI_DEBUG_COMMANDS": "true"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return _as_they_are(_answered(stack, answer), events_of(events))
+
+
+def _as_they_are(preview: Any, events: list[dict[str, Any]]) -> Any:
+    """The preview with the outputs that each resource was found to have."""
+    found = {}
+    for event in events:
+        metadata = _mapping(_mapping(event, "resOutputsEvent"), "metadata")
+        outputs = _mapping(metadata, "new").get("outputs")
+        if metadata.get("urn") and isinstance(outputs, dict):
+            found[metadata["urn"]] = outputs
+    for step in _listed_in(preview, "steps"):
+        if step.get("urn") in found and isinstance(step.get("newState"), dict):
+            step["newState"]["outputs"] = found[step["urn"]]
+    return preview
 
 
 def program_preview(stack: engine.Stack, variables: dict[str, str]) -> Any:
@@ -116,10 +142,14 @@ def comparison(environment: str, preview: Any) -> Comparison:
     ]
     missed = {urn: cluster for urn in failed if urn not in contents and (cluster := _cluster_of(urn, states))}
     settled = {*contents, *missed}
+    grown = {str(each["urn"]): paths for each in steps if each.get("urn") not in settled and (paths := _grow(each))}
     recording = read_preview(environment, _without(preview, settled, all_told=set(failed) <= settled))
     if recording.failed:
-        reasons = "\n".join(recording.problems)
-        raise Failed(f"{environment} could not be compared with what is there:\n{reasons}")
+        reasons = "\n".join(_grouped(recording.problems))
+        raise Failed(
+            f"{environment} could not be compared with what is there; nothing was changed, and nothing is taken for "
+            f"gone. Repeat when it answers:\n{reasons}"
+        )
     recording.changes = [_with_contents(each, contents, states) for each in recording.changes]
     ending = tuple(urn for urn in _ending(steps) if urn not in settled)
     properties = {
@@ -127,7 +157,66 @@ def comparison(environment: str, preview: Any) -> Comparison:
         for each in steps
         if each.get("op") == "update" and each.get("urn") not in settled
     }
-    return Comparison(recording, tuple(contents), missed, ending, properties)
+    return Comparison(recording, tuple(contents), missed, ending, properties, grown)
+
+
+def _grow(step: dict[str, Any]) -> tuple[str, ...]:
+    """Make a step a change of the lists that have grown since; their paths."""
+    old, new = _mapping(step, "oldState"), _mapping(step, "newState")
+    if not new or old.get("external") or not str(old.get("type", "")).startswith("kubernetes:"):
+        return ()
+    asked, was, now = _mapping(old, "inputs"), _mapping(old, "outputs"), _mapping(new, "outputs")
+    found = dict(_longer(asked, was, now, ""))
+    if found:
+        step["op"] = "update"
+        # By the side of the list itself, an entry that only moved is no change.
+        differing = _mapping(step, "detailedDiff").items()
+        step["detailedDiff"] = {
+            **{path: kind for path, kind in differing if path.partition("[")[0] not in found},
+            **{path: {"kind": "update"} for path in found},
+        }
+        new["inputs"] = deepcopy(_mapping(new, "inputs") or asked)
+        for path, entries in found.items():
+            put(new["inputs"], path, entries)
+    return tuple(found)
+
+
+def _longer(asked: Any, was: Any, now: Any, path: str) -> Iterator[tuple[str, list[Any]]]:
+    if isinstance(asked, dict) and isinstance(was, dict) and isinstance(now, dict):
+        for key in asked:
+            if key.isidentifier():
+                yield from _longer(asked[key], was.get(key), now.get(key), f"{path}.{key}".lstrip("."))
+    elif isinstance(asked, list) and isinstance(was, list) and isinstance(now, list) and len(now) > len(was):
+        yield path, now
+
+
+def put(data: dict[str, Any], path: str, value: Any) -> None:
+    """Set what is at a path of plain keys, such as spec.ports."""
+    *way, last = path.split(".")
+    for key in way:
+        data = data[key]
+    data[last] = value
+
+
+def at(data: Any, path: str) -> Any:
+    """What is at a path of plain keys; None where there is nothing."""
+    for key in path.split("."):
+        data = data.get(key) if isinstance(data, dict) else None
+    return data
+
+
+def _grouped(problems: list[str]) -> list[str]:
+    """Each reason once, with the first names that it was given for: a server that is down is one reason, not forty."""
+    found: dict[str, list[str]] = {}
+    for problem in problems:
+        name, separator, reason = problem.partition(": ")
+        found.setdefault(reason if separator else problem, []).append(name if separator else "")
+    return [
+        f"{', '.join(names[:_NAMED])}{f' and {len(names) - _NAMED} more' if len(names) > _NAMED else ''}: {reason}"
+        if any(names)
+        else reason
+        for reason, names in found.items()
+    ]
 
 
 def _is_failed_read(diagnostic: dict[str, Any]) -> bool:

@@ -5,6 +5,8 @@ Each begins with a comparison, and changes nothing when what is there could not 
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from cli import conflicts, engine, kept, reality, runs
@@ -44,6 +46,11 @@ def undo(stack: engine.Stack, *, yes: bool, allowed: list[str]) -> None:
     _tell(stack, found)
     _align(stack, found)
     runs.up(stack, [], yes=yes, allowed=allowed, extra=runs.phase_limit(stack, None) | conflicts.TAKE_OVER)
+    if found.grown and (staying := _staying(stack, found.grown)):
+        raise stop(
+            f"{stack.name}: applied, but what somebody has added to {', '.join(staying)} stays, since the API server "
+            f"lets only them take it away: remove it by hand (kubectl edit), then `./paif refresh {stack.name}`"
+        )
     left = reality.ask(stack)
     if left.recording.changes:
         names = reality.called([each.urn for each in left.recording.changes])
@@ -105,6 +112,39 @@ def _align(stack: engine.Stack, found: Comparison, untouched: tuple[str, ...] = 
     arguments = ["refresh", "--stack", stack.name, "--yes", "--skip-preview", "--suppress-outputs", *excluded]
     runs.run(stack, *arguments)
     engine.forget(stack, forgotten)
+    if found.grown:
+        engine.edit(stack, lambda resources: _with_what_was_added(resources, found.grown))
+
+
+def _with_what_was_added(resources: dict[str, dict[str, Any]], grown: dict[str, tuple[str, ...]]) -> bool:
+    """Let the state have the entries that somebody added as if they had been asked for: then the program differs.
+
+    A refresh leaves them out of what was asked for, so that nothing would ever take them away again.
+    """
+    for urn, paths in grown.items():
+        outputs = resources[urn]["outputs"]
+        for path in paths:
+            for asked in (resources[urn]["inputs"], outputs.get("__inputs")):
+                if isinstance(asked, dict):
+                    reality.put(asked, path, reality.at(outputs, path))
+    return True
+
+
+def _staying(stack: engine.Stack, grown: dict[str, tuple[str, ...]]) -> list[str]:
+    """Lists that still have more entries than the program asks for."""
+    found: list[str] = []
+
+    def look(resources: dict[str, dict[str, Any]]) -> bool:
+        for urn, paths in grown.items():
+            state = resources.get(urn, {})
+            for path in paths:
+                asked, there = (reality.at(state.get(part), path) for part in ("inputs", "outputs"))
+                if len(there or []) > len(asked or []):
+                    found.append(f"{reality.called([urn])}: {path}")
+        return False
+
+    engine.edit(stack, look)
+    return found
 
 
 def _all_compared(stack: engine.Stack, found: Comparison) -> None:

@@ -163,6 +163,8 @@ class Program:
             cluster_identifier=ends.supervisor.name,
             # Otherwise a Secret with new content is deleted and made again, and missing in between.
             enable_secret_mutable=True,
+            # Whatever a shell has exported: what does not answer is not gone, and stays in the state.
+            delete_unreachable=False,
         )
         self.providers = [self.vcenter, supervisor]
 
@@ -641,6 +643,7 @@ class Program:
             kubeconfig=cluster.kubeconfig,
             cluster_identifier=name,
             enable_secret_mutable=True,
+            delete_unreachable=False,
             opts=pulumi.ResourceOptions(parent=cluster),
         )
         args: GpuOperatorArgs = {

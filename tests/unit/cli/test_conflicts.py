@@ -23,7 +23,7 @@ _SAID = (
     ("said", "fields"),
     [
         (
-            'Apply failed with 1 conflict: conflict with "by-hand" using vmoperator.vmware.com/v1alpha3: .spec.powerState',
+            'Apply failed with 1 conflict: conflict with "by-hand" using vmoperator.vmware.com/v1: .spec.powerState',
             (("spec.powerState", "by-hand"),),
         ),
         (
@@ -57,14 +57,20 @@ def test_both_ways_on_are_told_with_their_commands() -> None:
 def test_a_run_that_fails_on_a_conflict_ends_with_the_words(capsys: pytest.CaptureFixture[str]) -> None:
     said = _SAID + 'Apply failed with 1 conflict: conflict with "by-hand" using v1: .spec.powerState'
     event = {"diagnosticEvent": {"urn": _URN, "severity": "error", "message": said}}
-    with pytest.raises(typer.Exit), told("dev") as (options, variables):
-        assert variables == {"PULUMI_DEBUG_COMMANDS": "true"}, "the engine hides --event-log otherwise"
-        assert options[0] == "--event-log"
-        events = Path(options[1])
-        events.write_text(json.dumps(event) + "\n")
-        raise typer.Exit(1)
+    logs: list[Path] = []
+
+    def fail() -> None:
+        with told("dev") as (options, variables):
+            assert variables == {"PULUMI_DEBUG_COMMANDS": "true"}, "the engine hides --event-log otherwise"
+            assert options[0] == "--event-log"
+            logs.append(Path(options[1]))
+            logs[0].write_text(json.dumps(event) + "\n")
+            raise typer.Exit(1)
+
+    with pytest.raises(typer.Exit):
+        fail()
     assert "./paif up dev --take-over" in capsys.readouterr().err
-    assert not events.parent.exists()
+    assert not logs[0].parent.exists()
 
 
 def test_a_run_that_fails_otherwise_says_nothing_of_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -145,8 +146,7 @@ def test_forgetting_takes_every_reference_along_and_nothing_else(monkeypatch: py
         assert check
         if "export" in arguments:
             return subprocess.CompletedProcess(arguments, 0, json.dumps(state), "")
-        with open(arguments[-1], encoding="utf-8") as file:
-            written.update(json.load(file))
+        written.update(json.loads(Path(arguments[-1]).read_text()))
         return subprocess.CompletedProcess(arguments, 0, "", "")
 
     monkeypatch.setattr(engine, "capture", capture)
