@@ -154,6 +154,7 @@ _OF_THEIR_OWN = {
     "test_4_resilience": "runs",
     "test_5_databases": "machines",
     "test_5_machines": "machines",
+    "test_5_rotation": "machines",
     "test_5_target_vcf": "machines",
     "test_5_vsphere": "machines",
 }
