@@ -524,12 +524,12 @@ _ROTATIONS: dict[str, Callable[[Site], None]] = {
 def test_a_role_and_its_password_change_in_one_step_where_both_are_referred_to(
     site: Site, paif: Paif, tmp_path: Path
 ) -> None:
-    """The twelfth: a database outside of DSM, here on the same server, whose old role stays good until it is dropped."""
+    """The twelfth: a database outside of DSM, here on the same server. Its old role stays good until it is ended."""
     there = site.outputs()["database"]
     server = {"host": there["host"], "port": int(there["port"])}
     admin = _connected(site, **server, dbname=there["name"], user=there["username"], password=there["password"])
     for role in ("one", "two"):
-        admin.execute(f"CREATE ROLE {role} SUPERUSER LOGIN PASSWORD 'Word-of-{role}'")  # type: ignore[arg-type]
+        admin.execute(f"CREATE ROLE {role} SUPERUSER LOGIN PASSWORD 'Word-of-{role}'")
     admin.execute("CREATE DATABASE outer_vectors OWNER one")
     external = {**server, "database": "outer_vectors", "username": "one"}
     config = lab_basics() | {
