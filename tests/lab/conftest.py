@@ -158,6 +158,7 @@ _OF_THEIR_OWN = {
     "test_5_databases": "machines",
     "test_5_everyday": "machines",
     "test_5_machines": "machines",
+    "test_5_rotation": "machines",
     "test_5_target_vcf": "machines",
     "test_5_vsphere": "machines",
     "test_7_documents": "documents",

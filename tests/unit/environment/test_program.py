@@ -12,7 +12,7 @@ from stacks.endpoints import Endpoints, endpoints
 from stacks.environment import _waited_for
 from stacks.problems import read_problems
 from stacks.program import PHASES, Program, wanted_phases
-from tests.unit.components.harness import Declared, declare
+from tests.unit.components.harness import Declared, Engine, declare
 from tests.unit.environment.samples import GONE, PEM, environment
 
 _DEVICE = {
@@ -563,3 +563,56 @@ def test_an_external_database_reaches_the_services_by_a_secret() -> None:
                 assert any(path.startswith(secret) for secret in each.secrets), f"{each.type} {each.name}: {path}"
     assert declared.outputs["database.port"] == 6432
     assert "versions.database" not in declared.outputs
+
+
+def test_a_secret_changes_in_place_wherever_the_program_makes_one() -> None:
+    declared = _run()
+    providers = [each for each in declared.registrations if each.type == "pulumi:providers:kubernetes"]
+    assert len(providers) == 2
+    for provider in providers:
+        # Without the first every Secret is deleted before it is made again, without the second everything is.
+        assert provider.inputs["enableSecretMutable"] == "true"
+        assert provider.inputs["clusterIdentifier"]
+
+
+def test_the_gallerys_login_is_tried_before_anything_that_holds_it() -> None:
+    declared = _run()
+    login = declared.one("vcf:index:GalleryLogin")
+    for each in declared.registrations:
+        holds = any("gallery-password" in text for _, text in _leaves(each.inputs))
+        if holds and each is not login:
+            # A child is registered after what the component around it waits for.
+            around = [one for one in declared.registrations if each.request.parent.endswith(f"::{one.name}")]
+            assert login.name in each.depends_on.union(*(one.depends_on for one in around)), f"{each.type} {each.name}"
+
+
+def test_a_renewal_reaches_its_machine_only() -> None:
+    plain = environment()
+    machines = [each.model_dump(by_alias=True, exclude_none=True, mode="json") for each in plain.workstations]
+    machines[0]["renewal"] = "autumn"
+    declared = _run({"workstations": machines})
+    secrets = [each.name for each in declared.registrations if "-bootstrap" in each.name]
+    assert sorted(secrets) == ["acme-dev-dlvm-alice-bootstrap-autumn", "acme-dev-dlvm-bob-bootstrap"]
+
+
+def test_what_only_a_first_boot_reads_is_told_once_for_all_machines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", said.append)
+    _run()
+    assert said == []
+    plain = Engine.new_resource
+
+    def kept(self: Engine, args: Any) -> Any:
+        identity, outputs = plain(self, args)
+        if args.name.endswith("-bootstrap"):
+            outputs = {**outputs, "data": {**outputs["data"], "password": "b2xk"}}
+        return identity, outputs
+
+    monkeypatch.setattr(Engine, "new_resource", kept)
+    outputs = _run().outputs
+    [text] = said
+    assert "  alice (vm-service): first password\n  bob (vm-service): first password\n" in text
+    assert "renewal" in text
+    assert outputs["dataScientist.workstations.alice.password"] == "old"
