@@ -35,6 +35,7 @@ _MARK = "PAIF_RUN"
 _END_SECONDS = 20
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOOKED_BACK = 100
+_LOOKS = 30
 # A run's end is told in whole seconds, and its state may be written once more after it.
 _WRITTEN_AFTER_SECONDS = 5.0
 
@@ -428,6 +429,29 @@ def clear_up(stack: Stack, agreed: Callable[[str], bool] | None = None) -> None:
             if agreed is not None:
                 raise
             warn(f"they stay: {locked}")
+            return
+        if deleted := [each["resource"]["urn"] for each in pending if each["type"] == "deleting"]:
+            _look_for_deleted(stack, deleted)
+
+
+def _look_for_deleted(stack: Stack, urns: list[str]) -> None:
+    """Have the state know which of the resources, whose deletion was cut off, are gone: it has them all still, and the
+    next run would take them for unchanged. What is still being deleted is waited for."""
+    names = ", ".join(urn.rsplit("::", 1)[-1] for urn in urns)
+    say(f"looking which of what a cut-off run was deleting is still there: {names}")
+    targets = [part for urn in urns for part in ("--target", urn)]
+    for _ in range(_LOOKS):
+        answer = capture(stack, "refresh", "--yes", "--skip-preview", "--stack", stack.name, *targets, check=False)
+        if answer.returncode:
+            break
+        if not any(each["urn"] in urns and _is_ending(each) for each in export(stack)["deployment"]["resources"]):
+            return
+    warn(f"whether {names} are gone cannot be seen yet; `./paif refresh {stack.name}` looks again")
+
+
+def _is_ending(resource: dict[str, Any]) -> bool:
+    metadata = (resource.get("outputs") or {}).get("metadata")
+    return isinstance(metadata, dict) and bool(metadata.get("deletionTimestamp"))
 
 
 def _unlock(stack: Stack, project: str = checkpoints.PROJECT) -> bool:

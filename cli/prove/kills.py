@@ -306,12 +306,13 @@ class Kills:
         found = self._victims(process, victim, which)
         if process.poll() is not None or not found:
             raise Missed
+        names = sorted({" ".join(Path(part).name for part in _command(each)[:2]) for each in found})
         for each in found:
             try:
                 each.kill()
             except psutil.Error:
                 continue
-        return ", ".join(sorted({_called(each) for each in found})[:3]) if victim != "everything" else "everything"
+        return "everything" if victim == "everything" else ", ".join(names)
 
     def _victims(self, process: subprocess.Popen[bytes], victim: str, which: float) -> list[psutil.Process]:
         if victim == "lab":

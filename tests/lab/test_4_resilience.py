@@ -18,9 +18,9 @@ from cli.bench.scratch import write_yaml
 from tests.lab.conftest import Paif, api_client, wait_until
 
 
-def _begun(paif: Paif, name: str) -> subprocess.Popen[bytes]:
+def _begun(paif: Paif, name: str, command: str = "up") -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [str(paif.root / "paif"), "up", name],
+        [str(paif.root / "paif"), command, name],
         cwd=paif.root,
         env=paif.environment,
         stdout=subprocess.DEVNULL,
@@ -32,7 +32,7 @@ def _begun(paif: Paif, name: str) -> subprocess.Popen[bytes]:
 def _is_engine(process: psutil.Process) -> bool:
     # Plugins come and go while one looks: one that has just ended says nothing of the others.
     try:
-        return process.name() == "pulumi" and "up" in process.cmdline()
+        return process.name() == "pulumi" and bool({"up", "destroy"} & set(process.cmdline()))
     except psutil.Error:
         return False
 
@@ -95,14 +95,18 @@ def _of_engines(paif: Paif) -> list[str]:
     return found
 
 
-def _resources(paif: Paif) -> int:
-    """Resources in the checkpoint of dev, read from the backend so that no engine is needed."""
+def _checkpoint(paif: Paif) -> dict[str, Any]:
+    """What the checkpoint of dev holds, read from the backend so that no engine is needed."""
     path = paif.state / "pulumi" / ".pulumi" / "stacks" / "paif" / "dev.json"
     try:
-        checkpoint = json.loads(path.read_text())["checkpoint"]["latest"] or {}
+        found: dict[str, Any] = json.loads(path.read_text())["checkpoint"]["latest"] or {}
     except (OSError, ValueError, KeyError):
-        return 0
-    return len(checkpoint.get("resources") or [])
+        return {}
+    return found
+
+
+def _resources(paif: Paif) -> int:
+    return len(_checkpoint(paif).get("resources") or [])
 
 
 class Runs:
@@ -226,6 +230,22 @@ def _kill(process: subprocess.Popen[bytes], what: str) -> None:
     for each in [engine] if what == "engine" else _plugins(process):
         each.kill()
     assert process.wait(300)
+
+
+def test_kill_9_of_the_engine_while_it_destroys(paif: Paif) -> None:
+    """What it was deleting is gone, and its state does not know: the next `up` makes it again."""
+    paif("up", "dev")
+    process = _begun(paif, "dev", "destroy")
+    deleting = {"type": "deleting"}.items()
+    wait_until(
+        lambda: any(deleting <= each.items() for each in _checkpoint(paif).get("pending_operations") or []), "deletes"
+    )
+    engine = _engine(process)
+    assert engine is not None
+    engine.kill()
+    assert process.wait(300)
+    _whole(paif, "dev")
+    paif("refresh", "dev", "--", "--expect-no-changes")
 
 
 def test_kill_9_in_the_middle_of_a_helm_installation_and_of_an_upgrade(paif: Paif, tmp_path: Path) -> None:
