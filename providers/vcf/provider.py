@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import pulumi.provider.experimental.provider as sdk
@@ -16,7 +16,8 @@ from .clock import Clock
 from .errors import VcfError, listed, nearest
 from .functions import FUNCTIONS
 from .http import pem_bundle
-from .resource import Change, Context, Resource, known
+from .ownership import parse
+from .resource import Change, Context, Notice, Resource, known
 from .resources.gallery import GalleryModel
 from .resources.namespace import Namespace
 from .resources.postgres import PostgresExtension, PostgresRole, PostgresSchema
@@ -58,11 +59,20 @@ RESOURCES: Final[dict[str, Resource]] = {
 }
 
 
+Tell = Callable[[str, Notice], Awaitable[None]]
+"""Shows a notice beside the resource with this URN."""
+
+
+async def _silent(urn: str, notice: Notice) -> None:
+    del urn, notice
+
+
 class VcfProvider(sdk.Provider):
     """Provider `vcf`. Contacts nothing before the first operation that needs it."""
 
-    def __init__(self, clock: Clock | None = None) -> None:
+    def __init__(self, clock: Clock | None = None, tell: Tell = _silent) -> None:
         self._clock = clock or Clock()
+        self._tell = tell
         self._config: v.Props = {}
         self._vcenter: VCenter | None = None
 
@@ -152,9 +162,20 @@ class VcfProvider(sdk.Provider):
         resource = _resource(request.type)
         inputs = v.plain_map(request.properties)
         if request.preview:
+            if inputs.get("adopt") is True:
+                await self._foresee(resource, request.urn, {}, request.properties)
             return sdk.CreateResponse(None, _marked(resource, resource.preview({}, inputs), request.properties))
         resource_id, state = await resource.create(self._context(request.urn, request.timeout), inputs)
         return sdk.CreateResponse(resource_id, _marked(resource, state, request.properties))
+
+    async def _foresee(self, resource: Resource, urn: str, state: v.Props, given: Mapping[str, PropertyValue]) -> None:
+        """Says at preview what will happen to an object that is there."""
+        if not known(self._config, *_ACCOUNT):
+            return
+        found = await resource.foresee(self._context(urn), state, v.plain_map(given))
+        if found:
+            text = v.without_secrets(found.text, {*self.secrets, *v.secret_strings(given)})
+            await self._tell(urn, Notice(text, found.loses))
 
     async def read(self, request: sdk.ReadRequest) -> sdk.ReadResponse:
         """Live state; an empty id when the object is gone."""
@@ -174,6 +195,9 @@ class VcfProvider(sdk.Provider):
         resource = _resource(request.type)
         state, inputs = v.plain_map(request.olds), v.plain_map(request.news)
         if request.preview:
+            mark = parse(str(state.get("owner", "")))
+            if mark and mark.adopted:
+                await self._foresee(resource, request.urn, state, request.news)
             return sdk.UpdateResponse(_marked(resource, resource.preview(state, inputs), request.news))
         context = self._context(request.urn, request.timeout)
         return sdk.UpdateResponse(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -62,6 +62,19 @@ class Change:
     delete_first: bool = False
 
 
+@dataclass(frozen=True)
+class Notice:
+    """What people read in a preview beside the engine's own diff. `loses`: something foreign is taken away."""
+
+    text: str
+    loses: bool = False
+
+
+def notice(what: str, lines: Sequence[str], *, loses: bool = False) -> Notice:
+    """The notice of an adoption, one line for each thing that is changed or left."""
+    return Notice("\n".join([f"{what} is there and is adopted:", *(f"  {line}" for line in lines)]), loses)
+
+
 class Resource(ABC):
     """One resource type.
 
@@ -112,6 +125,14 @@ class Resource(ABC):
             if field.output
         }
         return {**inputs, **outputs}
+
+    async def foresee(self, context: Context, state: Props, inputs: Props) -> Notice | None:
+        """At preview, what will happen to an object that is there and was not made here; None when there is none.
+
+        Inputs may be unknown. Raises VcfError where the real run would fail.
+        """
+        del context, state, inputs
+        return None
 
     @abstractmethod
     async def create(self, context: Context, inputs: Props) -> tuple[str, Props]:

@@ -17,13 +17,14 @@ from google.protobuf import any_pb2, empty_pb2, struct_pb2  # type: ignore[impor
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.provider.experimental.server import ProviderServicer
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
-from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, provider_pb2_grpc, status_pb2
 
 from . import VERSION
 from . import fields as f
 from . import values as v
 from .errors import InitFailedError, VcfError
-from .provider import RESOURCES, VcfProvider, marked_secrets
+from .provider import RESOURCES, Tell, VcfProvider, marked_secrets
+from .resource import Notice
 
 _OPERATIONS: Final = (
     "Check",
@@ -39,8 +40,8 @@ _OPERATIONS: Final = (
     "Update",
 )
 _CANCELLED: Final = "cancelled; what was begun is recognised and finished by the next `pulumi up`"
-_SHORTEST_SECRET: Final = 4
 _PARENT_SECONDS: Final = 5
+_LOG_SECONDS: Final = 10
 
 
 class Servicer(ProviderServicer):
@@ -85,10 +86,7 @@ class Servicer(ProviderServicer):
 
     def _clean(self, text: str, request: Any) -> str:
         """Last line of defence: no known secret in a message."""
-        for secret in sorted({*self._vcf.secrets, *_secrets_of(request)}, key=len, reverse=True):
-            if len(secret) >= _SHORTEST_SECRET:
-                text = text.replace(secret, "[secret]")
-        return text
+        return v.without_secrets(text, {*self._vcf.secrets, *_secrets_of(request)})
 
     def _init_failed(self, error: InitFailedError, request: Any) -> Any:
         """The status by which the engine records a resource that exists but is not ready."""
@@ -129,25 +127,30 @@ def _secrets_of(request: Any) -> Iterable[str]:
     for name in ("properties", "inputs", "olds", "news", "args"):
         struct = getattr(request, name, None)
         if isinstance(struct, struct_pb2.Struct):
-            for value in PropertyValue.unmarshal_map(struct).values():
-                if value.contains_secret():
-                    yield from _strings(v.plain(value))
+            yield from v.secret_strings(PropertyValue.unmarshal_map(struct))
 
 
-def _strings(value: Any) -> Iterable[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _strings(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _strings(item)
+def _teller(engine_address: str) -> Tell:
+    """Shows notices through the engine, beside the resource that they are about."""
+    channel = grpc.aio.insecure_channel(engine_address, options=_GRPC_CHANNEL_OPTIONS)
+    engine: Any = engine_pb2_grpc.EngineStub(channel)
+
+    async def tell(urn: str, notice: Notice) -> None:
+        severity = engine_pb2.WARNING if notice.loses else engine_pb2.INFO
+        try:
+            await engine.Log(
+                engine_pb2.LogRequest(severity=severity, message=notice.text, urn=urn), timeout=_LOG_SECONDS
+            )
+        except grpc.aio.AioRpcError:
+            # The engine is ending; whoever would have read it is gone.
+            return
+
+    return tell
 
 
 async def serve(args: list[str], engine_address: str, engine_pid: int) -> None:
     """Serves until the engine goes: by signal, or by dying, which leaves no orphan behind."""
-    provider = VcfProvider()
+    provider = VcfProvider(tell=_teller(engine_address))
     server = grpc.aio.server(options=_GRPC_CHANNEL_OPTIONS)
     add: Any = provider_pb2_grpc.add_ResourceProviderServicer_to_server
     add(Servicer(args, provider, engine_address), server)

@@ -11,6 +11,7 @@ from pulumi.provider.experimental.property_value import PropertyValue
 
 from providers.vcf.clock import Clock
 from providers.vcf.provider import VcfProvider
+from providers.vcf.resource import Notice
 from providers.vcf.values import plain_map, wire, wire_map
 
 T = TypeVar("T")
@@ -41,10 +42,15 @@ class Engine:
 
     def __init__(self, **config: Any) -> None:
         self.clock = FakeClock()
-        self.provider = VcfProvider(self.clock)
+        self.notices: list[Notice] = []
+        self.provider = VcfProvider(self.clock, self._tell)
         self.loop = asyncio.new_event_loop()
         request = sdk.ConfigureRequest({}, wire_map(config, {"password"}), accept_secrets=True, accept_resources=True)
         self.run(self.provider.configure(request))
+
+    async def _tell(self, urn: str, notice: Notice) -> None:
+        del urn
+        self.notices.append(notice)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Runs to the end."""
@@ -88,11 +94,19 @@ class Engine:
         return self.run(self.provider.diff(request))
 
     def update(
-        self, kind: str, resource_id: str, state: dict[str, PropertyValue], inputs: dict[str, Any], timeout: float = 0
+        self,
+        kind: str,
+        resource_id: str,
+        state: dict[str, PropertyValue],
+        inputs: dict[str, Any],
+        timeout: float = 0,
+        *,
+        urn: str = "",
+        preview: bool = False,
     ) -> dict[str, PropertyValue]:
         """Check and update."""
         checked = self.checked(kind, inputs)
-        request = sdk.UpdateRequest(self.urn(kind), resource_id, state, checked, timeout, [], preview=False)
+        request = sdk.UpdateRequest(urn or self.urn(kind), resource_id, state, checked, timeout, [], preview=preview)
         return self.run(self.provider.update(request)).properties
 
     def read(
@@ -101,9 +115,11 @@ class Engine:
         resource_id: str,
         state: dict[str, PropertyValue] | None = None,
         inputs: dict[str, PropertyValue] | None = None,
+        *,
+        urn: str = "",
     ) -> sdk.ReadResponse:
         """Read; without state as for an import."""
-        request = sdk.ReadRequest(self.urn(kind), resource_id, state or {}, inputs or {})
+        request = sdk.ReadRequest(urn or self.urn(kind), resource_id, state or {}, inputs or {})
         return self.run(self.provider.read(request))
 
     def delete(
