@@ -4,33 +4,34 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
+import shutil
 import sys
-import tempfile
-from collections.abc import Callable
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from cli import completion, engine, labctl, policy, runs, shell
 from cli import doctor as doctoring
-from cli import engine, labctl, policy
-from cli.changed import changed_command
-from cli.configuration import Problems, check_all, load_stack, located, stack_names
+from cli.changed import changed_command, git
+from cli.configuration import Problems, load_stack, stack_names
+from cli.configuration import check as check_configuration
 from cli.drift import drift_command
 from cli.output import BAD_INPUT, Failed, columns, json_result, say, show, stop, table, warn
 from cli.outputs import personas, value_at
 from cli.pr_comment import pr_comment_app
+from cli.prove import prove_app
 from lab.control import LabDownError
 from lab.state import ROOT
 from stacks.environment import DEFAULTS
-from stacks.problems import Problem, read_problems
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=False,  # it would edit the user's start-up files; see `completion`
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
     help="Provision VMware Private AI Foundation with NVIDIA, per environment, on a VCF or on the local lab.",
 )
 lab_app = typer.Typer(no_args_is_help=True, help="The local lab: a simulated VCF with real Kubernetes API servers.")
@@ -40,10 +41,14 @@ bench_app = typer.Typer(
 )
 app.add_typer(bench_app, name="bench")
 app.add_typer(pr_comment_app, name="pr-comment")
+app.add_typer(prove_app, name="prove")
 policy_app = typer.Typer(no_args_is_help=True, help="The policy packs: naming, licensing, platform.")
 app.add_typer(policy_app, name="policy")
 
-Environment = Annotated[str, typer.Argument(metavar="ENV", help="dev, qa, staging, prod, or one of your own")]
+Environment = Annotated[
+    str,
+    typer.Argument(metavar="ENV", help="dev, qa, staging, prod, or one of your own", autocompletion=stack_names),
+]
 Rest = Annotated[list[str] | None, typer.Argument(help="further options for pulumi, after --")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 Until = Annotated[
@@ -52,94 +57,21 @@ Until = Annotated[
 ]
 
 
-def _prepare(name: str, *, changing: bool, yes: bool = False, policies: bool = False) -> engine.Stack:
-    """Check the stack file, have its target there, its stack made and cleared of what a cut-off run left.
-
-    Only a command that is there for ``changing`` removes something from the target, after ``yes`` or when asked. With
-    ``policies`` the settings of the policy packs are checked too.
-    """
-    wrong: list[Problem] = []
-    if policies:
-        from cli import settings  # noqa: PLC0415 - it loads the packs' rules
-
-        wrong = settings.problems(name)
-    stack = load_stack(name, wrong)
-    if stack.lab:
-        labctl.up()
-    engine.select(stack)
-    engine.clear_up(stack, _removal(stack, yes) if changing else None)
-    return stack
+def _version(asked: bool) -> None:
+    if asked:
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        commit = git("rev-parse", "--short", "HEAD", check=False) if shutil.which("git") else None
+        show(f"paif {project['version']}{f' (commit {commit.strip()})' if commit else ''}")
+        raise typer.Exit
 
 
-def _removal(stack: engine.Stack, yes: bool) -> Callable[[str], bool]:
-    return lambda question: bool(_agreed(stack, yes)) or typer.confirm(question)
-
-
-def _phase_limit(stack: engine.Stack, until: str | None) -> dict[str, str]:
-    """The variable that stops the program after a phase; stopping early may only ever add."""
-    if until is None:
-        # One that the shell has exported was not asked for here, and what lies beyond it would be deleted.
-        return {"PAIF_UNTIL": ""}
-    from stacks.program import PHASES, wanted_phases  # noqa: PLC0415 - it loads the SDKs, half a second
-
-    if until not in PHASES:
-        raise stop(f"--until {until}: expected one of {', '.join(PHASES)}", BAD_INPUT)
-    beyond = engine.phases(stack) - wanted_phases(until)
-    if beyond:
-        raise stop(
-            f"--until {until} would delete what {stack.name} has beyond it ({', '.join(sorted(beyond))}); "
-            "run without --until, or destroy the environment",
-            BAD_INPUT,
-        )
-    return {"PAIF_UNTIL": until}
-
-
-def _agreed(stack: engine.Stack, yes: bool) -> list[str]:
-    # The lab is there to be tried: nothing of value is behind it.
-    return ["--yes"] if yes or stack.lab else []
-
-
-_LAB_ENDS = 3
-
-
-def _run(stack: engine.Stack, *arguments: str, extra: dict[str, str] | None = None) -> None:
-    """Run the engine; bring the lab back when it ends meanwhile.
-
-    Raises ``Problems``, each at its line, when the run finds that the infrastructure cannot hold the environment.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        found = Path(folder) / "problems.json"
-        told = {"PAIF_DEBUG": "1"} if {"--debug", "-d"} & set(arguments) else {}
-        try:
-            _attempt(stack, *arguments, extra={**(extra or {}), **told, "PAIF_PROBLEMS": str(found)})
-        except typer.Exit:
-            if problems := read_problems(found):
-                raise Problems(located(stack.name, problems)) from None
-            raise
-
-
-def _attempt(stack: engine.Stack, *arguments: str, extra: dict[str, str]) -> None:
-    for attempt in range(_LAB_ENDS):
-        handle = labctl.daemon_handle() if stack.lab else None
-        if attempt:
-            engine.clear_up(stack, _removal(stack, True) if arguments[0] != "preview" else None)
-        try:
-            status = engine.run(stack, *arguments, extra=extra, target=handle)
-        except engine.TargetGone:
-            say(f"bringing the lab back; then {stack.name} goes on where it was")
-        else:
-            if status:
-                raise stop(
-                    f"{stack.name}: pulumi {arguments[0]} failed; the reasons are above, under Policies or Diagnostics"
-                )
-            return
-        finally:
-            if handle is not None:
-                os.close(handle)
-    raise stop(
-        f"the lab ended {_LAB_ENDS} times in the middle of this run; the end of {labctl.daemon_log()} and the kernel's "
-        "log (out of memory?) may tell why. The same command starts the lab and goes on"
-    )
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version and exit")
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -148,30 +80,35 @@ def up(
     rest: Rest = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask (the lab never asks)")] = False,
     until: Until = None,
+    allow_delete: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-delete",
+            metavar="NAME",
+            envvar="PAIF_ALLOW_DELETE",
+            help="this may be deleted or replaced, though it holds data or serves people; may be given several times",
+        ),
+    ] = None,
 ) -> None:
     """Provision an environment, unless the policy packs refuse. On the lab this is all it takes.
 
-    It previews first: what the packs can refuse by then ends the run before anything is made. What fails in the run
-    keeps only what needs it from being made. What a cut-off run left is cleared up and completed.
+    It previews first: what the packs can refuse by then ends the run before anything is made. What it would delete or
+    replace of what holds data or serves people is listed and asked for by itself, which --yes does not answer. Then it
+    does what the preview announced and nothing else. What fails keeps only what needs it from being made, and a run in
+    which something failed deletes nothing. What a cut-off run left is cleared up and completed.
     """
-    stack = _prepare(env, changing=True, yes=yes, policies=True)
-    # One that fails, such as an endpoint whose model nobody has pushed yet, must not keep the others from being made.
-    arguments = ["up", "--stack", env, "--continue-on-error", *policy.arguments(), *_agreed(stack, yes), *(rest or [])]
-    told = "--json" not in (rest or [])
-    if told:
-        # The engine prints them by the screenful, certificates included.
-        arguments.append("--suppress-outputs")
-    _run(stack, *arguments, extra=_phase_limit(stack, until))
-    if told:
+    stack = runs.prepare(env, changing=True, yes=yes, policies=True)
+    runs.up(stack, rest or [], yes=yes, allowed=allow_delete or [], extra=runs.phase_limit(stack, until))
+    if "--json" not in (rest or []):
         show(f"\n{personas(env, engine.outputs(stack))}")
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
 def preview(env: Environment, rest: Rest = None, until: Until = None) -> None:
     """Show what `up` would do, and what the policy packs say of it; nothing is changed."""
-    stack = _prepare(env, changing=False, policies=True)
+    stack = runs.prepare(env, changing=False, policies=True)
     arguments = ["preview", "--stack", env, *policy.arguments(), *(rest or [])]
-    _run(stack, *arguments, extra=_phase_limit(stack, until))
+    runs.run(stack, *arguments, extra=runs.phase_limit(stack, until))
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -181,8 +118,8 @@ def refresh(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask (the lab never asks)")] = False,
 ) -> None:
     """Bring the state in line with what is really there."""
-    stack = _prepare(env, changing=True, yes=yes)
-    _run(stack, "refresh", "--stack", env, *_agreed(stack, yes), *(rest or []))
+    stack = runs.prepare(env, changing=True, yes=yes)
+    runs.run(stack, "refresh", "--stack", env, *runs.agreed(stack, yes), *(rest or []))
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -192,7 +129,7 @@ def destroy(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask (the lab never asks)")] = False,
 ) -> None:
     """Remove an environment, in reverse order. What is protected refuses; see `unprotect`."""
-    stack = _prepare(env, changing=True, yes=yes)
+    stack = runs.prepare(env, changing=True, yes=yes)
     # The engine would delete what is not protected before it refuses the rest.
     kept = engine.protected(stack)
     if kept:
@@ -200,14 +137,14 @@ def destroy(
             f"{env} is protected ({', '.join(kept)}); nothing was destroyed. `./paif unprotect {env}` lifts that"
         )
     # Without a preview the engine asks nobody, so that only who has agreed does without one.
-    agreed = _agreed(stack, yes)
-    _run(stack, "destroy", "--stack", env, *agreed, *(["--skip-preview"] if agreed else []), *(rest or []))
+    agreed = runs.agreed(stack, yes)
+    runs.run(stack, "destroy", "--stack", env, *agreed, *(["--skip-preview"] if agreed else []), *(rest or []))
 
 
 @app.command()
 def unprotect(env: Environment, yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False) -> None:
     """Lift protection and retention of everything in an environment: the deliberate way to destroy a protected one."""
-    stack = _prepare(env, changing=False)
+    stack = runs.prepare(env, changing=False)
     if not yes and not typer.confirm(f"Lift the protection of the databases and clusters of {env}?"):
         raise stop("nothing was changed")
     lifted = engine.lift_protection(stack)
@@ -236,19 +173,25 @@ def outputs(
 
 
 @app.command("env")
-def environment(env: Annotated[str, typer.Argument(metavar="[ENV]")] = "dev") -> None:
-    """Print what a shell needs to run plain pulumi: eval "$(./paif env)"."""
-    stack = load_stack(env)
-    for line in engine.shell_lines(lab=stack.lab):
+def environment(
+    env: Annotated[
+        str, typer.Argument(metavar="ENV", help="one that goes where you want to work", autocompletion=stack_names)
+    ] = "dev",
+) -> None:
+    """Print what a shell needs to run plain pulumi: eval "$(./paif env)"; the lab's stacks are there afterwards."""
+    for line in shell.lines(env):
         show(line)
 
 
 @app.command()
-def check(as_json: AsJson = False) -> None:
-    """Check every stack file, each alone and all together, and the policy packs' settings; nothing is contacted."""
+def check(
+    env: Annotated[str | None, typer.Argument(metavar="[ENV]", help="one environment; without it all")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check stack files, each alone and all together, and the policy packs' settings; nothing is contacted."""
     from cli import settings  # noqa: PLC0415 - it loads the packs' rules
 
-    found, names = check_all(), stack_names()
+    found, names = check_configuration(env), [env] if env else stack_names()
     found.problems += [problem for name in names for problem in settings.problems(name)]
     notes = [note for name in names if (note := settings.missing(name))]
     if as_json:
@@ -261,7 +204,7 @@ def check(as_json: AsJson = False) -> None:
             raise stop(str(found), BAD_INPUT)
         raise typer.Exit(BAD_INPUT)
     if not as_json:
-        show(f"{len(names)} environments are fine: {', '.join(names)}")
+        show(f"{env} is fine" if env else f"{len(names)} environments are fine: {', '.join(names)}")
 
 
 @app.command()
@@ -318,13 +261,16 @@ def mirror(folder: Path) -> None:
 
 
 @app.command("test", context_settings={"ignore_unknown_options": True})
-def run_tests(rest: Rest = None) -> None:
-    """Run all tests; further arguments go to pytest."""
+def run_tests(
+    rest: Annotated[list[str] | None, typer.Argument(help="arguments for pytest instead, after --")] = None,
+) -> None:
+    """Run all tests, or those that the arguments for pytest choose: -- tests/unit -k stackfile."""
     # Each begins with lab tests, which wait a lot, on a lab of its own; whoever is through runs everything else.
     chosen = rest or ["--numprocesses=3", "--dist=loadgroup"]
     values = {**engine.full_environment(lab=True), "PYTHONPATH": str(ROOT)}
-    status = subprocess.run([sys.executable, "-m", "pytest", *chosen], cwd=ROOT, env=values, check=False)
-    raise typer.Exit(status.returncode)
+    os.chdir(ROOT)
+    # Nothing is left between a person's Ctrl-C, or a job's SIGTERM, and pytest.
+    os.execve(sys.executable, [sys.executable, "-m", "pytest", *chosen], values)  # noqa: S606
 
 
 @bench_app.callback()
@@ -409,7 +355,7 @@ def policy_check(
     sarif: Annotated[Path | None, typer.Option(help="write the findings as SARIF 2.1.0 to this file")] = None,
 ) -> None:
     """What the packs say of a preview of an environment; exit status 1 when `up` would be refused with them."""
-    report = policy.check(_prepare(env, changing=False, policies=True))
+    report = policy.check(runs.prepare(env, changing=False, policies=True))
     if sarif is not None:
         sarif.write_text(json.dumps(report.sarif(), indent=1), encoding="utf-8")
     if as_json:
@@ -498,6 +444,12 @@ def lab_fault(
         labctl.set_fault(name, None if off else given)
     except ValueError as error:
         raise stop(str(error), BAD_INPUT) from None
+
+
+@app.command("completion")
+def completion_script(name: Annotated[completion.Shell, typer.Argument(metavar="SHELL")]) -> None:
+    """What makes a shell (bash, zsh or fish) complete ./paif: eval "$(./paif completion bash)"."""
+    show(completion.script(name))
 
 
 app.command("changed")(changed_command)

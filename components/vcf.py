@@ -16,14 +16,17 @@ from pulumi import Input
 __all__ = [
     "AccessEntry",
     "DirectPathDevice",
+    "GalleryLogin",
     "GalleryModel",
     "GpuDevice",
     "GpuHost",
     "GpuInventory",
     "Library",
     "LibraryItem",
+    "MissingName",
     "Namespace",
     "PostgresExtension",
+    "PostgresLogin",
     "PostgresRole",
     "PostgresSchema",
     "Provider",
@@ -34,6 +37,7 @@ __all__ = [
     "get_content_library",
     "get_gpu_inventory",
     "get_library_item",
+    "get_missing",
     "get_secret",
     "get_storage_policy",
     "get_supervisor",
@@ -286,6 +290,49 @@ class PostgresSchema(_Resource):
         return _output(self, "name")
 
 
+class GalleryLogin(_Resource):
+    """The fact that a gallery takes a login; a new one is tried before anything uses it, at preview already.
+
+    What must not change before the login is known to work depends on it. Import is not possible.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        registry: Input[str],
+        username: Input[str],
+        password: Input[str],
+        ca_bundle: Input[str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """`registry` is host or host:port."""
+        super().__init__(resource_name, locals(), opts)
+
+
+class PostgresLogin(_Resource):
+    """The fact that a PostgreSQL takes a login; a new one is tried before anything uses it, at preview already.
+
+    What must not change before the login is known to work depends on it. Import is not possible.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        host: Input[str],
+        database: Input[str],
+        username: Input[str],
+        password: Input[str],
+        port: Input[int] | None = None,
+        ca_bundle: Input[str] | None = None,
+        ssl_mode: Input[SslMode] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """`ca_bundle` is PEM text, without it the machine's CAs are trusted."""
+        super().__init__(resource_name, locals(), opts)
+
+
 class GalleryModel(_Resource):
     """A model that must be in the gallery; fails, and says how to push it, while it is missing.
 
@@ -387,6 +434,25 @@ class GpuInventory:
     hosts: Sequence[GpuHost]
 
 
+@dataclasses.dataclass(frozen=True)
+class MissingName:
+    """A name that vCenter has nothing for, but `known`; or too much, of which `ids` name each."""
+
+    kind: str
+    name: str
+    known: Sequence[str]
+    ids: Sequence[str]
+
+
+def get_missing(names: Mapping[str, Sequence[str]], opts: pulumi.InvokeOptions | None = None) -> list[MissingName]:
+    """Which of these names or ids cannot be used.
+
+    By kind: computeClusters, supervisors, storagePolicies, contentLibraries, vmClasses.
+    """
+    found = _invoke("getMissing", names, opts)
+    return [MissingName(**each) for each in found["missing"]]
+
+
 def get_supervisor(name: str, opts: pulumi.InvokeOptions | None = None) -> Supervisor:
     """The Supervisor with this name or id; fails with the names there are."""
     found = _invoke("getSupervisor", {"name": name}, opts)
@@ -445,10 +511,20 @@ def get_gpu_inventory(
 
 
 def get_secret(
-    namespace: Input[str], name: Input[str], key: str, timeout_seconds: int, opts: pulumi.InvokeOutputOptions
+    namespace: Input[str],
+    name: Input[str],
+    key: str,
+    timeout_seconds: int,
+    opts: pulumi.InvokeOutputOptions,
+    awaited: Input[str] | None = None,
 ) -> pulumi.Output[str]:
-    """A value of a Secret in the Supervisor, waited for until its operator has published it; always secret."""
+    """A value of a Secret in the Supervisor, waited for until its operator has published it; always secret.
+
+    With `awaited` it is waited for until it is that value.
+    """
     args = {"namespace": namespace, "name": name, "key": key, "timeoutSeconds": timeout_seconds}
+    if awaited is not None:
+        args["awaited"] = pulumi.Output.secret(awaited)
     found = pulumi.runtime.invoke_output("vcf:index:getSecret", args, opts)
     return pulumi.Output.secret(found.apply(lambda result: str(result["value"])))
 

@@ -4,14 +4,15 @@ Outputs of a stack, each only when its phase is built:
 
     environment       name, kind, target, organisation, owner, costCentre, gpuMode, namespace
     versions          deployed: baseline, pais, dlvm, database, pgvector, clusters {name: kubernetes, gpuOperator}
-    dataScientist     workstations {name: address, ssh, jupyter, owner}, login {user, password (secret)}
+    dataScientist     workstations {name: address, ssh, jupyter, owner, password (secret)}, login {user}
     mlopsEngineer     the same; gallery {registry, username}; models {name: digest, routingName, type}
     appDeveloper      baseUrl (OpenAI-compatible), caBundle, models {name: routingName}: no machine, no password
     database          host, port, name, username, password (secret), caBundle, pgvector, passwordSecret
     clusters          {name: kubeconfig (secret), gpuOperator}
 
-Its process's variables: PAIF_UNTIL, the last phase to build; PAIF_GPU_INVENTORY, a file for the GPU hosts it found;
-PAIF_PROBLEMS, a file for what the infrastructure cannot hold; PAIF_DEBUG, which lets the SDK's debug messages through.
+Its process's variables: PAIF_UNTIL, the last phase to build, from `./paif` only; PAIF_GPU_INVENTORY, a file for the GPU
+hosts it found; PAIF_PROBLEMS, a file for what the infrastructure cannot hold; PAIF_OUTPUTS, names of outputs
+that the stack has already; PAIF_DEBUG, which lets the SDK's debug messages through.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ from stacks.capacity import shortages, write_inventory
 from stacks.endpoints import Endpoints
 from stacks.environment import Access, Cluster, Database, Environment, VmClass, Workstation, storage_class
 from stacks.environment import ContentLibrary as Library
-from stacks.problems import Contradiction, contradiction, nearest, write_problems
+from stacks.existence import named_wrongly, names
+from stacks.machines import StaleMachines
+from stacks.problems import contradiction, nearest, write_problems
 
 PHASES: dict[str, tuple[str, ...]] = {
     "foundation": (),
@@ -151,6 +154,8 @@ class Program:
             kubeconfig=pulumi.Output.secret(ends.supervisor.kubeconfig.get_secret_value()),
             # Otherwise a new address or CA of the same Supervisor replaces everything on it.
             cluster_identifier=ends.supervisor.name,
+            # Otherwise a Secret with new content is deleted and made again, and missing in between.
+            enable_secret_mutable=True,
         )
         self.providers = [self.vcenter, supervisor]
 
@@ -158,16 +163,23 @@ class Program:
         return Phase(name, self.providers)
 
     def _check_foundation(self) -> None:
-        """What must be there first: hosts with room, the image. Raises pulumi.RunError with all that is missing."""
+        """What must be there first: what is named, hosts with room, the image. Raises pulumi.RunError with all of it.
+
+        Found at preview, each at its place: the platform would tell of the first one only, and in the middle of a run.
+        """
         env, below = self.env, pulumi.InvokeOptions(provider=self.vcenter)
-        problems: list[Contradiction] = []
-        if any(env.vm_class(name).has_gpu for name in env.used_vm_classes()):
+        named = names(env)
+        missing = vcf.get_missing({kind: list(places) for kind, places in named.items()}, opts=below)
+        problems = [named_wrongly(each, named[each.kind][each.name]) for each in missing]
+        absent = {(each.kind, each.name) for each in missing}
+        if named["computeClusters"] and not absent & {("computeClusters", env.vcenter.compute_cluster)}:
             inventory = vcf.get_gpu_inventory(env.vcenter.compute_cluster, opts=below)
             if file := os.environ.get("PAIF_GPU_INVENTORY"):
                 write_inventory(Path(file), env.vcenter.compute_cluster, inventory)
             problems += shortages(env, inventory)
         # A library of this run may not be there yet: its image is waited for when it is.
-        if env.workstations and env.content.dlvm_library not in {made.name for made in env.content_libraries}:
+        looked_up = env.content.dlvm_library in named["contentLibraries"]
+        if env.workstations and looked_up and ("contentLibraries", env.content.dlvm_library) not in absent:
             library = vcf.get_content_library(env.content.dlvm_library, opts=below)
             items = sorted(item.name for item in library.items)
             if env.content.dlvm_image not in items:
@@ -216,7 +228,7 @@ class Program:
             "vm_classes": list(self.classes.values()),
             "content_libraries": [
                 self.libraries[name].library_id if name in self.libraries else name
-                for name in (env.content.dlvm_library, env.content.kubernetes_library)
+                for name in dict.fromkeys((env.content.dlvm_library, env.content.kubernetes_library))
             ],
             "adopt": env.namespace.adopt,
         }
@@ -408,12 +420,20 @@ class Program:
         assert gallery is not None  # noqa: S101 (the configuration demands it)
         assert services is not None  # noqa: S101 (the configuration demands it)
         password = pulumi.Output.secret(gallery.password.get_secret_value())
+        login = vcf.GalleryLogin(
+            "gallery-login",
+            registry=gallery.host,
+            username=gallery.username,
+            password=password,
+            ca_bundle=gallery.ca or None,
+            opts=pulumi.ResourceOptions(parent=phase, provider=self.vcenter),
+        )
         pull = kubernetes.core.v1.Secret(
             "gallery-pull",
             metadata={"name": "gallery-pull", "namespace": self.namespace, "labels": env.labels()},
             type="kubernetes.io/dockerconfigjson",
             string_data={".dockerconfigjson": pull_secret_content(gallery.host, gallery.username, password)},
-            opts=pulumi.ResourceOptions(parent=phase),
+            opts=pulumi.ResourceOptions(parent=phase, depends_on=[login]),
         )
         models = {}
         for asked in env.model_endpoints:
@@ -439,7 +459,7 @@ class Program:
                     "labels": env.labels(persona="app-developer"),
                     **self._wait("pais.vmware.com/v1alpha1/ModelEndpoint"),  # type: ignore[typeddict-item]
                 },
-                pulumi.ResourceOptions(parent=phase, depends_on=[services.configuration]),
+                pulumi.ResourceOptions(parent=phase, depends_on=[services.configuration, login]),
             )
             self.outputs["appDeveloper"]["models"][asked.name] = made.routing_name
         self.outputs.setdefault("mlopsEngineer", {})["models"] = {
@@ -457,6 +477,7 @@ class Program:
         library = self.libraries.get(self.env.content.dlvm_library)
         self.image = library.item(self.env.content.dlvm_image) if library else self.env.content.dlvm_image
         people = {"data-scientist": "dataScientist", "mlops-engineer": "mlopsEngineer"}
+        rotation = StaleMachines()
         for asked in self.env.workstations:
             made = self._workstation(asked, phase)
             told = self.outputs.setdefault(people[asked.persona], {})
@@ -465,8 +486,11 @@ class Program:
                 "ssh": made.ssh,
                 "jupyter": made.jupyter_url,
                 "owner": asked.owner,
+                "password": made.password,
             }
-            told["login"] = {"user": catalog.dlvm_properties().login.user, "password": self._password()}
+            told["login"] = {"user": catalog.dlvm_properties().login.user}
+            rotation.remember(asked, made)
+        rotation.tell()
         self.versions["dlvm"] = self.env.content.dlvm_image
 
     def _password(self) -> pulumi.Output[str]:
@@ -488,6 +512,8 @@ class Program:
         }
         if asked.public_key:
             args["public_key"] = asked.public_key
+        if asked.renewal:
+            args["renewal"] = asked.renewal
         if asked.proxy is not None:
             args["no_proxy"] = list(asked.proxy.no_proxy)
             if asked.proxy.http:
@@ -591,6 +617,7 @@ class Program:
             f"{name}-guest",
             kubeconfig=cluster.kubeconfig,
             cluster_identifier=name,
+            enable_secret_mutable=True,
             opts=pulumi.ResourceOptions(parent=cluster),
         )
         args: GpuOperatorArgs = {
@@ -628,10 +655,22 @@ def _host_and_port(address: list[Any]) -> str:
 
 def run(read: Callable[[str], Environment], find: Callable[[Environment], Endpoints]) -> None:
     """Read the configuration, build, export."""
-    sdk.tell_failures_once()
+    sdk.end_with_what_failed(os.environ.get("PAIF_OUTPUTS", "").split())
     sdk.send_no_debug_messages()
     sdk.tell_own_frames_only()
-    env = read(pulumi.get_stack())
-    outputs = Program(env, find(env)).build(os.environ.get("PAIF_UNTIL", ""))
-    for name, value in outputs.items():
-        pulumi.export(name, sdk.what_was_made(value))
+    with sdk.whole():
+        env = read(pulumi.get_stack())
+        outputs = Program(env, find(env)).build(_limit())
+        for name, value in outputs.items():
+            pulumi.export(name, sdk.what_was_made(value))
+
+
+def _limit() -> str:
+    """The last phase to build. Raises pulumi.RunError where nobody has looked at what lies beyond it."""
+    until = os.environ.get("PAIF_UNTIL", "")
+    if until and not os.environ.get("PAIF_PROBLEMS"):
+        raise pulumi.RunError(
+            f"PAIF_UNTIL is {until!r}: plain pulumi would delete what the stack has beyond that phase. Unset it, or "
+            "run `./paif up ENV --until PHASE`, which refuses where something is there"
+        )
+    return until

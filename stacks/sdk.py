@@ -1,65 +1,187 @@
 """What the program changes in Pulumi's Python SDK, and why; most of it is private there and holds for the pinned one.
 
-docs/decisions/0009 and 0010 have the reasons and the measurements.
+docs/decisions/0010 and 0011 have the reasons and the measurements.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
-from collections.abc import Awaitable, Callable
+import traceback
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc  # type: ignore[import-untyped]
 import pulumi
+from google.protobuf import struct_pb2  # type: ignore[import-untyped]
 from pulumi.runtime import resource as registration
-from pulumi.runtime.proto import source_pb2
-from pulumi.runtime.settings import _get_rpc_manager
+from pulumi.runtime import stack
+from pulumi.runtime.proto import resource_pb2, source_pb2
+from pulumi.runtime.settings import _get_rpc_manager, get_monitor, is_dry_run
 from pulumi.runtime.stack import ResourceRegistrationFailed
 
 _ROOT = Path(__file__).resolve().parent.parent
 _FAILED_LOOK_UP = re.compile(
     r"invoke of (?P<function>\S+) failed: (?:.*?returned an error: )?(?:invoking \S+: )?(?P<reason>.*)", re.DOTALL
 )
+_SHOWN = 32
+"""The exit status by which a language host knows that the reason was told (pulumi-language-python, any version)."""
 
 
-def tell_failures_once() -> None:
-    """Let a look-up whose answer is awaited fail as a sentence, and what needs a failed resource fail in silence.
+class _Run:
+    """What went wrong in this run of the program, in the words in which it is told at the end."""
 
-    The SDK raises bare exceptions for the first, long after the call, which it shows with a traceback of itself. For
-    the second it ends the program, although the engine has told of the failure and, with --continue-on-error, goes on
-    with everything else.
+    def __init__(self) -> None:
+        self.refused: list[str] = []
+        self.told: list[str] = []
+
+    def look_up_failed(self, error: Exception) -> None:
+        """Keep the failure of something that is no resource, once: everybody who needs its answer fails by it."""
+        found = _FAILED_LOOK_UP.fullmatch(str(error)) if type(error) is Exception else None
+        text = f"{found['function']}: {found['reason']}" if found else str(error)
+        if not isinstance(error, pulumi.RunError) and type(error) is not Exception:
+            # A mistake of this program, which nobody can mend without the place.
+            text = "".join(traceback.format_exception(error)).strip()
+        if text not in self.told:
+            self.told.append(text)
+
+    def problem(self) -> str:
+        """Why the program cannot end well; empty when it can."""
+        lines = list(self.told)
+        if self.refused:
+            names = ", ".join(dict.fromkeys(self.refused))
+            lines.append(
+                f"failed, each with its own reason: {names}. What needs that was left as it was, the rest was done."
+            )
+        if lines and not is_dry_run():
+            lines.append("Nothing is deleted by a run that failed; mend it and run again.")
+        return "\n".join(lines)
+
+
+_run = _Run()
+
+
+def end_with_what_failed(was_there: Collection[str] = ()) -> None:
+    """Let the program go on past a failure, and let it end with it: the engine must never think that it is whole.
+
+    An engine that goes on past failures (--continue-on-error) and a program that ends well are together dangerous: what
+    was not registered, because what it needs had failed, is deleted. So each failure is kept here, whatever reports it
+    (a registration, a read, a look-up, a lost connection to the engine, an ``apply``), everything else is finished, and
+    then the program fails, before the engine is told that all is registered. docs/decisions/0011 has the whole reason.
+    `was_there` are names of the outputs that the stack has already.
     """
+    global _run  # noqa: PLW0603 - a process is one run of the program; tests begin another one
+    _run = _Run()
     manager = _get_rpc_manager()
-    plain = manager.do_rpc
 
-    def do_rpc(name: str, function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[tuple[Any, Exception]]]:
-        async def readable(*args: Any, **kwargs: Any) -> Any:
+    def do_rpc(_: str, function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[tuple[Any, Any]]]:
+        async def told(*args: Any, **kwargs: Any) -> tuple[Any, Exception | None]:
             try:
-                return await function(*args, **kwargs)
-            except ResourceRegistrationFailed:
-                return None
+                return await function(*args, **kwargs), None
+            except ResourceRegistrationFailed as error:
+                return None, error
             except Exception as error:
-                failed = _FAILED_LOOK_UP.fullmatch(str(error)) if type(error) is Exception else None
-                if failed is None:
-                    raise
-                raise pulumi.RunError(f"{failed['function']}: {failed['reason']}") from None
+                _run.look_up_failed(error)
+                return None, error
 
-        return plain(name, readable)
+        async def call(*args: Any, **kwargs: Any) -> tuple[Any, Exception | None]:
+            task = asyncio.ensure_future(told(*args, **kwargs))
+            manager.rpcs.append(task)
+            return await task
+
+        return call
 
     manager.do_rpc = do_rpc  # type: ignore[assignment, method-assign]
+    _watch_the_engine(was_there)
+    _wait_for_rpcs = stack.wait_for_rpcs
+
+    async def wait_for_rpcs(await_all_outstanding_tasks: bool = True) -> None:
+        while True:
+            try:
+                await _wait_for_rpcs(await_all_outstanding_tasks)
+            except Exception as error:
+                _run.look_up_failed(error)
+            else:
+                break
+        if problem := _run.problem():
+            pulumi.log.error(problem)
+            raise SystemExit(_SHOWN)
+
+    stack.wait_for_rpcs = wait_for_rpcs
+
+
+def _watch_the_engine(was_there: Collection[str]) -> None:
+    """Keep the name of each resource that the engine says has failed, or could not be told of.
+
+    Outputs that the stack had before and that are not whole now, since something failed, are not told to it.
+    """
+    monitor = get_monitor()
+    if monitor is None:
+        return
+    register, read, tell = monitor.RegisterResource, monitor.ReadResource, monitor.RegisterResourceOutputs
+
+    def asked(call: Callable[[Any], Any], request: Any) -> Any:
+        try:
+            return call(request)
+        except grpc.RpcError as error:
+            _run.refused.append(f"{request.name} ({_connection(error)})")
+            raise
+
+    def registered(request: Any) -> Any:
+        answer = asked(register, request)
+        if getattr(answer, "result", resource_pb2.Result.SUCCESS) == resource_pb2.Result.FAIL:
+            _run.refused.append(request.name)
+        return answer
+
+    def was_read(request: Any) -> Any:
+        answer = asked(read, request)
+        # The engine answers a failed read like one of an object without properties, and there is none without.
+        if not is_dry_run() and not answer.properties.fields:
+            _run.refused.append(request.name)
+            raise ResourceRegistrationFailed(f"resource {request.name} [{request.type}] could not be read")
+        return answer
+
+    def told(request: Any) -> Any:
+        if _run.problem():
+            for name in was_there:
+                if name in request.outputs.fields and _lacks_something(request.outputs.fields[name]):
+                    # Then the engine keeps its last value: what could not be changed serves on as it was.
+                    del request.outputs.fields[name]
+        return tell(request)
+
+    monitor.RegisterResource, monitor.ReadResource, monitor.RegisterResourceOutputs = registered, was_read, told
+
+
+def _lacks_something(value: struct_pb2.Value) -> bool:
+    kind = value.WhichOneof("kind")
+    within = value.struct_value.fields.values() if kind == "struct_value" else value.list_value.values
+    return kind == "null_value" or any(_lacks_something(each) for each in within)
+
+
+def _connection(error: grpc.RpcError) -> str:
+    code = error.code() if hasattr(error, "code") else None
+    return f"no answer of the engine: {code.name}" if code else "no answer of the engine"
+
+
+@contextmanager
+def whole() -> Iterator[None]:
+    """Around what declares the resources: a program that leaves it early, with whatever status, has failed."""
+    try:
+        yield
+    except SystemExit as error:
+        _run.look_up_failed(pulumi.RunError(f"the program ended early, with status {error.code or 0}"))
+    except Exception as error:
+        _run.look_up_failed(error)
 
 
 def what_was_made(value: Any) -> Any:
     """A stack's output in which what could not be made is null, so that the rest is told all the same."""
     if isinstance(value, dict):
         return {key: what_was_made(each) for key, each in value.items()}
-    return value.recover(_nothing) if isinstance(value, pulumi.Output) else value
-
-
-def _nothing(error: Exception) -> None:
-    if not isinstance(error, ResourceRegistrationFailed):
-        raise error
+    return value.recover(lambda _: None) if isinstance(value, pulumi.Output) else value
 
 
 def send_no_debug_messages() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,29 @@ def lab_basics() -> dict[str, Any]:
 
 
 def own_lab(state: Path) -> dict[str, str]:
-    """Variables of a process whose lab, stacks and backend are those of the state directory ``state`` only."""
+    """Variables of a process whose lab, stacks and backend are those of the state directory ``state`` only.
+
+    The lab ends with the process that asks for it, however that ends.
+    """
     shared = {"PULUMI_HOME", "PAIF_CACHE", "PAIF_MIRROR"}
     foreign = ("PULUMI_", "PAIF_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign) or name in shared}
-    return kept | {"PAIF_STATE": str(state)}
+    return kept | {"PAIF_STATE": str(state), "PAIF_LAB_OWNER": str(os.getpid())}
+
+
+def copy_of_this_checkout(folder: Path) -> None:
+    """Copy what git tracks here, and what is new and not ignored, into ``folder``."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
 
 
 def scratch_project(folder: Path, stack: str, config: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import pulumi.provider.experimental.provider as sdk
@@ -15,16 +15,20 @@ from . import values as v
 from .clock import Clock
 from .errors import VcfError, listed, nearest
 from .functions import FUNCTIONS
+from .host import Tell, silent
 from .http import pem_bundle
 from .ownership import parse
-from .resource import Change, Context, Notice, Resource, known
+from .resource import Change, Context, Resource, known
 from .resources.gallery import GalleryModel
+from .resources.login import GalleryLogin, PostgresLogin
 from .resources.namespace import Namespace
 from .resources.postgres import PostgresExtension, PostgresRole, PostgresSchema
 from .resources.vm_class import VirtualMachineClass
 from .vcenter import Account, VCenter
 
 _CLOSE_SECONDS = 2.0
+_TRIAL_SECONDS = 10.0
+"""How long what is only tried waits for the other side."""
 _ACCOUNT = {"server": "server", "username": "username", "password": "password", "caBundle": "ca_bundle"}
 
 CONFIG: Final[f.Fields] = {
@@ -55,24 +59,19 @@ RESOURCES: Final[dict[str, Resource]] = {
         PostgresRole(),
         PostgresSchema(),
         GalleryModel(),
+        GalleryLogin(),
+        PostgresLogin(),
     )
 }
-
-
-Tell = Callable[[str, Notice], Awaitable[None]]
-"""Shows a notice beside the resource with this URN."""
-
-
-async def _silent(urn: str, notice: Notice) -> None:
-    del urn, notice
 
 
 class VcfProvider(sdk.Provider):
     """Provider `vcf`. Contacts nothing before the first operation that needs it."""
 
-    def __init__(self, clock: Clock | None = None, tell: Tell = _silent) -> None:
+    def __init__(self, clock: Clock | None = None, warn: Tell = silent, inform: Tell = silent) -> None:
         self._clock = clock or Clock()
-        self._tell = tell
+        self._warn = warn
+        self._inform = inform
         self._config: v.Props = {}
         self._vcenter: VCenter | None = None
 
@@ -131,7 +130,12 @@ class VcfProvider(sdk.Provider):
     def _context(self, urn: str, timeout: float = 0.0) -> Context:
         kubeconfig = self._config.get("kubeconfig") if known(self._config, "kubeconfig") else None
         return Context(
-            urn=urn, clock=self._clock, connect=self._connect, timeout=timeout, kubeconfig=str(kubeconfig or "")
+            urn=urn,
+            clock=self._clock,
+            connect=self._connect,
+            timeout=timeout,
+            kubeconfig=str(kubeconfig or ""),
+            warn=self._warn,
         )
 
     # Resources
@@ -140,6 +144,9 @@ class VcfProvider(sdk.Provider):
         """Normalised inputs, secrets marked, and every problem at once."""
         resource = _resource(request.type)
         inputs, problems = resource.check(v.plain_map(request.new_inputs))
+        if not problems:
+            old = v.plain_map(request.old_inputs)
+            problems = await resource.try_out(self._context(request.urn, _TRIAL_SECONDS), old, inputs)
         secrets = v.secrets_in(request.new_inputs) | f.secret_fields(resource.fields)
         failures = [sdk.CheckFailure(p.path, p.reason) for p in problems]
         return sdk.CheckResponse(inputs=v.wire_map(inputs, secrets), failures=failures)
@@ -175,7 +182,7 @@ class VcfProvider(sdk.Provider):
         found = await resource.foresee(self._context(urn), state, v.plain_map(given))
         if found:
             text = v.without_secrets(found.text, {*self.secrets, *v.secret_strings(given)})
-            await self._tell(urn, Notice(text, found.loses))
+            await (self._warn if found.loses else self._inform)(urn, text)
 
     async def read(self, request: sdk.ReadRequest) -> sdk.ReadResponse:
         """Live state; an empty id when the object is gone."""

@@ -17,14 +17,14 @@ from google.protobuf import any_pb2, empty_pb2, struct_pb2  # type: ignore[impor
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.provider.experimental.server import ProviderServicer
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
-from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, provider_pb2_grpc, status_pb2
+from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
 
 from . import VERSION
 from . import fields as f
 from . import values as v
 from .errors import InitFailedError, VcfError
-from .provider import RESOURCES, Tell, VcfProvider, marked_secrets
-from .resource import Notice
+from .host import tell_through
+from .provider import RESOURCES, VcfProvider, marked_secrets
 
 _OPERATIONS: Final = (
     "Check",
@@ -41,7 +41,6 @@ _OPERATIONS: Final = (
 )
 _CANCELLED: Final = "cancelled; what was begun is recognised and finished by the next `pulumi up`"
 _PARENT_SECONDS: Final = 5
-_LOG_SECONDS: Final = 10
 
 
 class Servicer(ProviderServicer):
@@ -130,27 +129,9 @@ def _secrets_of(request: Any) -> Iterable[str]:
             yield from v.secret_strings(PropertyValue.unmarshal_map(struct))
 
 
-def _teller(engine_address: str) -> Tell:
-    """Shows notices through the engine, beside the resource that they are about."""
-    channel = grpc.aio.insecure_channel(engine_address, options=_GRPC_CHANNEL_OPTIONS)
-    engine: Any = engine_pb2_grpc.EngineStub(channel)
-
-    async def tell(urn: str, notice: Notice) -> None:
-        severity = engine_pb2.WARNING if notice.loses else engine_pb2.INFO
-        try:
-            await engine.Log(
-                engine_pb2.LogRequest(severity=severity, message=notice.text, urn=urn), timeout=_LOG_SECONDS
-            )
-        except grpc.aio.AioRpcError:
-            # The engine is ending; whoever would have read it is gone.
-            return
-
-    return tell
-
-
 async def serve(args: list[str], engine_address: str, engine_pid: int) -> None:
     """Serves until the engine goes: by signal, or by dying, which leaves no orphan behind."""
-    provider = VcfProvider(tell=_teller(engine_address))
+    provider = VcfProvider(warn=tell_through(engine_address, "WARNING"), inform=tell_through(engine_address, "INFO"))
     server = grpc.aio.server(options=_GRPC_CHANNEL_OPTIONS)
     add: Any = provider_pb2_grpc.add_ResourceProviderServicer_to_server
     add(Servicer(args, provider, engine_address), server)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
+import signal
 import ssl
 import subprocess
 import threading
@@ -17,7 +17,8 @@ import httpx
 import pytest
 from ruamel.yaml import YAML
 
-from cli.bench.scratch import own_lab
+from cli.bench.scratch import copy_of_this_checkout, own_lab
+from lab.process import die_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _MINUTES = 60
@@ -51,17 +52,7 @@ class Paif:
 
     def elsewhere(self, folder: Path) -> Paif:
         """The toolkit in a copy of this checkout whose files a test may change, on the same lab and stacks."""
-        listed = subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        for name in filter(None, listed.stdout.split("\0")):
-            if (ROOT / name).is_file():
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, folder / name)
+        copy_of_this_checkout(folder)
         return replace(self, root=folder)
 
     def __call__(
@@ -96,6 +87,7 @@ class Paif:
             text=True,
             check=False,
             timeout=_UP_SECONDS,
+            preexec_fn=lambda: die_with_parent(signal.SIGINT),
         )
         self.printed.append(answer.stdout + answer.stderr)
         if check and answer.returncode:

@@ -22,7 +22,7 @@ _ALLOWED = {
 _PACKAGES = set(_ALLOWED)
 # The benchmark compares Pulumi programs of its own, which are made of components as stacks are. What checks the packs'
 # settings does it by the packs' own models (decisions/0005).
-_ALSO = {"cli/bench": {"components"}, "cli/settings.py": {"policies"}}
+_ALSO = {"cli/bench": {"components"}, "cli/prove/plugins/refusal": {"policies"}, "cli/settings.py": {"policies"}}
 
 
 def _sources(package: str) -> list[Path]:

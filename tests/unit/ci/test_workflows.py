@@ -236,14 +236,16 @@ def test_every_command_and_option_that_a_workflow_uses_exists() -> None:
         assert set(re.findall(r"--[a-z-]+", rest)) <= options, call
 
 
-def test_options_after_two_dashes_reach_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_after_two_dashes_reach_the_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from typer.testing import CliRunner
 
     from cli import app as commands
-    from cli import engine
+    from cli import engine, runs
 
     seen: list[tuple[str, ...]] = []
-    monkeypatch.setattr(commands, "_prepare", lambda name, **_: engine.Stack(name, lab=False))
+    plan = tmp_path / "plan.json"
+    plan.write_text('{"manifest": {"time": "2026-11-27T00:00:00Z"}}')
+    monkeypatch.setattr(runs, "prepare", lambda name, **_: engine.Stack(name, lab=False))
 
     def run(_: engine.Stack, *arguments: str, **__: object) -> int:
         seen.append(arguments)
@@ -251,7 +253,7 @@ def test_options_after_two_dashes_reach_the_engine(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(engine, "run", run)
     monkeypatch.setattr(engine, "outputs", lambda _: {"environment": {}})
-    result = CliRunner().invoke(commands.app, ["up", "prod", "--yes", "--", "--plan", "/x/plan.json"])
+    result = CliRunner().invoke(commands.app, ["up", "prod", "--yes", "--", "--plan", str(plan)])
     assert result.exit_code == 0, result.output
     assert "--yes" in seen[0]
-    assert seen[0][seen[0].index("--plan") + 1] == "/x/plan.json"
+    assert seen[0][seen[0].index("--plan") + 1] == str(plan)

@@ -11,7 +11,6 @@ from pulumi.provider.experimental.property_value import PropertyValue
 
 from providers.vcf.clock import Clock
 from providers.vcf.provider import VcfProvider
-from providers.vcf.resource import Notice
 from providers.vcf.values import plain_map, wire, wire_map
 
 T = TypeVar("T")
@@ -42,15 +41,19 @@ class Engine:
 
     def __init__(self, **config: Any) -> None:
         self.clock = FakeClock()
-        self.notices: list[Notice] = []
-        self.provider = VcfProvider(self.clock, self._tell)
+        self.warnings: list[str] = []
+        self.notices: list[str] = []
+        self.provider = VcfProvider(self.clock, self._warn, self._inform)
         self.loop = asyncio.new_event_loop()
         request = sdk.ConfigureRequest({}, wire_map(config, {"password"}), accept_secrets=True, accept_resources=True)
         self.run(self.provider.configure(request))
 
-    async def _tell(self, urn: str, notice: Notice) -> None:
+    async def _warn(self, urn: str, text: str) -> None:
+        self.warnings.append(f"{urn}: {text}")
+
+    async def _inform(self, urn: str, text: str) -> None:
         del urn
-        self.notices.append(notice)
+        self.notices.append(text)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Runs to the end."""
@@ -65,13 +68,14 @@ class Engine:
         """URN of a resource of this type."""
         return f"urn:pulumi:{stack}::paif::vcf:index:{kind}::{name}"
 
-    def check(self, kind: str, inputs: dict[str, Any]) -> sdk.CheckResponse:
-        """Check with plain inputs."""
-        return self.run(self.provider.check(sdk.CheckRequest(self.urn(kind), {}, wire_map(inputs), b"")))
+    def check(self, kind: str, inputs: dict[str, Any], old: dict[str, Any] | None = None) -> sdk.CheckResponse:
+        """Check with plain inputs; with those of before for what exists."""
+        request = sdk.CheckRequest(self.urn(kind), wire_map(old or {}), wire_map(inputs), b"")
+        return self.run(self.provider.check(request))
 
-    def problems(self, kind: str, inputs: dict[str, Any]) -> dict[str, str]:
+    def problems(self, kind: str, inputs: dict[str, Any], old: dict[str, Any] | None = None) -> dict[str, str]:
         """Reasons by property path."""
-        return {failure.property: failure.reason for failure in self.check(kind, inputs).failures or []}
+        return {failure.property: failure.reason for failure in self.check(kind, inputs, old).failures or []}
 
     def checked(self, kind: str, inputs: dict[str, Any]) -> dict[str, PropertyValue]:
         """Inputs as check returns them; there must be no problem."""

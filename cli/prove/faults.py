@@ -1,0 +1,181 @@
+"""``./paif prove faults``: every resource fails in every way, one at a time, and nothing is lost.
+
+A case is one failure on an environment that is running, or half made. Four things must hold:
+
+- the run with the failure ends with a status that is not 0, names it, and deletes and makes anew nothing;
+- the next run, without the failure, ends well;
+- the run after that has nothing to change;
+- the failure did happen: a case whose call never came proves nothing and counts as not held.
+
+Runs go through plain `pulumi up --continue-on-error` without a preview, which no plan guards: that nothing is deleted
+must follow from the program alone. Only ``--through paif`` takes the same command as a user.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from cli.output import Failed
+from cli.prove.between import HOWS, TEXT
+from cli.prove.scratch import REFUSED, Case, Run, Scratch, kind_of, remade
+
+WAYS = (*HOWS, REFUSED)
+OPERATIONS = ("create", "update", "read", "look-up")
+_COST_CENTRE = re.compile(r"(paif:costCentre: )(\S+)")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of one case; `wrong` tells what did not hold, and is empty when all did."""
+
+    environment: str
+    operation: str
+    case: Case
+    wrong: tuple[str, ...]
+
+    @property
+    def held(self) -> bool:
+        return not self.wrong
+
+
+class Matrix:
+    """The cases of one environment, tried one after another on a lab of their own."""
+
+    def __init__(self, scratch: Scratch, env: str, *, through_paif: bool = False) -> None:
+        self._scratch, self._env, self._through_paif = scratch, env, through_paif
+        self._turn = 0
+
+    def prepare(self) -> None:
+        """Bring the environment up. Raises ``Failed``."""
+        self._scratch.paif("up", self._env, check=True)
+
+    def cases(self, operations: Iterable[str], ways: Iterable[str]) -> Iterator[tuple[str, Case]]:
+        """Every case of the running environment, by operation; what there is to fail is found by runs that succeed."""
+        ways = list(ways)
+        for operation in operations:
+            for method, what in self._found(operation):
+                for how in ways:
+                    # What is only read or looked up becomes ready elsewhere, and is no resource that a pack refuses.
+                    if operation in {"create", "update"} or how in {"error", "cut"}:
+                        yield operation, Case(method, what, how)
+
+    def _found(self, operation: str) -> list[tuple[str, str]]:
+        if operation == "create":
+            return [("Create", urn) for urn, each in self._scratch.resources(self._env).items() if _is_made(each)]
+        if operation == "update":
+            self._change()
+            return [("Update", what) for what in dict.fromkeys(self._up(check=True).about("Update"))]
+        if operation == "read":
+            run = self._scratch.pulumi(self._env, "refresh", check=True)
+            return [("Read", what) for what in dict.fromkeys(run.about("Read"))]
+        return [("Invoke", what) for what in dict.fromkeys(self._up(check=True).about("Invoke"))]
+
+    def _change(self) -> None:
+        """Change what nearly every resource carries."""
+        file = self._scratch.stack_file(self._env)
+        self._turn += 1
+        text = _COST_CENTRE.sub(rf"\g<1>cc-{5000 + self._turn}", file.read_text(encoding="utf-8"))
+        file.write_text(text, encoding="utf-8")
+
+    def _up(self, case: Case | None = None, *, check: bool = False) -> Run:
+        if self._through_paif and (case is None or case.how != REFUSED):
+            return self._scratch.paif("up", self._env, case=case, check=check)
+        return self._scratch.pulumi(self._env, "up", "--continue-on-error", case=case, check=check)
+
+    def one(self, operation: str, kind: str, how: str) -> Verdict:
+        """Try the first case about this kind of resource, or this function. Raises ``Failed``."""
+        for _, case in self.cases([operation], [how]):
+            if case.name.partition(" ")[0] == kind:
+                return self.judge(operation, case)
+        raise Failed(f"nothing of {self._env} is a {operation} of {kind}")
+
+    def judge(self, operation: str, case: Case) -> Verdict:
+        """Try one case, and leave the environment whole. Raises ``Failed`` when it cannot be brought into its state."""
+        if operation == "create":
+            self._take_away(case.what)
+        elif operation == "update":
+            self._change()
+        before = self._scratch.resources(self._env)
+        failing = (
+            self._scratch.pulumi(self._env, "refresh", case=case)
+            if operation == "read" and not before[case.what].get("external")
+            else self._up(case)
+        )
+        wrong = list(self._lost(before, failing, case))
+        if case.how != REFUSED and not failing.failed_calls:
+            wrong.append("the call that should fail never came")
+        if failing.status == 0:
+            wrong.append("it ended with 0")
+        if not self._told(failing, case):
+            wrong.append("the reason is not told")
+        after = self._up()
+        if after.status:
+            wrong.append(f"the next run failed: {_end(after)}")
+        wrong += [f"the next run: {each}" for each in self._lost(before, after, case)]
+        settled = self._scratch.pulumi(self._env, "up", "--expect-no-changes")
+        if settled.status:
+            wrong.append(f"the run after that had something to do: {_end(settled)}")
+        return Verdict(self._env, operation, case, tuple(wrong))
+
+    def _take_away(self, urn: str) -> None:
+        """Remove a resource and what needs it, as somebody who means it does: a half-made environment is left."""
+        self._scratch.paif("unprotect", self._env, "--yes", check=True)
+        self._scratch.pulumi(self._env, "destroy", "--target", urn, "--target-dependents", check=True)
+
+    def _lost(self, before: dict[str, dict[str, Any]], run: Run, case: Case) -> Iterator[str]:
+        deleted = run.about("Delete")
+        if deleted:
+            yield f"{len(deleted)} deleted: {', '.join(sorted({each.rsplit('::', 1)[-1] for each in deleted}))}"
+        gone = [urn for urn in remade(before, self._scratch.resources(self._env)) if urn != case.what]
+        if gone:
+            yield f"{len(gone)} gone from the state or made anew: {', '.join(kind_of(each) for each in gone[:5])}"
+
+    @staticmethod
+    def _told(run: Run, case: Case) -> bool:
+        if case.how == "cut":
+            return "error reading from server" in run.said or "Unavailable" in run.said or "connection" in run.said
+        return ("refused, as a test asked" if case.how == REFUSED else TEXT) in run.said
+
+
+def _is_made(resource: dict[str, Any]) -> bool:
+    """Whether a provider makes it: no component, provider or stack, and nothing that is only read."""
+    return bool(resource.get("custom")) and not resource.get("external") and ":providers:" not in resource["type"]
+
+
+def _end(run: Run) -> str:
+    lines = [line.strip() for line in run.said.splitlines() if "error:" in line]
+    return " / ".join(lines[:2])[:300] or run.said.strip()[-200:]
+
+
+def prove(
+    scratch: Scratch,
+    environments: Iterable[str],
+    *,
+    operations: Iterable[str],
+    ways: Iterable[str],
+    share: float,
+    seed: int,
+    through_paif: bool,
+    told: Callable[[Verdict], None],
+) -> list[Verdict]:
+    """All cases, or a random ``share`` of them drawn with ``seed``; ``told`` hears of each. Raises ``Failed``."""
+    drawn, found = random.Random(seed), []  # noqa: S311 - which cases are tried is no secret
+    operations, ways = list(operations), list(ways)
+    for env in environments:
+        matrix = Matrix(scratch, env, through_paif=through_paif)
+        matrix.prepare()
+        for operation in operations:
+            for each, case in list(matrix.cases([operation], ways)):
+                if drawn.random() >= share:
+                    continue
+                try:
+                    verdict = matrix.judge(each, case)
+                except Failed as error:
+                    verdict = Verdict(env, each, case, (str(error),))
+                found.append(verdict)
+                told(verdict)
+    return found

@@ -1,0 +1,192 @@
+"""Runs of the engine as the commands need them: prepared, asked about, kept to what was announced, gone on with."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+from cli import engine, labctl, losses, policy
+from cli.configuration import Problems, load_stack, located
+from cli.output import BAD_INPUT, say, show, stop
+from stacks.problems import Problem, read_problems
+
+_LAB_ENDS = 3
+_ONLY_UP = {"--yes", "-y", "--continue-on-error", "--json", "-j"}
+"""Options of `pulumi up` that its preview, made for the plan, has not or need not have."""
+
+
+def prepare(name: str, *, changing: bool, yes: bool = False, policies: bool = False) -> engine.Stack:
+    """Check the stack file, have its target there, its stack made and cleared of what a cut-off run left.
+
+    Only a command that is there for ``changing`` removes something from the target, after ``yes`` or when asked. With
+    ``policies`` the settings of the policy packs are checked too.
+    """
+    wrong: list[Problem] = []
+    if policies:
+        from cli import settings  # noqa: PLC0415 - it loads the packs' rules
+
+        wrong = settings.problems(name)
+    stack = load_stack(name, wrong)
+    if stack.lab:
+        labctl.up()
+    engine.select(stack)
+    engine.clear_up(stack, _removal(stack, yes) if changing else None)
+    return stack
+
+
+def _removal(stack: engine.Stack, yes: bool) -> Callable[[str], bool]:
+    return lambda question: bool(agreed(stack, yes)) or typer.confirm(question)
+
+
+def phase_limit(stack: engine.Stack, until: str | None) -> dict[str, str]:
+    """The variable that stops the program after a phase; stopping early may only ever add."""
+    if until is None:
+        # One that the shell has exported was not asked for here, and what lies beyond it would be deleted.
+        return {"PAIF_UNTIL": ""}
+    from stacks.program import PHASES, wanted_phases  # noqa: PLC0415 - it loads the SDKs, half a second
+
+    if until not in PHASES:
+        raise stop(f"--until {until}: expected one of {', '.join(PHASES)}", BAD_INPUT)
+    beyond = engine.phases(stack) - wanted_phases(until)
+    if beyond:
+        raise stop(
+            f"--until {until} would delete what {stack.name} has beyond it ({', '.join(sorted(beyond))}); "
+            "run without --until, or destroy the environment",
+            BAD_INPUT,
+        )
+    return {"PAIF_UNTIL": until}
+
+
+def agreed(stack: engine.Stack, yes: bool) -> list[str]:
+    # The lab is there to be tried: nothing of value is behind it.
+    return ["--yes"] if yes or stack.lab else []
+
+
+def run(stack: engine.Stack, *arguments: str, extra: dict[str, str] | None = None) -> None:
+    """Run the engine; bring the lab back when it ends meanwhile.
+
+    Raises ``Problems``, each at its line, when the run finds that the infrastructure cannot hold the environment.
+    """
+
+    def once(handle: int | None, told: dict[str, str]) -> None:
+        _ended_well(stack, arguments[0], engine.run(stack, *arguments, extra=told, target=handle))
+
+    _attempts(stack, once, _told(arguments, extra), changing=arguments[0] != "preview")
+
+
+def up(stack: engine.Stack, rest: list[str], *, yes: bool, allowed: list[str], extra: dict[str, str]) -> None:
+    """Preview, ask, and do exactly what was announced: the run is bound to the plan that its preview made.
+
+    ``allowed`` are names of what may be deleted or replaced though it holds data or serves people. With `--plan FILE`
+    in ``rest`` that plan binds the run instead. Raises as `run` does.
+    """
+    if {"--skip-preview", "-f"} & set(rest):
+        text = "--skip-preview: `up` is bound to what its preview announces, so that it always makes one; leave it out"
+        raise stop(text, BAD_INPUT)
+    as_json = bool({"--json", "-j"} & set(rest))
+    basics = ["--stack", stack.name, *policy.arguments()]
+    # The engine prints them by the screenful, certificates included.
+    quiet = [] if as_json else ["--suppress-outputs"]
+    # One that fails, such as an endpoint whose model nobody has pushed yet, must not keep the others from being made.
+    applied = ["up", *basics, "--continue-on-error", *quiet, *rest]
+
+    def once(handle: int | None, told: dict[str, str]) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            given = _plan_in(rest)
+            plan = given or Path(folder) / "plan.json"
+            if given is None:
+                options = [each for each in rest if each not in _ONLY_UP]
+                previewed = ["preview", *basics, *quiet, "--save-plan", str(plan), *options]
+                _ended_well(stack, "preview", engine.run(stack, *previewed, extra=told, target=handle, silent=as_json))
+            _agree_to_losses(stack, plan, allowed)
+            if given is None:
+                if not agreed(stack, yes) and not typer.confirm(f"Do this to {stack.name}?", err=True):
+                    raise stop("nothing was changed")
+                bound = ["--plan", str(plan), "--skip-preview", "--yes"]
+            else:
+                # It previews by itself: a plan that is no longer true ends there.
+                bound = agreed(stack, yes)
+            there = {"PAIF_OUTPUTS": " ".join(losses.outputs_before(plan))}
+            _ended_well(stack, "up", engine.run(stack, *applied, *bound, extra=told | there, target=handle))
+
+    _attempts(stack, once, _told(rest, extra), changing=True)
+
+
+def _plan_in(rest: list[str]) -> Path | None:
+    """The plan that the user gives."""
+    for number, each in enumerate(rest):
+        name, separator, value = each.partition("=")
+        if name == "--plan":
+            return Path(value if separator else (rest[number + 1 :] or [""])[0])
+    return None
+
+
+def _agree_to_losses(stack: engine.Stack, plan: Path, allowed: list[str]) -> None:
+    """Ask for what the plan takes away, by name; on a terminal only, elsewhere it must have been allowed before."""
+    found = losses.of_plan(plan, lambda: engine.export(stack))
+    if not found:
+        return
+    show(f"This deletes or replaces in {stack.name}, of what holds data or serves people:\n{losses.listed(found)}")
+    missing = losses.unasked(found, allowed)
+    if not missing:
+        return
+    if not sys.stdin.isatty():
+        raise stop(
+            f"nothing was changed: nobody has allowed what is listed above; --yes does not cover it. If it is meant, "
+            f"repeat the command with {losses.options(missing)}"
+        )
+    names = ", ".join(dict.fromkeys(each.name for each in missing))
+    if not typer.confirm(f"Is that meant, though data may be lost for good: {names}?", err=True):
+        raise stop("nothing was changed")
+
+
+def _ended_well(stack: engine.Stack, command: str, status: int) -> None:
+    if status:
+        raise stop(f"{stack.name}: pulumi {command} failed; the reasons are above, under Policies or Diagnostics")
+
+
+def _told(arguments: tuple[str, ...] | list[str], extra: dict[str, str] | None) -> dict[str, str]:
+    return {**(extra or {}), **({"PAIF_DEBUG": "1"} if {"--debug", "-d"} & set(arguments) else {})}
+
+
+@contextmanager
+def _at_their_lines(stack: engine.Stack) -> Iterator[dict[str, str]]:
+    """The variable for what the infrastructure cannot hold; raises ``Problems`` when the run inside has found some."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = Path(folder) / "problems.json"
+        try:
+            yield {"PAIF_PROBLEMS": str(found)}
+        except typer.Exit:
+            if problems := read_problems(found):
+                raise Problems(located(stack.name, problems)) from None
+            raise
+
+
+def _attempts(
+    stack: engine.Stack, once: Callable[[int | None, dict[str, str]], None], extra: dict[str, str], *, changing: bool
+) -> None:
+    """Do it once, and again from its beginning when the lab ended in the middle and is back."""
+    for attempt in range(_LAB_ENDS):
+        handle = labctl.daemon_handle() if stack.lab else None
+        if attempt:
+            engine.clear_up(stack, _removal(stack, True) if changing else None)
+        try:
+            with _at_their_lines(stack) as found:
+                once(handle, extra | found)
+        except engine.TargetGone:
+            say(f"bringing the lab back; then {stack.name} goes on where it was")
+        else:
+            return
+        finally:
+            if handle is not None:
+                os.close(handle)
+    raise stop(
+        f"the lab ended {_LAB_ENDS} times in the middle of this run; the end of {labctl.daemon_log()} and the kernel's "
+        "log (out of memory?) may tell why. The same command starts the lab and goes on"
+    )
