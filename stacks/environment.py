@@ -260,6 +260,9 @@ class Access(_Model):
     subject: Text
     domain: Text
     role: Literal["OWNER", "EDIT", "VIEW"]
+    identity_provider: Text | None = Field(
+        default=None, description="id of the Supervisor's external identity provider that knows the subject"
+    )
 
 
 class Storage(_Model):
@@ -273,7 +276,12 @@ class Namespace(_Model):
     """The Supervisor namespace. The first storage policy is the default of everything in it."""
 
     name: Label = Field(description="whole name; <organisation>-<environment>-ns-<name> by convention")
-    adopt: bool = Field(default=False, description="take over an existing namespace instead of failing")
+    adopt: bool = Field(
+        default=False, description="share an existing namespace: what is in it stays; destroy takes away what was added"
+    )
+    exclusive: bool = Field(
+        default=False, description="of an adopted namespace, remove for good what is not given here"
+    )
     access_list: list[Access] = []
     storage: list[Storage] = Field(min_length=1)
 
@@ -957,6 +965,8 @@ def _contradictions(env: Environment, findings: _Findings) -> Iterator[Contradic
     yield from _check_workstations(env, findings)
     yield from _check_clusters(env, findings)
     yield from _check_target(env, findings)
+    if env.namespace.exclusive and not env.namespace.adopt:
+        yield contradiction(("namespace", "exclusive"), "adopt: true beside it; what is made here is exclusive", True)
     known = _waited_for()
     for key in env.conditions:
         if key not in known:
@@ -1408,7 +1418,9 @@ def clashes(environments: list[Environment]) -> list[tuple[Environment, Path, Pr
     for env in environments:
         for path, kind, name in _global_names(env):
             other = taken.setdefault((kind, name), env)
-            if other is not env:
+            # Of a namespace that nobody shares it is said already that there are two.
+            shared = other.namespace.adopt or env.namespace.adopt
+            if other is not env and (kind != _WITH_SERVICES or shared):
                 verb = "makes" if kind in _SHARED else "uses"
                 problem = Problem(
                     property_path(path), f"a {kind} that no other environment {verb}; {other.name} does", shown(name)
@@ -1417,13 +1429,18 @@ def clashes(environments: list[Environment]) -> list[tuple[Environment, Path, Pr
     return found
 
 
+_WITH_SERVICES = "namespace with Private AI Services"
 _SHARED = ("content library", "tag category", "tag")
 """What several environments may use, while only one of them can make it."""
 
 
 def _global_names(env: Environment) -> Iterator[tuple[Path, str, str]]:
     """Names that are unique in the whole vCenter, each with where it comes from."""
-    yield ("namespace", "name"), "namespace", env.namespace.name
+    if not env.namespace.adopt or env.namespace.exclusive:
+        yield ("namespace", "name"), "namespace", env.namespace.name
+    if env.ai_services is not None:
+        # There is one PAISConfiguration in a namespace, whoever shares that.
+        yield ("aiServices",), _WITH_SERVICES, env.namespace.name
     if env.database is not None and env.database.external is not None:
         there = env.database.external
         yield ("database", "external"), "database", f"{there.host}:{there.port}/{there.database}"

@@ -34,7 +34,7 @@ import pulumi_kubernetes as kubernetes
 import catalog
 from components import vcf
 from components._component import pull_secret_content
-from components.ai_namespace import AiNamespace, StorageArgs
+from components.ai_namespace import AccessArgs, AiNamespace, AiNamespaceArgs, StorageArgs
 from components.content_library import ContentLibrary, ContentLibraryArgs
 from components.cpu_vm_class import CpuVmClass, CpuVmClassArgs
 from components.deep_learning_vm import DeepLearningVm, DeepLearningVmArgs
@@ -48,7 +48,7 @@ from components.vsphere_tags import VsphereTags
 from stacks import kept, sdk
 from stacks.capacity import shortages, write_inventory
 from stacks.endpoints import Endpoints
-from stacks.environment import Cluster, Database, Environment, VmClass, Workstation, storage_class
+from stacks.environment import Access, Cluster, Database, Environment, VmClass, Workstation, storage_class
 from stacks.environment import ContentLibrary as Library
 from stacks.existence import named_wrongly, names
 from stacks.machines import StaleMachines
@@ -228,31 +228,22 @@ class Program:
             storage.append(limit)
         for name in env.used_vm_classes():
             self.classes.setdefault(name, name)
-        self.namespace = AiNamespace(
-            env.namespace.name,
-            {
-                "namespace": env.namespace.name,
-                "supervisor": env.supervisor.name,
-                "description": self._described(),
-                "access_list": [
-                    {
-                        "subject_type": entry.subject_type,
-                        "subject": entry.subject,
-                        "domain": entry.domain,
-                        "role": entry.role,
-                    }
-                    for entry in env.namespace.access_list
-                ],
-                "storage": storage,
-                "vm_classes": list(self.classes.values()),
-                "content_libraries": [
-                    self.libraries[name].library_id if name in self.libraries else name
-                    for name in dict.fromkeys((env.content.dlvm_library, env.content.kubernetes_library))
-                ],
-                "adopt": env.namespace.adopt,
-            },
-            self._kept(phase),
-        ).namespace
+        args: AiNamespaceArgs = {
+            "namespace": env.namespace.name,
+            "supervisor": env.supervisor.name,
+            "description": self._described(),
+            "access_list": [_access(entry) for entry in env.namespace.access_list],
+            "storage": storage,
+            "vm_classes": list(self.classes.values()),
+            "content_libraries": [
+                self.libraries[name].library_id if name in self.libraries else name
+                for name in dict.fromkeys((env.content.dlvm_library, env.content.kubernetes_library))
+            ],
+            "adopt": env.namespace.adopt,
+        }
+        if env.namespace.exclusive:
+            args["exclusive"] = True
+        self.namespace = AiNamespace(env.namespace.name, args, self._kept(phase)).namespace
 
     def _content_library(self, asked: Library, phase: Phase) -> ContentLibrary:
         env = self.env
@@ -661,6 +652,18 @@ class Program:
         # It goes as a whole: from a cluster that is gone, or stays, nothing needs to be taken one by one.
         options = pulumi.ResourceOptions(parent=cluster, providers=[guest], deleted_with=cluster.cluster)
         return GpuOperator(f"{name}-gpu-operator", args, options)
+
+
+def _access(entry: Access) -> AccessArgs:
+    args: AccessArgs = {
+        "subject_type": entry.subject_type,
+        "subject": entry.subject,
+        "domain": entry.domain,
+        "role": entry.role,
+    }
+    if entry.identity_provider is not None:
+        args["identity_provider"] = entry.identity_provider
+    return args
 
 
 def _host_and_port(address: list[Any]) -> str:

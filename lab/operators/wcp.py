@@ -215,19 +215,26 @@ def quota(entry: Object, classes: Mapping[str, str]) -> Wanted:
 
 
 def role_binding(access: Object, namespace: str) -> Wanted:
-    """One entry of the access list. Subjects carry the prefix ``sso:`` that a Supervisor gives vCenter's identities."""
+    """One entry of the access list. Subjects carry the prefix ``sso:`` that a Supervisor gives vCenter's identities.
+
+    Those of an external identity provider carry its id instead, which is this simulation's own way.
+    """
+    provider = access.get("identity_provider") or "sso"
     kind = "Group" if access["subject_type"] == "GROUP" else "User"
     subject, domain = access["subject"], access["domain"]
+    suffix = "" if provider == "sso" else f":{provider}"
     return Wanted(
         ROLE_BINDING,
         {
-            "metadata": _metadata(f"wcp:{namespace}:{kind.lower()}:{domain}:{subject}".lower(), namespace),
+            "metadata": _metadata(f"wcp:{namespace}:{kind.lower()}:{domain}:{subject}{suffix}".lower(), namespace),
             "roleRef": {
                 "apiGroup": "rbac.authorization.k8s.io",
                 "kind": "ClusterRole",
                 "name": _ROLES[access["role"]],
             },
-            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": f"sso:{subject}@{domain}"}],
+            "subjects": [
+                {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": f"{provider}:{subject}@{domain}"}
+            ],
         },
     )
 
