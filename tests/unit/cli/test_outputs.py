@@ -25,9 +25,6 @@ _OUTPUTS: dict[str, Any] = {
                 "password": "[secret]",
             }
         },
-        "baseUrl": "https://pais.example/v1",
-        "models": {"llama": "meta/llama"},
-        "oidc": {"issuer": "https://idp.test", "clientId": "pais"},
     },
     "mlopsEngineer": {
         "gallery": {"registry": "harbor.test", "username": "robot", "password": "[secret]", "caBundle": _PEM},
