@@ -111,8 +111,9 @@ class _Sheet:
                 yield "  password", self._secret(f"{persona}.gallery.password")
             if gallery.get("caBundle"):
                 yield "  authority", f"`./paif outputs {self.env} {persona}.gallery.caBundle`"
-        models = told.get("models") or {}
-        wanted = self._asked("model_endpoints") if persona == "mlopsEngineer" else []
+        if persona != "mlopsEngineer":
+            return
+        models, wanted = told.get("models") or {}, self._asked("model_endpoints")
         for name in self._names([each.name for each in wanted], models):
             model = models.get(name) or {}
             lacks = self._lacks("endpoint", name, model.get("routingName") and model.get("digest"))

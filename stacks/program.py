@@ -5,7 +5,7 @@ Outputs of a stack, each only when its phase is built:
     environment       name, kind, target, organisation, owner, costCentre, gpuMode, namespace
     versions          deployed: baseline, pais, dlvm, database, pgvector, clusters {name: kubernetes, gpuOperator}
     dataScientist     workstations {name: address, ssh, jupyter, owner, password (secret)}, login {user}
-                      and, with Private AI Services, baseUrl, models and oidc as below
+                      (their models are appDeveloper's: a model that fails must not hold back a machine's address)
     mlopsEngineer     workstations and login; gallery {registry, username, password (secret), caBundle};
                       models {name: digest, routingName, type}
     appDeveloper      baseUrl (OpenAI-compatible), caBundle, models {name: routingName}, oidc {issuer, clientId}:
@@ -129,10 +129,6 @@ class Program:
             self._workstations()
         if "clusters" in phases and env.clusters:
             self._clusters()
-        if "dataScientist" in self.outputs and "appDeveloper" in self.outputs:
-            # They call the models from their notebooks.
-            told = self.outputs["appDeveloper"]
-            self.outputs["dataScientist"] |= {key: told[key] for key in ("baseUrl", "models", "oidc")}
         self.outputs["environment"] = {
             "name": env.name,
             "kind": env.kind,
