@@ -403,10 +403,14 @@ def prove(
     """``kills`` kills in each phase, what is killed in turn; ``told`` hears of each. Raises ``Failed``."""
     cases, found = Kills(scene, seed), []
     cases.prepare()
-    for phase in phases:
-        possible = [each for each in victims if each != "helm" or phase == "clusters"]
-        for number in range(kills if possible else 0):
-            victim = possible[number % len(possible)]
+    phases, victims = list(phases), list(victims)
+    # One of each phase after another: a proof that is stopped early has tried them all.
+    for number in range(kills):
+        for place, phase in enumerate(phases):
+            possible = [each for each in victims if each != "helm" or phase == "clusters"]
+            if not possible:
+                continue
+            victim = possible[(number + place) % len(possible)]
             try:
                 kill = cases.try_one(phase, victim)
             except Failed as error:
