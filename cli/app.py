@@ -223,7 +223,7 @@ def init(
     if kind not in DEFAULTS:
         raise stop(f"--kind {kind}: expected one of {', '.join(DEFAULTS)}", BAD_INPUT)
     for path in make(env, kind, organisation):
-        show(f"{path} is written; fill it in, then run `./paif check`")
+        show(f"{path} is written; fill it in, then run `./paif check {env}`")
 
 
 @app.command()

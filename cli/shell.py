@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from cli import engine
+from cli import checkpoints, engine
 from cli.configuration import goes_to, incomplete, stack_names
 from cli.output import Failed, warn
 from lab.state import ROOT
@@ -49,5 +49,4 @@ def _have_stacks() -> None:
 
 
 def _there(name: str) -> bool:
-    stacks = engine.backend_directory() / ".pulumi" / "stacks" / "paif"
-    return any((stacks / f"{name}.json{packed}").exists() for packed in ("", ".gz"))
+    return checkpoints.Files(engine.backend_directory(), name).checkpoint is not None
