@@ -184,7 +184,7 @@ def test_the_issue_followed_for_what_was_deleted_changed_and_added_in_every_phas
             assert f"delete {gone}" in told
             assert f"`{gone.split()[1]}`" in issue
         for changed, properties in {
-            "Namespace acme-dev-ns-ai": ["accessList[1].role: EDIT → VIEW", "accessList[3]: (none) → "],
+            "Namespace acme-dev-ns-ai": ["accessList[1].role: EDIT → VIEW", "accessList[3]: (none) → {"],
             "PostgresCluster acme-dev-pg-vectors": ["spec.maintenanceWindow.startDay: SATURDAY → MONDAY"],
             "PAISConfiguration acme-dev-ns-pais": ["spec.auth.oidc.authorizedGroups[3]: (none) → guests"],
             "ModelEndpoint acme-dev-ep-bge-small": ["spec.replicas: 1 → 2"],
