@@ -483,12 +483,12 @@ def _within(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
         lost = [(index, each) for index, each in enumerate(old) if each not in new]
         came = [(index, each) for index, each in enumerate(new) if each not in old]
         if lost or came:
-            if [index for index, _ in lost] == [index for index, _ in came]:
-                for (index, was), (_, now) in zip(lost, came, strict=True):
-                    yield from _within(f"{path}[{index}]", was, now)
-                return
-            yield from ((f"{path}[{index}]", was, None) for index, was in lost)
-            yield from ((f"{path}[{index}]", None, now) for index, now in came)
+            before, after = dict(lost), dict(came)
+            for index in sorted(before.keys() | after.keys()):
+                if index in before and index in after:
+                    yield from _within(f"{path}[{index}]", before[index], after[index])
+                else:
+                    yield f"{path}[{index}]", before.get(index), after.get(index)
             return
     yield path, old, new
 

@@ -117,9 +117,7 @@ LabelValue = Annotated[
     ),
 ]
 Text = Annotated[str, _matching(r"(?s).*\S.*", "some text")]
-KeptResource = Annotated[
-    str, _matching(r"[A-Z][A-Za-z0-9]*/\S+", "kind and name of a resource, such as VirtualMachine/acme-dev-dlvm-alice")
-]
+_KEPT_RESOURCE = re.compile(r"[A-Z][A-Za-z0-9]*/\S+")
 KeptProperty = Annotated[
     str,
     _matching(
@@ -592,7 +590,7 @@ class Environment(_Model):
     protection: Protection = Protection()
     chart_repository: Address = Field(default="", description="Helm repository of the GPU Operator instead of NVIDIA's")
     conditions: dict[str, list[Text]] = Field(default={}, description="wait conditions instead of the catalogue's")
-    kept: dict[KeptResource, list[KeptProperty]] = Field(
+    kept: dict[str, list[KeptProperty]] = Field(
         default={},
         description="properties that somebody else has changed and that are left alone, by resource, e.g. "
         "VirtualMachine/acme-dev-dlvm-alice: [spec.powerState]; `./paif drift ENV --keep` writes it",
@@ -968,6 +966,10 @@ def _contradictions(env: Environment, findings: _Findings) -> Iterator[Contradic
     if env.namespace.exclusive and not env.namespace.adopt:
         yield contradiction(("namespace", "exclusive"), "adopt: true beside it; what is made here is exclusive", True)
     known = _waited_for()
+    for key in env.kept:
+        if _KEPT_RESOURCE.fullmatch(key) is None:
+            expected = "kind and name of a resource, such as VirtualMachine/acme-dev-dlvm-alice"
+            yield contradiction(("kept", key), expected, key)
     for key in env.conditions:
         if key not in known:
             yield contradiction(("conditions", key), f"one of {listed(known)}", key, nearest(key, known))

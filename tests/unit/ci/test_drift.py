@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,71 @@ def test_issue_follows_the_drift_from_its_beginning_to_its_end() -> None:
         assert "Drift in dev: 1 resource" in forge.issues[0]["title"]
 
 
+def test_issue_is_not_closed_before_the_program_agrees_and_everything_was_compared() -> None:
+    with serve("github", "t") as forge:
+        api = GitHub("acme/paif", "t", forge.url)
+        report(drift(refresh()), api, "github")
+        without = drift(without_drift())
+        missed = dataclasses.replace(without, missed=("Cluster gpu does not answer",))
+        assert report(without, api, "github", agreed=lambda: False).action == "unchanged"
+        assert report(missed, api, "github").action == "unchanged"
+        assert forge.issues[0]["state"] != "closed"
+        assert report(without, api, "github", agreed=lambda: True).action == "closed"
+
+
+def test_what_was_not_compared_is_told_beside_what_drifted() -> None:
+    found = dataclasses.replace(drift(refresh()), missed=("Cluster gpu does not answer: Secret ngc",))
+    assert "Cluster gpu does not answer: Secret ngc" in body(found, "github")
+    assert found.as_dict()["notCompared"] == ["Cluster gpu does not answer: Secret ngc"]
+    assert found.fingerprint == drift(refresh()).fingerprint, "a cluster that comes and goes is no other drift"
+
+
+def _grown(entries: list[Any]) -> dict[str, Any]:
+    urn = "urn:pulumi:dev::paif::kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachineService::alice"
+    ports = [{"name": "ssh", "port": 22}]
+    state = {"urn": urn, "type": urn.split("::")[-2], "custom": True, "inputs": {"spec": {"ports": ports}}}
+    old = {**state, "outputs": {"spec": {"ports": ports}, "status": {"x": [1]}}}
+    new = {**state, "outputs": {"spec": {"ports": entries}, "status": {"x": [1, 2]}}}
+    return {"steps": [{"op": "refresh", "urn": urn, "oldState": old, "newState": new}]}
+
+
+def test_an_entry_that_somebody_added_is_drift_of_its_list() -> None:
+    found = comparison("dev", _grown([{"name": "ssh", "port": 22}, {"name": "x", "port": 9999}]))
+    (change,) = found.recording.changes
+    assert change.details == ('spec.ports[1]: (none) → {"name": "x", "port": 9999}',)
+    assert list(found.grown.values()) == [("spec.ports",)]
+    assert comparison("dev", _grown([{"name": "ssh", "port": 22}])).recording.changes == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "details"),
+    [
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}, ["x.a.c: 2 → 3"]),
+        (
+            [{"n": 1, "r": "EDIT"}],
+            [{"n": 1, "r": "VIEW"}, {"n": 2}],
+            ["x[0].r: EDIT → VIEW", 'x[1]: (none) → {"n": 2}'],
+        ),
+        ({"a.b/c": 1}, {}, ['x["a.b/c"]: 1 → (none)']),
+        (
+            {"password": "old-secret", "user": "a"},
+            {"password": "new-secret", "user": "b"},
+            ["x.password", "x.user: a → b"],
+        ),
+        (["a", "b"], ["b", "a"], ['x: ["a", "b"] → ["b", "a"]']),
+        ({"hidden": "[secret]"}, {"hidden": "[secret]"}, ["x"]),
+    ],
+)
+def test_properties_are_told_as_far_down_as_they_differ(old: Any, new: Any, details: list[str]) -> None:
+    urn = "urn:pulumi:dev::paif::vcf:index:Namespace::ns"
+    state = {"urn": urn, "type": "vcf:index:Namespace", "custom": True}
+    step = {"op": "update", "urn": urn, "detailedDiff": {"x": {"kind": "update"}}}
+    step |= {"oldState": {**state, "inputs": {"x": old}}, "newState": {**state, "inputs": {"x": new}}}
+    (change,) = comparison("dev", {"steps": [step]}).recording.changes
+    assert list(change.details) == details
+    assert "old-secret" not in json.dumps(drift({"steps": [step]}).as_dict())
+
+
 def run(*arguments: str) -> Any:
     app = typer.Typer()
     app.command()(drift_command)
@@ -148,3 +214,5 @@ def test_command_says_bad_input(tmp_path: Path) -> None:
     assert run("dev", "--input", str(tmp_path / "none.json")).exit_code == 2
     recorded = str(RECORDED / "drift-refresh" / "preview.json")
     assert run("dev", "--input", recorded, "--forge", "sourcehut").exit_code == 2
+    assert run("dev", "--undo", "--keep").exit_code == 2
+    assert run("dev", "--undo", "--input", recorded).exit_code == 2
