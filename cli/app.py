@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import os
+import shutil
 import sys
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from cli import completion, engine, labctl, policy, runs, shell
 from cli import doctor as doctoring
-from cli import engine, labctl, policy, runs
-from cli.changed import changed_command
-from cli.configuration import Problems, check_all, load_stack, stack_names
+from cli.changed import changed_command, git
+from cli.configuration import Problems, load_stack, stack_names
+from cli.configuration import check as check_configuration
 from cli.drift import drift_command
 from cli.output import BAD_INPUT, Failed, columns, json_result, say, show, stop, table, warn
 from cli.outputs import personas, value_at
@@ -25,9 +28,10 @@ from stacks.environment import DEFAULTS
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=False,  # it would edit the user's start-up files; see `completion`
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
     help="Provision VMware Private AI Foundation with NVIDIA, per environment, on a VCF or on the local lab.",
 )
 lab_app = typer.Typer(no_args_is_help=True, help="The local lab: a simulated VCF with real Kubernetes API servers.")
@@ -41,13 +45,33 @@ app.add_typer(prove_app, name="prove")
 policy_app = typer.Typer(no_args_is_help=True, help="The policy packs: naming, licensing, platform.")
 app.add_typer(policy_app, name="policy")
 
-Environment = Annotated[str, typer.Argument(metavar="ENV", help="dev, qa, staging, prod, or one of your own")]
+Environment = Annotated[
+    str,
+    typer.Argument(metavar="ENV", help="dev, qa, staging, prod, or one of your own", autocompletion=stack_names),
+]
 Rest = Annotated[list[str] | None, typer.Argument(help="further options for pulumi, after --")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 Until = Annotated[
     str | None,
     typer.Option(help="stop after this phase: foundation, data, ai-services, endpoints, workstations, clusters"),
 ]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        commit = git("rev-parse", "--short", "HEAD", check=False) if shutil.which("git") else None
+        show(f"paif {project['version']}{f' (commit {commit.strip()})' if commit else ''}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version and exit")
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -149,19 +173,25 @@ def outputs(
 
 
 @app.command("env")
-def environment(env: Annotated[str, typer.Argument(metavar="[ENV]")] = "dev") -> None:
-    """Print what a shell needs to run plain pulumi: eval "$(./paif env)"."""
-    stack = load_stack(env)
-    for line in engine.shell_lines(lab=stack.lab):
+def environment(
+    env: Annotated[
+        str, typer.Argument(metavar="ENV", help="one that goes where you want to work", autocompletion=stack_names)
+    ] = "dev",
+) -> None:
+    """Print what a shell needs to run plain pulumi: eval "$(./paif env)"; the lab's stacks are there afterwards."""
+    for line in shell.lines(env):
         show(line)
 
 
 @app.command()
-def check(as_json: AsJson = False) -> None:
-    """Check every stack file, each alone and all together, and the policy packs' settings; nothing is contacted."""
+def check(
+    env: Annotated[str | None, typer.Argument(metavar="[ENV]", help="one environment; without it all")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check stack files, each alone and all together, and the policy packs' settings; nothing is contacted."""
     from cli import settings  # noqa: PLC0415 - it loads the packs' rules
 
-    found, names = check_all(), stack_names()
+    found, names = check_configuration(env), [env] if env else stack_names()
     found.problems += [problem for name in names for problem in settings.problems(name)]
     notes = [note for name in names if (note := settings.missing(name))]
     if as_json:
@@ -174,7 +204,7 @@ def check(as_json: AsJson = False) -> None:
             raise stop(str(found), BAD_INPUT)
         raise typer.Exit(BAD_INPUT)
     if not as_json:
-        show(f"{len(names)} environments are fine: {', '.join(names)}")
+        show(f"{env} is fine" if env else f"{len(names)} environments are fine: {', '.join(names)}")
 
 
 @app.command()
@@ -231,13 +261,16 @@ def mirror(folder: Path) -> None:
 
 
 @app.command("test", context_settings={"ignore_unknown_options": True})
-def run_tests(rest: Rest = None) -> None:
-    """Run all tests; further arguments go to pytest."""
+def run_tests(
+    rest: Annotated[list[str] | None, typer.Argument(help="arguments for pytest instead, after --")] = None,
+) -> None:
+    """Run all tests, or those that the arguments for pytest choose: -- tests/unit -k stackfile."""
     # Each begins with lab tests, which wait a lot, on a lab of its own; whoever is through runs everything else.
     chosen = rest or ["--numprocesses=3", "--dist=loadgroup"]
     values = {**engine.full_environment(lab=True), "PYTHONPATH": str(ROOT)}
-    status = subprocess.run([sys.executable, "-m", "pytest", *chosen], cwd=ROOT, env=values, check=False)
-    raise typer.Exit(status.returncode)
+    os.chdir(ROOT)
+    # Nothing is left between a person's Ctrl-C, or a job's SIGTERM, and pytest.
+    os.execve(sys.executable, [sys.executable, "-m", "pytest", *chosen], values)  # noqa: S606
 
 
 @bench_app.callback()
@@ -411,6 +444,12 @@ def lab_fault(
         labctl.set_fault(name, None if off else given)
     except ValueError as error:
         raise stop(str(error), BAD_INPUT) from None
+
+
+@app.command("completion")
+def completion_script(name: Annotated[completion.Shell, typer.Argument(metavar="SHELL")]) -> None:
+    """What makes a shell (bash, zsh or fish) complete ./paif: eval "$(./paif completion bash)"."""
+    show(completion.script(name))
 
 
 app.command("changed")(changed_command)

@@ -7,11 +7,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
+from cli import engine
 from cli.engine import Stack
 from lab.state import ROOT
-from stacks.environment import json_schema
-from stacks.problems import Contradiction, Problem, nearest
+from stacks.environment import SHORT, Environment, json_schema
+from stacks.problems import Contradiction, Problem, listed, nearest
 from stacks.stackfile import StackFile, check_together, read
 
 _FOLDER = ROOT / "stacks"
@@ -43,8 +45,14 @@ def _relative(problem: Problem) -> Problem:
     return dataclasses.replace(problem, file=str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else problem.file)
 
 
-def _read(name: str) -> StackFile:
-    return read(_FOLDER / f"Pulumi.{name}.yaml")
+def _read(name: str, *, decrypt: bool = False) -> StackFile:
+    return read(_FOLDER / f"Pulumi.{name}.yaml", engine.passphrase if decrypt else None)
+
+
+def _known(name: str) -> None:
+    """Raises ``Problems`` when environment ``name`` has no stack file."""
+    if name not in stack_names():
+        raise _unknown(name)
 
 
 def load_stack(name: str, beside: Sequence[Problem] = ()) -> Stack:
@@ -52,21 +60,35 @@ def load_stack(name: str, beside: Sequence[Problem] = ()) -> Stack:
 
     Raises ``Problems``, together with those that were found ``beside`` the stack file.
     """
-    if name not in stack_names():
-        raise Problems(
-            [
-                Problem(
-                    "environment",
-                    f"one of {', '.join(stack_names())}; `./paif init {name}` makes a new one",
-                    value=repr(name),
-                    nearest=nearest(name, stack_names()),
-                )
-            ]
-        )
+    _known(name)
     found = _read(name)
     if found.problems or found.environment is None or beside:
         raise Problems([*(_relative(each) for each in found.problems), *beside])
     return Stack(name, lab=found.environment.target == "lab")
+
+
+def incomplete(name: str) -> tuple[Stack, list[Problem]]:
+    """The stack of environment ``name``, whose file may lack something still, and what it lacks.
+
+    Raises ``Problems`` when it does not say where the environment goes.
+    """
+    _known(name)
+    found = _read(name)
+    problems = [_relative(each) for each in found.problems]
+    if found.target not in get_args(Environment.model_fields["target"].annotation):
+        raise Problems(problems)
+    return Stack(name, lab=found.target == "lab"), problems
+
+
+def goes_to(name: str) -> str:
+    """The target that the stack file of ``name`` names, whatever else is wrong with it; "" when it names none."""
+    return _read(name).target
+
+
+def _unknown(name: str) -> Problems:
+    makes = f"; `./paif init {name}` makes a new one" if SHORT.fullmatch(name) else ""
+    expected = f"one of {listed(stack_names())}{makes}"
+    return Problems([Problem("environment", expected, repr(name), nearest(name, stack_names()))])
 
 
 def located(name: str, problems: list[Contradiction]) -> list[Problem]:
@@ -76,11 +98,21 @@ def located(name: str, problems: list[Contradiction]) -> list[Problem]:
     return sorted(placed, key=lambda each: (each.line, each.column))
 
 
-def check_all() -> Problems:
-    """Every problem of every stack file, and between them."""
-    files = [_read(name) for name in stack_names()]
-    problems = [problem for file in files for problem in file.problems]
-    return Problems([_relative(each) for each in [*problems, *check_together(files)]])
+def check(wanted: str | None = None) -> Problems:
+    """Every problem of every stack file, or of one, and between them; what is encrypted is tried where possible.
+
+    Raises ``Problems`` when there is no environment of the ``wanted`` name.
+    """
+    if wanted is not None and wanted not in stack_names():
+        raise _unknown(wanted)
+    files = [_read(name, decrypt=wanted in {None, name}) for name in stack_names()]
+    chosen = [file for file in files if wanted in {None, file.stack}]
+    between = (
+        check_together(files) if wanted is None else check_together(sorted(files, key=lambda file: file in chosen))
+    )
+    places = {str(file.file) for file in chosen}
+    problems = [problem for file in chosen for problem in file.problems]
+    return Problems([_relative(each) for each in [*problems, *(each for each in between if each.file in places)]])
 
 
 def schema_text() -> str:

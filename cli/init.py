@@ -16,10 +16,11 @@ _TEMPLATE = """\
 # Environment {name} on a real VCF. `./paif check` tells what is still missing, with line and column; docs/real-vcf.md
 # explains every step, `./paif schema stacks/schema.json` lets an editor complete the keys.
 # Secrets are set by commands, never written here by hand:
-#   pulumi config set --secret paif:vcenterPassword     (or the environment variable PAIF_VCENTER_PASSWORD)
-#   pulumi config set --secret paif:kubeconfig < FILE   (or PAIF_KUBECONFIG; it may use an exec plugin)
-#   pulumi config set --secret paif:licenceToken < FILE (vGPU mode only)
-#   pulumi config set --secret paif:ngcApiKey           (vGPU mode only)
+#   pulumi config set -s {name} --secret paif:vcenterPassword     (or the environment variable PAIF_VCENTER_PASSWORD)
+#   pulumi config set -s {name} --secret paif:kubeconfig < FILE   (or PAIF_KUBECONFIG; it may use an exec plugin)
+#   pulumi config set -s {name} --secret paif:workstationPassword
+#   pulumi config set -s {name} --secret paif:licenceToken < FILE (vGPU mode only)
+#   pulumi config set -s {name} --secret paif:ngcApiKey           (vGPU mode only)
 config:
   paif:target: vcf
   paif:kind: {kind}

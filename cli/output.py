@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
 FAILED, BAD_INPUT = 1, 2
-_WIDE = 240
+_LEAST_OF_A_PATH = 20
 
-# What is printed may be a password or an address: `:key:` in it is no emoji.
-_out = Console(highlight=False, soft_wrap=True, emoji=False)
-_err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+# What is printed may be a password, an address or a path: neither `:key:` nor `[key]` in it is anything else.
+_out = Console(highlight=False, soft_wrap=True, emoji=False, markup=False)
+_err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False, markup=False)
 
 
 class Failed(Exception):  # noqa: N818 - it is raised and read as a sentence
@@ -22,7 +23,7 @@ class Failed(Exception):  # noqa: N818 - it is raised and read as a sentence
 
 def show(text: str) -> None:
     """A result, on standard output."""
-    _out.print(text, markup=False)
+    _out.print(text)
 
 
 def columns(*titles: str) -> Table:
@@ -34,8 +35,31 @@ def columns(*titles: str) -> Table:
 
 
 def table(item: Table) -> None:
-    """A table on standard output, as wide as the terminal; elsewhere nobody wants lines broken."""
-    _out.print(item, width=None if _out.is_terminal else _WIDE)
+    """A table on standard output that fits the terminal; elsewhere it is as wide as it is, each row on one line.
+
+    Where the terminal is narrower, paths are folded first, text between its words, and words only when nothing else
+    helps; nothing is cut.
+    """
+    texts = [[str(column.header), *(str(cell) for cell in column.cells)] for column in item.columns]
+    wanted = [max(cell_len(text) for text in column) for column in texts]
+    gaps = 2 * (len(wanted) - 1)
+    if not _out.is_terminal:
+        wide = Console(file=_out.file, width=sum(wanted) + gaps, highlight=False, emoji=False, markup=False)
+        wide.print(item, crop=False)
+        return
+    least = [max(_least(word) for text in column for word in text.split() or [""]) for column in texts]
+    spare = _out.width - gaps - sum(least)
+    if spare >= 0:
+        # What the last column tells is what a table is mostly read for.
+        for column, width, needed in reversed(list(zip(item.columns, wanted, least, strict=True))):
+            column.width = min(width, needed + spare)
+            spare -= column.width - needed
+    _out.print(item)
+
+
+def _least(word: str) -> int:
+    """How narrow a column may become for ``word``."""
+    return min(cell_len(word), _LEAST_OF_A_PATH) if "/" in word else cell_len(word)
 
 
 def json_result(value: Any) -> None:
@@ -45,14 +69,14 @@ def json_result(value: Any) -> None:
 
 def say(text: str) -> None:
     """Progress, on standard error."""
-    _err.print(f"paif: {text}", markup=False)
+    _err.print(f"paif: {text}")
 
 
 def warn(text: str) -> None:
-    _err.print(f"paif: {text}", style="yellow", markup=False)
+    _err.print(f"paif: {text}", style="yellow")
 
 
 def stop(text: str, status: int = FAILED) -> typer.Exit:
     """The exit to raise after ``text`` was shown as the error."""
-    _err.print(f"paif: {text}", style="red", markup=False)
+    _err.print(f"paif: {text}", style="red")
     return typer.Exit(status)

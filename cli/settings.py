@@ -23,6 +23,7 @@ from policies.platform.configuration import PlatformSettings
 from policies.platform.rules import pack as platform
 from policies.shared.configuration import Settings
 from policies.shared.model import KINDS
+from stacks.document import Mistake, Unreadable, load, mistakes
 from stacks.problems import Problem, nearest, shown
 
 _Where = tuple[str | int, ...]
@@ -86,21 +87,20 @@ def problems(name: str) -> list[Problem]:
         return []
     here = f"policies/config/{file.name}"
     try:
-        loader = yaml.SafeLoader(file.read_text(encoding="utf-8"))
-        node = loader.get_single_node()
-        data = loader.construct_document(node) if node else None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        return [Problem("YAML", f"valid YAML ({error.problem})", file=here, line=line, column=column)]
-    except (yaml.YAMLError, ValueError) as error:
-        return [Problem("YAML", f"valid YAML ({error})", file=here, line=1, column=1)]
+        node, data = load(file, here)
+    except Unreadable as unreadable:
+        return [unreadable.problem]
     places = {(): (1, 1)} | (dict(_places(node)) if node else {})
-    found = []
+    found = list(dict.fromkeys(_twice(each, here) for each in mistakes(node))) if node else []
     for where, expected, value, near in (*_mistakes(data), *_other_kinds(data, name)):
         line, column = next(places[where[:n]] for n in range(len(where), -1, -1) if where[:n] in places)
         found.append(Problem(_spelled(where), expected, value, near, here, line, column))
     return sorted(found, key=lambda each: (each.line, each.column))
+
+
+def _twice(found: Mistake, file: str) -> Problem:
+    mark = found.node.start_mark
+    return Problem(found.key or "the file", found.expected, file=file, line=mark.line + 1, column=mark.column + 1)
 
 
 def entitled_seats(text: str, profiles: Collection[str]) -> int | None:
@@ -111,7 +111,7 @@ def entitled_seats(text: str, profiles: Collection[str]) -> int | None:
     """
     try:
         listed = TypeAdapter(list[Entitlement]).validate_python(yaml.safe_load(text)["licensing"]["entitlements"])
-    except (yaml.YAMLError, KeyError, TypeError, ValidationError):
+    except (yaml.YAMLError, ValueError, RecursionError, KeyError, TypeError):
         return None
     seats = entitled(listed, dt.datetime.now(dt.UTC).date())
     used = Counter(edition_of(each) for each in profiles)
@@ -169,8 +169,8 @@ def _other_kinds(data: Any, name: str) -> Iterator[tuple[_Where, str, str, str]]
     """Kinds by which the packs would judge ``name`` more or less strictly than the environment that it is."""
     stack = ROOT / "stacks" / f"Pulumi.{name}.yaml"
     try:
-        kind = yaml.safe_load(stack.read_text(encoding="utf-8"))["config"]["paif:kind"]
-    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        kind = load(stack)[1]["config"]["paif:kind"]
+    except (Unreadable, KeyError, TypeError):
         return
     if kind not in KINDS or not isinstance(data, dict):
         return

@@ -49,6 +49,11 @@ class Component(pulumi.ComponentResource):
         """
         return self.child(*depends_on, protect=False, **options)
 
+    async def mark(self) -> str:
+        """Whose it is, for what the engine cannot adopt: by this it is known again after a run that was cut off."""
+        # Not the output itself, which would make a child wait for its parent.
+        return f"Managed by Pulumi: {await self.urn.future()}"
+
 
 class Check:
     """Collects what is wrong with a component's arguments; only plain values are judged."""

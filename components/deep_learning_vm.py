@@ -272,7 +272,7 @@ class DeepLearningVm(Component):
             memory_reservation_locked_to_max=True,
             # Whose it is: the plugin adopts nothing, so a creation that was cut off leaves a machine which no state
             # knows, and which is found by this. The deployment itself sets it.
-            annotation=self._mark(),
+            annotation=self.mark(),
             # The provider's default, bios, limits BAR1 to 256 MB.
             firmware="efi",
             guest_id=place["guest_id"],
@@ -298,10 +298,6 @@ class DeepLearningVm(Component):
             lambda vapp: {key: value for key, value in ((vapp and vapp.properties) or {}).items() if key in ours}
         )
         return machine.default_ip_address
-
-    async def _mark(self) -> str:
-        # Not the output itself, which would make a child wait for its parent.
-        return f"Managed by Pulumi: {await self.urn.future()}"
 
 
 def _interface(

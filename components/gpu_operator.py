@@ -15,7 +15,7 @@ _CLUSTER_POLICY = "nvidia.com/v1/ClusterPolicy"
 # pulumi-kubernetes 4.25 fills these in itself (`Release` in provider/pkg/provider/helm_release.go), but not before it
 # knows the cluster: a plan that was saved before there is one would be violated by them.
 _HELM_DEFAULTS: dict[str, Any] = {
-    **dict.fromkeys(("description", "keyring", "postrender"), ""),
+    **dict.fromkeys(("keyring", "postrender"), ""),
     **dict.fromkeys(
         (
             "allow_null_values",
@@ -105,6 +105,9 @@ class GpuOperator(Component):
             version=args.get("version", chart.version),
             repository_opts={**_NO_CREDENTIALS, "repo": args.get("repository", chart.repository)},
             namespace=namespace.metadata["name"],
+            # Helm keeps it with every revision that it has deployed: a release whose creation was cut off is in no
+            # state, and by this it is known not to be somebody else's.
+            description=self.mark(),
             timeout=condition.timeout_seconds,
             values={
                 "psa": {"enabled": False},

@@ -23,6 +23,7 @@ __all__ = [
     "GpuInventory",
     "Library",
     "LibraryItem",
+    "MissingName",
     "Namespace",
     "PostgresExtension",
     "PostgresLogin",
@@ -36,6 +37,7 @@ __all__ = [
     "get_content_library",
     "get_gpu_inventory",
     "get_library_item",
+    "get_missing",
     "get_secret",
     "get_storage_policy",
     "get_supervisor",
@@ -422,6 +424,25 @@ class GpuInventory:
     """The hosts of a compute cluster, by name."""
 
     hosts: Sequence[GpuHost]
+
+
+@dataclasses.dataclass(frozen=True)
+class MissingName:
+    """A name that vCenter has nothing for, but `known`; or too much, of which `ids` name each."""
+
+    kind: str
+    name: str
+    known: Sequence[str]
+    ids: Sequence[str]
+
+
+def get_missing(names: Mapping[str, Sequence[str]], opts: pulumi.InvokeOptions | None = None) -> list[MissingName]:
+    """Which of these names or ids cannot be used.
+
+    By kind: computeClusters, supervisors, storagePolicies, contentLibraries, vmClasses.
+    """
+    found = _invoke("getMissing", names, opts)
+    return [MissingName(**each) for each in found["missing"]]
 
 
 def get_supervisor(name: str, opts: pulumi.InvokeOptions | None = None) -> Supervisor:

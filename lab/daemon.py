@@ -1,7 +1,8 @@
 """The owner of every process of the lab.
 
 It starts the parts in order, restarts what dies, hands out ports that stay the same, and answers ``lab.control``.
-When it ends, the kernel ends its parts. It ends by itself when its state directory disappears.
+When it ends, the kernel ends its parts. It ends by itself when its state directory disappears, and with the process
+that ``PAIF_LAB_OWNER`` names: the lab of a test or a benchmark is of no use to anybody else.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -365,13 +366,42 @@ class Daemon:
         )
         return app
 
-    async def _watch_owner(self) -> None:
+    async def _watch_folder(self) -> None:
         """End when the folder that this lab belongs to is gone."""
         control = self.directory / "control.json"
         while control.exists():
             await asyncio.sleep(1)
         _log.warning("%s is gone: stopping", control)
         self._stop.set()
+
+    @contextlib.contextmanager
+    def _watched_owner(self) -> Iterator[None]:
+        """End when the process that this lab belongs to has ended, if it belongs to one."""
+        owner = os.environ.get("PAIF_LAB_OWNER", "")
+        if not owner:
+            yield
+            return
+        loop = asyncio.get_running_loop()
+
+        handle = -1
+
+        def gone() -> None:
+            loop.remove_reader(handle)
+            _log.warning("process %s, to which this lab belongs, has ended: stopping", owner)
+            self._stop.set()
+
+        try:
+            handle = os.pidfd_open(int(owner))
+        except ProcessLookupError:
+            self._stop.set()
+            yield
+            return
+        loop.add_reader(handle, gone)
+        try:
+            yield
+        finally:
+            loop.remove_reader(handle)
+            os.close(handle)
 
     async def _boot(self) -> None:
         try:
@@ -411,8 +441,9 @@ class Daemon:
             self.directory / "control.json",
             {"url": f"http://127.0.0.1:{port}", "token": self._token, "pid": os.getpid()},
         )
-        tasks = [asyncio.create_task(self._boot()), asyncio.create_task(self._watch_owner())]
-        await self._stop.wait()
+        tasks = [asyncio.create_task(self._boot()), asyncio.create_task(self._watch_folder())]
+        with self._watched_owner():
+            await self._stop.wait()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -15,9 +15,9 @@ _UNPRIVILEGED_ID = 1000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def die_with_parent() -> None:
-    """Have the kernel kill this process when the thread that started it ends."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+def die_with_parent(by: signal.Signals = signal.SIGKILL) -> None:
+    """Have the kernel send this process the signal ``by`` when the thread that started it ends."""
+    _libc.prctl(_PR_SET_PDEATHSIG, by, 0, 0, 0)
 
 
 def _leave_root() -> None:

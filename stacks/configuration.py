@@ -21,7 +21,7 @@ def read(stack: str) -> Environment:
         for key, text in values.items()
         if key.startswith(prefix)
     }
-    encrypted = {key for key in SECRETS if pulumi.runtime.is_config_secret(prefix + key)}
+    encrypted = {key for key in {*SECRETS, *raw} if pulumi.runtime.is_config_secret(prefix + key)}
     environment, problems = validate(raw, stack, encrypted)
     if environment is None:
         lines = "\n".join(f"  {problem.message}" for _, problem in problems)

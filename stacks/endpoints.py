@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -77,15 +78,30 @@ def endpoints(env: Environment) -> Endpoints:
 
 
 def _lab() -> Endpoints:
-    file = Path(os.environ.get("PAIF_STATE") or ROOT / ".paif") / "lab" / "endpoints.json"
+    lab = Path(os.environ.get("PAIF_STATE") or ROOT / ".paif") / "lab"
+    file = lab / "endpoints.json"
+    if not _runs(lab / "control.json"):
+        # Otherwise the first look-up is refused a connection, in words that name a port.
+        raise pulumi.RunError("The lab is not running: start it with ./paif lab up, then repeat this command")
     try:
         found = Endpoints.model_validate_json(file.read_bytes())
     except FileNotFoundError:
-        raise pulumi.RunError(f"The lab is not running ({file} is missing): start it with ./paif lab up") from None
+        raise pulumi.RunError(f"The lab has not come up yet ({file} is missing): wait for ./paif lab up") from None
     except ValidationError as error:
         raise pulumi.RunError(f"{file} is not what the lab writes: {error}. Try ./paif lab up") from None
     # One authority signs all of the lab's servers.
     return found.model_copy(update={"database_ca": found.vcenter.ca})
+
+
+def _runs(control: Path) -> bool:
+    """Whether the daemon that wrote this file is alive; one that ends in order removes it."""
+    try:
+        os.kill(int(json.loads(control.read_bytes())["pid"]), 0)
+    except PermissionError:
+        return True
+    except (OSError, ValueError, LookupError):
+        return False
+    return True
 
 
 def _vcf(env: Environment) -> Endpoints:

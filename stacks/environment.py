@@ -10,10 +10,11 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from collections.abc import Iterator, Sequence
+import ssl
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic.alias_generators import to_camel
@@ -29,11 +30,13 @@ from stacks.problems import (
     listed,
     nearest,
     property_path,
+    secret_by_name,
     shown,
 )
 
 Kind = Literal["dev", "qa", "staging", "prod"]
 Persona = Literal["data-scientist", "mlops-engineer"]
+_Value = TypeVar("_Value", bound=Hashable)
 TagKey = Literal["organisation", "environment", "owner", "costCentre", "persona"]
 
 SECRETS = (
@@ -109,7 +112,7 @@ LabelValue = Annotated[
     str,
     _matching(
         r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?",
-        "a Kubernetes label value: letters, digits, '-', '_' and '.' inside, at most 63 characters",
+        "what fits the Kubernetes label that is made of it: letters A to Z, digits, inside also '-_.', at most 63",
     ),
 ]
 Text = Annotated[str, _matching(r"(?s).*\S.*", "some text")]
@@ -121,7 +124,10 @@ Repository = Annotated[
     ),
 ]
 Network = Annotated[str, AfterValidator(_network)]
-Https = Annotated[str, _matching(r"https://\S+", "an https:// address")]
+# Nothing in this file but what stands under `secure` is encrypted.
+_NO_LOGIN = "without credentials, which would stand here, and wherever it is written to, in plain text"
+Https = Annotated[str, _matching(r"https://[^\s@]+", f"an https:// address {_NO_LOGIN}")]
+Address = Annotated[str, _matching(r"(https?://[^\s@]+)?", f"an http:// or https:// address {_NO_LOGIN}")]
 LibraryUrl = Annotated[
     str,
     _matching(
@@ -130,6 +136,55 @@ LibraryUrl = Annotated[
         "an https:// address of a published library, without credentials; {token} in it stands for paif:libraryToken",
     ),
 ]
+
+
+_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
+
+
+def _authorities(value: str) -> str:
+    if not value:
+        return value
+    blocks = list(_BLOCK.finditer(value))
+    reason = "" if blocks else "there is none"
+    for number, block in enumerate(blocks, 1):
+        if block[1] != "CERTIFICATE":
+            reason = f"block {number} is a {block[1]}, which has no place here"
+            break
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=block[0] + "\n")
+        except (ssl.SSLError, ValueError):
+            reason = f"block {number} is damaged"
+            break
+    if not reason and value.count("-----BEGIN ") != len(blocks):
+        reason = "one of them is cut off"
+    if reason:
+        expected = f"the text of certificates in PEM, -----BEGIN CERTIFICATE----- … ({reason})"
+        raise PydanticCustomError("paif", "{expected}", {"expected": expected})
+    return value
+
+
+Pem = Annotated[str, AfterValidator(_authorities)]
+
+_PUBLIC_KEY = re.compile(
+    r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
+    r" [A-Za-z0-9+/]{40,}={0,3}( [^\r\n]*)?\n?"
+)
+
+
+def _public_key(value: str) -> str:
+    expected = ""
+    if "PRIVATE KEY" in value:
+        expected = (
+            "the public half, the file that ends in .pub: this is a private key, which counts as known from now on"
+        )
+    elif value and _PUBLIC_KEY.fullmatch(value) is None:
+        expected = "one SSH public key, a line such as ssh-ed25519 AAAA… comment"
+    if expected:
+        raise PydanticCustomError("paif", "{expected}", {"expected": expected})
+    return value
+
+
+PublicKey = Annotated[str, AfterValidator(_public_key)]
 
 
 class _Model(BaseModel):
@@ -155,9 +210,9 @@ class Gpu(_Model):
 class Vcenter(_Model):
     """The vCenter. For target lab only `computeCluster` matters; the password is paif:vcenterPassword."""
 
-    server: str = ""
+    server: Annotated[str, _matching(r"[^\s@/]*", "a host or host:port")] = ""
     username: str = ""
-    ca_bundle: str = Field("", description="PEM of the authorities that signed vCenter's certificate")
+    ca_bundle: Pem = Field("", description="PEM of the authorities that signed vCenter's certificate")
     compute_cluster: Text = Field(description="compute cluster with the GPU hosts")
 
 
@@ -319,7 +374,7 @@ class Database(_Model):
     admin_username: PostgresName = "pgadmin"
     maintenance: Maintenance = Maintenance()
     backup: Backup | None = None
-    ca_bundle: str = Field(default="", description="PEM of the authority that signed the server's certificate")
+    ca_bundle: Pem = Field(default="", description="PEM of the authority that signed the server's certificate")
 
     @property
     def created(self) -> bool:
@@ -332,7 +387,7 @@ class Oidc(_Model):
 
     issuer_url: Https
     client_id: Text
-    ca_bundle: str = ""
+    ca_bundle: Pem = ""
 
 
 class Gallery(_Model):
@@ -340,7 +395,7 @@ class Gallery(_Model):
 
     registry: Annotated[str, _matching(r"[a-z0-9.-]+(?::\d+)?", "a registry as host or host:port")]
     username: Text
-    ca_bundle: str = ""
+    ca_bundle: Pem = ""
 
 
 class AiServices(_Model):
@@ -383,8 +438,8 @@ class ModelEndpoint(_Model):
 class Proxy(_Model):
     """Proxy of a workstation. Without `noProxy` the guest driver's download fails behind an HTTPS proxy."""
 
-    http: str = ""
-    https: str = ""
+    http: Address = ""
+    https: Address = ""
     no_proxy: list[str] = Field(min_length=1)
 
 
@@ -408,12 +463,12 @@ class Workstation(_Model):
     """A Deep Learning VM for one person."""
 
     name: Short
-    owner: LabelValue
+    owner: Text = Field(description="who works there; no label is made of it")
     persona: Persona
     vm_class: str = Field(alias="class")
     route: Literal["vm-service", "vsphere"] = "vm-service"
     storage_policy: str | None = None
-    public_key: str = Field(default="", description="SSH public key of the owner")
+    public_key: PublicKey = Field(default="", description="SSH public key of the owner")
     proxy: Proxy | None = None
     vsphere: VspherePlacement | None = Field(default=None, description="required for route vsphere")
     renewal: Short | None = Field(
@@ -497,7 +552,7 @@ class Environment(_Model):
     workstations: list[Workstation] = []
     clusters: list[Cluster] = []
     protection: Protection = Protection()
-    chart_repository: str = Field(default="", description="Helm repository of the GPU Operator instead of NVIDIA's")
+    chart_repository: Address = Field(default="", description="Helm repository of the GPU Operator instead of NVIDIA's")
     conditions: dict[str, list[Text]] = Field(default={}, description="wait conditions instead of the catalogue's")
 
     licence_token: SecretStr | None = Field(default=None, description="NVIDIA client configuration token")
@@ -561,7 +616,7 @@ class Environment(_Model):
     def used_vm_classes(self) -> list[str]:
         """Classes that the configuration defines or refers to, each once, by their short names."""
         used = dict.fromkeys(own.name for own in self.vm_classes)
-        used.update(dict.fromkeys(name for _, name in _class_references(self)))
+        used.update(dict.fromkeys(name for _, name in class_references(self)))
         return list(used)
 
     def storage_policy(self, own: str | None = None) -> str:
@@ -580,19 +635,20 @@ def from_text(key: str, text: str) -> Any:
         return text
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 
 def validate(
-    raw: dict[str, Any], name: str, encrypted: frozenset[str] | set[str]
+    raw: dict[str, Any], name: str, encrypted: Collection[str], hidden: Collection[Path] = ()
 ) -> tuple[Environment | None, list[tuple[Path, Problem]]]:
     """Check a configuration: the environment (None when anything is wrong) and every problem with its path.
 
     `raw` maps keys without their namespace to plain values; `name` is the stack's; `encrypted` names the top-level keys
-    that are encrypted where they come from. Nothing is looked up outside: what exists is checked when the program runs.
+    that are encrypted, or hold something that is, where they come from; `hidden` are the places of values that nobody
+    knows here: they count as right. Nothing is looked up outside: what exists is checked when the program runs.
     """
-    findings = _Findings(raw)
+    findings = _Findings(raw, frozenset(hidden), frozenset({*encrypted, *SECRETS}))
     if SHORT.fullmatch(name) is None:
         findings.add((), "a stack named as a short DNS label, since its name becomes part of every name", shown(name))
     for secret in SECRETS:
@@ -600,7 +656,12 @@ def validate(
             findings.add(
                 (secret,), f"an encrypted value: pulumi config set --secret {NAMESPACE}:{secret}", "in plain text"
             )
-    environment = _typed(deepcopy(raw), findings)
+        elif isinstance(raw.get(secret), str) and not raw[secret].strip():
+            findings.add((secret,), "a value: it is empty")
+    data = deepcopy(raw)
+    for path in sorted(hidden, key=_order, reverse=True):
+        _stand_in_for(data, path, findings)
+    environment = _typed(data, findings)
     if environment is not None:
         environment._name = name
         for path, problem in _contradictions(environment, findings):
@@ -615,22 +676,30 @@ class _Findings:
     """Problems so far, and what had to be left out of the configuration to look for further ones."""
 
     raw: dict[str, Any]
+    hidden: frozenset[Path] = frozenset()
+    encrypted: frozenset[str] = frozenset(SECRETS)
     problems: list[tuple[Path, Problem]] = field(default_factory=list)
     gone: set[Path] = field(default_factory=set)
     positions: dict[Path, list[int]] = field(default_factory=dict)
 
     def add(self, path: Path, expected: str, value: str = "", near: str = "") -> None:
-        hidden = "[secret]" if value and path[:1] and path[0] in SECRETS else value
+        hidden = "[secret]" if value and any(secret_by_name(str(part)) for part in (*path, near)) else value
         self.put(path, Problem("", expected, hidden, near))
 
     def put(self, path: Path, problem: Problem) -> None:
-        entry = (path, replace(problem, path=property_path(path)))
+        value = "[secret]" if problem.value and path[:1] and path[0] in self.encrypted else problem.value
+        entry = (path, replace(problem, path=property_path(path), value=value))
         if entry not in self.problems:
             self.problems.append(entry)
 
     def lacks(self, *path: str | int) -> bool:
         """Whether what stood at `path`, or something that held it, was wrong and is a stand-in or missing now."""
         return any(path[:length] in self.gone for length in range(1, len(path) + 1))
+
+    def unsure(self, *path: str | int) -> bool:
+        """Whether what the model has at `path`, or a part of it, is not what the configuration says."""
+        where = self.original(path)
+        return self.lacks(*where) or any(gone[: len(where)] == where for gone in self.gone)
 
     def original(self, path: Path) -> Path:
         """Where something stands in the configuration as it was given, before entries were left out."""
@@ -677,11 +746,18 @@ def _typed(data: dict[str, Any], findings: _Findings) -> Environment | None:
         try:
             return Environment.model_validate(_with_defaults(data))
         except ValidationError as invalid:
-            wrong: set[Path] = set()
-            for error in invalid.errors(include_url=False, include_context=True):
+            errors = invalid.errors(include_url=False, include_context=True)
+            # The same mistake once: what a misspelled key was meant to say is neither missing nor left to its default.
+            meant = {path for error in errors for path in _meant(error, data)}
+            wrong: set[Path] = set(meant)
+            for error in errors:
                 path: Path = tuple(error["loc"])
+                if path in meant:
+                    continue
                 where, missing = findings.original(path), error["type"] == "missing"
-                if not (missing and findings.lacks(*where)):
+                # A list whose entries were all wrong is not too short as well.
+                emptied = error["type"] == "too_short" and where in findings.positions
+                if not (missing and findings.lacks(*where)) and not emptied:
                     expected, near = _expectation(error, path)
                     findings.add(where, expected, "" if missing else shown(_at(data, path)), near)
                 # A key with a stand-in can be missing by itself; without one, what it belongs to cannot be judged.
@@ -689,19 +765,34 @@ def _typed(data: dict[str, Any], findings: _Findings) -> Environment | None:
             # From the end, so that earlier positions still hold; a part goes with the whole it belongs to.
             outer = [path for path in wrong if not any(path[:length] in wrong for length in range(1, len(path)))]
             for path in sorted(outer, key=_order, reverse=True):
-                if _at(data, path) is not _NOTHING:
-                    findings.leave_out(data, path)
-                else:
-                    findings.gone.add(findings.original(path))
-                stand_in = _stand_in(path)
-                if stand_in is not None:
-                    _at(data, path[:-1])[path[-1]] = deepcopy(stand_in)
+                _stand_in_for(data, path, findings)
+
+
+def _meant(error: Any, data: dict[str, Any]) -> Iterator[Path]:
+    """The key that one which does not exist was meant to be, unless that is there too."""
+    if error["type"] == "extra_forbidden":
+        *outer, key = error["loc"]
+        near = nearest(key, _keys(tuple(outer)))
+        if near and _at(data, (*outer, near)) is _NOTHING:
+            yield (*outer, near)
+
+
+def _stand_in_for(data: dict[str, Any], path: Path, findings: _Findings) -> None:
+    """Leave out what is at `path`, and put the stand-in there if it is required."""
+    if _at(data, path) is not _NOTHING:
+        findings.leave_out(data, path)
+    else:
+        findings.gone.add(findings.original(path))
+    stand_in = _stand_in(path)
+    if stand_in is not None:
+        _at(data, path[:-1])[path[-1]] = deepcopy(stand_in)
 
 
 def _stand_in(path: Path) -> Any:
     """The stand-in for a required key, or None."""
     found = _at(_STAND_INS, path)
-    return None if found is _NOTHING else found
+    # A list that lacks an entry is not missing itself.
+    return None if found is _NOTHING or isinstance(path[-1], int) else found
 
 
 def _order(path: Path) -> tuple[tuple[str, int], ...]:
@@ -821,6 +912,7 @@ def _description(path: Path) -> str:
 def _contradictions(env: Environment, findings: _Findings) -> Iterator[Contradiction]:
     """Problems that show only when several values are seen together; what already has a problem is not judged again."""
     yield from _check_names(env)
+    yield from _check_twice(env)
     yield from _check_classes(env, findings)
     yield from _check_secrets(env, findings)
     yield from _check_storage(env, findings)
@@ -828,7 +920,7 @@ def _contradictions(env: Environment, findings: _Findings) -> Iterator[Contradic
     yield from _check_libraries(env, findings)
     yield from _check_endpoints(env, findings)
     yield from _check_workstations(env, findings)
-    yield from _check_clusters(env)
+    yield from _check_clusters(env, findings)
     yield from _check_target(env, findings)
     known = _waited_for()
     for key in env.conditions:
@@ -890,7 +982,39 @@ def _check_names(env: Environment) -> Iterator[Contradiction]:
             )
 
 
-def _class_references(env: Environment) -> Iterator[tuple[Path, str]]:
+def _check_twice(env: Environment) -> Iterator[Contradiction]:
+    """What is listed twice where the platform takes each once, whatever else is said of it there."""
+    for index, first, storage in _repeated([each.policy for each in env.namespace.storage]):
+        yield contradiction(
+            ("namespace", "storage", index, "policy"), f"each policy once (entry {first} has it)", storage
+        )
+    subjects = [(each.subject_type, each.subject.lower(), each.domain.lower()) for each in env.namespace.access_list]
+    for index, first, (kind, subject, domain) in _repeated(subjects):
+        yield contradiction(
+            ("namespace", "accessList", index, "subject"),
+            f"each {kind.lower()} once, with one role (entry {first} has it)",
+            f"{subject}@{domain}",
+        )
+    lists: list[tuple[Path, Sequence[str]]] = [
+        (("vsphereTags", "create"), env.vsphere_tags.create if env.vsphere_tags else ()),
+        (("aiServices", "authorizedGroups"), env.ai_services.authorized_groups if env.ai_services else ()),
+    ]
+    for path, names in lists:
+        for index, first, name in _repeated(names):
+            yield contradiction((*path, index), f"each once (entry {first} has it)", name)
+
+
+def _repeated(values: Sequence[_Value]) -> Iterator[tuple[int, int, _Value]]:
+    """Position, position of the first one like it, and value of what a list holds more than once."""
+    seen: dict[_Value, int] = {}
+    for index, value in enumerate(values):
+        if value in seen:
+            yield index, seen[value], value
+        seen.setdefault(value, index)
+
+
+def class_references(env: Environment) -> Iterator[tuple[Path, str]]:
+    """Every place that names a class, with the name."""
     if env.database is not None and env.database.created:
         yield ("database", "class"), env.database.vm_class
     if env.ai_services is not None:
@@ -916,18 +1040,27 @@ def _check_classes(env: Environment, findings: _Findings) -> Iterator[Contradict
             yield contradiction((*path, "name"), "a name that no class of the Supervisor has", vm_class.name)
         if vm_class.profile is not None:
             yield from _check_profile(env, gpu, (*path, "profile"), vm_class, findings)
-        if vm_class.gpus and vm_class.profile is None and env.gpu.mode == "vgpu" and not findings.lacks("gpu", "mode"):
+        whole = vm_class.gpus and vm_class.profile is None and not findings.unsure(*path, "profile")
+        if whole and env.gpu.mode == "vgpu" and not findings.lacks("gpu", "mode"):
             yield contradiction(
                 (*path, "gpus"), "a profile instead: whole GPUs need paif:gpu.mode directpath", vm_class.gpus
             )
-        if vm_class.label is not None and not vm_class.gpus:
+        if vm_class.label is not None and not vm_class.gpus and not findings.unsure(*path, "gpus"):
             yield contradiction((*path, "label"), "a class with gpus: only whole devices carry a label", vm_class.label)
-    if findings.lacks("vmClasses"):
-        return
+    given = findings.raw.get("vmClasses", [])
     # A class that is named but was itself found wrong is no second mistake: its name counts as well.
-    own = [entry["name"] for entry in _mappings(findings.raw.get("vmClasses")) if isinstance(entry.get("name"), str)]
+    own = [
+        entry["name"]
+        for index, entry in enumerate(given if isinstance(given, list) else ())
+        if isinstance(entry, dict)
+        and isinstance(entry.get("name"), str)
+        and not any(part in findings.hidden for part in (("vmClasses", index), ("vmClasses", index, "name")))
+    ]
+    if findings.lacks("vmClasses") or (isinstance(given, list) and len(own) < len(given)):
+        # One of which nobody knows the name may be the one that is meant.
+        return
     known = own + list(catalog.cluster_classes().default_vm_classes)
-    for where, name in _class_references(env):
+    for where, name in class_references(env):
         if name not in known:
             yield contradiction(
                 where,
@@ -978,11 +1111,16 @@ def _check_secrets(env: Environment, findings: _Findings) -> Iterator[Contradict
             ("licenceToken",),
             Problem("", "a token without carriage returns: convert the file to Unix line ends", "[secret]"),
         )
-    pulls = any(cluster.gpu_operator.enabled for cluster in env.clusters) or env.ai_services is not None
+    pulls = any(
+        cluster.gpu_operator.enabled and not findings.unsure("clusters", index, "gpuOperator", "enabled")
+        for index, cluster in enumerate(env.clusters)
+    )
+    pulls = pulls or env.ai_services is not None or bool(env.workstations)
     if vgpu and pulls and env.ngc_api_key is None and not findings.lacks("ngcApiKey"):
         yield contradiction(
             ("ngcApiKey",),
-            f"the NGC key that pulls the vGPU guest driver: pulumi config set --secret {NAMESPACE}:ngcApiKey",
+            "the NGC key with which workstations, endpoints and clusters get the vGPU guest driver: "
+            f"pulumi config set --secret {NAMESPACE}:ngcApiKey",
         )
     if env.workstations and env.workstation_password is None and not findings.lacks("workstationPassword"):
         yield contradiction(
@@ -992,7 +1130,7 @@ def _check_secrets(env: Environment, findings: _Findings) -> Iterator[Contradict
 
 
 def _check_storage(env: Environment, findings: _Findings) -> Iterator[Contradiction]:
-    if findings.lacks("namespace", "storage"):
+    if findings.unsure("namespace", "storage"):
         return
     policies = [storage.policy for storage in env.namespace.storage]
     asked: list[tuple[Path, str | None]] = []
@@ -1026,6 +1164,8 @@ def _check_database(env: Environment, findings: _Findings) -> Iterator[Contradic
         yield contradiction(("database", "external"), "either existing or external, not both", {})
         return
     if not ways:
+        if any(findings.lacks("database", way) for way in ("existing", "external")):
+            return
         if asked.infrastructure_policy is None and not findings.lacks("database", "infrastructurePolicy"):
             yield contradiction(
                 ("database", "infrastructurePolicy"),
@@ -1060,7 +1200,7 @@ def _check_libraries(env: Environment, findings: _Findings) -> Iterator[Contradi
                 (*path, "name"), f"a name that no other entry has (entry {seen[library.name]} has it)", library.name
             )
         seen.setdefault(library.name, index)
-        if library.name not in used and not findings.lacks("content"):
+        if library.name not in used and not findings.unsure("content"):
             near = nearest(library.name, used)
             yield contradiction((*path, "name"), f"a library of paif:content ({listed(used)})", library.name, near)
         asked = library.subscription
@@ -1101,12 +1241,15 @@ def _check_endpoints(env: Environment, findings: _Findings) -> Iterator[Contradi
                 endpoint.routed,
             )
         routes.setdefault(endpoint.routed, index)
-        if endpoint.engine == "vLLM" and not _may_have_gpu(env, endpoint.vm_class):
+        if endpoint.engine == "vLLM" and not _may_have_gpu(env, endpoint.vm_class, findings):
             yield contradiction((*path, "class"), "a class with a GPU: vLLM does not run without", endpoint.vm_class)
 
 
-def _may_have_gpu(env: Environment, name: str) -> bool:
-    """Whether a class has a GPU; a class that is not known counts, since it has a problem already."""
+def _may_have_gpu(env: Environment, name: str, findings: _Findings) -> bool:
+    """Whether a class has a GPU; one that is not known, or whose GPUs are not, counts: it has a problem already."""
+    for index, own in enumerate(env.vm_classes):
+        if own.name == name and any(findings.unsure("vmClasses", index, key) for key in ("profile", "gpus")):
+            return True
     try:
         return env.vm_class(name).has_gpu
     except KeyError:
@@ -1122,10 +1265,12 @@ def _check_workstations(env: Environment, findings: _Findings) -> Iterator[Contr
                 f"mlops-engineer: in {env.kind} only those who push models get a workstation",
                 workstation.persona,
             )
-        if not _may_have_gpu(env, workstation.vm_class):
+        if not _may_have_gpu(env, workstation.vm_class, findings):
             yield contradiction(
                 (*path, "class"), "a class with a GPU: a Deep Learning VM exists for it", workstation.vm_class
             )
+        if findings.unsure(*path, "route"):
+            continue
         if workstation.route == "vm-service":
             if workstation.vsphere is not None:
                 yield contradiction(
@@ -1138,7 +1283,7 @@ def _check_workstations(env: Environment, findings: _Findings) -> Iterator[Contr
                 "nothing on route vsphere: remove the workstation from the file, and add it again in another run",
                 workstation.renewal,
             )
-        if workstation.vsphere is None:
+        if workstation.vsphere is None and not findings.unsure(*path, "vsphere"):
             yield contradiction(
                 (*path, "vsphere"), "the host, datastore, network and PCI device, since route is vsphere"
             )
@@ -1148,7 +1293,7 @@ def _check_workstations(env: Environment, findings: _Findings) -> Iterator[Contr
             )
 
 
-def _check_clusters(env: Environment) -> Iterator[Contradiction]:
+def _check_clusters(env: Environment, findings: _Findings) -> Iterator[Contradiction]:
     classes = catalog.cluster_classes().classes
     for index, cluster in enumerate(env.clusters):
         path: Path = ("clusters", index)
@@ -1158,22 +1303,35 @@ def _check_clusters(env: Environment) -> Iterator[Contradiction]:
         wanted = cluster.cluster_class or catalog.versions()["cluster-class"].version
         if wanted not in classes:
             yield contradiction((*path, "clusterClass"), f"one of {listed(classes)}", wanted, nearest(wanted, classes))
-        elif not classes[wanted].takes(release):
+        elif not classes[wanted].takes(release) and not findings.unsure(*path, "clusterClass"):
             first, last = classes[wanted].kubernetes
             yield contradiction((*path, "release"), f"Kubernetes {first} to {last}, which {wanted} takes", release)
-        yield from _check_networks(env, index, cluster)
+        yield from _check_networks(env, index, cluster, findings)
         for position, pool in enumerate(cluster.pools):
-            yield from _check_pool((*path, "pools", position), pool)
-        if cluster.gpu_operator.enabled and all(_may_have_gpu(env, pool.vm_class) for pool in cluster.pools):
+            if not any(findings.unsure(*path, "pools", position, key) for key in _POOL_SIZES):
+                yield from _check_pool((*path, "pools", position), pool)
+        sure = not findings.unsure(*path, "pools") and not findings.unsure(*path, "gpuOperator", "enabled")
+        on_gpus = all(_may_have_gpu(env, pool.vm_class, findings) for pool in cluster.pools)
+        if sure and cluster.gpu_operator.enabled and on_gpus and _known(env, cluster):
             yield contradiction(
                 (*path, "pools"), "also a pool without GPU: the GPU Operator itself runs on untainted nodes"
             )
 
 
-def _check_networks(env: Environment, index: int, cluster: Cluster) -> Iterator[Contradiction]:
+_POOL_SIZES = ("replicas", "minReplicas", "maxReplicas")
+
+
+def _known(env: Environment, cluster: Cluster) -> bool:
+    """Whether all classes of a cluster's pools are there; one that is not has a problem already."""
+    there = {own.name for own in env.vm_classes} | set(catalog.cluster_classes().default_vm_classes)
+    return all(pool.vm_class in there for pool in cluster.pools)
+
+
+def _check_networks(env: Environment, index: int, cluster: Cluster, findings: _Findings) -> Iterator[Contradiction]:
     pods, services = _parsed_network(cluster.pod_network), _parsed_network(cluster.service_network)
     path: Path = ("clusters", index)
-    if pods.overlaps(services):
+    unsure = {key for key in ("podNetwork", "serviceNetwork") if findings.unsure(*path, key)}
+    if pods.overlaps(services) and not unsure:
         yield contradiction(
             (*path, "podNetwork"),
             f"a network that does not overlap serviceNetwork {cluster.service_network}",
@@ -1181,7 +1339,7 @@ def _check_networks(env: Environment, index: int, cluster: Cluster) -> Iterator[
         )
     for key, network in (("podNetwork", pods), ("serviceNetwork", services)):
         for used in env.supervisor.networks:
-            if network.overlaps(_parsed_network(used)):
+            if network.overlaps(_parsed_network(used)) and key not in unsure:
                 yield contradiction(
                     (*path, key), f"a network that does not overlap the Supervisor's {used}", str(network)
                 )
@@ -1198,7 +1356,7 @@ def _check_pool(path: Path, pool: NodePool) -> Iterator[Contradiction]:
 def _check_target(env: Environment, findings: _Findings) -> Iterator[Contradiction]:
     if env.target != "vcf" or findings.lacks("target") or env.ai_services is None:
         return
-    if env.ai_services.oidc is None:
+    if env.ai_services.oidc is None and not findings.unsure("aiServices", "oidc"):
         yield contradiction(("aiServices", "oidc"), "the identity provider (issuerUrl, clientId), since target is vcf")
     if env.gallery is None and not findings.lacks("gallery"):
         yield contradiction(("gallery",), "the model gallery (registry, username), since target is vcf")

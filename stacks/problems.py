@@ -16,8 +16,12 @@ Path = tuple[str | int, ...]
 """Keys and list positions from the top of a configuration, e.g. ("workstations", 0, "class")."""
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_LOGIN = re.compile(r"(?<=://)[^/\s@]+(?=@)")
+_LOGIN = re.compile(r"(?<=://)\S+(?=@)|[^\s/:@'\"]+:[^\s/@]+(?=@)")
 _SHOWN = 60
+_SECRET_NAME = re.compile(
+    r"pass(word|phrase|wd)?$|token|secret|credential|kubeconfig|(api|private|access|encrypted).?key", re.I
+)
+_PRIVATE_KEY = re.compile(r"PRIVATE KEY")
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,15 @@ class Problem:
         """Path, value, expectation and nearest valid name; equal for a file and for Pulumi's configuration."""
         found = f" is {self.value}:" if self.value else ":"
         hint = f" (did you mean {self.nearest!r}?)" if self.nearest else ""
-        return f"{self.path}{found} expected {self.expected}{hint}"
+        return _printable(f"{self.path}{found} expected {self.expected}{hint}")
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}: {self.message}" if self.file else self.message
+
+
+def _printable(text: str) -> str:
+    """Text of a file without what a terminal would act on, or cannot take."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def property_path(path: Path) -> str:
@@ -59,8 +68,13 @@ def property_path(path: Path) -> str:
     return text or NAMESPACE
 
 
+def secret_by_name(name: str) -> bool:
+    """Whether what a key of this name holds is probably secret."""
+    return _SECRET_NAME.search(name) is not None
+
+
 def shown(value: object) -> str:
-    """A value as an error shows it: one line, cut short, without the login of an address."""
+    """A value as an error shows it: one line, cut short, without the login of an address; no part of a private key."""
     if value is None:
         return "empty"
     if isinstance(value, bool):
@@ -69,6 +83,8 @@ def shown(value: object) -> str:
         return "a mapping"
     if isinstance(value, list):
         return "a list"
+    if isinstance(value, str) and _PRIVATE_KEY.search(value):
+        return "[secret]"
     text = _LOGIN.sub("[secret]", repr(value))
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 

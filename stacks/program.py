@@ -47,8 +47,9 @@ from stacks.capacity import shortages, write_inventory
 from stacks.endpoints import Endpoints
 from stacks.environment import Cluster, Database, Environment, VmClass, Workstation, storage_class
 from stacks.environment import ContentLibrary as Library
+from stacks.existence import named_wrongly, names
 from stacks.machines import StaleMachines
-from stacks.problems import Contradiction, contradiction, nearest, write_problems
+from stacks.problems import contradiction, nearest, write_problems
 
 PHASES: dict[str, tuple[str, ...]] = {
     "foundation": (),
@@ -162,16 +163,23 @@ class Program:
         return Phase(name, self.providers)
 
     def _check_foundation(self) -> None:
-        """What must be there first: hosts with room, the image. Raises pulumi.RunError with all that is missing."""
+        """What must be there first: what is named, hosts with room, the image. Raises pulumi.RunError with all of it.
+
+        Found at preview, each at its place: the platform would tell of the first one only, and in the middle of a run.
+        """
         env, below = self.env, pulumi.InvokeOptions(provider=self.vcenter)
-        problems: list[Contradiction] = []
-        if any(env.vm_class(name).has_gpu for name in env.used_vm_classes()):
+        named = names(env)
+        missing = vcf.get_missing({kind: list(places) for kind, places in named.items()}, opts=below)
+        problems = [named_wrongly(each, named[each.kind][each.name]) for each in missing]
+        absent = {(each.kind, each.name) for each in missing}
+        if named["computeClusters"] and not absent & {("computeClusters", env.vcenter.compute_cluster)}:
             inventory = vcf.get_gpu_inventory(env.vcenter.compute_cluster, opts=below)
             if file := os.environ.get("PAIF_GPU_INVENTORY"):
                 write_inventory(Path(file), env.vcenter.compute_cluster, inventory)
             problems += shortages(env, inventory)
         # A library of this run may not be there yet: its image is waited for when it is.
-        if env.workstations and env.content.dlvm_library not in {made.name for made in env.content_libraries}:
+        looked_up = env.content.dlvm_library in named["contentLibraries"]
+        if env.workstations and looked_up and ("contentLibraries", env.content.dlvm_library) not in absent:
             library = vcf.get_content_library(env.content.dlvm_library, opts=below)
             items = sorted(item.name for item in library.items)
             if env.content.dlvm_image not in items:
@@ -230,7 +238,7 @@ class Program:
                 "vm_classes": list(self.classes.values()),
                 "content_libraries": [
                     self.libraries[name].library_id if name in self.libraries else name
-                    for name in (env.content.dlvm_library, env.content.kubernetes_library)
+                    for name in dict.fromkeys((env.content.dlvm_library, env.content.kubernetes_library))
                 ],
                 "adopt": env.namespace.adopt,
             },

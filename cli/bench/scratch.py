@@ -27,11 +27,14 @@ def lab_basics() -> dict[str, Any]:
 
 
 def own_lab(state: Path) -> dict[str, str]:
-    """Variables of a process whose lab, stacks and backend are those of the state directory ``state`` only."""
+    """Variables of a process whose lab, stacks and backend are those of the state directory ``state`` only.
+
+    The lab ends with the process that asks for it, however that ends.
+    """
     shared = {"PULUMI_HOME", "PAIF_CACHE", "PAIF_MIRROR"}
     foreign = ("PULUMI_", "PAIF_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign) or name in shared}
-    return kept | {"PAIF_STATE": str(state)}
+    return kept | {"PAIF_STATE": str(state), "PAIF_LAB_OWNER": str(os.getpid())}
 
 
 def copy_of_this_checkout(folder: Path) -> None:

@@ -70,3 +70,36 @@ def prove_faults(
     table(sheet)
     if not found or not all(each.held for each in found):
         raise typer.Exit(1)
+
+
+@prove_app.command("deletions")
+def prove_deletions(
+    pairs: Annotated[int, typer.Option(min=1, help="pairs of configurations, one after another")] = 100,
+    seed: Annotated[int, typer.Option(help="which are drawn")] = 1,
+) -> None:
+    """What a run deletes was announced, for random pairs of configurations; a run that fails deletes nothing.
+
+    Takes 30 to 60 s for each pair. Exit status 1 when something did not hold.
+    """
+    from cli.prove import deletions  # noqa: PLC0415 - it loads the SDKs
+    from cli.prove.scratch import Scratch  # noqa: PLC0415
+
+    def told(step: deletions.Step) -> None:
+        failed = f", {step.failed} made to fail" if step.failed else ""
+        outcome = "; ".join(step.wrong) or "held"
+        say(f"pair {step.number}: {step.announced} announced, {step.deleted} deleted{failed}: {outcome}")
+
+    with tempfile.TemporaryDirectory(prefix="paif-prove-") as folder:
+        scratch = Scratch(Path(folder))
+        try:
+            found = deletions.prove(scratch, Path(folder), pairs=pairs, seed=seed, told=told)
+        finally:
+            scratch.close()
+    sheet = columns("pairs", "deletions announced", "deletions made", "with a failure", "held")
+    failures = sum(bool(each.failed) for each in found)
+    held = sum(not each.wrong for each in found)
+    announced, made = sum(each.announced for each in found), sum(each.deleted for each in found)
+    sheet.add_row(*(str(each) for each in (len(found), announced, made, failures, held)))
+    table(sheet)
+    if held < len(found):
+        raise typer.Exit(1)

@@ -67,12 +67,12 @@ def load(model: type[T], pack: str, stack: str, given: Mapping[str, Any], rules:
 
         try:
             loaded = yaml.load(file.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}  # noqa: S506
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"policies/config/{file.name} is no YAML: {error}") from None
         if not isinstance(loaded, dict):
             raise ConfigurationError(f"policies/config/{file.name}: expected a mapping with a section for each pack")
         known = {"kind", "naming", "licensing", "platform"}
-        wrong = sorted(set(loaded) - known)
+        wrong = sorted(str(key) for key in set(loaded) - known)
         if wrong:
             raise ConfigurationError(
                 f"policies/config/{file.name}: {', '.join(wrong)}: expected only {', '.join(sorted(known))}"

@@ -23,9 +23,12 @@ _INTRODUCTION = """\
 {count} rules in three packs say what the engine must refuse, whoever wrote the program: `naming`, `licensing` and
 `platform`. `./paif preview` and `./paif up` always run them. By hand:
 
-    pulumi preview -s dev --policy-pack "$PWD/policies/all/pulumi-analyzer-paif"        # all three in one process
-    pulumi preview -s dev --policy-pack "$PWD/policies/naming/pulumi-analyzer-paif-naming"
-    pulumi policy analyze -s dev --policy-pack "$PWD/policies/all/pulumi-analyzer-paif" # what is already there
+```sh
+eval "$(./paif env)"
+pulumi preview -s dev --policy-pack "$PWD/policies/all/pulumi-analyzer-paif"        # all three in one process
+pulumi preview -s dev --policy-pack "$PWD/policies/naming/pulumi-analyzer-paif-naming"
+pulumi policy analyze -s dev --policy-pack "$PWD/policies/all/pulumi-analyzer-paif" # what is already there
+```
 
 The path must be absolute. Newer language hosts also take the folder (`--policy-pack "$PWD/policies/naming"`).
 `./paif policy check ENV --json --sarif FILE` is for CI: exit status 1 when `up` would refuse.
@@ -52,19 +55,23 @@ The path must be absolute. Newer language hosts also take the folder (`--policy-
 `policies/config/<environment>.yaml` has a section per pack; an environment without a file is checked with the defaults,
 as the kind that its stack file says, else as prod. `--policy-pack-config FILE` (JSON) overrides it key by key:
 
-    {{"licensing-configuration": {{"warnDays": 90}}, "dlvm-persona": "advisory"}}
+```json
+{{"licensing-configuration": {{"warnDays": 90}}, "dlvm-persona": "advisory"}}
+```
 
 Every pack knows:
 
-    kind: dev                         # of the environment; another one than its stack file says is refused
-    naming:
-      enforcement: {{vgpu-class-name: advisory}}
-      exemptions:
-        - rule: name-pattern
-          resource: "urn:pulumi:dev::paif::*::old-machine"
-          reason: "renamed with the next rebuild"
-          owner: platform team
-          expires: 2027-03-31
+```yaml
+kind: dev                         # of the environment; another one than its stack file says is refused
+naming:
+  enforcement: {{vgpu-class-name: advisory}}
+  exemptions:
+    - rule: name-pattern
+      resource: "urn:pulumi:dev::paif::*::old-machine"
+      reason: "renamed with the next rebuild"
+      owner: platform team
+      expires: 2027-03-31
+```
 
 Exemptions are listed in every run. An expired one fails the run, and so does the violation that it covered; one that
 nothing needs is reported. What to declare for `pulumi policy analyze` to judge alike belongs into this file, since the

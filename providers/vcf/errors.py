@@ -16,6 +16,24 @@ class GoneError(VcfError):
     """The object asked for does not exist."""
 
 
+class UnknownNameError(GoneError):
+    """Nothing has the name (or id) that was asked for; `known` are the names that there are."""
+
+    def __init__(self, where: str, what: str, wanted: str, known: Iterable[str]) -> None:
+        self.known = sorted(set(known))
+        super().__init__(
+            f"{where} has no {what} {wanted!r}{nearest(wanted, self.known)}. There are: {listed(self.known)}."
+        )
+
+
+class AmbiguousNameError(VcfError):
+    """Several objects have the name that was asked for; `ids` tell them apart."""
+
+    def __init__(self, where: str, what: str, wanted: str, ids: Iterable[str]) -> None:
+        self.ids = sorted(ids)
+        super().__init__(f"{where} has several {what} objects named {wanted!r}: use one of the ids {listed(self.ids)}.")
+
+
 class RefusedError(VcfError):
     """The other side was reached and does not take the login."""
 

@@ -7,13 +7,22 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from . import fields as f
-from .errors import VcfError, listed, nearest
+from .errors import AmbiguousNameError, UnknownNameError, VcfError, listed, nearest
 from .resource import Context
 from .values import Props
-from .vcenter import find_library, find_storage_policy, find_supervisor, segment
+from .vcenter import (
+    VCenter,
+    find_compute_cluster,
+    find_library,
+    find_storage_policy,
+    find_supervisor,
+    find_vm_class,
+    segment,
+)
 
 _NAME = f.Field(kind="string", doc="name or id", required=True)
 _TEXT = f.Field(kind="string", doc="", output=True)
+_TEXT_IN = f.Field(kind="string", doc="name or id")
 
 
 def _out(kind: f.Kind, doc: str, items: f.Field | None = None) -> f.Field:
@@ -47,6 +56,32 @@ async def _supervisor(context: Context, args: Props) -> Props:
 async def _storage_policy(context: Context, args: Props) -> Props:
     found = await find_storage_policy(context.vcenter, args["name"])
     return {"id": found["policy"], "name": found.get("name")}
+
+
+_FINDERS: dict[str, Callable[[VCenter, str], Awaitable[Props]]] = {
+    "computeClusters": find_compute_cluster,
+    "supervisors": find_supervisor,
+    "storagePolicies": find_storage_policy,
+    "contentLibraries": find_library,
+    "vmClasses": find_vm_class,
+}
+
+
+async def _missing(context: Context, args: Props) -> Props:
+    # One session, whatever is asked first.
+    await context.vcenter.log_in()
+
+    async def look(kind: str, name: str) -> Props | None:
+        try:
+            await _FINDERS[kind](context.vcenter, name)
+        except UnknownNameError as error:
+            return {"kind": kind, "name": name, "known": error.known, "ids": []}
+        except AmbiguousNameError as error:
+            return {"kind": kind, "name": name, "known": [], "ids": error.ids}
+        return None
+
+    found = await asyncio.gather(*(look(kind, name) for kind in _FINDERS for name in args.get(kind) or []))
+    return {"missing": [each for each in found if each is not None]}
 
 
 async def _items(context: Context, library: str) -> list[Props]:
@@ -122,6 +157,16 @@ _PCI_DEVICE = _object(
         "assignedTo": _out("array", "names of the VMs that use it, when assignments are asked for", _TEXT),
     },
 )
+_MISSING = _object(
+    "MissingName",
+    "a name that cannot be used",
+    {
+        "kind": _out("string", "under which argument it was asked for"),
+        "name": _out("string", "the name"),
+        "known": _out("array", "names of what there is instead", _TEXT),
+        "ids": _out("array", "ids of those that all have this name", _TEXT),
+    },
+)
 _HOST = _object(
     "GpuHost",
     "a host of the cluster",
@@ -185,6 +230,15 @@ FUNCTIONS = {
                 "type": _out("string", "ovf, iso, vm-template, …"),
             },
             _library_item,
+        ),
+        Function(
+            "vcf:index:getMissing",
+            "Tells which of these names a vCenter has nothing for, or too much, and which names it has.",
+            {
+                **{kind: f.Field(kind="array", doc=f"names or ids: {kind}", items=_TEXT_IN) for kind in _FINDERS},
+                "missing": _out("array", "those that cannot be used, in the order in which they were asked", _MISSING),
+            },
+            _missing,
         ),
         Function(
             "vcf:index:getGpuInventory",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from .clock import Clock
-from .errors import GoneError, VcfError, listed, nearest
+from .errors import AmbiguousNameError, GoneError, UnknownNameError, VcfError
 from .http import Http
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -171,8 +172,9 @@ async def find_storage_policy(vcenter: VCenter, wanted: str) -> dict[str, Any]:
 async def find_library(vcenter: VCenter, wanted: str) -> dict[str, Any]:
     """The content library with this id or name: {id, name, type, …}."""
     if _UUID.fullmatch(wanted):
-        library: dict[str, Any] = await vcenter.get(f"/api/content/library/{segment(wanted)}")
-        return library
+        with suppress(GoneError):
+            library: dict[str, Any] = await vcenter.get(f"/api/content/library/{segment(wanted)}")
+            return library
     ids = await vcenter.post("/api/content/library", {"name": wanted}, action="find")
     if len(ids) == 1:
         return {"id": ids[0], "name": wanted}
@@ -182,12 +184,22 @@ async def find_library(vcenter: VCenter, wanted: str) -> dict[str, Any]:
     return _choose(vcenter, "content library", wanted, libraries, "id")
 
 
+async def find_compute_cluster(vcenter: VCenter, wanted: str) -> dict[str, Any]:
+    """The compute cluster of this name, under which the inventory finds it: {cluster, name, …}."""
+    return _choose(vcenter, "compute cluster", wanted, await vcenter.get("/api/vcenter/cluster"), "name")
+
+
+async def find_vm_class(vcenter: VCenter, wanted: str) -> dict[str, Any]:
+    """The VM class of this name, which is its id."""
+    classes = await vcenter.get("/api/vcenter/namespace-management/virtual-machine-classes")
+    return _choose(vcenter, "VM class", wanted, [{**each, "name": each["id"]} for each in classes], "id")
+
+
 def _choose(vcenter: VCenter, what: str, wanted: str, items: list[dict[str, Any]], key: str) -> dict[str, Any]:
     found = [item for item in items if item[key] == wanted] or [item for item in items if item.get("name") == wanted]
     names = [str(item.get("name")) for item in items]
     if not found:
-        raise GoneError(f"{vcenter.name} has no {what} {wanted!r}{nearest(wanted, names)}. There are: {listed(names)}.")
+        raise UnknownNameError(vcenter.name, what, wanted, names)
     if len(found) > 1:
-        ids = listed(str(item[key]) for item in found)
-        raise VcfError(f"{vcenter.name} has several {what} objects named {wanted!r}: use one of the ids {ids}.")
+        raise AmbiguousNameError(vcenter.name, what, wanted, [str(item[key]) for item in found])
     return found[0]

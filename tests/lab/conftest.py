@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import signal
 import ssl
 import subprocess
 import threading
@@ -17,6 +18,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from cli.bench.scratch import copy_of_this_checkout, own_lab
+from lab.process import die_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _MINUTES = 60
@@ -85,6 +87,7 @@ class Paif:
             text=True,
             check=False,
             timeout=_UP_SECONDS,
+            preexec_fn=lambda: die_with_parent(signal.SIGINT),
         )
         self.printed.append(answer.stdout + answer.stderr)
         if check and answer.returncode:

@@ -61,6 +61,20 @@ COMPLETE: dict[str, Any] = {
     "workstationPassword": "password-in-plain-text",
 }
 
+PEM = """\
+-----BEGIN CERTIFICATE-----
+MIIBdzCCAR2gAwIBAgIUbTIFkoqeJRlpo0z8IAp5lhJGzogwCgYIKoZIzj0EAwIw
+ETEPMA0GA1UEAwwGbm9ib2R5MB4XDTI2MTEyNzEwMTcwM1oXDTI2MTEyODEwMTcw
+M1owETEPMA0GA1UEAwwGbm9ib2R5MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE
+thaBK7c1DXH61GK7i5U3wjTx/GK7zZFQcft0Mjh0EPMkyVOj+ACmVAkhJXwj+z3O
+O+iCY57pKRRl1yfWgmmD+qNTMFEwHQYDVR0OBBYEFM+RXWCBU/N29PWPw2XKh1Ua
+skZiMB8GA1UdIwQYMBaAFM+RXWCBU/N29PWPw2XKh1UaskZiMA8GA1UdEwEB/wQF
+MAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIhAMTqVNSrq9X3oXAX9rSKDRzf7IxhhAnc
+LkmGhbsWVX0yAiAHEDhm8Wo+dVgvJwChAfejMUpcQ0nQDr3ZLcBf1iwhvQ==
+-----END CERTIFICATE-----
+"""
+"""An authority of nobody, valid for a day."""
+
 _GONE = object()
 GONE: Any = _GONE
 """As the value of a change: take the key away."""

@@ -5,11 +5,22 @@ from typing import Any
 import pytest
 
 from stacks.environment import SECRETS, storage_class, validate
-from tests.unit.environment.samples import COMPLETE, GONE, changed, environment, messages
+from tests.unit.environment.samples import COMPLETE, GONE, PEM, changed, environment, messages
 
 
 def test_the_complete_environment_is_valid() -> None:
     assert messages({}) == []
+
+
+def test_what_is_right_is_not_refused() -> None:
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA Zoë, at home"
+    proxy = {"http": "http://proxy.test:3128", "https": "https://10.0.0.1", "noProxy": ["localhost"]}
+    assert messages({"workstations.0": {**COMPLETE["workstations"][0], "publicKey": key, "proxy": proxy}}) == []
+    assert messages({"workstations.0.owner": "Zoë O'Brien (ML) <zoe@example.com>"}) == []
+    assert messages({"vcenter.caBundle": f"of the lab\n{PEM}\r\nand another\r\n{PEM}"}) == []
+    one = {"content.dlvmLibrary": "all", "content.kubernetesLibrary": "all"}
+    assert messages(one) == []
+    assert messages({**one, "contentLibraries": [_library(name="all")]}) == []
 
 
 @pytest.mark.parametrize(
@@ -252,6 +263,94 @@ _MISTAKES: list[tuple[dict[str, Any], str, str]] = [
         "paif:libraryPassword: expected the password of vcsp at dlvm-images: pulumi config set --secret",
         "",
     ),
+]
+
+
+_HALF = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjE\n-----END OPENSSH PRIVATE KEY-----\n"
+_PROXY = {"http": "http://proxy.test:3128", "noProxy": ["localhost"]}
+_OIDC = {"issuerUrl": "https://idp.test", "clientId": "pais"}
+_PEM = "the text of certificates in PEM, -----BEGIN CERTIFICATE----- … "
+_ACCESS = {"subject": "mlops", "domain": "lab.test", "role": "EDIT"}
+_MISTAKES += [
+    (
+        {"workstations.0.publicKey": _HALF},
+        "paif:workstations[0].publicKey is [secret]: expected the public half, the file that ends in .pub: this is a ",
+        "",
+    ),
+    ({"workstations.0.publicKey": "~/.ssh/id"}, "paif:workstations[0].publicKey is '~/.ssh/id': expected one SSH ", ""),
+    (
+        {"workstations.0.publicKey": "ssh-ed25519 AAAA"},
+        "paif:workstations[0].publicKey is 'ssh-ed25519 AAAA': expected one SSH public key, a line such as ",
+        "",
+    ),
+    *(
+        (
+            {"workstations.0.proxy": {**_PROXY, scheme: f"http://who:why@{scheme}.test:3128"}},
+            f"paif:workstations[0].proxy.{scheme} is 'http://[secret]@{scheme}.test:3128': expected an http://",
+            "",
+        )
+        for scheme in ("http", "https")
+    ),
+    (
+        {"workstations.0.proxy": {**_PROXY, "http": "who:why@p:1"}},
+        "paif:workstations[0].proxy.http is '[secret]@p:1'",
+        "",
+    ),
+    (
+        {"chartRepository": "https://who:w/y@charts.test"},
+        "paif:chartRepository is 'https://[secret]@charts.test': ",
+        "",
+    ),
+    (
+        {"aiServices.oidc": {**_OIDC, "issuerUrl": "https://who:why@idp.test"}},
+        "paif:aiServices.oidc.issuerUrl is 'https://[secret]@idp.test': expected an https:// address without ",
+        "",
+    ),
+    (
+        {"vcenter.server": "https://vc.test"},
+        "paif:vcenter.server is 'https://vc.test': expected a host or host:port",
+        "",
+    ),
+    (
+        {"vcenter.caBundle": "/etc/ssl/ca.pem"},
+        f"paif:vcenter.caBundle is '/etc/ssl/ca.pem': expected {_PEM}(there ",
+        "",
+    ),
+    ({"database.caBundle": PEM.replace("MII", "MIJ")}, "paif:database.caBundle is '-----BEGIN CERTIFICATE", ""),
+    (
+        {"aiServices.oidc": {**_OIDC, "caBundle": PEM + PEM[:60]}},
+        "paif:aiServices.oidc.caBundle is '-----BEGIN CERT",
+        "",
+    ),
+    (
+        {"gallery": {"registry": "r.test", "username": "u", "caBundle": PEM + _HALF}},
+        f"paif:gallery.caBundle is [secret]: expected {_PEM}(block 2 is a OPENSSH PRIVATE KEY, which has no place ",
+        "",
+    ),
+    (
+        {"ngcApiKey": GONE, "clusters": [], "aiServices": GONE, "modelEndpoints": []},
+        "paif:ngcApiKey: expected the NGC key with which workstations, endpoints and clusters get the vGPU ",
+        "",
+    ),
+    (
+        {"namespace.storage.1": {"policy": "pai-gold"}},
+        "paif:namespace.storage[1].policy is 'pai-gold': expected each policy once (entry 0 has it)",
+        "",
+    ),
+    (
+        {"namespace.accessList": [_ACCESS, {**_ACCESS, "role": "VIEW", "subject": "MLOps"}]},
+        "paif:namespace.accessList[1].subject is 'mlops@lab.test': expected each group once, with one role (entry 0",
+        "",
+    ),
+    ({"aiServices.authorizedGroups": ["a", "a"]}, "paif:aiServices.authorizedGroups[1] is 'a': expected each once", ""),
+    ({"vsphereTags": {"create": ["owner", "owner"]}}, "paif:vsphereTags.create[1] is 'owner': expected each once", ""),
+    (
+        {"owner": "Team Zoë"},
+        "paif:owner is 'Team Zoë': expected what fits the Kubernetes label that is made of it: letters A to Z",
+        "",
+    ),
+    ({"vcenter.password": "hunter2"}, "paif:vcenter.password is [secret]: expected one of the keys", ""),
+    ({"registryPasword": "hunter2"}, "paif:registryPasword is [secret]: expected one of the keys", "registryPassword"),
 ]
 
 

@@ -13,7 +13,7 @@ from stacks.environment import _waited_for
 from stacks.problems import read_problems
 from stacks.program import PHASES, Program, wanted_phases
 from tests.unit.components.harness import Declared, Engine, declare
-from tests.unit.environment.samples import GONE, environment
+from tests.unit.environment.samples import GONE, PEM, environment
 
 _DEVICE = {
     "vendorId": "10de",
@@ -32,7 +32,11 @@ def _inventory(gpus: int = 4, profiles: list[str] | None = None, **device: Any) 
 
 
 _LIBRARY = {"id": "lib-1", "name": "dlvm-images", "items": [{"id": "i", "name": "dlvm-9.0.1-simulated", "type": "ovf"}]}
-ANSWERS: dict[str, Any] = {"vcf:index:getGpuInventory": _inventory(), "vcf:index:getContentLibrary": _LIBRARY}
+ANSWERS: dict[str, Any] = {
+    "vcf:index:getMissing": {"missing": []},
+    "vcf:index:getGpuInventory": _inventory(),
+    "vcf:index:getContentLibrary": _LIBRARY,
+}
 ENDPOINTS = Endpoints.model_validate(
     {
         "vcenter": {"server": "127.0.0.1:1", "username": "admin", "password": "vcenter-password", "ca": "PEM"},
@@ -223,6 +227,88 @@ def test_what_the_infrastructure_lacks_goes_to_the_file_that_asks_for_it(
     assert found["vmClasses", 0, "profile"].nearest == "grid_a100-40c"
 
 
+def _missing(kind: str, name: str, known: tuple[str, ...] = (), ids: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {"kind": kind, "name": name, "known": list(known), "ids": list(ids)}
+
+
+_NAMED: list[tuple[dict[str, Any], dict[str, Any], tuple[Any, ...], str]] = [
+    (
+        {"vcenter.computeCluster": "pai-gp"},
+        _missing("computeClusters", "pai-gp", ("mgmt", "pai-gpu")),
+        ("vcenter", "computeCluster"),
+        "paif:vcenter.computeCluster is 'pai-gp': expected a compute cluster that vCenter has: mgmt, pai-gpu "
+        "(did you mean 'pai-gpu'?)",
+    ),
+    (
+        {"supervisor.name": "pai-supervisr"},
+        _missing("supervisors", "pai-supervisr", ("pai-supervisor",)),
+        ("supervisor", "name"),
+        "paif:supervisor.name is 'pai-supervisr': expected a Supervisor that vCenter has: pai-supervisor "
+        "(did you mean 'pai-supervisor'?)",
+    ),
+    (
+        {"namespace.storage.1": {"policy": "pai-slver"}},
+        _missing("storagePolicies", "pai-slver", ("pai-gold", "pai-silver")),
+        ("namespace", "storage", 1, "policy"),
+        "paif:namespace.storage[1].policy is 'pai-slver': expected a storage policy that vCenter has: pai-gold, "
+        "pai-silver (did you mean 'pai-silver'?)",
+    ),
+    (
+        {"content.kubernetesLibrary": "kubernetes-release"},
+        _missing("contentLibraries", "kubernetes-release", ids=("id-1", "id-2")),
+        ("content", "kubernetesLibrary"),
+        "paif:content.kubernetesLibrary is 'kubernetes-release': expected an id, since several are called so: id-1, "
+        "id-2",
+    ),
+    (
+        {"content.dlvmLibrary": "dlvm"},
+        _missing("contentLibraries", "dlvm", ("dlvm-images",)),
+        ("content", "dlvmLibrary"),
+        "paif:content.dlvmLibrary is 'dlvm': expected a content library that vCenter has: dlvm-images",
+    ),
+    (
+        {"vmClasses.0.existing": True},
+        _missing("vmClasses", "a100-20c", ("a100-20",)),
+        ("vmClasses", 0, "name"),
+        "paif:vmClasses[0].name is 'a100-20c': expected a VM class that vCenter has: a100-20 (did you mean 'a100-20'?)",
+    ),
+    (
+        {},
+        _missing("vmClasses", "best-effort-xlarge"),
+        ("modelEndpoints", 1, "class"),
+        "paif:modelEndpoints[1].class is 'best-effort-xlarge': expected a VM class that vCenter has: none is defined",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "missing", "path", "said"), _NAMED, ids=[str(each[2]) for each in _NAMED])
+def test_what_is_named_and_not_there_is_told_where_it_is_named_and_nothing_else_is_asked_of_it(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+    missing: dict[str, Any],
+    path: tuple[Any, ...],
+    said: str,
+) -> None:
+    file = tmp_path / "problems.json"
+    monkeypatch.setenv("PAIF_PROBLEMS", str(file))
+    env = environment(changes)
+    answers = {**ANSWERS, "vcf:index:getMissing": {"missing": [missing]}}
+    if missing["kind"] == "computeClusters":
+        del answers["vcf:index:getGpuInventory"]
+    if missing["name"] == "dlvm":
+        del answers["vcf:index:getContentLibrary"]
+    with pytest.raises(pulumi.RunError, match=r"nothing was created"):
+        declare(lambda: Program(env, ENDPOINTS).build(), answers)
+    [(where, problem)] = read_problems(file)
+    assert (where, problem.message) == (path, said)
+
+
+def test_one_library_may_hold_images_and_releases() -> None:
+    declared = _run({"content.dlvmLibrary": "dlvm-images", "content.kubernetesLibrary": "dlvm-images"})
+    assert declared.one("vcf:index:Namespace").inputs["contentLibraries"] == ["dlvm-images"]
+
+
 @pytest.mark.parametrize("kind", _waited_for())
 def test_every_condition_that_an_environment_may_override_is_waited_for(kind: str) -> None:
     declared = _run({"conditions": {kind: ["condition=Overridden"]}})
@@ -269,9 +355,9 @@ def test_a_real_vcf_takes_credentials_from_configuration_or_environment(monkeypa
     monkeypatch.setenv("PAIF_KUBECONFIG", "kubeconfig-text")
     monkeypatch.delenv("PAIF_VCENTER_PASSWORD", raising=False)
     found = endpoints(
-        environment({**_VCF, "vcenter.username": "configured", "vcenterPassword": "p", "vcenter.caBundle": "PEM"})
+        environment({**_VCF, "vcenter.username": "configured", "vcenterPassword": "p", "vcenter.caBundle": PEM})
     )
-    assert (found.vcenter.server, found.vcenter.username, found.vcenter.ca) == ("vc.test", "configured", "PEM")
+    assert (found.vcenter.server, found.vcenter.username, found.vcenter.ca) == ("vc.test", "configured", PEM)
     assert found.vcenter.password.get_secret_value() == "p"
     assert found.supervisor.kubeconfig.get_secret_value() == "kubeconfig-text"
 
@@ -288,12 +374,6 @@ def test_missing_credentials_are_all_named_at_once(monkeypatch: pytest.MonkeyPat
         "paif:vcenterPassword",
         "paif:kubeconfig (the text of a kubeconfig)",
     ]
-
-
-def test_a_lab_that_is_down_is_said_to_be_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    monkeypatch.setenv("PAIF_STATE", str(tmp_path))
-    with pytest.raises(pulumi.RunError, match=r"The lab is not running .*\./paif lab up"):
-        endpoints(environment())
 
 
 _ON_VSPHERE: dict[str, Any] = {

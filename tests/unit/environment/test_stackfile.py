@@ -210,7 +210,7 @@ def test_the_schema_names_every_key_with_its_namespace() -> None:
     ("content", "line", "expected"),
     [
         (b"config:\n  paif:owner: caf\xe9\n", 2, "text in UTF-8"),
-        (b"config:\n  paif:owner: a\x07b\n", 1, "text without control characters"),
+        (b"config:\n  paif:owner: a\x07b\n", 2, "text without control characters"),
         (b"config:\n  paif:kind: dev\n  paif:gpu: {mode: !secret vgpu}\n", 3, "a value of the type that its tag says"),
         (b"config:\n  paif:kind: dev\n  paif:gpu: {model: !!int vgpu}\n", 3, "a value of the type that its tag says"),
         (b"config:\n  paif:kind: dev\n  paif:database: &all\n    again: *all\n", 3, "does not contain itself"),
@@ -223,6 +223,119 @@ def test_what_is_no_yaml_for_this_project_is_a_problem_at_its_line(
     file = tmp_path / "Pulumi.dev.yaml"
     file.write_bytes(content)
     assert any(each.line == line and expected in each.expected for each in read(file).problems)
+
+
+def _lab(_: bool) -> str | None:
+    return "paif-lab"
+
+
+_DEV = (_ROOT / "stacks" / "Pulumi.dev.yaml").read_text(encoding="utf-8")
+_SALT = next(line for line in _DEV.splitlines() if line.startswith("encryptionsalt: "))
+_PASSWORD = _DEV.splitlines()[_DEV.splitlines().index("  paif:workstationPassword:") + 1]
+
+
+def test_what_the_engine_has_encrypted_can_be_decrypted() -> None:
+    found = read(_ROOT / "stacks" / "Pulumi.dev.yaml", _lab)
+    assert found.problems == []
+    assert found.environment is not None
+    assert found.environment.workstation_password is not None
+    assert "(encrypted)" not in found.environment.workstation_password.get_secret_value()
+    assert found.environment.workstation_password.get_secret_value() not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "place", "said"),
+    [
+        (_SALT, "encryptionsalt: v1:AAAAAAAAAAA=" + _SALT[31:], "encryptionsalt", "a salt that fits the lab's passph"),
+        (_SALT, "encryptionsalt: salt", "encryptionsalt", "a salt as Pulumi writes it, v1:…:v1:…:…"),
+        (_SALT, "", "paif:target", "encryptionsalt: expected the salt with which this file's values were encrypted"),
+        (_PASSWORD, "    secure: hunter2", "paif:workstationPassword", "pulumi config set --secret paif:workstationP"),
+        (_PASSWORD, "    secure: v1:x:y", "paif:workstationPassword", "what this file's salt and passphrase encrypted"),
+        (_PASSWORD, _PASSWORD[:-6] + "AAAA==", "paif:workstationPassword", "what this file's salt and passphrase encr"),
+        (
+            "paif:owner: ai-platform",
+            "paif:owner: {secure: v1:x}",
+            "paif:owner",
+            "pulumi config set --secret paif:owner",
+        ),
+        ("paif:kind: dev", f"paif:kind: {{{_PASSWORD.strip()}}}", "paif:kind", "a value that everybody can read"),
+        ("paif:target: lab", "paif:target: {secure: v1:x}", "paif:target", "a value that everybody can read"),
+    ],
+)
+def test_what_cannot_be_decrypted_is_told_at_its_line(
+    tmp_path: Path, good: str, bad: str, place: str, said: str
+) -> None:
+    file = _written(tmp_path, _DEV.replace(good, bad, 1))
+    lines = file.read_text(encoding="utf-8").splitlines()
+    found = read(file, _lab)
+    assert found.environment is None
+    [problem, *others] = [each for each in found.problems if said in each.message]
+    assert others == []
+    assert place in lines[problem.line - 1]
+    assert "hunter2" not in str(found.problems)
+    # A wrong salt is no mistake of each value as well.
+    assert len(found.problems) <= 2, found.problems
+
+
+def test_without_a_passphrase_at_hand_only_the_form_is_told(tmp_path: Path) -> None:
+    real = _DEV.replace("paif:target: lab", "paif:target: vcf").replace(_PASSWORD, "    secure: v1:x:y")
+    found = read(_written(tmp_path, real), lambda _: None)
+    assert [problem.path for problem in found.problems if "encrypted" in problem.expected] == [
+        "paif:workstationPassword"
+    ]
+
+
+def test_an_encrypted_value_that_is_wrong_is_not_shown(tmp_path: Path) -> None:
+    # The lab's password is no label value; as owner it is as secret as it was.
+    found = read(
+        _written(tmp_path, _DEV.replace("paif:owner: ai-platform", f"paif:owner: {{{_PASSWORD.strip()}}}")), _lab
+    )
+    plain = read(_ROOT / "stacks" / "Pulumi.dev.yaml", _lab).environment
+    assert plain is not None
+    assert plain.workstation_password is not None
+    for problem in found.problems:
+        assert problem.value == "[secret]"
+        assert plain.workstation_password.get_secret_value() not in str(problem)
+
+
+@pytest.mark.parametrize("key", ["vsphere:password", "kubernetes:kubeconfig", "vcf:password"])
+def test_credentials_of_a_provider_in_plain_text_are_told_without_being_shown(tmp_path: Path, key: str) -> None:
+    file = stack_file(tmp_path, COMPLETE)
+    file.write_text(file.read_text() + f"  {key}: hunter2\n")
+    [problem] = read(file).problems
+    assert str(problem).endswith(f"{key} is [secret]: expected an encrypted value: pulumi config set --secret {key}")
+
+
+def test_anchors_and_merges_are_taken_as_pulumi_takes_them(tmp_path: Path) -> None:
+    shared = """\
+x-machine: &machine {persona: data-scientist, class: a100-20c, owner: nobody}
+"""
+    file = stack_file(tmp_path, {key: value for key, value in COMPLETE.items() if key != "workstations"})
+    merged = """\
+  paif:workstations:
+    - {name: alice, owner: alice, <<: *machine}
+    - {<<: [*machine], name: bob, owner: bob, persona: mlops-engineer}
+"""
+    file.write_text(shared + file.read_text() + merged)
+    found = read(file)
+    assert found.problems == []
+    assert found.environment is not None
+    assert [each.owner for each in found.environment.workstations] == ["alice", "bob"]
+    assert [each.persona for each in found.environment.workstations] == ["data-scientist", "mlops-engineer"]
+    # A mistake in what is merged is one, where it stands.
+    file.write_text(shared.replace("a100-20c", "a100-21c") + file.read_text().partition("\n")[2])
+    assert {problem.line for problem in read(file).problems} == {1}
+
+
+def test_a_value_that_yaml_reads_as_something_else_is_told_before_the_engine_takes_it(tmp_path: Path) -> None:
+    for written, taken in (("0017", "15"), ("1_000", "1000"), ("1e3", "1000"), ("0x1F", "31")):
+        file = stack_file(tmp_path, changed({"costCentre": "COST"}))
+        file.write_text(file.read_text().replace("COST", written))
+        [problem] = read(file).problems
+        assert problem.message == f"paif:costCentre: expected the value in quotes: without them it is read as {taken}"
+    file.write_text(file.read_text().replace("0x1F", "2024-02-03"))
+    [problem] = read(file).problems
+    assert problem.expected == "text in quotes: without them it is a date"
 
 
 def test_what_only_looks_like_a_date_is_text(tmp_path: Path) -> None:

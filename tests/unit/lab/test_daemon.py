@@ -30,7 +30,7 @@ boot.bring_up = nothing
 raise SystemExit(daemon.main())
 """
 
-Start = Callable[[], tuple["subprocess.Popen[bytes]", Control]]
+Start = Callable[..., tuple["subprocess.Popen[bytes]", Control]]
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Starts a daemon without the lab's own parts; every one started is ended at the end."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def one() -> tuple[subprocess.Popen[bytes], Control]:
-        environment = {**os.environ, "PAIF_STATE": str(tmp_path / ".paif"), "PYTHONPATH": str(ROOT)}
+    def one(**extra: str) -> tuple[subprocess.Popen[bytes], Control]:
+        environment = {**os.environ, "PAIF_STATE": str(tmp_path / ".paif"), "PYTHONPATH": str(ROOT), **extra}
         process = subprocess.Popen([sys.executable, "-c", _DAEMON], env=environment, stderr=subprocess.DEVNULL)
         started.append(process)
         control_file = tmp_path / ".paif" / "lab" / "control.json"
@@ -111,6 +111,24 @@ def test_the_daemon_ends_when_its_folder_is_removed(start: Start) -> None:
     process, control = start()
     (control.directory / "control.json").unlink()
     assert process.wait(20) == 0
+
+
+def test_the_lab_of_a_test_ends_with_the_process_that_asked_for_it_however_that_ends(
+    start: Start, tmp_path: Path
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as owner:
+        process, control = start(PAIF_LAB_OWNER=str(owner.pid))
+        control.ensure(_part(control, "web"))
+        part = psutil.Process(control.parts()["web"].pid)
+        owner.kill()
+    assert process.wait(20) == 0
+    assert not part.is_running()
+    # A command that is still under way would bring the lab back, for nobody.
+    environment = {**os.environ, "PAIF_STATE": str(tmp_path / ".paif"), "PAIF_LAB_OWNER": str(owner.pid)}
+    again = [sys.executable, "-c", _DAEMON]
+    assert (
+        subprocess.run(again, cwd=ROOT, env=environment, capture_output=True, check=False, timeout=20).returncode == 0
+    )
 
 
 def test_a_second_daemon_for_the_same_lab_is_refused(start: Start, tmp_path: Path) -> None:

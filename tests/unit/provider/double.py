@@ -316,6 +316,8 @@ class VCenterDouble(Server):
                 info = {"config_status": "RUNNING", "kubernetes_status": "READY"}
                 items = [{"supervisor": i, "info": {"name": n, **info}} for i, n in self.supervisors.items()]
                 return Answer(200, {"items": items})
+            case "/api/vcenter/cluster":
+                return Answer(200, [{"cluster": "domain-c1", "name": "pai-gpu"}])
             case "/api/vcenter/storage/policies":
                 return Answer(200, [{"policy": i, "name": n, "description": ""} for i, n in self.policies.items()])
             case "/api/content/library" if request.method == "POST":

@@ -179,6 +179,34 @@ def test_look_up_of_a_wrong_name_suggests_the_nearest(engine: Engine, function: 
         engine.invoke(function, name=wanted)
 
 
+def test_what_is_named_and_not_there_is_told_at_once_with_what_is(engine: Engine, vcenter: VCenterDouble) -> None:
+    vcenter.policies["policy-other"] = "pai-gold"
+    vcenter.classes["best-effort-large"] = {"id": "best-effort-large"}
+    asked = {
+        "computeClusters": ["pai-gpu", "pai-gp"],
+        "supervisors": ["pai-supervisor", "domain-c9", "pai-supervisr"],
+        "storagePolicies": ["pai-silver", "pai-slver", "pai-gold"],
+        "contentLibraries": ["dlvm-images", LIBRARY_ID, "99999999-2222-3333-4444-555555555555"],
+        "vmClasses": ["best-effort-large", "best-effort-huge"],
+    }
+    libraries = ["dlvm-images", "kubernetes-releases"]
+    assert engine.invoke("getMissing", **asked)["missing"] == [
+        {"kind": "computeClusters", "name": "pai-gp", "known": ["pai-gpu"], "ids": []},
+        {"kind": "supervisors", "name": "pai-supervisr", "known": ["other-supervisor", "pai-supervisor"], "ids": []},
+        {"kind": "storagePolicies", "name": "pai-slver", "known": ["pai-gold", "pai-silver"], "ids": []},
+        {"kind": "storagePolicies", "name": "pai-gold", "known": [], "ids": ["policy-gold", "policy-other"]},
+        {"kind": "contentLibraries", "name": asked["contentLibraries"][2], "known": libraries, "ids": []},
+        {"kind": "vmClasses", "name": "best-effort-huge", "known": ["best-effort-large"], "ids": []},
+    ]
+    assert engine.invoke("getMissing")["missing"] == []
+
+
+def test_a_vcenter_that_does_not_answer_has_not_lost_what_is_named(engine: Engine, vcenter: VCenterDouble) -> None:
+    vcenter.fail("GET /api/vcenter/storage/policies", Answer(500, raw=b"boom"), times=9)
+    with pytest.raises(VcfError, match="answered 500"):
+        engine.invoke("getMissing", supervisors=["nobody"], storagePolicies=["pai-silver"])
+
+
 def test_ambiguous_name_asks_for_an_id(engine: Engine, vcenter: VCenterDouble) -> None:
     vcenter.policies["policy-other"] = "pai-gold"
     with pytest.raises(

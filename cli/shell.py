@@ -1,0 +1,46 @@
+"""What a shell needs so that plain ``pulumi`` works: variables, and for the lab the stacks of its environments."""
+
+from __future__ import annotations
+
+import subprocess
+
+from cli import engine
+from cli.configuration import goes_to, incomplete, stack_names
+from cli.output import warn
+from lab.state import ROOT
+
+
+def lines(env: str) -> list[str]:
+    """``export`` and ``unset`` lines for environment ``env``.
+
+    Its stack file need not be complete: what is missing may be a secret, and only the ``pulumi`` of these lines sets
+    one. That is told as a warning. Raises ``Problems`` when the file does not even say where the environment goes.
+    """
+    stack, missing = incomplete(env)
+    if missing:
+        listed = "\n".join(str(each) for each in missing)
+        warn(f"{env} is not complete yet; the variables are set, so that `pulumi config set` works:\n{listed}")
+    if stack.lab:
+        _have_stacks()
+    return engine.shell_lines(lab=stack.lab)
+
+
+def _have_stacks() -> None:
+    """Make the stack of every environment on the lab that has none, so that ``pulumi preview -s`` finds it.
+
+    Nothing is asked of the engine when all are there: a shell that is opened should not wait for it.
+    """
+    new = [name for name in stack_names() if not _there(name) and goes_to(name) == "lab"]
+    values = engine.full_environment(lab=True)
+    for name in new:
+        # Not selected: which one a shell works on is for its user to say.
+        command = ["pulumi", "stack", "init", name, "--no-select", "--non-interactive"]
+        answer = subprocess.run(command, cwd=ROOT, env=values, capture_output=True, text=True, check=False)
+        # Another shell may have been quicker.
+        if answer.returncode and not _there(name):
+            warn(f"{name} has no stack yet, and none could be made:\n{(answer.stderr or answer.stdout).strip()}")
+
+
+def _there(name: str) -> bool:
+    stacks = engine.backend_directory() / ".pulumi" / "stacks" / "paif"
+    return any((stacks / f"{name}.json{packed}").exists() for packed in ("", ".gz"))
