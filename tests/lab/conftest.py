@@ -155,6 +155,7 @@ _OF_THEIR_OWN = {
     "test_1_plans": "runs",
     "test_3_secrets": "runs",
     "test_4_resilience": "runs",
+    "test_5_adoption": "machines",
     "test_5_databases": "machines",
     "test_5_machines": "machines",
     "test_5_target_vcf": "machines",
