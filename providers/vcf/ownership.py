@@ -18,6 +18,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import quote, unquote
 
 from .errors import VcfError, listed
@@ -179,33 +180,35 @@ def after_read(urn: str, recorded: str | None, stored: Stored, *, imported: bool
     return str(own) if own else ""
 
 
-def current(what: str, urn: str, recorded: str | None, stored: Stored) -> tuple[Mark | None, Mark]:
+def current(what: str, urn: str, state: Mapping[str, Any], stored: Stored, *, adopt: bool) -> tuple[Mark | None, Mark]:
     """The resource's mark on the object (None when it was lost) and the one to write, for an update.
 
-    Raises VcfError when the object has changed hands since.
+    `adopt` is what the program says, which counts where there was no mark (an import). Raises VcfError when the object
+    has changed hands since.
     """
-    mark = parse(recorded)
+    mark = parse(state.get("owner"))
     own = stored.own(urn, mark)
     if own is None and mark is not None and not mark.adopted:
         _raise_if_taken(what, urn, stored)
+    if own is None and mark is None:
+        return None, dataclasses.replace(Mark.of(urn), adopted=adopt)
     return own, Mark.of(urn, like=own or mark)
 
 
-def deletable(what: str, urn: str, recorded: str | None, stored: Stored) -> bool:
+def deletable(what: str, urn: str, state: Mapping[str, Any], stored: Stored) -> bool:
     """Whether a delete may touch the object: false when a later create of the same resource has taken it over.
 
-    That happens when the user forces a replacement: the engine creates first, and the object is the same. `recorded` is
-    the mark in the state. Raises VcfError when the object has changed hands, or is to be deleted while other stacks,
-    which have adopted it, still use it.
+    That happens when the user forces a replacement: the engine creates first, and the object is the same. Raises
+    VcfError when the object has changed hands, or is to be deleted while other stacks, which have adopted it, use it.
     """
-    mark = parse(recorded)
+    mark = parse(state.get("owner"))
     own = stored.own(urn, mark)
     if own and mark and own.birth != mark.birth:
         return False
-    if own is None and not (mark and mark.adopted):
+    if own is None and not adopted(state, own):
         _raise_if_taken(what, urn, stored)
     users = listed(each.stack for each in stored.others(own) if each.adopted)
-    if not adopted(recorded, own) and users != "none":
+    if not adopted(state, own) and users != "none":
         raise VcfError(
             f"{what} is also used by {users}, which adopted it (Pulumi stack), and is left alone. Destroy it there "
             "first; or, where that stack is gone for good, remove its mark [pulumi:…] from the end of the object's "
@@ -214,10 +217,13 @@ def deletable(what: str, urn: str, recorded: str | None, stored: Stored) -> bool
     return True
 
 
-def adopted(recorded: str | None, own: Mark | None) -> bool:
-    """Whether the object was there before: by its mark, or by the state where somebody has removed the mark."""
-    mark = own or parse(recorded)
-    return bool(mark and mark.adopted)
+def adopted(state: Mapping[str, Any], own: Mark | None) -> bool:
+    """Whether the object was there before: by its mark, or by the state where somebody has removed the mark.
+
+    Where neither knows it (an import), what the program says counts: nothing is deleted that it calls adopted.
+    """
+    mark = own or parse(state.get("owner"))
+    return mark.adopted if mark else state.get("adopt") is True
 
 
 def _raise_if_taken(what: str, urn: str, stored: Stored) -> None:

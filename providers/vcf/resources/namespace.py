@@ -280,7 +280,8 @@ class Namespace(Resource):
         if not state:
             return stored.own(context.urn, None), self._claim(context, inputs, Mark.of(context.urn), stored)
         what = f"Supervisor namespace {inputs['name']!r}"
-        return ownership.current(what, context.urn, state.get("owner"), stored)
+        adopt = inputs.get("adopt") is True
+        return ownership.current(what, context.urn, state, stored, adopt=adopt)
 
     def _check_place(self, info: dict[str, Any], ids: dict[str, str], inputs: Props) -> None:
         wanted = ids.get(f"supervisor/{inputs.get('supervisor')}")
@@ -403,10 +404,9 @@ class Namespace(Resource):
         vcenter = context.vcenter
         ids = await _resolve(vcenter, inputs)
         new = {**inputs, "name": resource_id, "supervisorId": state.get("supervisorId"), "resolvedIds": ids}
-        what = f"Supervisor namespace {resource_id!r}"
 
         def marks(stored: Stored) -> tuple[Mark | None, Mark]:
-            return ownership.current(what, context.urn, state.get("owner"), stored)
+            return self._marks(context, state, new, stored)
 
         return await self._bring(context, vcenter, {**new, "owner": state.get("owner", "")}, state, marks)
 
@@ -418,9 +418,9 @@ class Namespace(Resource):
             return
         what = f"Supervisor namespace {resource_id!r}"
         stored = Stored.of(info.get("description"))
-        if not ownership.deletable(what, context.urn, state.get("owner"), stored):
+        if not ownership.deletable(what, context.urn, state, stored):
             return
-        if ownership.adopted(state.get("owner"), stored.own(context.urn, ownership.parse(state.get("owner")))):
+        if ownership.adopted(state, stored.own(context.urn, ownership.parse(state.get("owner")))):
             await self._release(context, vcenter, resource_id, state)
             return
         if info.get("config_status") != "REMOVING":
@@ -439,7 +439,7 @@ class Namespace(Resource):
         def plan(info: dict[str, Any]) -> _Plan:
             stored = Stored.of(info.get("description"))
             own = stored.own(context.urn, ownership.parse(state.get("owner")))
-            mark = own or ownership.parse(state.get("owner")) or Mark.of(context.urn)
+            mark = own or ownership.parse(state.get("owner")) or dataclasses.replace(Mark.of(context.urn), adopted=True)
             return _plan(info, stored, own, mark, _NOTHING, {}, values, release=True)
 
         info: dict[str, Any] | None = None
@@ -478,7 +478,7 @@ _ACCESS_WIRE: Final = {
 
 def _shared(state: Props, inputs: Mapping[str, Any]) -> bool:
     """Whether only entries of ours count: the namespace of this state is adopted, and these inputs leave the rest."""
-    return ownership.adopted(state.get("owner"), None) and inputs.get("exclusive") is not True
+    return ownership.adopted(state, None) and inputs.get("exclusive") is not True
 
 
 def _spelled(entry: dict[str, Any], program: list[dict[str, Any]]) -> dict[str, Any]:

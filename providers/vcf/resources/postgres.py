@@ -150,7 +150,7 @@ class PostgresResource(Resource):
             new = dataclasses.replace(new, adopted=False, was={})
             adopt = inputs.get("adopt") is True
             return own, ownership.claim(called, context.urn, new, stored, adopt=adopt, import_id=_id(inputs, name))
-        return ownership.current(called, context.urn, state.get("owner"), stored)
+        return ownership.current(called, context.urn, state, stored, adopt=inputs.get("adopt") is True)
 
     async def foresee(self, context: Context, state: Props, inputs: Props) -> Notice | None:
         """What an adoption changes in an object that is there; a database that cannot be reached is no error here."""
@@ -200,11 +200,11 @@ class PostgresResource(Resource):
                 if comment is None:
                     return
                 stored, recorded = Stored.of(comment), ownership.parse(state.get("owner"))
-                if not ownership.deletable(self._called(state, name), context.urn, state.get("owner"), stored):
+                if not ownership.deletable(self._called(state, name), context.urn, state, stored):
                     return
                 own = stored.own(context.urn, recorded)
-                mark = own or recorded
-                if mark and mark.adopted:
+                if ownership.adopted(state, own):
+                    mark = own or recorded or Mark.of(context.urn)
                     await self._release(connection, state, mark, stored.others(own))
                     await self._set_comment(connection, sql.Identifier(name), str(stored.replacing(own, None)))
                 else:

@@ -125,7 +125,7 @@ class VirtualMachineClass(Resource):
 
     def same(self, name: str, field: f.Field, old: Any, new: Any, state: Props) -> bool:
         """`adopt` matters at creation only, and the description of an adopted class is not ours."""
-        if name == "adopt" or (name == "description" and ownership.adopted(state.get("owner"), None)):
+        if name == "adopt" or (name == "description" and ownership.adopted(state, None)):
             return True
         return super().same(name, field, old, new, state)
 
@@ -137,7 +137,7 @@ class VirtualMachineClass(Resource):
             return None
         what, stored = f"VM class {name!r}", Stored.of(info.get("description"))
         if state:
-            own, mark = ownership.current(what, context.urn, state.get("owner"), stored)
+            own, mark = ownership.current(what, context.urn, state, stored, adopt=inputs.get("adopt") is True)
         else:
             own, mark = stored.own(context.urn, None), _claim(context, inputs, Mark.of(context.urn), stored)
         if not mark.adopted:
@@ -185,7 +185,7 @@ class VirtualMachineClass(Resource):
         if live["cpuReservationPercent"] is None and _reserves(info, "cpuReservationPercent"):
             # In MHz there, which nobody can tell as a share.
             live["cpuReservationPercent"] = state.get("cpuReservationPercent")
-        adopted = state and ownership.adopted(state.get("owner"), None)
+        adopted = state and ownership.adopted(state, None)
         live["description"] = state.get("description") if adopted else stored.text
         owner = ownership.after_read(context.urn, state.get("owner"), stored, imported=not state)
         return resource_id, {**refresh_inputs(self, state, live), "owner": owner}
@@ -197,7 +197,8 @@ class VirtualMachineClass(Resource):
         if info is None:
             raise GoneError(f"VM class {resource_id!r} is gone. `pulumi refresh` notices, `pulumi up` makes it anew.")
         stored = Stored.of(info.get("description"))
-        own, mark = ownership.current(f"VM class {resource_id!r}", context.urn, state.get("owner"), stored)
+        what, adopt = f"VM class {resource_id!r}", inputs.get("adopt") is True
+        own, mark = ownership.current(what, context.urn, state, stored, adopt=adopt)
         mark = await self._bring(vcenter, info, own, mark, inputs, state)
         return {**inputs, "owner": str(mark)}
 
@@ -208,11 +209,11 @@ class VirtualMachineClass(Resource):
         if info is None:
             return
         stored, recorded = Stored.of(info.get("description")), ownership.parse(state.get("owner"))
-        if not ownership.deletable(f"VM class {resource_id!r}", context.urn, state.get("owner"), stored):
+        if not ownership.deletable(f"VM class {resource_id!r}", context.urn, state, stored):
             return
         own = stored.own(context.urn, recorded)
-        mark = own or recorded
-        if mark and mark.adopted:
+        if ownership.adopted(state, own):
+            mark = own or recorded or dataclasses.replace(Mark.of(context.urn), adopted=True)
             spec, _, _ = _plan(info, own, mark, {}, state, release=True)
             if spec:
                 await vcenter.patch(f"{_CLASSES}/{segment(resource_id)}", spec)

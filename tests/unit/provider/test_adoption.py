@@ -230,6 +230,18 @@ def test_a_description_that_was_written_anew_never_deletes_what_is_adopted(
     assert shared["access_list"] == FOREIGN["access_list"]
 
 
+def test_what_was_imported_and_is_called_adopted_is_not_deleted(
+    engine: Engine, vcenter: VCenterDouble, shared: dict[str, Any], client_class: dict[str, Any]
+) -> None:
+    for kind, name in ((NS, "shared"), (VMC, "client")):
+        found = engine.read(kind, name)
+        state = {**found.properties, "adopt": found.properties["name"].with_value(True)}
+        engine.delete(kind, name, state)
+    assert as_it_was(vcenter.namespaces["shared"])
+    assert vcenter.classes["client"] == client_class == MADE_IN_CLIENT
+    assert shared is vcenter.namespaces["shared"]
+
+
 @pytest.mark.parametrize("leaver", [0, 1])
 def test_two_stacks_share_a_namespace_and_the_last_one_takes_the_shared_part_away(
     engine: Engine, shared: dict[str, Any], leaver: int
