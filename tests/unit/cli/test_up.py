@@ -146,7 +146,7 @@ def test_a_plan_of_the_user_is_looked_through_as_well(asked: Asked, tmp_path: Pa
 
 @pytest.mark.parametrize("command", ["refresh", "destroy"])
 def test_what_makes_nothing_needs_no_packs(asked: Asked, command: str) -> None:
-    assert CliRunner().invoke(commands.app, [command, "dev"]).exit_code == 0
+    assert CliRunner().invoke(commands.app, [command, "dev", "--", "--parallel", "2"]).exit_code == 0
     assert "--policy-pack" not in asked[0]
 
 
