@@ -253,6 +253,7 @@ def test_options_after_two_dashes_reach_the_engine(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(engine, "run", run)
     monkeypatch.setattr(engine, "outputs", lambda _: {"environment": {}})
+    monkeypatch.setattr(engine, "export", lambda _: {})
     result = CliRunner().invoke(commands.app, ["up", "prod", "--yes", "--", "--plan", str(plan)])
     assert result.exit_code == 0, result.output
     assert "--yes" in seen[0]
