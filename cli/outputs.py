@@ -189,12 +189,17 @@ class _Sheet:
         return " (no longer in the stack file: the next `up` removes it)"
 
     def _lacks(self, kind: str, name: str, value: Any) -> str:
-        """Why there is nothing to tell: never made, or gone; "" when there is. `name` is "" for what there is once."""
+        """Why there is nothing to tell: never made, gone, or not told of; "" when there is.
+
+        `name` is "" for what there is once.
+        """
         there = self.beside.has(kind, self._full(kind, name))
         if value and there:
             return ""
         if value:
             return f"removed since the last `up`; `./paif up {self.env}` makes it again"
+        if there:
+            return f"there, but a run that failed did not tell of it; `./paif up {self.env}` does when it is through"
         return f"not made yet: `./paif up {self.env}` makes it, or says why it cannot"
 
     def _full(self, kind: str, name: str) -> str:

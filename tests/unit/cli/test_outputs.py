@@ -161,7 +161,10 @@ def test_what_a_failed_run_did_not_make_is_said_to_be_missing() -> None:
     def hollow(value: Any) -> Any:
         return {key: hollow(each) for key, each in value.items()} if isinstance(value, dict) else None
 
-    text = _sheet({**hollow(_OUTPUTS), "environment": _OUTPUTS["environment"]})
+    outputs = {**hollow(_OUTPUTS), "environment": _OUTPUTS["environment"]}
+    for told in (line for name in _NAMES for line in _told(_sheet(outputs), name)):
+        assert told.startswith("there, but a run that failed did not tell of it")
+    text = _sheet(outputs, made=frozenset({("Namespace", "acme-dev-ns-ai")}))
     assert "None" not in text
     for name in _NAMES:
         assert _told(text, name)
