@@ -207,6 +207,8 @@ def run(
 
     process: subprocess.Popen[bytes] | None = None
     planned = any(each.partition("=")[0] == "--plan" for each in arguments)
+    # At a terminal the engine redraws what it shows, which no filter of lines can follow.
+    planned |= "--save-plan" in arguments and not silent and not sys.stdout.isatty()
     coloured = ["--color", "always"] if planned and sys.stdout.isatty() and "--color" not in arguments else []
     # A handler, unlike SIG_IGN, is not inherited: the engine ends in its own way and this process waits for it.
     heard = [number for number in _ENDINGS if signal.getsignal(number) is not signal.SIG_IGN]

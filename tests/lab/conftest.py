@@ -159,6 +159,7 @@ _OF_THEIR_OWN = {
     "test_5_adoption": "machines",
     "test_5_databases": "machines",
     "test_5_everyday": "machines",
+    "test_5_interrupted": "machines",
     "test_5_machines": "machines",
     "test_5_rotation": "machines",
     "test_5_target_vcf": "machines",

@@ -43,7 +43,11 @@ def running(tmp_path: Path) -> int:
     program = tmp_path / "pulumi"
     program.symlink_to(sys.executable)
     process = subprocess.Popen(
-        [str(program), "-c", "import ctypes, sys; ctypes.CDLL(None).prctl(15, b'pulumi'); print(); sys.stdin.read()"],
+        [
+            str(program),
+            "-c",
+            "import ctypes, sys; ctypes.CDLL(None).prctl(15, b'pulumi'); print(flush=True); sys.stdin.read()",
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
