@@ -56,13 +56,16 @@ class Comparison:
         return tuple(each.urn for each in self.recording.changes if each.action == "delete")
 
     def not_compared(self) -> list[str]:
-        """One sentence for each cluster whose objects could not be asked for."""
+        """One sentence for each cluster whose objects could not be asked for, and for what is only half gone."""
         found: dict[str, list[str]] = {}
         for urn, container in self.missed.items():
             found.setdefault(container, []).append(urn)
         return [
-            f"{_called(container)} does not answer: {_listed(urns)} could not be compared"
-            for container, urns in found.items()
+            *(
+                f"{_called(container)} does not answer: {_listed(urns)} could not be compared"
+                for container, urns in found.items()
+            ),
+            *(f"{_called(urn)} is being deleted at this moment" for urn in self.ending),
         ]
 
 

@@ -121,13 +121,14 @@ def _with_what_was_added(resources: dict[str, dict[str, Any]], grown: dict[str, 
 
     A refresh leaves them out of what was asked for, so that nothing would ever take them away again.
     """
-    for urn, paths in grown.items():
+    there = {urn: paths for urn, paths in grown.items() if urn in resources}
+    for urn, paths in there.items():
         outputs = resources[urn]["outputs"]
         for path in paths:
             for asked in (resources[urn]["inputs"], outputs.get("__inputs")):
                 if isinstance(asked, dict):
                     reality.put(asked, path, reality.at(outputs, path))
-    return True
+    return bool(there)
 
 
 def _staying(stack: engine.Stack, grown: dict[str, tuple[str, ...]]) -> list[str]:
@@ -148,5 +149,5 @@ def _staying(stack: engine.Stack, grown: dict[str, tuple[str, ...]]) -> list[str
 
 
 def _all_compared(stack: engine.Stack, found: Comparison) -> None:
-    if found.missed:
-        raise stop("\n".join([f"{stack.name}: not everything could be compared", *found.not_compared()]))
+    if sentences := found.not_compared():
+        raise stop("\n".join([f"{stack.name}: not everything could be compared", *sentences]))

@@ -121,7 +121,9 @@ def test_an_error_of_no_resource_is_no_answer_even_beside_a_cluster_that_is_down
     "outputs", [{"metadata": {"deletionTimestamp": "2026-11-27T10:00:00Z"}}, {"configStatus": "REMOVING"}]
 )
 def test_what_is_being_deleted_is_known(outputs: dict[str, Any]) -> None:
-    assert reality.comparison("dev", _preview(alice={"outputs": outputs})).ending == (_VM,)
+    found = reality.comparison("dev", _preview(alice={"outputs": outputs}))
+    assert found.ending == (_VM,)
+    assert found.not_compared() == ["VirtualMachine alice is being deleted at this moment"]
 
 
 def test_properties_that_differ_are_known_by_path() -> None:
