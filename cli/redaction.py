@@ -22,7 +22,7 @@ SECRET_PATHS: tuple[tuple[str, str], ...] = (
     ("pulumi:providers:*", "kubeconfig"),
     ("pulumi:providers:*", "password"),
     ("vcf:index:Postgres*", "password"),
-    ("vcf:index:GalleryModel", "password"),
+    ("vcf:index:Gallery*", "password"),
     ("vsphere:index/contentLibrary:ContentLibrary", "subscription*.password"),
     ("kubernetes:helm.sh/v3:Release", "repositoryOpts.password"),
 )

@@ -1144,6 +1144,20 @@ def _nearest_size(wanted: int, sizes: list[int]) -> int:
 
 
 def _check_secrets(env: Environment, findings: _Findings) -> Iterator[Contradiction]:
+    if env.ngc_api_key is not None and re.search(r"\s", env.ngc_api_key.get_secret_value()):
+        yield ("ngcApiKey",), Problem("", "a key without spaces and line ends, as NGC shows it", "[secret]")
+    passwords = {
+        "registryPassword": env.registry_password,
+        "workstationPassword": env.workstation_password,
+        "databasePassword": env.database_password,
+        "vcenterPassword": env.vcenter_password,
+        "libraryToken": env.library_token,
+        "libraryPassword": env.library_password,
+    }
+    for key, value in passwords.items():
+        # A file's line end is easily taken along, and most of these are tried late or never.
+        if value is not None and re.search(r"[\r\n]", value.get_secret_value()):
+            yield (key,), Problem("", "one line: a line end of the file it came from is in it", "[secret]")
     if findings.lacks("gpu", "mode"):
         return
     vgpu = env.gpu.mode == "vgpu"

@@ -125,6 +125,8 @@ _MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"modelEndpoints.0.name": "Llama"}, "paif:modelEndpoints[0].name is 'Llama': expected a short DNS label", ""),
     ({"licenceToken": GONE}, "paif:licenceToken: expected the NVIDIA client configuration token", ""),
     ({"licenceToken": "a\r\nb"}, "paif:licenceToken is [secret]: expected a token without carriage returns", ""),
+    ({"ngcApiKey": "nvapi-a b"}, "paif:ngcApiKey is [secret]: expected a key without spaces and line ends", ""),
+    ({"workstationPassword": "word\n"}, "paif:workstationPassword is [secret]: expected one line: a line end", ""),
     ({"ngcApiKey": GONE}, "paif:ngcApiKey: expected the NGC key", ""),
     ({"workstationPassword": GONE}, "paif:workstationPassword: expected the first password", ""),
     ({"modelEndpoints.0.engine": "Infinity"}, "paif:modelEndpoints[0].engine is 'Infinity': expected vLLM", ""),
