@@ -1,7 +1,7 @@
 """What fails deletes nothing, and what is deleted was announced and allowed.
 
-A part of what `./paif prove faults` and `./paif prove deletions` try at length: one case for each way in which something
-fails and each operation, on the resources with the most that depends on them. All of them take hours on two cores.
+A part of what `./paif prove faults` and `./paif prove deletions` try at length: one case for each way in which
+something fails and each operation, on the resources with the most that depends on them. All take hours on two cores.
 """
 
 from __future__ import annotations
