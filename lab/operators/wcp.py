@@ -435,10 +435,19 @@ class Wcp:
         mark = hashlib.sha256(json.dumps(stable, sort_keys=True).encode()).hexdigest()
         if self._applied.get(wanted.key) == mark:
             return
+        if wanted.resource is ROLE_BINDING:
+            self._drop_other_role(wanted.body)
         item = self._api.apply(wanted.resource, wanted.body)
         if wanted.status is not None and _without_times(item.get("status") or {}) != _without_times(wanted.status):
             self._api.status(wanted.resource, item, wanted.status)
         self._applied[wanted.key] = mark
+
+    def _drop_other_role(self, binding: Object) -> None:
+        """Remove a binding to another role, since Kubernetes does not let it change."""
+        name, namespace = binding["metadata"]["name"], binding["metadata"]["namespace"]
+        found = self._api.get(ROLE_BINDING, name, namespace)
+        if found is not None and found["roleRef"] != binding["roleRef"]:
+            self._api.delete(ROLE_BINDING, name, namespace)
 
     def _prune(self, namespace: str, wanted: set[tuple[str, str | None, str]]) -> None:
         for resource in OWNED:
