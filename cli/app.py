@@ -106,7 +106,8 @@ def up(
 def preview(env: Environment, rest: Rest = None, until: Until = None, take_over: TakeOver = False) -> None:
     """Show what `up` would do, and what the policy packs say of it; nothing is changed."""
     stack = runs.prepare(env, changing=False, policies=True)
-    arguments = ["preview", "--stack", env, *policy.arguments(), *(rest or [])]
+    quiet = [] if "--json" in (rest or []) else ["--suppress-outputs"]
+    arguments = ["preview", "--stack", env, *policy.arguments(), *quiet, *(rest or [])]
     extra = runs.phase_limit(stack, until) | (conflicts.TAKE_OVER if take_over else {})
     runs.run(stack, *arguments, extra=extra)
 
