@@ -36,7 +36,8 @@ _REPLACES = {"replace", "create-replacement", "import-replacement"}
 class Loss:
     """One resource that goes. `name` is its logical name, `within` those of the components around it.
 
-    `protected` tells that the engine refuses it, `retained` that only the state forgets it and the object stays.
+    `protected` tells that the engine refuses it, `retained` that the object stays: only the state forgets it, or it was
+    there before.
     """
 
     action: Literal["delete", "replace"]
@@ -55,7 +56,7 @@ class Loss:
         return self.name in names or any(each in names for each in self.within)
 
     def __str__(self) -> str:
-        stays = "; it is retained: it stays, and only the state forgets it" if self.retained else ""
+        stays = "; it stays: it is retained, or was there before" if self.retained else ""
         refused = "; it is protected: the engine will refuse" if self.protected else ""
         return f"{self.action:7} {self.kind} {self.name}{stays}{refused}"
 
@@ -129,12 +130,20 @@ def _loss(urn: str, steps: set[str], known: dict[str, dict[str, Any]]) -> Loss:
         name=urn.rsplit("::", 1)[-1],
         within=tuple(within),
         protected=bool(state.get("protect")),
-        retained=bool(state.get("retainOnDelete")),
+        retained=bool(state.get("retainOnDelete")) or _is_adopted(state),
+    )
+
+
+def _is_adopted(state: dict[str, Any]) -> bool:
+    """Whether it was there before: then its end only takes away what was added to it (decision 12)."""
+    return str(state.get("type", "")).startswith("vcf:") and " adopted" in str(
+        (state.get("outputs") or {}).get("owner")
     )
 
 
 def _matters(kind: str) -> bool:
-    return any(fnmatchcase(kind, pattern) for pattern in (*DATA_TYPES, *SERVING_TYPES))
+    # A component of this project bears the name of the object that it makes, and is none.
+    return not kind.startswith("paif:") and any(fnmatchcase(kind, pattern) for pattern in (*DATA_TYPES, *SERVING_TYPES))
 
 
 def unasked(losses: Iterable[Loss], allowed: Collection[str]) -> list[Loss]:

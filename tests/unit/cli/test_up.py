@@ -115,12 +115,24 @@ def test_the_name_of_the_component_allows_what_belongs_to_it(asked: Asked) -> No
     assert CliRunner().invoke(commands.app, ["up", "dev", "--allow-delete", "vectors"]).exit_code == 0
 
 
-def test_what_is_retained_stays_and_needs_nobodys_leave(asked: Asked) -> None:
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"type": "x:PostgresCluster", "retainOnDelete": True},
+        {"type": "vcf:index:Namespace", "outputs": {"owner": "[pulumi urn adopted {}]"}},
+    ],
+)
+def test_what_stays_needs_nobodys_leave(asked: Asked, state: dict[str, Any]) -> None:
     asked.steps = {_DATABASE: ["delete"]}
-    asked.state = [{"urn": _DATABASE, "type": "x:PostgresCluster", "retainOnDelete": True}]
+    asked.state = [{"urn": _DATABASE, **state}]
     told = CliRunner().invoke(commands.app, ["up", "dev"])
     assert told.exit_code == 0
-    assert "retained" in told.output
+    assert "it stays" in told.output
+
+
+def test_a_component_is_no_object(asked: Asked) -> None:
+    asked.steps = {"urn:pulumi:dev::paif::paif:index:ModelEndpoint::acme-dev-ep-llama": ["delete"]}
+    assert CliRunner().invoke(commands.app, ["up", "dev"]).exit_code == 0
 
 
 @pytest.mark.parametrize("steps", [["same"], ["update"], ["create"], ["read"]])
