@@ -9,7 +9,6 @@ import os
 import select as io_select
 import shlex
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from typing import IO, Any
 
 import psutil
 
-from cli import clones
+from cli import checkpoints, clones, locks, releases
 from cli.output import Failed, say, warn
 from cli.redaction import without_planned_values
 from lab.pki import lab_authority
@@ -35,6 +34,8 @@ LAB_PASSPHRASE = "paif-lab"  # noqa: S105 - it guards example values of a lab an
 _MARK = "PAIF_RUN"
 _END_SECONDS = 20
 _LOOKED_BACK = 100
+# A run's end is told in whole seconds, and its state may be written once more after it.
+_WRITTEN_AFTER_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Stack:
     @property
     def file(self) -> Path:
         return ROOT / "stacks" / f"Pulumi.{self.name}.yaml"
+
+    @property
+    def mark(self) -> str:
+        """What URNs of its resources begin with, after ``urn:pulumi:``."""
+        return f"{self.name}::{checkpoints.PROJECT}"
 
 
 def backend_directory() -> Path:
@@ -107,7 +113,7 @@ def environment(*, lab: bool) -> dict[str, str]:
 def _of_the_lab() -> dict[str, str]:
     """What only the lab's stacks may have: nothing real is kept in its backend or guarded by its passphrase."""
     return {
-        "PULUMI_BACKEND_URL": f"file://{backend_directory()}",
+        "PULUMI_BACKEND_URL": checkpoints.address(backend_directory()),
         "PULUMI_CONFIG_PASSPHRASE": LAB_PASSPHRASE,
         # The vsphere plugin takes authorities from the system only; the others get the lab's by configuration.
         "SSL_CERT_FILE": str(_trust_file()),
@@ -129,7 +135,11 @@ def passphrase(lab: bool) -> str | None:
 
 def _left_by_the_lab() -> set[str]:
     """Variables that a shell still has from ``eval "$(./paif env)"`` for the lab."""
-    return {name for name, value in _of_the_lab().items() if os.environ.get(name) == value}
+    return {
+        name
+        for name, value in _of_the_lab().items()
+        if (present := os.environ.get(name)) == value or (present and checkpoints.same_folder(present, value))
+    }
 
 
 def shell_lines(*, lab: bool) -> list[str]:
@@ -144,6 +154,10 @@ def full_environment(*, lab: bool) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in foreign} | environment(lab=lab)
 
 
+class Locked(Failed):
+    """Another engine has the stack, or one that was cut off had it; the message says who, and how it is freed."""
+
+
 def capture(stack: Stack, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run ``pulumi`` for what it prints. Raises ``Failed`` with its error text when ``check`` and it fails."""
     answer = subprocess.run(
@@ -155,7 +169,10 @@ def capture(stack: Stack, *arguments: str, check: bool = True) -> subprocess.Com
         check=False,
     )
     if check and answer.returncode:
-        raise Failed(f"pulumi {arguments[0]} failed:\n{(answer.stderr or answer.stdout).strip()}")
+        said = (answer.stderr or answer.stdout).strip()
+        if holders := locks.told(said):
+            raise Locked(locks.sentence(stack.name, holders))
+        raise Failed(f"pulumi {arguments[0]} failed:\n{said}{_remedy(stack, said)}")
     return answer
 
 
@@ -257,25 +274,73 @@ def select(stack: Stack) -> None:
             f"{stack.name} targets a real VCF and no Pulumi backend is chosen; expected PULUMI_BACKEND_URL (an S3, "
             "Azure Blob or GCS bucket, PostgreSQL, or file://…) or `pulumi login`. docs/real-vcf.md tells more."
         )
+    mend(stack)
     capture(stack, "stack", "select", stack.name, "--create")
 
 
-def _holders(stack: Stack) -> list[tuple[Path, dict[str, Any]]]:
-    locks = backend_directory() / ".pulumi" / "locks" / "organization" / "paif" / stack.name
-    found = []
-    for path in sorted(locks.glob("*.json")):
-        try:
-            found.append((path, json.loads(path.read_text(encoding="utf-8"))))
-        except (OSError, ValueError):
-            continue
-    return found
+def files(stack: Stack, project: str = checkpoints.PROJECT) -> checkpoints.Files | None:
+    """Where the stack's files are, when its backend is a folder."""
+    address = full_environment(lab=stack.lab).get("PULUMI_BACKEND_URL") or _logged_in()
+    folder = checkpoints.folder_of(address, here=ROOT)
+    return checkpoints.Files(folder, stack.name, project) if folder is not None else None
 
 
-def _is_engine(pid: int) -> bool:
+def _logged_in() -> str:
+    """The address of the backend that `pulumi login` has chosen; empty when it chose none."""
     try:
-        return psutil.Process(pid).name().startswith("pulumi")
-    except psutil.Error:
-        return False
+        return str(json.loads((pulumi_home() / "credentials.json").read_text(encoding="utf-8")).get("current") or "")
+    except (OSError, ValueError, AttributeError):
+        return ""
+
+
+def mend(stack: Stack, project: str = checkpoints.PROJECT) -> None:
+    """Make what a killed engine or a power cut left in the stack's backend readable again, before anything reads it.
+
+    Raises ``Failed`` when the checkpoint is damaged and the stack is locked, or no backup can be read.
+    """
+    there = files(stack, project)
+    if there is None:
+        return
+    try:
+        removed = checkpoints.clear_side_files(there)
+        if removed:
+            say(f"removed {removed} side files that a cut-off run left unreadable in the backend of {stack.name}")
+        holders = [each for each in locks.held(there) if not (stack.lab and each.over)]
+        if holders:
+            if problem := checkpoints.damage(there):
+                raise Failed(
+                    f"the checkpoint of {stack.name} is damaged ({problem}) and cannot be restored while the stack is "
+                    f"locked. {locks.sentence(stack.name, holders)}"
+                )
+            return
+        checkpoints.clear_unfinished(there)
+        restored = checkpoints.restore(there)
+    except checkpoints.NoBackupError as error:
+        raise Failed(f"{error}; put a checkpoint there, or `pulumi stack import` one") from None
+    except OSError as error:
+        raise Failed(f"the backend of {stack.name} cannot be read or written: {error}") from None
+    if restored is not None:
+        warn(
+            f"the checkpoint of {stack.name} was damaged ({restored.problem}); restored {restored.backup.path} of "
+            f"{restored.backup.when} with {restored.backup.resources} resources. The damaged one is kept as "
+            f"{restored.kept}. What was made since then is adopted by the next `up`; what was removed since then is "
+            f"found by `./paif refresh {stack.name}`"
+        )
+
+
+_UNREADABLE = ("failed to load checkpoint", "snapshot integrity failure")
+
+
+def _remedy(stack: Stack, said: str) -> str:
+    """What to do about a checkpoint that the engine cannot use in a backend whose files are not at hand."""
+    if not any(each in said for each in _UNREADABLE) or files(stack) is not None:
+        return ""
+    return (
+        f"\nThe checkpoint of {stack.name} is damaged, and this backend is no folder in which it could be mended. Take "
+        f"the newest object below .pulumi/backups/{checkpoints.PROJECT}/{stack.name}/ (or {stack.name}.json.bak beside "
+        f"the checkpoint) and, with your store's own client, copy it over .pulumi/stacks/{checkpoints.PROJECT}/"
+        f"{stack.name}.json; keep the damaged one. Then run again: what was made since is adopted"
+    )
 
 
 def survivors() -> list[psutil.Process]:
@@ -314,20 +379,19 @@ def _command(process: psutil.Process) -> list[str]:
 def clear_up(stack: Stack, agreed: Callable[[str], bool] | None = None) -> None:
     """Remove what a cut-off run left: its plugins, its lock and its pending operations, so that the next one goes on.
 
-    Machines that it left unfinished in vCenter are removed when ``agreed``, asked with their names, says so; without it
-    nothing outside the state is changed, and what is pending stays for a command that may. Raises ``Failed`` when
-    another engine holds the stack at this moment, or vCenter cannot be asked.
+    Machines that it left unfinished in vCenter are removed, and releases of Helm that it left pending are taken over,
+    when ``agreed``, asked with their names, says so; without it nothing outside the state is changed, and what is
+    pending stays for a command that may. Raises ``Failed`` when another engine holds the stack at this moment, or
+    vCenter cannot be asked.
     """
-    if stack.lab:
-        for path, holder in _holders(stack):
-            pid = int(holder.get("pid", 0))
-            if holder.get("hostname") == socket.gethostname() and not _is_engine(pid):
-                path.unlink(missing_ok=True)
-                say(f"removed the lock that a run which no longer exists (process {pid}) left on {stack.name}")
-            else:
-                raise Failed(
-                    f"{stack.name} is being changed by process {pid} on {holder.get('hostname')}; wait until it is done"
-                )
+    try:
+        cut_off = _unlock(stack)
+    except Locked as locked:
+        if agreed is not None or stack.lab:
+            raise
+        # Whoever only looks may look: nothing is cleared up meanwhile.
+        warn(str(locked))
+        return
     left = survivors()
     for process in left:
         try:
@@ -339,15 +403,40 @@ def clear_up(stack: Stack, agreed: Callable[[str], bool] | None = None) -> None:
         say(f"ended {len(left)} plugin processes that a cut-off run left behind")
     state = export(stack)
     pending = (state.get("deployment") or {}).get("pending_operations")
-    if clones.used(state) and (clones.begun(state) or _last_run_failed(stack)):
+    machines, helm = clones.used(state), releases.used(state)
+    if (machines or helm) and (cut_off or pending or _ended_early(stack, state)):
         if agreed is not None:
-            _remove_unfinished(stack, agreed)
-        elif clones.begun(state):
-            warn(f"{stack.name}: a cut-off run may have left unfinished machines in vCenter; `up` removes them")
+            if machines:
+                _remove_unfinished(stack, agreed)
+            if helm:
+                _take_over_releases(stack, agreed)
+        elif clones.begun(state) or releases.begun(state):
+            warn(f"{stack.name}: a cut-off run may have left unfinished machines or Helm releases; `up` clears them up")
             return
     if pending:
         warn(f"{stack.name}: a cut-off run left operations pending; clearing them (what they made is adopted)")
-        drop_pending_operations(stack)
+        try:
+            drop_pending_operations(stack)
+        except Locked as locked:
+            if agreed is not None:
+                raise
+            warn(f"they stay: {locked}")
+
+
+def _unlock(stack: Stack, project: str = checkpoints.PROJECT) -> bool:
+    """Remove what a run that no longer exists left on the lab's stacks; whether there was any.
+
+    Raises ``Failed`` when somebody else has the stack, here or in a backend of the user's own.
+    """
+    there = files(stack, project)
+    if there is None:
+        return False
+    freed = locks.free(there) if stack.lab else []
+    for each in freed:
+        say(f"removed the lock that a run which no longer exists ({each}) left on {stack.name}")
+    if left := locks.held(there):
+        raise Locked(locks.sentence(stack.name, left))
+    return bool(freed)
 
 
 def _history(stack: Stack, newest: int) -> list[dict[str, Any]]:
@@ -357,8 +446,18 @@ def _history(stack: Stack, newest: int) -> list[dict[str, Any]]:
     return found
 
 
-def _last_run_failed(stack: Stack) -> bool:
-    return any(each.get("result") != "succeeded" for each in _history(stack, 1))
+def _ended_early(stack: Stack, state: dict[str, Any]) -> bool:
+    """Whether the last run failed, or one after it was killed: that one is in no history, but has written its state."""
+    there = files(stack)
+    if there is not None:
+        # As `pulumi stack history` does, without the half second of another process.
+        last = checkpoints.last_run(there)
+    else:
+        last = next(((each["result"], datetime.fromisoformat(each["endTime"])) for each in _history(stack, 1)), None)
+    if last is None or last[0] != "succeeded":
+        return True
+    written: str = ((state.get("deployment") or {}).get("manifest") or {}).get("time") or ""
+    return bool(written) and (datetime.fromisoformat(written) - last[1]).total_seconds() > _WRITTEN_AFTER_SECONDS
 
 
 def _last_success(stack: Stack) -> datetime | None:
@@ -372,7 +471,7 @@ def _remove_unfinished(stack: Stack, agreed: Callable[[str], bool]) -> None:
     known = {str(each["id"]) for each in state["deployment"]["resources"] if each.get("id")}
     with clones.connected(clones.account(state), str(_trust()) if stack.lab else None) as vcenter:
         vcenter.settle()
-        left = clones.unfinished(state, vcenter.machines(known), f"{stack.name}::paif", _last_success(stack))
+        left = clones.unfinished(state, vcenter.machines(known), stack.mark, _last_success(stack))
         names = ", ".join(each.name for each in left)
         if left and not agreed(f"A run of {stack.name} that was cut off left unfinished in vCenter: {names}. Remove?"):
             raise Failed(f"{names}: nothing can be made beside them; remove them, or run again and agree")
@@ -380,6 +479,26 @@ def _remove_unfinished(stack: Stack, agreed: Callable[[str], bool]) -> None:
             vcenter.remove(each)
     if left:
         say(f"removed what a cut-off run left unfinished in vCenter: {names}; it is made anew")
+
+
+def _take_over_releases(stack: Stack, agreed: Callable[[str], bool]) -> None:
+    state = export(stack, show_secrets=True)
+    try:
+        found = list(releases.left(state, stack.mark, proxies=not stack.lab))
+        for each in found:
+            if each.cure == "foreign":
+                warn(
+                    f"the Helm release {each} in {each.place.cluster} is not of {stack.name}, which would install one "
+                    f"of this name; `helm uninstall {each.place.name} -n {each.place.namespace}` there makes room"
+                )
+                continue
+            if not agreed(f"A run of {stack.name} that was cut off left the Helm release {each}. Take it over?"):
+                raise Failed(f"the Helm release {each} bars the way to the next one; run again and agree")
+            releases.mend(state, each, proxies=not stack.lab)
+            say(f"took over the Helm release {each}, which a cut-off run left; what it runs stays")
+    except releases.UnreachableError as error:
+        # What needs that cluster will say so itself, and nothing else is kept waiting for it.
+        warn(f"whether a cut-off run left a Helm release pending cannot be seen: {error}")
 
 
 def export(stack: Stack, *, show_secrets: bool = False) -> dict[str, Any]:

@@ -41,8 +41,8 @@ def _people(env: str, persona: str, outputs: dict[str, Any]) -> Iterator[tuple[s
     told = outputs.get(persona, {})
     for name, machine in told.get("workstations", {}).items():
         yield name, f"{machine['ssh']}, Jupyter {machine['jupyter']}" if machine.get("ssh") else _NOT_MADE
-    if "login" in told:
-        yield "password", f"`./paif outputs {env} {persona}.login.password --show-secrets`"
+        if machine.get("password"):
+            yield "  password", f"`./paif outputs {env} {persona}.workstations.{name}.password --show-secrets`"
     if "gallery" in told:
         yield "gallery", f"{told['gallery']['registry']} as {told['gallery']['username']}"
     for name, model in told.get("models", {}).items():

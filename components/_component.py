@@ -14,7 +14,7 @@ from pulumi.output import UNKNOWN
 import catalog
 from components import vcf
 
-_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
+LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 
 
 class ComponentInputError(pulumi.InputPropertiesError, pulumi.RunError):
@@ -43,6 +43,18 @@ class Component(pulumi.ComponentResource):
         options = {"retain_on_delete": self._retain, **options}
         return pulumi.ResourceOptions(parent=self, depends_on=list(depends_on), **options)
 
+    def replaceable(self, *depends_on: pulumi.Resource, **options: Any) -> pulumi.ResourceOptions:
+        """Options of a child that only carries what the configuration holds: new content may make it anew.
+
+        The engine refuses to replace what is protected, and nothing is lost with it.
+        """
+        return self.child(*depends_on, protect=False, **options)
+
+    async def mark(self) -> str:
+        """Whose it is, for what the engine cannot adopt: by this it is known again after a run that was cut off."""
+        # Not the output itself, which would make a child wait for its parent.
+        return f"Managed by Pulumi: {await self.urn.future()}"
+
 
 class Check:
     """Collects what is wrong with a component's arguments; only plain values are judged."""
@@ -64,7 +76,7 @@ class Check:
     def label(self, name: str, value: object = None, longest: int = 63) -> None:
         """Demand a DNS label of at most `longest` characters at property `name`."""
         text = value if value is not None else self.plain(name)
-        if isinstance(text, str) and (_LABEL.fullmatch(text) is None or len(text) > longest):
+        if isinstance(text, str) and (LABEL.fullmatch(text) is None or len(text) > longest):
             self.add(name, f"{text!r}: expected a DNS label of at most {longest} characters")
 
     def one_of(self, name: str, choices: Collection[str] | Collection[int]) -> None:
@@ -180,27 +192,45 @@ def published_secret(
     namespace: pulumi.Input[str],
     name: pulumi.Input[str],
     depends_on: Sequence[pulumi.Resource],
+    awaited: pulumi.Input[str] | None = None,
 ) -> pulumi.Output[str]:
     """A value that an operator publishes in a Secret some time after its object is ready; always secret.
 
     `kind` is an entry of the catalogue's late Secrets. Reading waits for the Secret, since a plain `Secret.get` fails
-    while there is none. It is read at every run, so that a rotated value is seen.
+    while there is none. It is read at every run, so that a rotated value is seen. With `awaited` it is read until it
+    is that one: what an operator was asked for holds from the moment at which it publishes it, not before.
     """
     secret = catalog.conditions().secrets[kind]
     # A preview looks, but does not wait.
     patience = 5 if pulumi.runtime.is_dry_run() else secret.timeout_seconds
     options = pulumi.InvokeOutputOptions(parent=parent, depends_on=list(depends_on))
-    value = vcf.get_secret(namespace, name, secret.key, patience, options)
+    if awaited is not None and pulumi.runtime.is_dry_run():
+        # The operator has not been asked yet.
+        value = pulumi.Output.secret(awaited)
+    else:
+        value = vcf.get_secret(namespace, name, secret.key, patience, options, awaited)
     # A look-up that cannot be made at preview has no dependencies there and gets them during `up`, which a saved plan
     # takes for a violation: so whoever uses the value depends on the same things both times.
     behind = [namespace, name, *(each.urn for each in depends_on)]
     return pulumi.Output.all(value, *behind).apply(lambda known: str(known[0]))
 
 
-def hashed_name(name: pulumi.Input[str], content: pulumi.Input[str]) -> pulumi.Output[str]:
-    """`name` with a short digest of `content`, secret or not: new content is a new object, which readers notice."""
-    digest = pulumi.Output.from_input(content).apply(lambda text: hashlib.sha256(text.encode()).hexdigest()[:8])
-    return pulumi.Output.concat(name, "-", pulumi.Output.unsecret(digest))
+def hashed_name(name: pulumi.Input[str], content: pulumi.Input[str], *, guessable: bool = False) -> pulumi.Output[str]:
+    """`name` with a short digest of `content`, secret or not: new content is a new object, which readers notice.
+
+    `guessable` is for what people choose, such as passwords: names are no secret, so the digest is a slow one, with the
+    name as salt, by which nobody tries a dictionary.
+    """
+
+    def named(known: list[str]) -> str:
+        base, text = known
+        if guessable:
+            digest = hashlib.scrypt(text.encode(), salt=base.encode(), n=2**14, r=8, p=1, dklen=4).hex()
+        else:
+            digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        return f"{base}-{digest}"
+
+    return pulumi.Output.unsecret(pulumi.Output.all(name, content).apply(named))
 
 
 def pull_secret_content(

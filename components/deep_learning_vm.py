@@ -1,16 +1,26 @@
 """Deep Learning VM: a GPU workstation for one person."""
 
 import base64
+from collections.abc import Mapping
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 import catalog
-from components._component import Check, Component, KubernetesObject, told
+from components._component import LABEL, Check, Component, KubernetesObject, told
 
 _VM_OPERATOR = "vmoperator.vmware.com"
 _SELECTOR = "paif.dev/workstation"
+_IMAGE = "paif.dev/image"
+_READ_ONCE = {
+    "password": "first password",
+    "public-keys": "public key",
+    "vgpu-license": "licence token",
+    "nvidia-portal-api-key": "NGC key",
+    "user-data": "proxy",
+}
+"""What people call the OVF properties, which a machine reads at its first boot only."""
 
 
 class VspherePlacementArgs(TypedDict):
@@ -79,6 +89,9 @@ class DeepLearningVmArgs(TypedDict):
     """Names and networks that are reached without the proxy."""
     properties: NotRequired[dict[str, pulumi.Input[str]]]
     """Further OVF properties of the catalogue, already encoded."""
+    renewal: NotRequired[str]
+    """Any label, e.g. autumn: another one makes the machine anew, with what is given now; what is on its disks is lost
+    (route VM Service)."""
     wait_for: NotRequired[list[str]]
     """Wait conditions of the machine instead of the catalogue's (route VM Service)."""
     access_wait_for: NotRequired[list[str]]
@@ -89,7 +102,9 @@ class DeepLearningVm(Component):
     """A Deep Learning VM, made by the VM Service, or cloned in vSphere with one fixed GPU.
 
     The VM Service does vGPU and dynamic DirectPath I/O, through the VM class. Licence token, NGC key and password reach
-    the machine as OVF properties out of a Secret, and are secret in the state.
+    the machine as OVF properties out of a Secret, and are secret in the state. A machine reads them at its first boot
+    only, and its image cannot change: what is given later leaves it as it is, and is listed in `stale` until the
+    machine is made anew.
     """
 
     address: pulumi.Output[str | None]
@@ -98,6 +113,10 @@ class DeepLearningVm(Component):
     """Command that logs in, None while there is no address for it."""
     jupyter_url: pulumi.Output[str | None]
     """Address of JupyterLab, None while there is none."""
+    password: pulumi.Output[str]
+    """Password with which the machine was made, secret."""
+    stale: pulumi.Output[list[str]]
+    """What is given now and the machine was made with otherwise, in words."""
 
     def __init__(self, name: str, args: DeepLearningVmArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Create the machine and wait for its address. Raises ComponentInputError."""
@@ -107,6 +126,12 @@ class DeepLearningVm(Component):
             self.address = reached = self._clone(name, args, args["vsphere"])
         else:
             self.address, reached = self._vm_service(name, args)
+        self.password = pulumi.Output.secret(self.made_with.apply(lambda found: found.get("password", "")))
+        self.stale = pulumi.Output.unsecret(
+            pulumi.Output.all(self.made_with, pulumi.Output.all(**self.properties), self.image, args["image"]).apply(
+                lambda found: _stale(*found)
+            )
+        )
         login = catalog.dlvm_properties().login
         self.ssh = reached.apply(lambda ip: ip and f"ssh {login.user}@{ip}")
         self.jupyter_url = reached.apply(lambda ip: ip and f"https://{ip}:{login.jupyter_port}")
@@ -125,8 +150,14 @@ class DeepLearningVm(Component):
                     check.add(needed, "expected a value, since the VM Service makes the machine")
             if "tags" in check.args:
                 check.add("tags", "expected none: a machine of the VM Service carries labels")
-        elif "licence_token" in check.args:
-            check.add("licence_token", "expected none: a machine on route vSphere has a whole GPU and needs no licence")
+            if LABEL.fullmatch(check.plain("renewal") or "0") is None:
+                check.add("renewal", f"{check.plain('renewal')!r}: expected a DNS label, e.g. autumn")
+        else:
+            if "licence_token" in check.args:
+                reason = "expected none: a machine on route vSphere has a whole GPU and needs no licence"
+                check.add("licence_token", reason)
+            if check.plain("renewal"):
+                check.add("renewal", "expected none on route vSphere: remove the machine, and add it in another run")
         if "https_proxy" in check.args and "no_proxy" not in check.args:
             check.add(
                 "no_proxy", "expected exceptions: behind an https proxy the guest driver's download fails without"
@@ -156,12 +187,27 @@ class DeepLearningVm(Component):
     def _vm_service(self, name: str, args: DeepLearningVmArgs) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
         namespace, labels = args["namespace"], {**args.get("labels", {}), _SELECTOR: args["vm_name"]}
         api_version = f"{_VM_OPERATOR}/{catalog.versions()['vm-operator'].version}"
+        renewal = args.get("renewal", "")
+        suffix = f"-{renewal}" if renewal else ""
+        content = {key: pulumi.Output.from_input(text).apply(_base64) for key, text in self.properties.items()}
         self.bootstrap = kubernetes.core.v1.Secret(
-            f"{name}-bootstrap",
-            metadata={"name": pulumi.Output.concat(args["vm_name"], "-ovf"), "namespace": namespace, "labels": labels},
-            string_data=pulumi.Output.secret(self.properties),
-            opts=self.child(),
+            # Another resource for another machine: its changes are ignored, which a mere replacement would do as well.
+            f"{name}-bootstrap{suffix}",
+            metadata={
+                "name": pulumi.Output.concat(args["vm_name"], "-ovf", suffix),
+                "namespace": namespace,
+                "labels": labels,
+                "annotations": {_IMAGE: args["image"]},
+            },
+            # Not stringData: what is kept of it is read back, and the cluster gives out data.
+            data=pulumi.Output.secret(content),
+            # It stays what the machine was made with.
+            opts=self.replaceable(ignore_changes=["data", "metadata.annotations"]),
         )
+        self.made_with = self.bootstrap.data.apply(_decoded)
+        # None where a version made the machine that did not write it down.
+        noted = self.bootstrap.metadata.apply(lambda metadata: (metadata.annotations or {}).get(_IMAGE))
+        self.image = pulumi.Output.all(noted, args["image"]).apply(lambda found: str(found[0] or found[1]))
         self.machine = KubernetesObject(
             name,
             api_version,
@@ -169,7 +215,7 @@ class DeepLearningVm(Component):
             metadata={"name": args["vm_name"], "namespace": namespace, "labels": labels},
             spec={
                 "className": args["vm_class"],
-                "imageName": args["image"],
+                "imageName": self.image,
                 "storageClass": args["storage_class"],
                 "powerState": "PoweredOn",
                 "powerOffMode": "TrySoft",
@@ -177,8 +223,8 @@ class DeepLearningVm(Component):
                 "bootstrap": {"vAppConfig": {"rawProperties": self.bootstrap.metadata["name"]}},
             },
             wait_for=args.get("wait_for"),
-            # The Supervisor resolves a display name to the image's object name.
-            opts=self.child(self.bootstrap, ignore_changes=["spec.imageName"]),
+            # Two machines cannot have one name, nor one GPU.
+            opts=self.child(self.bootstrap, replacement_trigger=renewal, delete_before_replace=True),
         )
         login = catalog.dlvm_properties().login
         ports = {"ssh": login.ssh_port, "jupyter": login.jupyter_port}
@@ -225,7 +271,7 @@ class DeepLearningVm(Component):
             memory_reservation_locked_to_max=True,
             # Whose it is: the plugin adopts nothing, so a creation that was cut off leaves a machine which no state
             # knows, and which is found by this. The deployment itself sets it.
-            annotation=self._mark(),
+            annotation=self.mark(),
             # The provider's default, bios, limits BAR1 to 256 MB.
             firmware="efi",
             guest_id=place["guest_id"],
@@ -244,11 +290,13 @@ class DeepLearningVm(Component):
             opts=self.child(ignore_changes=["vapp"], additional_secret_outputs=["vapp"]),
         )
         self.clone = machine
+        self.image = pulumi.Output.from_input(args["image"])
+        # vCenter tells the image's other properties as well.
+        ours = _READ_ONCE.keys() | self.properties.keys()
+        self.made_with = machine.vapp.apply(
+            lambda vapp: {key: value for key, value in ((vapp and vapp.properties) or {}).items() if key in ours}
+        )
         return machine.default_ip_address
-
-    async def _mark(self) -> str:
-        # Not the output itself, which would make a child wait for its parent.
-        return f"Managed by Pulumi: {await self.urn.future()}"
 
 
 def _interface(
@@ -256,6 +304,20 @@ def _interface(
 ) -> Any:
     network = vsphere.get_network_output(name=place["network"], datacenter_id=datacenter, opts=below)
     return vsphere.VirtualMachineNetworkInterfaceArgs(network_id=network.id, ovf_mapping=place["ovf_network"])
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _decoded(data: Mapping[str, str]) -> dict[str, str]:
+    return {key: base64.b64decode(value).decode() for key, value in data.items()}
+
+
+def _stale(made_with: dict[str, str], given: dict[str, str], image: str, given_image: str) -> list[str]:
+    differ = {key for key in made_with.keys() | given.keys() if made_with.get(key, "") != given.get(key, "")}
+    found = [words for key, words in _READ_ONCE.items() if key in differ] + sorted(differ - _READ_ONCE.keys())
+    return found if image == given_image else [*found, "image"]
 
 
 def _cloud_config(proxies: dict[str, str]) -> str:

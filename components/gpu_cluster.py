@@ -172,8 +172,7 @@ class GpuCluster(Component):
                 "labels": args.get("labels", {}),
             },
             string_data={"ca": pem.apply(lambda text: base64.b64encode(text.encode()).decode())},
-            # What is protected cannot be replaced, and it holds nothing that is not in the configuration.
-            opts=self.child(protect=False),
+            opts=self.replaceable(),
         )
 
 

@@ -15,7 +15,7 @@ _CLUSTER_POLICY = "nvidia.com/v1/ClusterPolicy"
 # pulumi-kubernetes 4.25 fills these in itself (`Release` in provider/pkg/provider/helm_release.go), but not before it
 # knows the cluster: a plan that was saved before there is one would be violated by them.
 _HELM_DEFAULTS: dict[str, Any] = {
-    **dict.fromkeys(("description", "keyring", "postrender"), ""),
+    **dict.fromkeys(("keyring", "postrender"), ""),
     **dict.fromkeys(
         (
             "allow_null_values",
@@ -105,6 +105,9 @@ class GpuOperator(Component):
             version=args.get("version", chart.version),
             repository_opts={**_NO_CREDENTIALS, "repo": args.get("repository", chart.repository)},
             namespace=namespace.metadata["name"],
+            # Helm keeps it with every revision that it has deployed: a release whose creation was cut off is in no
+            # state, and by this it is known not to be somebody else's.
+            description=self.mark(),
             timeout=condition.timeout_seconds,
             values={
                 "psa": {"enabled": False},
@@ -156,8 +159,6 @@ class GpuOperator(Component):
     ) -> dict[str, Any]:
         labels = args.get("labels", {})
         guest, registry = catalog.versions()["gpu-guest-driver"], catalog.versions()["ngc-registry"].version
-        # Below a protected cluster a new token or key would otherwise be refused: both replace what holds them.
-        replaceable = {"protect": False}
         licence = kubernetes.core.v1.ConfigMap(
             f"{name}-licence",
             # Operator 24.9 reads the token from a ConfigMap, and only notices a new one by its name.
@@ -169,7 +170,7 @@ class GpuOperator(Component):
             data=pulumi.Output.secret(
                 {"gridd.conf": "FeatureType=1", "client_configuration_token.tok": args["licence_token"]}
             ),
-            opts=self.child(additional_secret_outputs=["data"], **replaceable),
+            opts=self.replaceable(additional_secret_outputs=["data"]),
         )
         content = pull_secret_content(registry, "$oauthtoken", args["ngc_api_key"])
         pull = kubernetes.core.v1.Secret(
@@ -179,7 +180,7 @@ class GpuOperator(Component):
             # pulumi-kubernetes turns stringData into this as soon as it knows the cluster: a plan that was saved before
             # there is one would be violated.
             data={".dockerconfigjson": content.apply(lambda text: base64.b64encode(text.encode()).decode())},
-            opts=self.child(**replaceable),
+            opts=self.replaceable(),
         )
         depends += [licence, pull]
         return {

@@ -83,9 +83,10 @@ class PrivateAiServices(Component):
         for bundle, pem in args.get("trust_bundles", {}).items():
             trust = kubernetes.core.v1.ConfigMap(
                 f"{name}-trust-{bundle}",
-                metadata={"name": f"trust-{bundle}", "namespace": namespace, "labels": labels},
+                # That PAIS reads a ConfigMap again is documented nowhere; a new reference it cannot miss.
+                metadata={"name": hashed_name(f"trust-{bundle}", pem), "namespace": namespace, "labels": labels},
                 data={"ca.crt": pem},
-                opts=self.child(),
+                opts=self.replaceable(),
             )
             prerequisites.append(trust)
             bundles.append({"name": trust.metadata["name"]})
@@ -171,7 +172,7 @@ class PrivateAiServices(Component):
                 data=pulumi.Output.secret(
                     {"gridd.conf": "FeatureType=1", "client_configuration_token.tok": args["licence_token"]}
                 ),
-                opts=self.child(additional_secret_outputs=["data"]),
+                opts=self.replaceable(additional_secret_outputs=["data"]),
             )
             registry = catalog.versions()["ngc-registry"].version
             pull = kubernetes.core.v1.Secret(
@@ -179,7 +180,7 @@ class PrivateAiServices(Component):
                 metadata={"name": "ngc-pull", "namespace": namespace, "labels": labels},
                 type="kubernetes.io/dockerconfigjson",
                 string_data={".dockerconfigjson": pull_secret_content(registry, "$oauthtoken", args["ngc_api_key"])},
-                opts=self.child(),
+                opts=self.replaceable(),
             )
             prerequisites += [licence, pull]
             return {
@@ -189,9 +190,13 @@ class PrivateAiServices(Component):
         if args["gpu_mode"] == "directpath":
             overrides = kubernetes.core.v1.ConfigMap(
                 f"{name}-gpu-operator",
-                metadata={"name": "gpu-operator-values", "namespace": namespace, "labels": labels},
+                metadata={
+                    "name": hashed_name("gpu-operator-values", _DIRECTPATH_OVERRIDES),
+                    "namespace": namespace,
+                    "labels": labels,
+                },
                 data={"values.yaml": _DIRECTPATH_OVERRIDES},
-                opts=self.child(),
+                opts=self.replaceable(),
             )
             prerequisites.append(overrides)
             return {"gpuOperatorOverridesRef": {"name": overrides.metadata["name"]}}

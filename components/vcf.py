@@ -16,6 +16,7 @@ from pulumi import Input
 __all__ = [
     "AccessEntry",
     "DirectPathDevice",
+    "GalleryLogin",
     "GalleryModel",
     "GpuDevice",
     "GpuHost",
@@ -25,6 +26,7 @@ __all__ = [
     "MissingName",
     "Namespace",
     "PostgresExtension",
+    "PostgresLogin",
     "PostgresRole",
     "PostgresSchema",
     "Provider",
@@ -280,6 +282,49 @@ class PostgresSchema(_Resource):
         return _output(self, "name")
 
 
+class GalleryLogin(_Resource):
+    """The fact that a gallery takes a login; a new one is tried before anything uses it, at preview already.
+
+    What must not change before the login is known to work depends on it. Import is not possible.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        registry: Input[str],
+        username: Input[str],
+        password: Input[str],
+        ca_bundle: Input[str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """`registry` is host or host:port."""
+        super().__init__(resource_name, locals(), opts)
+
+
+class PostgresLogin(_Resource):
+    """The fact that a PostgreSQL takes a login; a new one is tried before anything uses it, at preview already.
+
+    What must not change before the login is known to work depends on it. Import is not possible.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        host: Input[str],
+        database: Input[str],
+        username: Input[str],
+        password: Input[str],
+        port: Input[int] | None = None,
+        ca_bundle: Input[str] | None = None,
+        ssl_mode: Input[SslMode] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """`ca_bundle` is PEM text, without it the machine's CAs are trusted."""
+        super().__init__(resource_name, locals(), opts)
+
+
 class GalleryModel(_Resource):
     """A model that must be in the gallery; fails, and says how to push it, while it is missing.
 
@@ -458,10 +503,20 @@ def get_gpu_inventory(
 
 
 def get_secret(
-    namespace: Input[str], name: Input[str], key: str, timeout_seconds: int, opts: pulumi.InvokeOutputOptions
+    namespace: Input[str],
+    name: Input[str],
+    key: str,
+    timeout_seconds: int,
+    opts: pulumi.InvokeOutputOptions,
+    awaited: Input[str] | None = None,
 ) -> pulumi.Output[str]:
-    """A value of a Secret in the Supervisor, waited for until its operator has published it; always secret."""
+    """A value of a Secret in the Supervisor, waited for until its operator has published it; always secret.
+
+    With `awaited` it is waited for until it is that value.
+    """
     args = {"namespace": namespace, "name": name, "key": key, "timeoutSeconds": timeout_seconds}
+    if awaited is not None:
+        args["awaited"] = pulumi.Output.secret(awaited)
     found = pulumi.runtime.invoke_output("vcf:index:getSecret", args, opts)
     return pulumi.Output.secret(found.apply(lambda result: str(result["value"])))
 

@@ -8,7 +8,14 @@ from pulumi.output import UNKNOWN
 
 import catalog
 from components import vcf
-from components._component import Check, Component, ExistingObject, KubernetesObject, published_secret
+from components._component import (
+    Check,
+    Component,
+    ExistingObject,
+    KubernetesObject,
+    hashed_name,
+    published_secret,
+)
 
 _API_VERSION = "databases.dataservices.vmware.com/v1alpha1"
 
@@ -189,13 +196,17 @@ class VectorDatabase(Component):
         if "admin_password" in args:
             given = kubernetes.core.v1.Secret(
                 f"{name}-admin",
+                # DSM changes the password when the reference moves to another Secret; that it looks into one again is
+                # documented nowhere.
                 metadata={
-                    "name": pulumi.Output.concat(args["cluster_name"], "-admin"),
+                    "name": hashed_name(
+                        pulumi.Output.concat(args["cluster_name"], "-admin"), args["admin_password"], guessable=True
+                    ),
                     "namespace": args["namespace"],
                     "labels": labels,
                 },
                 string_data={"password": pulumi.Output.secret(args["admin_password"])},
-                opts=self.child(),
+                opts=self.replaceable(),
             )
             spec["adminPasswordRef"] = {"name": given.metadata["name"]}
             depends.append(given)
@@ -246,10 +257,9 @@ class VectorDatabase(Component):
         self.database_name = connection.apply(lambda found: str(found["dbname"]))
         self.username = connection.apply(lambda found: str(found["username"]))
         self.password_secret = connection.apply(lambda found: str(found["passwordRef"]["name"]))
-        self.password = (
-            pulumi.Output.secret(args["admin_password"])
-            if "admin_password" in args
-            else published_secret(self, "databasePassword", args["namespace"], self.password_secret, [cluster])
+        # As DSM publishes it, also where it was given: only what DSM has taken over logs in.
+        self.password = published_secret(
+            self, "databasePassword", args["namespace"], self.password_secret, [cluster], args.get("admin_password")
         )
 
     def _use(self, name: str, args: VectorDatabaseArgs, there: ExternalDatabaseArgs) -> "kubernetes.core.v1.Secret":
@@ -259,15 +269,28 @@ class VectorDatabase(Component):
         self.username = pulumi.Output.from_input(there["username"])
         self.password = pulumi.Output.secret(there["password"])
         self.version = pulumi.Output.from_input("")
+        login = vcf.PostgresLogin(
+            f"{name}-login",
+            host=self.host,
+            port=self.port,
+            database=self.database_name,
+            username=self.username,
+            password=self.password,
+            ca_bundle=args.get("ca_bundle"),
+            opts=self.child(),
+        )
         given = kubernetes.core.v1.Secret(
             f"{name}-password",
+            # Another name with another password: role and password change in one step where both are referred to.
             metadata={
-                "name": pulumi.Output.concat(args["cluster_name"], "-password"),
+                "name": hashed_name(
+                    pulumi.Output.concat(args["cluster_name"], "-password"), there["password"], guessable=True
+                ),
                 "namespace": args["namespace"],
                 "labels": args.get("labels", {}),
             },
             string_data={"password": self.password},
-            opts=self.child(),
+            opts=self.replaceable(login),
         )
         self.password_secret = given.metadata.apply(lambda metadata: str(metadata.name))
         return given

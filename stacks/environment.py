@@ -479,6 +479,10 @@ class Workstation(_Model):
     public_key: PublicKey = Field(default="", description="SSH public key of the owner")
     proxy: Proxy | None = None
     vsphere: VspherePlacement | None = Field(default=None, description="required for route vsphere")
+    renewal: Short | None = Field(
+        default=None,
+        description="any short label, e.g. autumn: another one makes the machine anew and loses what is on its disks",
+    )
 
 
 class NodePool(_Model):
@@ -1290,6 +1294,12 @@ def _check_workstations(env: Environment, findings: _Findings) -> Iterator[Contr
                     (*path, "vsphere"), "route vsphere: the VM Service places machines itself", "a mapping"
                 )
             continue
+        if workstation.renewal is not None:
+            yield contradiction(
+                (*path, "renewal"),
+                "nothing on route vsphere: remove the workstation from the file, and add it again in another run",
+                workstation.renewal,
+            )
         if workstation.vsphere is None and not findings.unsure(*path, "vsphere"):
             yield contradiction(
                 (*path, "vsphere"), "the host, datastore, network and PCI device, since route is vsphere"

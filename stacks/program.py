@@ -4,7 +4,7 @@ Outputs of a stack, each only when its phase is built:
 
     environment       name, kind, target, organisation, owner, costCentre, gpuMode, namespace
     versions          deployed: baseline, pais, dlvm, database, pgvector, clusters {name: kubernetes, gpuOperator}
-    dataScientist     workstations {name: address, ssh, jupyter, owner}, login {user, password (secret)}
+    dataScientist     workstations {name: address, ssh, jupyter, owner, password (secret)}, login {user}
     mlopsEngineer     the same; gallery {registry, username}; models {name: digest, routingName, type}
     appDeveloper      baseUrl (OpenAI-compatible), caBundle, models {name: routingName}: no machine, no password
     database          host, port, name, username, password (secret), caBundle, pgvector, passwordSecret
@@ -48,6 +48,7 @@ from stacks.endpoints import Endpoints
 from stacks.environment import Cluster, Database, Environment, VmClass, Workstation, storage_class
 from stacks.environment import ContentLibrary as Library
 from stacks.existence import named_wrongly, names
+from stacks.machines import StaleMachines
 from stacks.problems import contradiction, nearest, write_problems
 
 PHASES: dict[str, tuple[str, ...]] = {
@@ -155,6 +156,8 @@ class Program:
             cluster_identifier=ends.supervisor.name,
             # Whatever a shell has exported: what does not answer is not gone, and stays in the state.
             delete_unreachable=False,
+            # Otherwise a Secret with new content is deleted and made again, and missing in between.
+            enable_secret_mutable=True,
         )
         self.providers = [self.vcenter, supervisor]
 
@@ -428,12 +431,20 @@ class Program:
         assert gallery is not None  # noqa: S101 (the configuration demands it)
         assert services is not None  # noqa: S101 (the configuration demands it)
         password = pulumi.Output.secret(gallery.password.get_secret_value())
+        login = vcf.GalleryLogin(
+            "gallery-login",
+            registry=gallery.host,
+            username=gallery.username,
+            password=password,
+            ca_bundle=gallery.ca or None,
+            opts=pulumi.ResourceOptions(parent=phase, provider=self.vcenter),
+        )
         pull = kubernetes.core.v1.Secret(
             "gallery-pull",
             metadata={"name": "gallery-pull", "namespace": self.namespace, "labels": env.labels()},
             type="kubernetes.io/dockerconfigjson",
             string_data={".dockerconfigjson": pull_secret_content(gallery.host, gallery.username, password)},
-            opts=pulumi.ResourceOptions(parent=phase),
+            opts=pulumi.ResourceOptions(parent=phase, depends_on=[login]),
         )
         models = {}
         for asked in env.model_endpoints:
@@ -459,7 +470,7 @@ class Program:
                     "labels": env.labels(persona="app-developer"),
                     **self._wait("pais.vmware.com/v1alpha1/ModelEndpoint"),  # type: ignore[typeddict-item]
                 },
-                pulumi.ResourceOptions(parent=phase, depends_on=[services.configuration]),
+                pulumi.ResourceOptions(parent=phase, depends_on=[services.configuration, login]),
             )
             self.outputs["appDeveloper"]["models"][asked.name] = made.routing_name
         self.outputs.setdefault("mlopsEngineer", {})["models"] = {
@@ -477,6 +488,7 @@ class Program:
         library = self.libraries.get(self.env.content.dlvm_library)
         self.image = library.item(self.env.content.dlvm_image) if library else self.env.content.dlvm_image
         people = {"data-scientist": "dataScientist", "mlops-engineer": "mlopsEngineer"}
+        rotation = StaleMachines()
         for asked in self.env.workstations:
             made = self._workstation(asked, phase)
             told = self.outputs.setdefault(people[asked.persona], {})
@@ -485,8 +497,11 @@ class Program:
                 "ssh": made.ssh,
                 "jupyter": made.jupyter_url,
                 "owner": asked.owner,
+                "password": made.password,
             }
-            told["login"] = {"user": catalog.dlvm_properties().login.user, "password": self._password()}
+            told["login"] = {"user": catalog.dlvm_properties().login.user}
+            rotation.remember(asked, made)
+        rotation.tell()
         self.versions["dlvm"] = self.env.content.dlvm_image
 
     def _password(self) -> pulumi.Output[str]:
@@ -508,6 +523,8 @@ class Program:
         }
         if asked.public_key:
             args["public_key"] = asked.public_key
+        if asked.renewal:
+            args["renewal"] = asked.renewal
         if asked.proxy is not None:
             args["no_proxy"] = list(asked.proxy.no_proxy)
             if asked.proxy.http:
@@ -612,6 +629,7 @@ class Program:
             kubeconfig=cluster.kubeconfig,
             cluster_identifier=name,
             delete_unreachable=False,
+            enable_secret_mutable=True,
             opts=pulumi.ResourceOptions(parent=cluster),
         )
         args: GpuOperatorArgs = {

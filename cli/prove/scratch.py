@@ -13,6 +13,7 @@ from cli import engine
 from cli.bench.scratch import copy_of_this_checkout, own_lab
 from cli.output import Failed
 from cli.prove.between import Fault
+from lab.state import ROOT
 
 REFUSED = "refused"
 """How a resource fails that a policy pack refuses during `up`; the other ways are those of ``between``."""
@@ -61,11 +62,15 @@ def kind_of(urn: str) -> str:
 
 
 class Scratch:
-    """A copy of this checkout below ``folder`` whose plugins can be made to fail, with a lab and stacks of its own."""
+    """A copy of this checkout below ``folder`` whose plugins can be made to fail.
 
-    def __init__(self, folder: Path) -> None:
-        self.root, self.state = folder / "checkout", folder / ".paif"
+    Its lab and stacks are its own, or those of another state directory, ``state``.
+    """
+
+    def __init__(self, folder: Path, state: Path | None = None) -> None:
+        self.root, self.state = folder / "checkout", state or folder / ".paif"
         copy_of_this_checkout(self.root)
+        (self.root / ".venv").symlink_to((ROOT / ".venv").resolve())
         project = self.root / "Pulumi.yaml"
         text = project.read_text(encoding="utf-8")
         between = f"path: {_PLUGINS}/vcf\n    - name: kubernetes\n      path: {_PLUGINS}/kubernetes\n"

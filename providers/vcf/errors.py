@@ -34,6 +34,10 @@ class AmbiguousNameError(VcfError):
         super().__init__(f"{where} has several {what} objects named {wanted!r}: use one of the ids {listed(self.ids)}.")
 
 
+class RefusedError(VcfError):
+    """The other side was reached and does not take the login."""
+
+
 class InitFailedError(VcfError):
     """The object exists, but did not become ready: the engine keeps it in the state and repairs it at the next `up`."""
 

@@ -135,7 +135,12 @@ async def _secret(context: Context, args: Props) -> Props:
     if not context.kubeconfig:
         raise VcfError("The vcf provider needs `kubeconfig`, the Supervisor's, to read Secrets there.")
     value = await Supervisor(context.kubeconfig).secret_value(
-        args["namespace"], args["name"], args["key"], float(args["timeoutSeconds"]), context.clock
+        args["namespace"],
+        args["name"],
+        args["key"],
+        float(args["timeoutSeconds"]),
+        context.clock,
+        args.get("awaited", ""),
     )
     return {"value": value}
 
@@ -255,6 +260,7 @@ FUNCTIONS = {
                 "name": f.Field(kind="string", doc="name of the Secret", required=True),
                 "key": f.Field(kind="string", doc="key in it", required=True),
                 "timeoutSeconds": f.Field(kind="integer", doc="how long to wait", minimum=0, default=900),
+                "awaited": f.Field(kind="string", doc="wait until it is this value", secret=True),
                 "value": f.Field(kind="string", doc="the key's value as text", output=True, secret=True),
             },
             _secret,

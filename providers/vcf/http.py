@@ -49,13 +49,17 @@ def retry_after(headers: Mapping[str, str]) -> float:
 
 
 class Http:
-    """One server. `name` is how messages call it, for example `vCenter vc01.example.test`."""
+    """One server. `name` is how messages call it, for example `vCenter vc01.example.test`.
 
-    def __init__(self, name: str, base_url: str, ca_bundle: str | None, clock: Clock) -> None:
+    `patience`: seconds after which nothing is tried again, 0 for the deadlines of `send`.
+    """
+
+    def __init__(self, name: str, base_url: str, ca_bundle: str | None, clock: Clock, patience: float = 0.0) -> None:
         import httpx  # noqa: PLC0415 - a third of a second that a plugin start need not pay
 
         self.name = name
         self.clock = clock
+        self._patience = patience or _DEADLINE
         self._httpx = httpx
         self._client = httpx.AsyncClient(
             base_url=base_url,
@@ -94,7 +98,7 @@ class Http:
             except httpx.TransportError as error:
                 problem = f"broke off {method} {url} ({_cause(error)})"
             spent = clock.now() - start
-            if spent + wait > deadline:
+            if spent + wait > min(deadline, self._patience):
                 asked = f" and asks to wait {wait:.0f} s more" if wait > pause else ""
                 raise VcfError(f"{self.name} {problem}{asked}; gave up after {spent:.0f} s.")
             await clock.sleep(wait)

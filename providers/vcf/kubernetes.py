@@ -37,8 +37,13 @@ class Supervisor:
             raise VcfError("The kubeconfig turns certificate checks off; give certificate-authority-data instead.")
         self._tls = tls_context(_content(cluster, "certificate-authority") or None)
 
-    async def secret_value(self, namespace: str, name: str, key: str, patience: float, clock: Clock) -> str:
-        """The value of a Secret's key as text, waited for up to `patience` seconds. Raises VcfError after that."""
+    async def secret_value(
+        self, namespace: str, name: str, key: str, patience: float, clock: Clock, awaited: str = ""
+    ) -> str:
+        """The value of a Secret's key as text, waited for up to `patience` seconds. Raises VcfError after that.
+
+        With `awaited` it is waited for until it is that.
+        """
         import httpx  # noqa: PLC0415 - a third of a second that a plugin start need not pay
 
         headers = await self._authenticate()
@@ -50,9 +55,10 @@ class Supervisor:
                     response = await client.get(url)
                     if response.status_code == _OK:
                         value = (response.json().get("data") or {}).get(key)
-                        if value:
-                            return base64.b64decode(value).decode()
-                        last = f"it has no key {key}"
+                        text = base64.b64decode(value).decode() if value else ""
+                        if text and text == (awaited or text):
+                            return text
+                        last = "it still holds another value than was asked for" if text else f"it has no key {key}"
                     elif response.status_code in _NOT_YET:
                         last = f"the API server answers {response.status_code}"
                     else:

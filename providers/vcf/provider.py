@@ -15,15 +15,19 @@ from . import values as v
 from .clock import Clock
 from .errors import VcfError, listed, nearest
 from .functions import FUNCTIONS
+from .host import Warn, silent
 from .http import pem_bundle
 from .resource import Change, Context, Resource, known
 from .resources.gallery import GalleryModel
+from .resources.login import GalleryLogin, PostgresLogin
 from .resources.namespace import Namespace
 from .resources.postgres import PostgresExtension, PostgresRole, PostgresSchema
 from .resources.vm_class import VirtualMachineClass
 from .vcenter import Account, VCenter
 
 _CLOSE_SECONDS = 2.0
+_TRIAL_SECONDS = 10.0
+"""How long what is only tried waits for the other side."""
 _ACCOUNT = {"server": "server", "username": "username", "password": "password", "caBundle": "ca_bundle"}
 
 CONFIG: Final[f.Fields] = {
@@ -54,6 +58,8 @@ RESOURCES: Final[dict[str, Resource]] = {
         PostgresRole(),
         PostgresSchema(),
         GalleryModel(),
+        GalleryLogin(),
+        PostgresLogin(),
     )
 }
 
@@ -61,8 +67,9 @@ RESOURCES: Final[dict[str, Resource]] = {
 class VcfProvider(sdk.Provider):
     """Provider `vcf`. Contacts nothing before the first operation that needs it."""
 
-    def __init__(self, clock: Clock | None = None) -> None:
+    def __init__(self, clock: Clock | None = None, warn: Warn = silent) -> None:
         self._clock = clock or Clock()
+        self._warn = warn
         self._config: v.Props = {}
         self._vcenter: VCenter | None = None
 
@@ -121,7 +128,12 @@ class VcfProvider(sdk.Provider):
     def _context(self, urn: str, timeout: float = 0.0) -> Context:
         kubeconfig = self._config.get("kubeconfig") if known(self._config, "kubeconfig") else None
         return Context(
-            urn=urn, clock=self._clock, connect=self._connect, timeout=timeout, kubeconfig=str(kubeconfig or "")
+            urn=urn,
+            clock=self._clock,
+            connect=self._connect,
+            timeout=timeout,
+            kubeconfig=str(kubeconfig or ""),
+            warn=self._warn,
         )
 
     # Resources
@@ -130,6 +142,9 @@ class VcfProvider(sdk.Provider):
         """Normalised inputs, secrets marked, and every problem at once."""
         resource = _resource(request.type)
         inputs, problems = resource.check(v.plain_map(request.new_inputs))
+        if not problems:
+            old = v.plain_map(request.old_inputs)
+            problems = await resource.try_out(self._context(request.urn, _TRIAL_SECONDS), old, inputs)
         secrets = v.secrets_in(request.new_inputs) | f.secret_fields(resource.fields)
         failures = [sdk.CheckFailure(p.path, p.reason) for p in problems]
         return sdk.CheckResponse(inputs=v.wire_map(inputs, secrets), failures=failures)

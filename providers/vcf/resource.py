@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from . import fields as f
 from .clock import Clock
 from .errors import Problem, VcfError
+from .host import Warn, silent
 from .values import Props, Unknown, has_unknown
 from .vcenter import VCenter
 
@@ -20,7 +21,7 @@ DEFAULT_TIMEOUT = 600.0
 class Context:
     """What an operation works with. `timeout`: seconds from `customTimeouts`, 0 when none was given.
 
-    `kubeconfig` is the Supervisor's, "" when none is configured.
+    `kubeconfig` is the Supervisor's, "" when none is configured. `warn` tells what does not stop the run.
     """
 
     urn: str
@@ -28,6 +29,7 @@ class Context:
     connect: Callable[[], VCenter]
     timeout: float = 0.0
     kubeconfig: str = ""
+    warn: Warn = silent
 
     @property
     def vcenter(self) -> VCenter:
@@ -83,6 +85,14 @@ class Resource(ABC):
     def cross_check(self, inputs: Props) -> list[Problem]:
         """Problems between properties; every property is valid by itself. May fill in what follows from others."""
         del inputs
+        return []
+
+    async def try_out(self, context: Context, old: Props, inputs: Props) -> list[Problem]:
+        """Problems that only the other side can tell, looked for at preview already; `old` inputs are {} at creation.
+
+        Changes nothing there. What cannot be reached is no problem: it says nothing of the inputs.
+        """
+        del context, old, inputs
         return []
 
     def diff(self, state: Props, inputs: Props) -> Change:

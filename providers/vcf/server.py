@@ -23,6 +23,7 @@ from . import VERSION
 from . import fields as f
 from . import values as v
 from .errors import InitFailedError, VcfError
+from .host import warn_through
 from .provider import RESOURCES, VcfProvider, marked_secrets
 
 _OPERATIONS: Final = (
@@ -147,7 +148,7 @@ def _strings(value: Any) -> Iterable[str]:
 
 async def serve(args: list[str], engine_address: str, engine_pid: int) -> None:
     """Serves until the engine goes: by signal, or by dying, which leaves no orphan behind."""
-    provider = VcfProvider()
+    provider = VcfProvider(warn=warn_through(engine_address))
     server = grpc.aio.server(options=_GRPC_CHANNEL_OPTIONS)
     add: Any = provider_pb2_grpc.add_ResourceProviderServicer_to_server
     add(Servicer(args, provider, engine_address), server)

@@ -80,6 +80,8 @@ def test_of_a_database_that_is_there_only_the_extension_is_made_and_stays(
     try:
         with monkeypatch.context() as until:
             until.setitem(paif.environment, "PAIF_UNTIL", "foundation")
+            # As `./paif up --until` does, which has looked at what lies beyond.
+            until.setitem(paif.environment, "PAIF_PROBLEMS", str(tmp_path / "problems.json"))
             inside("up", "--yes", "--skip-preview", "--stack", "inside")
         with api_client(paif.endpoints()["supervisor"]["kubeconfig"], tmp_path) as supervisor:
             _make(supervisor)

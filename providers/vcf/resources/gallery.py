@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from .. import fields as f
-from ..errors import GoneError, Problem, VcfError, listed, nearest
+from ..errors import GoneError, Problem, RefusedError, VcfError, listed, nearest
 from ..http import Http, pem_bundle
 from ..resource import Context, Resource, refresh_inputs
 from ..values import Props
@@ -139,17 +139,29 @@ class GalleryModel(Resource):
 
 
 class Gallery:
-    """One registry, one repository."""
+    """One registry, with at most one repository."""
 
     def __init__(self, context: Context, inputs: Props) -> None:
         self._inputs = inputs
         self._where = f"gallery {inputs['registry']}"
-        self._http = Http(self._where, f"https://{inputs['registry']}", inputs.get("caBundle"), context.clock)
+        address, patience = f"https://{inputs['registry']}", 0.0 if "repository" in inputs else context.timeout
+        self._http = Http(self._where, address, inputs.get("caBundle"), context.clock, patience)
         self._token: str | None = None
 
     async def close(self) -> None:
         """Closes the connections."""
         await self._http.close()
+
+    async def log_in(self) -> None:
+        """Tries the login. Raises RefusedError when the gallery does not take it."""
+        response = await self._get("GET", "/v2/")
+        if response.status_code in (_UNAUTHORIZED, _FORBIDDEN):
+            raise RefusedError(
+                f"The {self._where} does not take the login of {self._inputs['username']}: {_errors(response)} Check "
+                "`username` and `password`, and that the account is neither locked nor expired."
+            )
+        if not response.is_success:
+            raise VcfError(f"The {self._where} answered {response.status_code} to GET /v2/: {_errors(response)}")
 
     async def digest(self) -> str:
         """Digest of the reference; raises GoneError with what there is instead."""
@@ -216,10 +228,13 @@ class Gallery:
         if not realm.startswith("https://"):
             raise VcfError(f"The {self._where} asks for a token from {realm!r}; expected an https address.")
         self._token = None
-        parts["scope"] = f"repository:{self._inputs['repository']}:pull"
+        if "repository" in self._inputs:
+            parts["scope"] = f"repository:{self._inputs['repository']}:pull"
         response = await self._http.send("GET", realm, params=parts, **self._basic())
-        if not response.is_success:
+        if response.status_code in (_UNAUTHORIZED, _FORBIDDEN):
             return None
+        if not response.is_success:
+            raise VcfError(f"The {self._where}'s token service answered {response.status_code}: {_errors(response)}")
         body = response.json()
         return str(body.get("token") or body.get("access_token"))
 

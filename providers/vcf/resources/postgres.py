@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import fields as f
 from .. import ownership
-from ..errors import GoneError, Problem, VcfError, listed, nearest
+from ..errors import GoneError, Problem, RefusedError, VcfError, listed, nearest
 from ..http import pem_bundle
 from ..ownership import Mark
 from ..resource import Context, Resource, known, refresh_inputs
@@ -110,7 +110,7 @@ class PostgresResource(Resource):
         from psycopg import sql  # noqa: PLC0415 - only these resources need it
 
         name = str(inputs[self.key])
-        async with _connected(context, inputs) as connection:
+        async with connected(context, inputs) as connection:
             stored = await self._comment(connection, name)
             recorded = ownership.parse(state.get("owner") or "")
             mark = Mark.of(context.urn, like=recorded)
@@ -141,7 +141,7 @@ class PostgresResource(Resource):
         login = state or self._imported(resource_id)
         name = str(login[self.key])
         try:
-            async with _connected(context, login, _READ_DEADLINE) as connection:
+            async with connected(context, login, _READ_DEADLINE) as connection:
                 stored = await self._comment(connection, name)
                 if stored is None:
                     return None
@@ -159,7 +159,7 @@ class PostgresResource(Resource):
         del resource_id
         name = str(state[self.key])
         try:
-            async with _connected(context, state) as connection:
+            async with connected(context, state) as connection:
                 stored = await self._comment(connection, name)
                 if stored is None:
                     return
@@ -437,7 +437,7 @@ def ca_file(bundle: str | None) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def _connected(context: Context, login: Props, patience: float = _CONNECT_DEADLINE) -> AsyncIterator[Connection]:
+async def connected(context: Context, login: Props, patience: float = _CONNECT_DEADLINE) -> AsyncIterator[Connection]:
     """A connection in one transaction, committed at the end; raises GoneError when the database does not exist.
 
     `patience` is how many seconds it tries where `customTimeouts` says nothing.
@@ -482,7 +482,8 @@ async def _connect(context: Context, login: Props, where: str, patience: float) 
                 raise GoneError(f"{where} does not exist.") from None
             spent = context.clock.now() - start
             if not _passing(error, words) or spent + pause > (context.timeout or patience):
-                raise VcfError(f"{where} cannot be used as {login['username']}: {words}{_remedy(words)}") from None
+                kind = RefusedError if _refused(error, words) else VcfError
+                raise kind(f"{where} cannot be used as {login['username']}: {words}{_remedy(words)}") from None
             await context.clock.sleep(pause)
     raise AssertionError
 
@@ -497,6 +498,17 @@ def _passing(error: Any, words: str) -> bool:
         or "timed out" in text
         or "server closed the connection" in text
         or "too many clients" in text
+    )
+
+
+def _refused(error: Any, words: str) -> bool:
+    """Whether it is the login that the server does not take (PostgreSQL, appendix A, class 28)."""
+    return (
+        str(getattr(error, "sqlstate", None)).startswith("28")
+        or any(
+            text in words for text in ("authentication failed", "is not permitted to log in", "no pg_hba.conf entry")
+        )
+        or ("role " in words and "does not exist" in words)
     )
 
 

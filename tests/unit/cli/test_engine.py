@@ -108,7 +108,7 @@ def test_a_survivor_is_a_plugin_without_an_engine_above_it(pulumi: Path, name: s
 def shell_of_the_lab(pulumi: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """A shell after ``eval "$(./paif env)"``; returns what only the lab may have."""
     values = {
-        "PULUMI_BACKEND_URL": f"file://{pulumi.parent.parent}/pulumi",
+        "PULUMI_BACKEND_URL": f"file://{pulumi.parent.parent}/pulumi?metadata=skip",
         "PULUMI_CONFIG_PASSPHRASE": engine.LAB_PASSPHRASE,
         "SSL_CERT_FILE": str(engine._trust_file()),
     }

@@ -15,8 +15,14 @@ _PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 _OUTPUTS: dict[str, Any] = {
     "environment": {"kind": "dev", "gpuMode": "vgpu", "namespace": "acme-dev-ns-ai"},
     "dataScientist": {
-        "login": {"user": "vmware", "password": "[secret]"},
-        "workstations": {"alice": {"ssh": "ssh vmware@198.19.0.1", "jupyter": "https://198.19.0.1:8888"}},
+        "login": {"user": "vmware"},
+        "workstations": {
+            "alice": {
+                "ssh": "ssh vmware@198.19.0.1",
+                "jupyter": "https://198.19.0.1:8888",
+                "password": "[secret]",
+            }
+        },
     },
     "appDeveloper": {"baseUrl": "https://pais.example/v1", "caBundle": _PEM, "models": {"llama": "meta/llama"}},
     "database": {

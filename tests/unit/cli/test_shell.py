@@ -50,7 +50,7 @@ def _asked(state: Path) -> list[str]:
 def test_every_environment_on_the_lab_has_a_stack_afterwards_and_is_made_once(
     state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert any(line.startswith("export PULUMI_BACKEND_URL=file://") for line in shell.lines("qa"))
+    assert any(line.startswith("export PULUMI_BACKEND_URL='file://") for line in shell.lines("qa"))
     names = ("dev", "prod", "qa", "staging")
     assert _asked(state) == [f"stack init {name} --no-select --non-interactive" for name in names]
     # One that cannot be made keeps no shell from its variables.

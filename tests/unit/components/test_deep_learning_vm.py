@@ -10,7 +10,7 @@ import pytest
 
 from components._component import ComponentInputError
 from components.deep_learning_vm import DeepLearningVm, DeepLearningVmArgs, VspherePlacementArgs
-from tests.unit.components.harness import NAMESPACE, Declared, declare
+from tests.unit.components.harness import NAMESPACE, Declared, Engine, Registration, declare
 
 _VM = "kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachine"
 _SERVICE = "kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachineService"
@@ -54,19 +54,28 @@ def _declared(**change: Any) -> Declared:
     return declare(build)
 
 
+def _boot(secret: Registration) -> dict[str, str]:
+    return {key: base64.b64decode(value).decode() for key, value in secret.inputs["data"].items()}
+
+
 def test_the_vm_service_makes_secret_machine_and_service() -> None:
     declared = _declared(licence_token="licence", ngc_api_key="ngc-key", public_key="ssh-ed25519 A")
     assert declared.types() == {_SECRET: 1, _VM: 1, _SERVICE: 1}
     secret = declared.one(_SECRET)
-    assert secret.inputs["metadata"] == {"name": "acme-dev-dlvm-alice-ovf", "namespace": NAMESPACE, "labels": _LABELS}
-    assert secret.inputs["stringData"] == {
+    assert secret.inputs["metadata"] == {
+        "name": "acme-dev-dlvm-alice-ovf",
+        "namespace": NAMESPACE,
+        "labels": _LABELS,
+        "annotations": {"paif.dev/image": "dlvm-9.0.1-simulated"},
+    }
+    assert _boot(secret) == {
         "hostname": "acme-dev-dlvm-alice",
         "password": "first-password",
         "public-keys": "ssh-ed25519 A",
         "vgpu-license": "licence",
         "nvidia-portal-api-key": "ngc-key",
     }
-    assert "stringData" in secret.secrets
+    assert "data" in secret.secrets
     assert declared.one(_VM).inputs["spec"] == {
         "className": "acme-dev-class-a100-20c",
         "imageName": "dlvm-9.0.1-simulated",
@@ -112,15 +121,74 @@ def test_a_person_reaches_the_machine_through_its_service() -> None:
 
 
 def test_without_licence_no_licence_property_exists() -> None:
-    assert set(_declared().one(_SECRET).inputs["stringData"]) == {"hostname", "password"}
+    assert set(_boot(_declared().one(_SECRET))) == {"hostname", "password"}
 
 
 def test_a_proxy_reaches_the_guest_with_its_exceptions() -> None:
     declared = _declared(https_proxy="http://proxy.test:3128", no_proxy=["lab.test", "10.0.0.0/8"])
-    document = base64.b64decode(declared.one(_SECRET).inputs["stringData"]["user-data"]).decode()
+    document = base64.b64decode(_boot(declared.one(_SECRET))["user-data"]).decode()
     assert document.startswith("#cloud-config\n")
     assert "HTTPS_PROXY=http://proxy.test:3128" in document
     assert "NO_PROXY=lab.test,10.0.0.0/8" in document
+
+
+def _after_a_change(made_with: dict[str, str], monkeypatch: pytest.MonkeyPatch, **given: Any) -> Declared:
+    """A machine whose Secret the engine keeps as it was, whatever is given now."""
+    plain = Engine.new_resource
+
+    def kept(self: Engine, args: Any) -> Any:
+        identity, outputs = plain(self, args)
+        if args.typ == _SECRET:
+            metadata = {**outputs["metadata"], "annotations": {"paif.dev/image": "dlvm-9.0.0"}}
+            outputs = {**outputs, "metadata": metadata, "data": {k: _base64(v) for k, v in made_with.items()}}
+        return identity, outputs
+
+    monkeypatch.setattr(Engine, "new_resource", kept)
+    args: Any = {**_ARGS, **given}
+
+    def build() -> dict[str, Any]:
+        made = DeepLearningVm("alice", args)
+        return {"password": made.password, "stale": made.stale}
+
+    return declare(build)
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def test_what_only_a_first_boot_reads_is_kept_as_it_was_and_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {"hostname": "acme-dev-dlvm-alice", "password": "the-first", "public-keys": "ssh-ed25519 OLD"}
+    given = {"licence_token": "new", "ngc_api_key": "new", "http_proxy": "http://p", "public_key": "ssh-ed25519 NEW"}
+    declared = _after_a_change(before, monkeypatch, **given)
+    assert declared.outputs["stale"] == ["first password", "public key", "licence token", "NGC key", "proxy", "image"]
+    # The one that logs in, not the one that is given now.
+    assert declared.outputs["password"] == "the-first"
+    assert declared.secret_outputs == {"password"}
+    assert list(declared.one(_SECRET).request.ignoreChanges) == ["data", "metadata.annotations"]
+    # Asked for as it is: the platform refuses another image, and would refuse every machine for one new one.
+    assert declared.one(_VM).inputs["spec"]["imageName"] == "dlvm-9.0.0"
+
+
+def test_a_machine_as_it_was_made_has_nothing_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {"hostname": "acme-dev-dlvm-alice", "password": "first-password"}
+    assert _after_a_change(before, monkeypatch, image="dlvm-9.0.0").outputs == {
+        "password": "first-password",
+        "stale": [],
+    }
+
+
+def test_a_renewal_makes_another_secret_and_the_machine_anew() -> None:
+    before, after = _declared(), _declared(renewal="autumn", password="another")
+    names = [each.one(_SECRET).inputs["metadata"]["name"] for each in (before, after)]
+    assert names == ["acme-dev-dlvm-alice-ovf", "acme-dev-dlvm-alice-ovf-autumn"]
+    # Another resource to the engine, since it ignores changes of one that is there.
+    assert before.one(_SECRET).name != after.one(_SECRET).name
+    machines = [each.one(_VM) for each in (before, after)]
+    assert [each.request.replacement_trigger.string_value for each in machines] == ["", "autumn"]
+    assert all(each.request.deleteBeforeReplace for each in machines)
+    assert not machines[1].request.ignoreChanges
+    assert machines[1].inputs["spec"]["bootstrap"] == {"vAppConfig": {"rawProperties": names[1]}}
 
 
 def test_a_fixed_device_pins_the_machine_and_locks_its_memory() -> None:
@@ -158,6 +226,8 @@ def test_the_vsphere_sdk_is_loaded_only_for_its_route() -> None:
         ({"https_proxy": "http://p"}, "no_proxy"),
         ({"properties": {"vgpu-licence": "x"}}, 'properties["vgpu-licence"]'),
         ({"vsphere": _PLACE, "licence_token": "x"}, "licence_token"),
+        ({"vsphere": _PLACE, "renewal": "autumn"}, "renewal"),
+        ({"renewal": "In Autumn"}, "renewal"),
         ({"tags": ["tag-1"]}, "tags"),
     ],
 )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pulumi
 import pytest
 
 from components._component import ComponentInputError
@@ -49,11 +50,13 @@ def test_the_configuration_comes_last_and_names_everything_before_it() -> None:
     configuration = declared.one(_PAIS)
     assert configuration.depends_on == {"pais-trust-oidc", "pais-trust-gallery", "pais-licence", "pais-ngc"}
     licence = declared.one(_CONFIG_MAP, "pais-licence").inputs["metadata"]["name"]
+    trust = [declared.one(_CONFIG_MAP, f"pais-trust-{name}").inputs["metadata"]["name"] for name in ("oidc", "gallery")]
+    assert [name[:-9] for name in trust] == ["trust-oidc", "trust-gallery"]
     assert configuration.inputs["spec"] == {
         "worker": {"storageClassName": "pai-gold"},
         "vksControlPlane": {"virtualMachineClassName": "best-effort-large", "storageClassName": "pai-gold"},
         "ingress": {"serviceType": "LoadBalancer"},
-        "clientTls": {"caBundleRefs": [{"name": "trust-oidc"}, {"name": "trust-gallery"}]},
+        "clientTls": {"caBundleRefs": [{"name": name} for name in trust]},
         "database": {
             "host": "192.0.2.20",
             "dbname": "pais",
@@ -85,12 +88,49 @@ def test_the_licence_is_secret_and_a_new_one_gets_a_new_name() -> None:
     assert not {path for path in first.secrets if path.startswith("metadata")}
 
 
+def test_an_authority_that_changes_is_another_object_which_the_configuration_refers_to() -> None:
+    names = []
+    for pem in ("one", "two"):
+        declared = _declared(trust_bundles={"oidc": pem})
+        [reference] = declared.one(_PAIS).inputs["spec"]["clientTls"]["caBundleRefs"]
+        made = declared.one(_CONFIG_MAP, "pais-trust-oidc").inputs
+        assert made["data"] == {"ca.crt": pem}
+        assert reference["name"] == made["metadata"]["name"]
+        names.append(reference["name"])
+    assert len(set(names)) == 2
+
+
+def test_an_ngc_key_that_changes_keeps_its_object_so_that_nothing_else_changes() -> None:
+    first, second = (_declared(ngc_api_key=key) for key in ("one", "two"))
+    changed, kept = (
+        [each.one(kind, name).inputs for each in (first, second)]
+        for kind, name in ((_SECRET, "pais-ngc"), (_PAIS, "pais"))
+    )
+    assert changed[0]["stringData"] != changed[1]["stringData"]
+    assert changed[0]["metadata"] == changed[1]["metadata"]
+    assert kept[0] == kept[1]
+
+
+def test_what_only_carries_the_configuration_can_be_replaced_below_what_is_protected() -> None:
+    def build() -> dict[str, Any]:
+        PrivateAiServices("pais", _ARGS, pulumi.ResourceOptions(protect=True))
+        return {}
+
+    declared = declare(build)
+    assert {each.name for each in declared.registrations if not each.request.protect} == {
+        "pais-trust-oidc",
+        "pais-trust-gallery",
+        "pais-licence",
+        "pais-ngc",
+    }
+
+
 def test_directpath_has_a_driver_but_neither_licence_nor_pull_secret() -> None:
     declared = _without_licence("directpath")
     assert declared.types() == {_CONFIG_MAP: 3, _PAIS: 1}
-    assert declared.one(_PAIS).inputs["spec"]["nvidiaConfig"] == {
-        "gpuOperatorOverridesRef": {"name": "gpu-operator-values"}
-    }
+    overrides = declared.one(_CONFIG_MAP, "pais-gpu-operator").inputs["metadata"]["name"]
+    assert overrides.startswith("gpu-operator-values-")
+    assert declared.one(_PAIS).inputs["spec"]["nvidiaConfig"] == {"gpuOperatorOverridesRef": {"name": overrides}}
 
 
 def test_without_gpus_there_is_no_nvidia_part() -> None:

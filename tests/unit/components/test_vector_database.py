@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pulumi
@@ -73,13 +74,35 @@ def test_the_password_that_dsm_makes_is_read_from_where_its_status_says() -> Non
     assert declared.secret_outputs == {"password"}
 
 
-def test_a_given_password_is_handed_over_in_a_secret_and_asked_of_nobody() -> None:
+def test_a_given_password_is_handed_over_in_a_secret_and_holds_once_dsm_has_published_it() -> None:
     declared = _declared(admin_password="given")
     secret = declared.one("kubernetes:core/v1:Secret")
     assert secret.inputs["stringData"] == {"password": "given"}
     assert any(path.startswith("stringData") for path in secret.secrets)
-    assert declared.one(_CLUSTER).inputs["spec"]["adminPasswordRef"] == {"name": "acme-dev-pg-vectors-admin"}
-    assert declared.calls == []
+    name = secret.inputs["metadata"]["name"]
+    assert name.startswith("acme-dev-pg-vectors-admin-")
+    assert declared.one(_CLUSTER).inputs["spec"]["adminPasswordRef"] == {"name": name}
+    [(token, asked)] = declared.calls
+    assert (token, asked["name"], asked["awaited"]) == ("vcf:index:getSecret", "pg-acme-dev-pg-vectors", "given")
+    assert declared.outputs["password"] == "value-of-pg-acme-dev-pg-vectors"
+    assert declared.secret_outputs == {"password"}
+
+
+def test_another_password_is_another_secret_that_a_protected_database_can_change_to() -> None:
+    names = set()
+    for password in ("one", "two"):
+        declared = _declared(pulumi.ResourceOptions(protect=True), admin_password=password)
+        secret = declared.one("kubernetes:core/v1:Secret")
+        assert not secret.request.protect
+        assert declared.one(_CLUSTER).request.protect
+        names.add(secret.inputs["metadata"]["name"])
+    assert len(names) == 2
+
+
+def test_a_name_is_no_quick_way_to_try_passwords() -> None:
+    name = _declared(admin_password="summer").one("kubernetes:core/v1:Secret").inputs["metadata"]["name"]
+    quick = {hashlib.new(kind, text).hexdigest() for kind in ("sha256", "sha1", "md5") for text in (b"summer",)}
+    assert not any(each.startswith(name.rsplit("-", 1)[1]) for each in quick)
 
 
 def test_the_extension_is_made_over_verified_tls_and_goes_with_its_database() -> None:
@@ -142,11 +165,14 @@ _EXTERNAL: dict[str, Any] = {"host": "pg.test", "database": "vectors", "username
 
 def test_an_external_database_gets_the_extension_and_its_password_a_secret_in_the_namespace() -> None:
     declared = _used(external=_EXTERNAL)
-    assert declared.types() == {_EXTENSION: 1, "kubernetes:core/v1:Secret": 1}
+    assert declared.types() == {_EXTENSION: 1, "kubernetes:core/v1:Secret": 1, "vcf:index:PostgresLogin": 1}
     assert declared.calls == []
     secret = declared.one("kubernetes:core/v1:Secret")
+    assert "db-login" in secret.depends_on
+    name = secret.inputs["metadata"]["name"]
+    assert name.startswith("shared-password-")
     assert secret.inputs == {
-        "metadata": {"name": "shared-password", "namespace": NAMESPACE, "labels": {"a": "b"}},
+        "metadata": {"name": name, "namespace": NAMESPACE, "labels": {"a": "b"}},
         "stringData": {"password": "given"},
         "apiVersion": "v1",
         "kind": "Secret",
@@ -162,7 +188,7 @@ def test_an_external_database_gets_the_extension_and_its_password_a_secret_in_th
         "database_name": "vectors",
         "username": "pais",
         "password": "given",
-        "password_secret": "shared-password",
+        "password_secret": name,
         "version": "",
     }
     assert declared.secret_outputs == {"password"}

@@ -65,6 +65,7 @@ def test_the_complete_environment_is_exactly_these_resources() -> None:
         "kubernetes:databases.dataservices.vmware.com/v1alpha1:PostgresCluster": 1,
         "vcf:index:PostgresExtension": 1,
         "kubernetes:pais.vmware.com/v1alpha1:PAISConfiguration": 1,
+        "vcf:index:GalleryLogin": 1,
         "vcf:index:GalleryModel": 2,
         "kubernetes:pais.vmware.com/v1alpha1:ModelEndpoint": 2,
         "kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachine": 2,
@@ -150,8 +151,8 @@ def test_secrets_are_secret_in_inputs_and_outputs() -> None:
     assert declared.secret_outputs == {
         "database.password",
         "clusters.gpu.kubeconfig",
-        "dataScientist.login.password",
-        "mlopsEngineer.login.password",
+        "dataScientist.workstations.alice.password",
+        "mlopsEngineer.workstations.bob.password",
     }
     words = ("in-plain-text", "vcenter-password", "gallery-password", "supervisor-kubeconfig", "value-of-pg")
     for each in declared.registrations:
@@ -542,11 +543,12 @@ def test_an_external_database_reaches_the_services_by_a_secret() -> None:
     changes = {"database": {"external": external}, "databasePassword": "database-in-plain-text"}
     declared = _run(changes, until="ai-services")
     pais = declared.one("kubernetes:pais.vmware.com/v1alpha1:PAISConfiguration")
+    secret = declared.one("kubernetes:core/v1:Secret", "acme-dev-pg-vectors-password")
     assert pais.inputs["spec"]["database"] == {
         "host": "pg.test:6432",
         "dbname": "vectors",
         "username": "pais",
-        "passwordRef": {"name": "acme-dev-pg-vectors-password", "fieldPath": "password"},
+        "passwordRef": {"name": secret.inputs["metadata"]["name"], "fieldPath": "password"},
     }
     assert "acme-dev-pg-vectors-password" in pais.depends_on
     for each in declared.registrations:

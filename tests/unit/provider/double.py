@@ -354,11 +354,14 @@ class GalleryDouble(Server):
         if request.path == "/service/token":
             if given != basic:
                 return Answer(401, {"errors": [{"code": "UNAUTHORIZED", "message": "bad credentials"}]})
-            return Answer(200, {"token": f"token-for-{request.query['scope']}"})
+            return Answer(200, {"token": f"token-for-{request.query.get('scope', 'login')}"})
         if self.auth == "basic" and given != basic:
             return self._denied('Basic realm="gallery"')
-        if self.auth == "token" and not given.startswith("Bearer token-for-repository:"):
+        for_what = "" if request.path == "/v2/" else "repository:"
+        if self.auth == "token" and not given.startswith(f"Bearer token-for-{for_what}"):
             return self._denied(f'Bearer realm="https://{self.address}/service/token",service="gallery"')
+        if request.path == "/v2/":
+            return Answer(200, {})
         if request.path == "/v2/_catalog":
             return Answer(200, {"repositories": list(self.models)})
         found = re.fullmatch(r"/v2/(.+)/(manifests|tags)/(.+)", request.path)

@@ -41,10 +41,14 @@ class Engine:
 
     def __init__(self, **config: Any) -> None:
         self.clock = FakeClock()
-        self.provider = VcfProvider(self.clock)
+        self.warnings: list[str] = []
+        self.provider = VcfProvider(self.clock, self._warn)
         self.loop = asyncio.new_event_loop()
         request = sdk.ConfigureRequest({}, wire_map(config, {"password"}), accept_secrets=True, accept_resources=True)
         self.run(self.provider.configure(request))
+
+    async def _warn(self, urn: str, text: str) -> None:
+        self.warnings.append(f"{urn}: {text}")
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Runs to the end."""
@@ -59,13 +63,14 @@ class Engine:
         """URN of a resource of this type."""
         return f"urn:pulumi:{stack}::paif::vcf:index:{kind}::{name}"
 
-    def check(self, kind: str, inputs: dict[str, Any]) -> sdk.CheckResponse:
-        """Check with plain inputs."""
-        return self.run(self.provider.check(sdk.CheckRequest(self.urn(kind), {}, wire_map(inputs), b"")))
+    def check(self, kind: str, inputs: dict[str, Any], old: dict[str, Any] | None = None) -> sdk.CheckResponse:
+        """Check with plain inputs; with those of before for what exists."""
+        request = sdk.CheckRequest(self.urn(kind), wire_map(old or {}), wire_map(inputs), b"")
+        return self.run(self.provider.check(request))
 
-    def problems(self, kind: str, inputs: dict[str, Any]) -> dict[str, str]:
+    def problems(self, kind: str, inputs: dict[str, Any], old: dict[str, Any] | None = None) -> dict[str, str]:
         """Reasons by property path."""
-        return {failure.property: failure.reason for failure in self.check(kind, inputs).failures or []}
+        return {failure.property: failure.reason for failure in self.check(kind, inputs, old).failures or []}
 
     def checked(self, kind: str, inputs: dict[str, Any]) -> dict[str, PropertyValue]:
         """Inputs as check returns them; there must be no problem."""

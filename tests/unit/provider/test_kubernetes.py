@@ -85,6 +85,19 @@ def test_waiting_ends_and_says_what_was_missing(api: _ApiServer, certificates: C
     assert 50 < engine.clock.time <= 60
 
 
+def test_a_value_that_an_operator_was_asked_for_is_waited_for_until_it_is_published(
+    api: _ApiServer, certificates: Certificates
+) -> None:
+    old = Answer(200, {"data": {"value": base64.b64encode(b"the old one").decode()}})
+    api.fail(_SECRET, old, times=3)
+    engine = _engine(_kubeconfig(api, certificates, {"token": _TOKEN}))
+    assert engine.invoke("getSecret", **_ASKED, awaited="the kubeconfig")["value"] == "the kubeconfig"
+    assert api.count(_SECRET) == 4
+    with pytest.raises(VcfError, match="it still holds another value than was asked for") as raised:
+        engine.invoke("getSecret", **_ASKED, awaited="never-taken")
+    assert "never-taken" not in str(raised.value)
+
+
 def test_a_refused_login_is_not_waited_for(api: _ApiServer, certificates: Certificates) -> None:
     engine = _engine(_kubeconfig(api, certificates, {"token": "old"}))
     with pytest.raises(VcfError, match=r"answers 401 .* check the rights and the age of the kubeconfig's credentials"):

@@ -351,3 +351,26 @@ def test_ca_file_is_gone_afterwards(certificates: Certificates, monkeypatch: pyt
     with ca_file(certificates.ca) as path:
         assert Path(path).stat().st_mode & 0o777 == 0o600
     assert not Path(path).exists()
+
+
+LOGIN = "PostgresLogin"
+
+
+def test_a_password_that_the_server_does_not_take_is_refused_before_anything_uses_it(
+    engine: Engine, server: dict[str, Any]
+) -> None:
+    resource_id, state = engine.create(LOGIN, server)
+    assert resource_id == f"pgadmin@{server['host']}"
+    assert state["password"].is_secret
+    problems = engine.problems(LOGIN, {**server, "password": "mistyped-word"}, server)
+    assert set(problems) == {"password"}
+    assert "password authentication failed" in problems["password"]
+    assert "mistyped-word" not in problems["password"]
+    assert engine.problems(LOGIN, {**server, "username": "nobody-here"}, server).keys() == {"password"}
+
+
+def test_a_server_that_is_not_reached_is_not_a_wrong_password(engine: Engine, server: dict[str, Any]) -> None:
+    assert engine.problems(LOGIN, {**server, "port": 1}, server) == {}
+    assert "could not be tried, so it may be wrong or right" in engine.warnings[0]
+    with pytest.raises(VcfError, match="what uses it keeps the one before"):
+        engine.create(LOGIN, {**server, "port": 1})

@@ -1,0 +1,27 @@
+"""The engine as the provider's host: where messages go that belong to no answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+Warn = Callable[[str, str], Awaitable[None]]
+"""Tells the person something of a resource (URN, text) that does not stop the run."""
+
+
+async def silent(urn: str, text: str) -> None:
+    """Tells nobody."""
+    del urn, text
+
+
+def warn_through(engine_address: str) -> Warn:
+    """Warnings through the engine at this address, which shows them beside the resource."""
+
+    async def warn(urn: str, text: str) -> None:
+        import grpc.aio  # type: ignore[import-untyped] # noqa: PLC0415 - few runs have something to say
+        from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc  # noqa: PLC0415
+
+        async with grpc.aio.insecure_channel(engine_address) as channel:
+            message = engine_pb2.LogRequest(severity=engine_pb2.WARNING, message=text, urn=urn)
+            await engine_pb2_grpc.EngineStub(channel).Log(message)
+
+    return warn
