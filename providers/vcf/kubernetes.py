@@ -71,7 +71,8 @@ class Supervisor:
                 if clock.now() - start + pause > patience:
                     raise VcfError(
                         f"Secret {namespace}/{name} with key {key} was not published within {patience:.0f} s: {last}. "
-                        "Look at the object that it belongs to (kubectl describe), then run `pulumi up` again."
+                        "Look at the object that it belongs to (kubectl describe), then run `pulumi up` again. If "
+                        "somebody has deleted it, `./paif drift ENV --undo` makes it again, with what was in it."
                     )
                 await clock.sleep(pause)
         raise AssertionError
