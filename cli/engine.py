@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -33,7 +33,9 @@ from tools.spec import pulumi_home
 LAB_PASSPHRASE = "paif-lab"  # noqa: S105 - it guards example values of a lab and is documented as worth nothing
 _MARK = "PAIF_RUN"
 _END_SECONDS = 20
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOOKED_BACK = 100
+_LOOKS = 30
 # A run's end is told in whole seconds, and its state may be written once more after it.
 _WRITTEN_AFTER_SECONDS = 5.0
 
@@ -98,6 +100,8 @@ def environment(*, lab: bool) -> dict[str, str]:
         # The plugins are there, or deliberately not: a look-up in the network costs seconds at every run.
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "PULUMI_SKIP_UPDATE_CHECK": "true",
+        # What does not answer is not gone: no shell may have the engine forget it.
+        "PULUMI_K8S_DELETE_UNREACHABLE": "false",
         "PYTHONDONTWRITEBYTECODE": "",
     }
     if lab:
@@ -194,14 +198,21 @@ def run(
     """
     asked_to_stop = False
 
-    def stop_asked(*_: object) -> None:
+    def stop_asked(number: int, _: object) -> None:
         nonlocal asked_to_stop
         asked_to_stop = True
+        # Ctrl-C reaches the engine from the terminal; what ends this process alone is handed on in the engine's way.
+        if number != signal.SIGINT and process is not None:
+            process.send_signal(signal.SIGINT)
 
+    process: subprocess.Popen[bytes] | None = None
     planned = any(each.partition("=")[0] == "--plan" for each in arguments)
+    # At a terminal the engine redraws what it shows, which no filter of lines can follow.
+    planned |= "--save-plan" in arguments and not silent and not sys.stdout.isatty()
     coloured = ["--color", "always"] if planned and sys.stdout.isatty() and "--color" not in arguments else []
     # A handler, unlike SIG_IGN, is not inherited: the engine ends in its own way and this process waits for it.
-    previous = signal.signal(signal.SIGINT, stop_asked)
+    heard = [number for number in _ENDINGS if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, stop_asked) for number in heard}
     try:
         with (
             tempfile.TemporaryFile() as kept,
@@ -227,7 +238,8 @@ def run(
                 kept.seek(0)
                 sys.stderr.write(kept.read().decode("utf-8", "replace"))
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
     if status and not asked_to_stop and target is not None and io_select.select([target], [], [], 0)[0]:
         raise TargetGone
     return status
@@ -419,6 +431,29 @@ def clear_up(stack: Stack, agreed: Callable[[str], bool] | None = None) -> None:
             if agreed is not None:
                 raise
             warn(f"they stay: {locked}")
+            return
+        if deleted := [each["resource"]["urn"] for each in pending if each["type"] == "deleting"]:
+            _look_for_deleted(stack, deleted)
+
+
+def _look_for_deleted(stack: Stack, urns: list[str]) -> None:
+    """Have the state know which of the resources, whose deletion was cut off, are gone: it has them all still, and the
+    next run would take them for unchanged. What is still being deleted is waited for."""
+    names = ", ".join(urn.rsplit("::", 1)[-1] for urn in urns)
+    say(f"looking which of what a cut-off run was deleting is still there: {names}")
+    targets = [part for urn in urns for part in ("--target", urn)]
+    for _ in range(_LOOKS):
+        answer = capture(stack, "refresh", "--yes", "--skip-preview", "--stack", stack.name, *targets, check=False)
+        if answer.returncode:
+            break
+        if not any(each["urn"] in urns and _is_ending(each) for each in export(stack)["deployment"]["resources"]):
+            return
+    warn(f"whether {names} are gone cannot be seen yet; `./paif refresh {stack.name}` looks again")
+
+
+def _is_ending(resource: dict[str, Any]) -> bool:
+    metadata = (resource.get("outputs") or {}).get("metadata")
+    return isinstance(metadata, dict) and bool(metadata.get("deletionTimestamp"))
 
 
 def _unlock(stack: Stack, project: str = checkpoints.PROJECT) -> bool:
@@ -435,6 +470,24 @@ def _unlock(stack: Stack, project: str = checkpoints.PROJECT) -> bool:
     if left := locks.held(there):
         raise Locked(locks.sentence(stack.name, left))
     return bool(freed)
+
+
+def take_back(stack: Stack, project: str) -> None:
+    """Have a stack of the lab's that nobody else uses, such as a benchmark's, whatever one that was cut off left of it.
+
+    An engine that still ends is waited for. Raises ``Failed`` when it does not end.
+    """
+    there = files(stack, project)
+    for lock in locks.held(there) if there else []:
+        if lock.here and locks.is_engine(lock.pid):
+            try:
+                psutil.Process(lock.pid).wait(_END_SECONDS)
+            except psutil.NoSuchProcess:
+                continue
+            except psutil.TimeoutExpired:
+                break
+    _unlock(stack, project)
+    mend(stack, project)
 
 
 def _history(stack: Stack, newest: int) -> list[dict[str, Any]]:
@@ -518,6 +571,37 @@ def drop_pending_operations(stack: Stack) -> None:
     removed; nothing else is touched."""
     state = export(stack)
     state["deployment"].pop("pending_operations", None)
+    _replace_state(stack, state)
+
+
+def edit(stack: Stack, change: Callable[[dict[str, dict[str, Any]]], bool]) -> None:
+    """Change the state's resources, given by URN; nothing is written when ``change`` returns false."""
+    state = export(stack)
+    if change({each["urn"]: each for each in state["deployment"].get("resources", [])}):
+        _replace_state(stack, state)
+
+
+def forget(stack: Stack, urns: Collection[str]) -> None:
+    """Take resources out of the state, and every reference to them; nothing outside of it is changed.
+
+    For what is known to be gone only: whatever is still there would be made a second time, or stay for ever.
+    """
+    if not urns:
+        return
+    state = export(stack)
+    resources = [each for each in state["deployment"].get("resources", []) if each["urn"] not in urns]
+    for each in resources:
+        for key in ("dependencies", "replaceWith"):
+            if each.get(key):
+                each[key] = [urn for urn in each[key] if urn not in urns]
+        if each.get("propertyDependencies"):
+            each["propertyDependencies"] = {
+                name: [urn for urn in found or [] if urn not in urns]
+                for name, found in each["propertyDependencies"].items()
+            }
+        if each.get("deletedWith") in urns:
+            del each["deletedWith"]
+    state["deployment"]["resources"] = resources
     _replace_state(stack, state)
 
 

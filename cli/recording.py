@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -26,6 +26,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from cli.causes import by_cause, real_errors, without_name
 from cli.redaction import HIDDEN, Redactor, is_secret_path, secret_values
 
 Action = Literal["create", "import", "update", "replace", "delete"]
@@ -164,7 +165,7 @@ class Change:
 
 @dataclass(frozen=True)
 class PolicyResult:
-    """One finding of a policy."""
+    """One finding of a policy; `also` are further resources of which it says the same."""
 
     level: Level
     pack: str
@@ -172,6 +173,7 @@ class PolicyResult:
     severity: str
     resource: str
     text: str
+    also: tuple[str, ...] = ()
 
 
 @dataclass
@@ -453,15 +455,42 @@ def _details(
     ]
     paths = sorted(differences, key=lambda each: ("replace" not in str(differences[each]), each))
     paths = paths or sorted(set(reasons))
-    for path in paths[:_SHOWN_PATHS]:
-        difference = differences.get(path)
+    within = []
+    for path in paths:
+        was, now = _at(old, path), _at(new, path)
+        # Nothing differs in sight where both are hidden.
+        within += list(_within(path, was, now)) or [(path, was, now)]
+    for path, was, now in within[:_SHOWN_PATHS]:
+        difference = next((differences[each] for each in paths if path.startswith(each) and each in differences), None)
         forces = "replace" in str(difference.get("kind") if isinstance(difference, dict) else "")
-        before = _shown(_at(old, path), path, kind, redactor)
-        after = _shown(_at(new, path), path, kind, redactor)
+        before = _shown(was, path, kind, redactor)
+        after = _shown(now, path, kind, redactor)
         values = f": {before} → {after}" if before != after else ""
         yield f"{redactor.text(path)}{values}{' (forces replacement)' if forces else ''}"
-    if len(paths) > _SHOWN_PATHS:
-        yield f"{len(paths) - _SHOWN_PATHS} more properties"
+    if len(within) > _SHOWN_PATHS:
+        yield f"{len(within) - _SHOWN_PATHS} more properties"
+
+
+def _within(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    """What differs in two values, as far down as they are alike; an entry of a list that only one has is told whole."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            below = f"{path}.{key}" if re.fullmatch(r"\w+", key) else f'{path}["{key}"]'
+            if old.get(key) != new.get(key):
+                yield from _within(below, old.get(key), new.get(key))
+        return
+    if isinstance(old, list) and isinstance(new, list):
+        lost = [(index, each) for index, each in enumerate(old) if each not in new]
+        came = [(index, each) for index, each in enumerate(new) if each not in old]
+        if lost or came:
+            before, after = dict(lost), dict(came)
+            for index in sorted(before.keys() | after.keys()):
+                if index in before and index in after:
+                    yield from _within(f"{path}[{index}]", before[index], after[index])
+                else:
+                    yield f"{path}[{index}]", before.get(index), after.get(index)
+            return
+    yield path, old, new
 
 
 def _keys(path: str) -> list[str]:
@@ -491,7 +520,7 @@ def _shown(value: Any, path: str, kind: str, redactor: Redactor) -> str:
     if is_secret_path(kind, ".".join(_keys(path))):
         return HIDDEN
     if isinstance(value, dict | list):
-        return "{…}" if isinstance(value, dict) else "[…]"
+        value = json.dumps(redactor.data(value, kind, ".".join(_keys(path))), ensure_ascii=False)
     if value == "04da6b54-80e4-46f7-96ec-b56ff0331ba9":  # what the engine writes for a value that is not known yet
         return "not known yet"
     text = redactor.text(str(value))
@@ -517,7 +546,7 @@ def _read_policies(recording: Recording, events: list[dict[str, Any]], redactor:
             found.add(result)
     levels = get_args(Level)
     severities = ["critical", "high", "medium", "low", ""]
-    recording.policies = sorted(
+    ordered = sorted(
         found,
         key=lambda each: (
             levels.index(each.level),
@@ -528,6 +557,12 @@ def _read_policies(recording: Recording, events: list[dict[str, Any]], redactor:
             each.text,
         ),
     )
+    recording.policies = [
+        replace(first, also=tuple(dict.fromkeys(each.resource for each in others)))
+        for first, *others in by_cause(
+            ordered, lambda each: (each.level, each.pack, each.rule, each.severity, without_name(each.text)[1])
+        )
+    ]
     recording.packs = sorted(redactor.text(pack) for pack in packs)
     reported = {(each.pack, each.rule) for each in found}
     recording.rules_passed = len(passed - failed - reported)
@@ -569,11 +604,17 @@ def _read_problems(
     if preview is None and not failure:
         texts.append("The recording of the preview is unreadable; see the log of its job.")
     recording.failed = bool(texts) or preview is None or ((bool(errors) or ended) and not recording.refused)
-    recording.problems += list(dict.fromkeys(redactor.text(_without_traceback(text)) for text in texts))
+    recording.problems += list(dict.fromkeys(redactor.text(_without_traceback(text)) for text in real_errors(texts)))
     if recording.failed and not recording.problems:
         recording.problems.append("The engine gave no reason; see the log of the preview's job.")
 
 
 def _without_traceback(text: str) -> str:
-    """The text with Python tracebacks cut down to their last line, which says what went wrong."""
-    return re.sub(r"Traceback \(most recent call last\):\n(?:[ \t]+.*\n)+", "", text)
+    """The text with Python tracebacks cut down to their last line, which says what went wrong.
+
+    Also without pulumi-kubernetes' advice to forget everything on a cluster that does not answer at this moment.
+    """
+    text = re.sub(r"Traceback \(most recent call last\):\n(?:[ \t]+.*\n)+", "", text)
+    return re.sub(
+        r" If the cluster was deleted, you can remove this resource .*? set to \"true\"", "", text, flags=re.S
+    )

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pulumi
+from pulumi.output import UNKNOWN
 
 import catalog
 from components import vcf
@@ -151,6 +152,24 @@ class ExistingObject(pulumi.CustomResource):
     def status(self) -> pulumi.Output[dict[str, Any]]:
         """What is."""
         return pulumi.get(self, "status")  # type: ignore[no-any-return]
+
+
+def told(status: pulumi.Output[Any], *path: str | int) -> pulumi.Output[Any]:
+    """What an object's status says at `path`, such as network, primaryIP4.
+
+    While it says nothing there, as that of a machine which somebody has switched off, a preview takes it for not known
+    yet, and a run gives None. Raises nothing: a status is written by others.
+    """
+
+    def find(found: Any) -> Any:
+        for key in path:
+            if isinstance(key, int):
+                found = found[key] if isinstance(found, Sequence) and len(found) > key else None
+            else:
+                found = found.get(key) if isinstance(found, Mapping) else None
+        return UNKNOWN if found is None and pulumi.runtime.is_dry_run() else found
+
+    return status.apply(find)
 
 
 def wait_annotation(expressions: Sequence[str]) -> dict[str, str]:

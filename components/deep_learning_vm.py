@@ -8,7 +8,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 import catalog
-from components._component import LABEL, Check, Component, KubernetesObject
+from components._component import LABEL, Check, Component, KubernetesObject, told
 
 _VM_OPERATOR = "vmoperator.vmware.com"
 _SELECTOR = "paif.dev/workstation"
@@ -107,12 +107,12 @@ class DeepLearningVm(Component):
     machine is made anew.
     """
 
-    address: pulumi.Output[str]
-    """IP address of the machine."""
-    ssh: pulumi.Output[str]
-    """Command that logs in."""
-    jupyter_url: pulumi.Output[str]
-    """Address of JupyterLab."""
+    address: pulumi.Output[str | None]
+    """IP address of the machine; None while it has none, as one that is switched off."""
+    ssh: pulumi.Output[str | None]
+    """Command that logs in, None while there is no address for it."""
+    jupyter_url: pulumi.Output[str | None]
+    """Address of JupyterLab, None while there is none."""
     password: pulumi.Output[str]
     """Password with which the machine was made, secret."""
     stale: pulumi.Output[list[str]]
@@ -133,8 +133,8 @@ class DeepLearningVm(Component):
             )
         )
         login = catalog.dlvm_properties().login
-        self.ssh = pulumi.Output.concat("ssh ", login.user, "@", reached)
-        self.jupyter_url = pulumi.Output.concat("https://", reached, f":{login.jupyter_port}")
+        self.ssh = reached.apply(lambda ip: ip and f"ssh {login.user}@{ip}")
+        self.jupyter_url = reached.apply(lambda ip: ip and f"https://{ip}:{login.jupyter_port}")
         # Nothing in it: the engine writes its whole state for the outputs of each, late, which with 100 machines takes
         # a tenth of the run. The machine and its service have them in the state.
         self.register_outputs({})
@@ -244,9 +244,8 @@ class DeepLearningVm(Component):
             wait_for=args.get("access_wait_for"),
             opts=self.child(self.machine),
         )
-        address = self.machine.status.apply(lambda status: str(status["network"]["primaryIP4"]))
-        reached = self.service.status.apply(lambda status: str(status["loadBalancer"]["ingress"][0]["ip"]))
-        return address, reached
+        address = told(self.machine.status, "network", "primaryIP4")
+        return address, told(self.service.status, "loadBalancer", "ingress", 0, "ip")
 
     def _clone(self, name: str, args: DeepLearningVmArgs, place: VspherePlacementArgs) -> pulumi.Output[str]:
         # Here, because an environment without such machines neither loads nor needs the vsphere plugin.

@@ -14,6 +14,7 @@ from components._component import (
     hashed_name,
     published_secret,
     pull_secret_content,
+    told,
 )
 
 _API_VERSION = "pais.vmware.com/v1alpha1"
@@ -68,8 +69,8 @@ class PrivateAiServices(Component):
     secret is made; without GPUs the whole NVIDIA part is left out.
     """
 
-    url: pulumi.Output[str]
-    """Address of the services; OpenAI clients use <url>/api/v1/compatibility/openai/v1."""
+    url: pulumi.Output[str | None]
+    """Address of the services, None while they have none; OpenAI clients use <url>/api/v1/compatibility/openai/v1."""
     ca_bundle: pulumi.Output[str]
     """PEM of the authority that signed the services' certificate."""
 
@@ -132,7 +133,11 @@ class PrivateAiServices(Component):
             self.configuration.id.apply(lambda identity: f"{identity.split('/')[0]}/{_INGRESS}"),
             opts=self.child(self.configuration),
         )
-        self.url = pulumi.Output.all(self.ingress.status, self.ingress.spec).apply(lambda found: _url(*found))
+        entry, port = (
+            told(self.ingress.status, "loadBalancer", "ingress", 0),
+            told(self.ingress.spec, "ports", 0, "port"),
+        )
+        self.url = pulumi.Output.all(entry, port).apply(lambda found: _url(*found))
         self.ca_bundle = pulumi.Output.unsecret(
             published_secret(self, "paisCertificate", namespace, _INGRESS, [self.configuration])
         )
@@ -198,6 +203,8 @@ class PrivateAiServices(Component):
         return None
 
 
-def _url(status: dict[str, Any], spec: dict[str, Any]) -> str:
-    entry, port = status["loadBalancer"]["ingress"][0], int(spec["ports"][0]["port"])
-    return f"https://{entry.get('hostname') or entry['ip']}" + ("" if port == 443 else f":{port}")
+def _url(entry: dict[str, Any] | None, port: float | None) -> str | None:
+    host = entry and (entry.get("hostname") or entry.get("ip"))
+    if not host or port is None:
+        return None
+    return f"https://{host}" + ("" if int(port) == 443 else f":{int(port)}")

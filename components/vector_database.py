@@ -4,6 +4,7 @@ from typing import Any, NotRequired, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
+from pulumi.output import UNKNOWN
 
 import catalog
 from components import vcf
@@ -228,7 +229,14 @@ class VectorDatabase(Component):
             opts=self.child(*depends),
         )
         self.version = pulumi.Output.from_input(version)
-        self._connect(args, cluster.status.apply(lambda status: status["connection"]), cluster)
+        connection = pulumi.Output.all(cluster.id, cluster.status).apply(
+            # One that is being made again has none at preview.
+            lambda known: _connection(known[0], known[1], may_come=pulumi.runtime.is_dry_run())
+        )
+        self._connect(args, connection, cluster)
+        # They are what was asked for; a preview without connection would take the extension's database for another one.
+        self.database_name = pulumi.Output.all(args["database_name"], cluster.id).apply(lambda known: str(known[0]))
+        self.username = pulumi.Output.all(args["admin_username"], cluster.id).apply(lambda known: str(known[0]))
         return cluster
 
     def _find(self, name: str, args: VectorDatabaseArgs) -> ExistingObject:
@@ -288,10 +296,12 @@ class VectorDatabase(Component):
         return given
 
 
-def _connection(identity: str, status: dict[str, Any] | None) -> dict[str, Any]:
-    """The connection of a cluster that somebody else makes. Raises pulumi.RunError while it has none."""
+def _connection(identity: str, status: dict[str, Any] | None, *, may_come: bool = False) -> Any:
+    """The connection of a cluster; unknown while it has none and one `may_come`, else raises pulumi.RunError then."""
     connection: dict[str, Any] = (status or {}).get("connection") or {}
     if not connection.get("host") or not connection.get("port"):
+        if may_come:
+            return UNKNOWN
         said = "; ".join(
             f"{each.get('type')}={each.get('status')} {each.get('message', '')}".strip()
             for each in (status or {}).get("conditions") or []

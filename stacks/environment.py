@@ -7,6 +7,7 @@ environment are in `DEFAULTS`.
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import json
 import re
@@ -116,6 +117,14 @@ LabelValue = Annotated[
     ),
 ]
 Text = Annotated[str, _matching(r"(?s).*\S.*", "some text")]
+_KEPT_RESOURCE = re.compile(r"[A-Z][A-Za-z0-9]*/\S+")
+KeptProperty = Annotated[
+    str,
+    _matching(
+        r'[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*|\["[^"\]]+"\])*',
+        'a property path without list entries, such as spec.powerState or metadata.labels["a.b/c"]',
+    ),
+]
 Repository = Annotated[
     str,
     _matching(
@@ -166,9 +175,28 @@ def _authorities(value: str) -> str:
 Pem = Annotated[str, AfterValidator(_authorities)]
 
 _PUBLIC_KEY = re.compile(
-    r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
-    r" [A-Za-z0-9+/]{40,}={0,3}( [^\r\n]*)?\n?"
+    r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)|sk-(?:ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
+    r" ([A-Za-z0-9+/]+={0,2})(?: [^\r\n]*)?\n?"
 )
+
+
+def _whole_key(value: str) -> bool:
+    """Whether a text is an SSH public key of which nothing is cut off: a list of lengths and parts, its type first."""
+    found = _PUBLIC_KEY.fullmatch(value)
+    if found is None:
+        return False
+    try:
+        rest = base64.b64decode(found[2], validate=True)
+    except ValueError:
+        return False
+    parts: list[bytes] = []
+    while rest:
+        length = int.from_bytes(rest[:4], "big")
+        if len(rest) < 4 + length:
+            return False
+        parts.append(rest[4 : 4 + length])
+        rest = rest[4 + length :]
+    return len(parts) > 1 and parts[0] == found[1].encode() and all(parts)
 
 
 def _public_key(value: str) -> str:
@@ -177,8 +205,8 @@ def _public_key(value: str) -> str:
         expected = (
             "the public half, the file that ends in .pub: this is a private key, which counts as known from now on"
         )
-    elif value and _PUBLIC_KEY.fullmatch(value) is None:
-        expected = "one SSH public key, a line such as ssh-ed25519 AAAA… comment"
+    elif value and not _whole_key(value):
+        expected = "one whole SSH public key, a line such as ssh-ed25519 AAAA… comment"
     if expected:
         raise PydanticCustomError("paif", "{expected}", {"expected": expected})
     return value
@@ -230,6 +258,9 @@ class Access(_Model):
     subject: Text
     domain: Text
     role: Literal["OWNER", "EDIT", "VIEW"]
+    identity_provider: Text | None = Field(
+        default=None, description="id of the Supervisor's external identity provider that knows the subject"
+    )
 
 
 class Storage(_Model):
@@ -243,7 +274,12 @@ class Namespace(_Model):
     """The Supervisor namespace. The first storage policy is the default of everything in it."""
 
     name: Label = Field(description="whole name; <organisation>-<environment>-ns-<name> by convention")
-    adopt: bool = Field(default=False, description="take over an existing namespace instead of failing")
+    adopt: bool = Field(
+        default=False, description="share an existing namespace: what is in it stays; destroy takes away what was added"
+    )
+    exclusive: bool = Field(
+        default=False, description="of an adopted namespace, remove for good what is not given here"
+    )
     access_list: list[Access] = []
     storage: list[Storage] = Field(min_length=1)
 
@@ -554,6 +590,11 @@ class Environment(_Model):
     protection: Protection = Protection()
     chart_repository: Address = Field(default="", description="Helm repository of the GPU Operator instead of NVIDIA's")
     conditions: dict[str, list[Text]] = Field(default={}, description="wait conditions instead of the catalogue's")
+    kept: dict[str, list[KeptProperty]] = Field(
+        default={},
+        description="properties that somebody else has changed and that are left alone, by resource, e.g. "
+        "VirtualMachine/acme-dev-dlvm-alice: [spec.powerState]; `./paif drift ENV --keep` writes it",
+    )
 
     licence_token: SecretStr | None = Field(default=None, description="NVIDIA client configuration token")
     ngc_api_key: SecretStr | None = None
@@ -922,7 +963,13 @@ def _contradictions(env: Environment, findings: _Findings) -> Iterator[Contradic
     yield from _check_workstations(env, findings)
     yield from _check_clusters(env, findings)
     yield from _check_target(env, findings)
+    if env.namespace.exclusive and not env.namespace.adopt:
+        yield contradiction(("namespace", "exclusive"), "adopt: true beside it; what is made here is exclusive", True)
     known = _waited_for()
+    for key in env.kept:
+        if _KEPT_RESOURCE.fullmatch(key) is None:
+            expected = "kind and name of a resource, such as VirtualMachine/acme-dev-dlvm-alice"
+            yield contradiction(("kept", key), expected, key)
     for key in env.conditions:
         if key not in known:
             yield contradiction(("conditions", key), f"one of {listed(known)}", key, nearest(key, known))
@@ -1387,7 +1434,9 @@ def clashes(environments: list[Environment]) -> list[tuple[Environment, Path, Pr
     for env in environments:
         for path, kind, name in _global_names(env):
             other = taken.setdefault((kind, name), env)
-            if other is not env:
+            # Of a namespace that nobody shares it is said already that there are two.
+            shared = other.namespace.adopt or env.namespace.adopt
+            if other is not env and (kind != _WITH_SERVICES or shared):
                 verb = "makes" if kind in _SHARED else "uses"
                 problem = Problem(
                     property_path(path), f"a {kind} that no other environment {verb}; {other.name} does", shown(name)
@@ -1396,13 +1445,18 @@ def clashes(environments: list[Environment]) -> list[tuple[Environment, Path, Pr
     return found
 
 
+_WITH_SERVICES = "namespace with Private AI Services"
 _SHARED = ("content library", "tag category", "tag")
 """What several environments may use, while only one of them can make it."""
 
 
 def _global_names(env: Environment) -> Iterator[tuple[Path, str, str]]:
     """Names that are unique in the whole vCenter, each with where it comes from."""
-    yield ("namespace", "name"), "namespace", env.namespace.name
+    if not env.namespace.adopt or env.namespace.exclusive:
+        yield ("namespace", "name"), "namespace", env.namespace.name
+    if env.ai_services is not None:
+        # There is one PAISConfiguration in a namespace, whoever shares that.
+        yield ("aiServices",), _WITH_SERVICES, env.namespace.name
     if env.database is not None and env.database.external is not None:
         there = env.database.external
         yield ("database", "external"), "database", f"{there.host}:{there.port}/{there.database}"

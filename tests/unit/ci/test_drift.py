@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,10 @@ import typer
 from typer.testing import CliRunner
 
 from cli import engine
-from cli.drift import Drift, body, drift_command, judge, marker, refresh_preview, report
+from cli.drift import Drift, body, drift_command, judge, marker, report
 from cli.forge import LIMITS, GitHub
 from cli.output import Failed
-from cli.recording import read_preview
+from cli.reality import comparison, refresh_preview
 from tests.unit.ci.stand_in import serve
 
 RECORDED = Path(__file__).resolve().parents[2] / "data" / "previews"
@@ -27,7 +28,7 @@ def refresh() -> dict[str, Any]:
 
 
 def drift(preview: dict[str, Any], environment: str = "dev") -> Drift:
-    return judge(read_preview(environment, preview))
+    return judge(comparison(environment, preview))
 
 
 def without_drift() -> dict[str, Any]:
@@ -84,7 +85,7 @@ def test_refresh_that_ended_badly_is_no_answer_whatever_it_printed(
     pulumi.chmod(0o755)
     monkeypatch.setattr(engine, "environment", lambda **_: {"PATH": f"{tmp_path}:/usr/bin:/bin"})
     with pytest.raises(Failed, match="could not be compared") as caught:
-        judge(read_preview("dev", refresh_preview(engine.Stack("dev", lab=False))))
+        judge(comparison("dev", refresh_preview(engine.Stack("dev", lab=False))))
     assert "PLANTED" not in str(caught.value)
 
 
@@ -96,7 +97,8 @@ def test_issue_tells_what_to_do_and_fits_a_thousand_resources() -> None:
     text = body(drift(preview), "github")
     assert len(text) <= LIMITS["github"]
     assert "900 more, less severe" in text
-    assert "./paif refresh dev" in text
+    assert "./paif drift dev --undo" in text
+    assert "./paif drift dev --keep" in text
     assert text.startswith(marker("dev"))
 
 
@@ -128,6 +130,71 @@ def test_issue_follows_the_drift_from_its_beginning_to_its_end() -> None:
         assert "Drift in dev: 1 resource" in forge.issues[0]["title"]
 
 
+def test_issue_is_not_closed_before_the_program_agrees_and_everything_was_compared() -> None:
+    with serve("github", "t") as forge:
+        api = GitHub("acme/paif", "t", forge.url)
+        report(drift(refresh()), api, "github")
+        without = drift(without_drift())
+        missed = dataclasses.replace(without, missed=("Cluster gpu does not answer",))
+        assert report(without, api, "github", agreed=lambda: False).action == "unchanged"
+        assert report(missed, api, "github").action == "unchanged"
+        assert forge.issues[0]["state"] != "closed"
+        assert report(without, api, "github", agreed=lambda: True).action == "closed"
+
+
+def test_what_was_not_compared_is_told_beside_what_drifted() -> None:
+    found = dataclasses.replace(drift(refresh()), missed=("Cluster gpu does not answer: Secret ngc",))
+    assert "Cluster gpu does not answer: Secret ngc" in body(found, "github")
+    assert found.as_dict()["notCompared"] == ["Cluster gpu does not answer: Secret ngc"]
+    assert found.fingerprint == drift(refresh()).fingerprint, "a cluster that comes and goes is no other drift"
+
+
+def _grown(entries: list[Any]) -> dict[str, Any]:
+    urn = "urn:pulumi:dev::paif::kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachineService::alice"
+    ports = [{"name": "ssh", "port": 22}]
+    state = {"urn": urn, "type": urn.split("::")[-2], "custom": True, "inputs": {"spec": {"ports": ports}}}
+    old = {**state, "outputs": {"spec": {"ports": ports}, "status": {"x": [1]}}}
+    new = {**state, "outputs": {"spec": {"ports": entries}, "status": {"x": [1, 2]}}}
+    return {"steps": [{"op": "refresh", "urn": urn, "oldState": old, "newState": new}]}
+
+
+def test_an_entry_that_somebody_added_is_drift_of_its_list() -> None:
+    found = comparison("dev", _grown([{"name": "ssh", "port": 22}, {"name": "x", "port": 9999}]))
+    (change,) = found.recording.changes
+    assert change.details == ('spec.ports[1]: (none) → {"name": "x", "port": 9999}',)
+    assert list(found.grown.values()) == [("spec.ports",)]
+    assert comparison("dev", _grown([{"name": "ssh", "port": 22}])).recording.changes == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "details"),
+    [
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}, ["x.a.c: 2 → 3"]),
+        (
+            [{"n": 1, "r": "EDIT"}],
+            [{"n": 1, "r": "VIEW"}, {"n": 2}],
+            ["x[0].r: EDIT → VIEW", 'x[1]: (none) → {"n": 2}'],
+        ),
+        ({"a.b/c": 1}, {}, ['x["a.b/c"]: 1 → (none)']),
+        (
+            {"password": "old-secret", "user": "a"},
+            {"password": "new-secret", "user": "b"},
+            ["x.password", "x.user: a → b"],
+        ),
+        (["a", "b"], ["b", "a"], ['x: ["a", "b"] → ["b", "a"]']),
+        ({"hidden": "[secret]"}, {"hidden": "[secret]"}, ["x"]),
+    ],
+)
+def test_properties_are_told_as_far_down_as_they_differ(old: Any, new: Any, details: list[str]) -> None:
+    urn = "urn:pulumi:dev::paif::vcf:index:Namespace::ns"
+    state = {"urn": urn, "type": "vcf:index:Namespace", "custom": True}
+    step = {"op": "update", "urn": urn, "detailedDiff": {"x": {"kind": "update"}}}
+    step |= {"oldState": {**state, "inputs": {"x": old}}, "newState": {**state, "inputs": {"x": new}}}
+    (change,) = comparison("dev", {"steps": [step]}).recording.changes
+    assert list(change.details) == details
+    assert "old-secret" not in json.dumps(drift({"steps": [step]}).as_dict())
+
+
 def run(*arguments: str) -> Any:
     app = typer.Typer()
     app.command()(drift_command)
@@ -147,3 +214,5 @@ def test_command_says_bad_input(tmp_path: Path) -> None:
     assert run("dev", "--input", str(tmp_path / "none.json")).exit_code == 2
     recorded = str(RECORDED / "drift-refresh" / "preview.json")
     assert run("dev", "--input", recorded, "--forge", "sourcehut").exit_code == 2
+    assert run("dev", "--undo", "--keep").exit_code == 2
+    assert run("dev", "--undo", "--input", recorded).exit_code == 2

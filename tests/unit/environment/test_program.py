@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
 
+from cli.outputs import Known, personas, value_at
 from stacks.capacity import read_inventory
 from stacks.endpoints import Endpoints, endpoints
 from stacks.environment import _waited_for
@@ -141,9 +143,32 @@ def test_each_persona_gets_its_own_outputs() -> None:
     assert outputs["dataScientist.workstations.alice.ssh"] == "ssh vmware@198.51.100.7"
     assert outputs["mlopsEngineer.workstations.bob.owner"] == "bob"
     assert outputs["appDeveloper.models.bge"] == "baai/bge"
+    assert outputs["appDeveloper.oidc.issuer"] == "https://127.0.0.1:3/oidc"
+    assert outputs["mlopsEngineer.gallery.username"] == "robot"
+    assert outputs["mlopsEngineer.gallery.password"] == "gallery-password"
     assert outputs["appDeveloper.baseUrl"] == "https://198.51.100.9/api/v1/compatibility/openai/v1"
     assert not [name for name in outputs if name.startswith("appDeveloper") and "workstation" in name]
     assert outputs["versions.clusters.gpu.gpuOperator"] == "v24.9.0"
+
+
+def test_the_sheet_of_the_outputs_tells_all_that_was_made() -> None:
+    declared, asked = _run(), environment()
+    outputs: dict[str, Any] = {}
+    for path, value in declared.outputs.items():
+        *parents, last = path.split(".")
+        place = outputs
+        for part in parents:
+            place = place.setdefault(part, {})
+        place[last] = value
+    made = frozenset((each.type.rsplit(":", 1)[-1], each.name) for each in declared.registrations)
+    sheet = personas("dev", outputs, Known(asked, made))
+    assert "not made" not in sheet
+    assert "removed" not in sheet
+    assert "None" not in sheet
+    for named in ("alice", "bob", "model llama", "model bge", "cluster gpu", "database", "gallery", "sign-in"):
+        assert f"  {named}  " in sheet
+    for path in re.findall(r"`\./paif outputs dev ([\w.]+)", sheet):
+        assert value_at(outputs, path)
 
 
 def test_secrets_are_secret_in_inputs_and_outputs() -> None:
@@ -151,6 +176,7 @@ def test_secrets_are_secret_in_inputs_and_outputs() -> None:
     assert declared.secret_outputs == {
         "database.password",
         "clusters.gpu.kubeconfig",
+        "mlopsEngineer.gallery.password",
         "dataScientist.workstations.alice.password",
         "mlopsEngineer.workstations.bob.password",
     }

@@ -1,0 +1,40 @@
+"""What somebody else has changed on purpose and this program leaves alone: `paif:kept` of a stack file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+import pulumi
+
+
+class LeftAlone:
+    """Gives resources the option to ignore changes of what is kept, and knows which entries have met none."""
+
+    def __init__(self, kept: Mapping[str, Sequence[str]]) -> None:
+        self._kept = kept
+        self.met: set[str] = set()
+
+    def __call__(self, args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
+        """Pulumi's transformation of a resource's options; None leaves them as they are."""
+        name = f"{args.type_.rsplit(':', 1)[-1]}/{args.name}"
+        if name not in self._kept:
+            return None
+        self.met.add(name)
+        ignored = pulumi.ResourceOptions(ignore_changes=list(self._kept[name]))
+        return pulumi.ResourceTransformationResult(args.props, pulumi.ResourceOptions.merge(args.opts, ignored))
+
+    def tell_unknown(self) -> None:
+        """Warn of entries for what this program does not make: they keep nothing."""
+        if os.environ.get("PAIF_UNTIL"):
+            return
+        for name in sorted(self._kept.keys() - self.met):
+            pulumi.log.warn(f"paif:kept names {name}, and nothing of that kind and name is made here: take it out")
+
+
+def leave_alone(kept: Mapping[str, Sequence[str]]) -> LeftAlone:
+    """Leave what is kept alone in everything that is declared from now on."""
+    result = LeftAlone(kept)
+    if kept:
+        pulumi.runtime.register_stack_transformation(result)
+    return result
