@@ -291,8 +291,8 @@ class DeepLearningVm(Component):
         )
         self.clone = machine
         self.image = pulumi.Output.from_input(args["image"])
-        # vCenter tells the image's other properties as well.
-        ours = _READ_ONCE.keys() | self.properties.keys()
+        # vCenter tells the image's other properties as well, with defaults of their own.
+        ours = self.properties.keys()
         self.made_with = machine.vapp.apply(
             lambda vapp: {key: value for key, value in ((vapp and vapp.properties) or {}).items() if key in ours}
         )

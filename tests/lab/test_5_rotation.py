@@ -17,6 +17,8 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ruamel.yaml import YAML
 
 from cli.bench.scratch import lab_basics, write_yaml
@@ -630,8 +632,10 @@ def test_what_only_a_first_boot_reads_is_not_reported_as_done_until_the_machine_
         return password
 
     secret, machine, first = f"{_CORE}/secrets/acme-rotating-dlvm-alice-ovf", site.get(_MACHINE)["metadata"], shown()
+    pair = Ed25519PrivateKey.generate().public_key()
+    key = pair.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
     site.keep(workstationPassword="Another-First-Word")
-    site.change("workstations", publicKey="ssh-ed25519 AAAA")
+    site.change("workstations", publicKey=key)
     said = site.up()
     assert "alice (vm-service): first password, public key" in said
     assert shown() == first
@@ -642,4 +646,4 @@ def test_what_only_a_first_boot_reads_is_not_reported_as_done_until_the_machine_
     assert shown() == "Another-First-Word"
     assert site.get(_MACHINE)["metadata"]["uid"] != machine["uid"]
     assert site.gone("secrets", "acme-rotating-dlvm-alice-ovf")
-    assert _texts(site.get(f"{secret}-autumn"))["public-keys"] == "ssh-ed25519 AAAA"
+    assert _texts(site.get(f"{secret}-autumn"))["public-keys"] == key

@@ -213,6 +213,28 @@ def test_a_fixed_device_pins_the_machine_and_locks_its_memory() -> None:
     assert list(machine.request.ignoreChanges) == ["vapp"]
 
 
+def test_of_a_clone_the_images_own_defaults_are_nothing_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Engine.new_resource
+
+    def read(self: Engine, args: Any) -> Any:
+        identity, outputs = plain(self, args)
+        if "vapp" in outputs:
+            properties = {**outputs["vapp"]["properties"], "password": "the-first", "public-keys": "a default"}
+            outputs = {**outputs, "vapp": {"properties": properties}}
+        return identity, outputs
+
+    monkeypatch.setattr(Engine, "new_resource", read)
+    args: Any = {key: value for key, value in _ARGS.items() if key not in {"namespace", "vm_class", "storage_class"}}
+
+    def build() -> dict[str, Any]:
+        made = DeepLearningVm("alice", {**args, "vsphere": _PLACE})  # type: ignore[typeddict-item]
+        return {"password": made.password, "stale": made.stale}
+
+    declared = declare(build)
+    assert declared.outputs == {"password": "the-first", "stale": ["first password"]}
+    assert declared.secret_outputs == {"password"}
+
+
 def test_the_vsphere_sdk_is_loaded_only_for_its_route() -> None:
     program = "import sys, components.deep_learning_vm; sys.exit('pulumi_vsphere' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
