@@ -41,3 +41,10 @@ def test_the_go_parts_pass_their_own_tests(module: str) -> None:
     except ObtainError as error:
         pytest.skip(f"no Go at hand: {error}")
     _clean(go, "test", "./...", folder=ROOT / module, extra={"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"})
+
+
+def test_no_script_of_a_test_names_an_interpreter_below_the_checkout() -> None:
+    """A checkout's path may have a space, which ends the interpreter's name in a script's first line."""
+    wrong = "#!" + "{sys.executable}"
+    found = [path.name for path in (ROOT / "tests").rglob("*.py") if wrong in path.read_text(encoding="utf-8")]
+    assert found == []

@@ -87,7 +87,7 @@ _STAYS = "import sys\nprint('there', flush=True)\nsys.stdin.read()\n"
 def test_a_survivor_is_a_plugin_without_an_engine_above_it(pulumi: Path, name: str, parent: str, left: bool) -> None:
     """As after kill -9: whoever started the plugin is gone, unless it is an engine that still runs."""
     plugin = pulumi.parent / name
-    plugin.write_text(f"#!{sys.executable}\n{_STAYS}")
+    plugin.write_text(f"#!{Path(sys.executable).resolve()}\n{_STAYS}")
     plugin.chmod(0o755)
     # Both ends of its pipes are ours: it ends when the test does.
     script = '"$0" <&3 & exit 0' if parent == "sh" else '"$0" <&3 & wait'

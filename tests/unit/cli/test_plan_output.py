@@ -59,7 +59,7 @@ def test_a_run_with_a_plan_is_printed_without_values(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], plan: tuple[str, ...]
 ) -> None:
     fake = tmp_path / "pulumi"
-    fake.write_text(f"#!{sys.executable}\nimport sys\nsys.stderr.write({_BARE!r})\nsys.exit(255)\n")
+    fake.write_text(f"#!{Path(sys.executable).resolve()}\nimport sys\nsys.stderr.write({_BARE!r})\nsys.exit(255)\n")
     fake.chmod(0o700)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(engine, "full_environment", lambda **_: {"PATH": str(tmp_path)})

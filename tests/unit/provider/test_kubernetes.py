@@ -110,7 +110,7 @@ def test_a_credential_plugin_is_run_as_kubectl_does(
 ) -> None:
     plugin = tmp_path / "login"
     plugin.write_text(
-        f"#!{sys.executable}\n"
+        f"#!{Path(sys.executable).resolve()}\n"
         "import json, os\n"
         "assert json.loads(os.environ['KUBERNETES_EXEC_INFO'])['kind'] == 'ExecCredential'\n"
         "print(json.dumps({'status': {'token': os.environ['WORD']}}))\n"

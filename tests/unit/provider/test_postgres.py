@@ -42,9 +42,9 @@ def server(certificates: Certificates) -> Iterator[dict[str, Any]]:
     password.write_text(PASSWORD)
     # PostgreSQL refuses to run as root; and nothing must outlive the tests.
     start: dict[str, Any] = {"preexec_fn": before_exec(unprivileged=True)}
-    initdb = f"{binaries}/initdb -D {data} -U pgadmin --auth=scram-sha-256 --no-sync --pwfile={password}"
+    initdb = [f"{binaries}/initdb", "-D", str(data), "-U", "pgadmin", "--auth=scram-sha-256", "--no-sync"]
     try:
-        subprocess.run(initdb.split(), check=True, capture_output=True, **start)
+        subprocess.run([*initdb, f"--pwfile={password}"], check=True, capture_output=True, **start)
     except (subprocess.SubprocessError, OSError) as error:
         shutil.rmtree(directory)
         pytest.skip(f"PostgreSQL cannot be started here: {error}")
