@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sys
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -18,13 +19,14 @@ from cli.changed import changed_command, git
 from cli.configuration import Problems, load_stack, stack_names
 from cli.configuration import check as check_configuration
 from cli.drift import drift_command
+from cli.faults import fault_command
 from cli.output import BAD_INPUT, Failed, columns, json_result, say, show, stop, table, warn
-from cli.outputs import personas, value_at
+from cli.outputs import known, personas, value_at
 from cli.pr_comment import pr_comment_app
 from cli.prove import prove_app
 from lab.control import LabDownError
 from lab.state import ROOT
-from stacks.environment import DEFAULTS
+from stacks.environment import DEFAULTS, SHORT
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -97,14 +99,15 @@ def up(
     extra = runs.phase_limit(stack, until) | (conflicts.TAKE_OVER if take_over else {})
     runs.up(stack, rest or [], yes=yes, allowed=allow_delete or [], extra=extra)
     if "--json" not in (rest or []):
-        show(f"\n{personas(env, engine.outputs(stack))}")
+        show(f"\n{personas(env, engine.outputs(stack), known(stack))}")
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
 def preview(env: Environment, rest: Rest = None, until: Until = None, take_over: TakeOver = False) -> None:
     """Show what `up` would do, and what the policy packs say of it; nothing is changed."""
     stack = runs.prepare(env, changing=False, policies=True)
-    arguments = ["preview", "--stack", env, *policy.arguments(), *(rest or [])]
+    quiet = [] if "--json" in (rest or []) else ["--suppress-outputs"]
+    arguments = ["preview", "--stack", env, *policy.arguments(), *quiet, *(rest or [])]
     extra = runs.phase_limit(stack, until) | (conflicts.TAKE_OVER if take_over else {})
     runs.run(stack, *arguments, extra=extra)
 
@@ -170,7 +173,7 @@ def outputs(
     elif as_json or secrets:
         json_result(found)
     else:
-        show(personas(env, found))
+        show(personas(env, found, known(stack)))
 
 
 @app.command("env")
@@ -194,7 +197,8 @@ def check(
 
     found, names = check_configuration(env), [env] if env else stack_names()
     found.problems += [problem for name in names for problem in settings.problems(name)]
-    notes = [note for name in names if (note := settings.missing(name))]
+    # Of one whose name no environment can have, that is all there is to say.
+    notes = [note for name in names if SHORT.fullmatch(name) and (note := settings.missing(name))]
     if as_json:
         json_result({"problems": found.as_dict(), "notes": notes})
     else:
@@ -220,7 +224,7 @@ def init(
     if kind not in DEFAULTS:
         raise stop(f"--kind {kind}: expected one of {', '.join(DEFAULTS)}", BAD_INPUT)
     for path in make(env, kind, organisation):
-        show(f"{path} is written; fill it in, then run `./paif check`")
+        show(f"{path} is written; fill it in, then run `./paif check {env}`")
 
 
 @app.command()
@@ -356,7 +360,9 @@ def policy_check(
     sarif: Annotated[Path | None, typer.Option(help="write the findings as SARIF 2.1.0 to this file")] = None,
 ) -> None:
     """What the packs say of a preview of an environment; exit status 1 when `up` would be refused with them."""
-    report = policy.check(runs.prepare(env, changing=False, policies=True))
+    stack = runs.prepare(env, changing=False, policies=True)
+    with runs.at_their_lines(stack) as found:
+        report = policy.check(stack, found)
     if sarif is not None:
         sarif.write_text(json.dumps(report.sarif(), indent=1), encoding="utf-8")
     if as_json:
@@ -393,9 +399,17 @@ def lab_down() -> None:
 
 @lab_app.command("reset")
 def lab_reset() -> None:
-    """Stop the lab and forget everything in it. Stacks that were provisioned there must be removed as well."""
-    labctl.reset()
-    show("the lab is forgotten; `pulumi stack rm --force` forgets a stack that was in it")
+    """Stop the lab and forget everything in it, with the stacks that were in it. Stack files stay as they are."""
+    from cli.reset import forget  # noqa: PLC0415 - only here
+
+    forgotten, kept = forget()
+    show(
+        f"the lab is forgotten, with its stacks: {', '.join(forgotten) or 'there were none'}; stack files are untouched"
+    )
+    if kept:
+        warn(
+            f"kept in {engine.backend_directory()}, since they go to a vCenter that is not the lab's: {', '.join(kept)}"
+        )
 
 
 @lab_app.command("status")
@@ -413,38 +427,13 @@ def lab_status(as_json: AsJson = False) -> None:
         f"{sum(part.rss_bytes for part in parts.values()) / 2**30:.2f} GiB resident in all (shared pages counted once)"
     )
     for name, part in parts.items():
-        if part.problem:
-            show(f"{name}: {part.problem}")
+        if why := part.problem or part.ended:
+            show(f"{name}: {why}; started again {part.restarts} times")
     if any(part.state == "failed" for part in parts.values()):
         raise typer.Exit(1)
 
 
-@lab_app.command("fault")
-def lab_fault(
-    name: Annotated[str | None, typer.Argument(help="a fault; without one they are listed")] = None,
-    parameters: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE ...")] = None,
-    off: Annotated[bool, typer.Option("--off", help="switch it off")] = False,
-) -> None:
-    """Switch a fault on or off."""
-    from lab.faults import FAULTS  # noqa: PLC0415 - only here
-
-    if name is None:
-        active = labctl.faults()
-        sheet = columns("fault", "on", "what happens", "parameters")
-        for each, fault in FAULTS.items():
-            sheet.add_row(each, "on" if each in active else "", fault.what, str(fault.parameters or ""))
-        table(sheet)
-        return
-    given: dict[str, Any] = {}
-    for each in parameters or []:
-        key, separator, value = each.partition("=")
-        if not separator:
-            raise stop(f"{each!r} is no parameter; expected KEY=VALUE", BAD_INPUT)
-        given[key] = value
-    try:
-        labctl.set_fault(name, None if off else given)
-    except ValueError as error:
-        raise stop(str(error), BAD_INPUT) from None
+lab_app.command("fault")(fault_command)
 
 
 @app.command("completion")
@@ -457,8 +446,17 @@ app.command("changed")(changed_command)
 app.command("drift")(drift_command)
 
 
+def _ended_from_outside(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
+
+
 def main() -> None:
     """Run one command; what goes wrong is one readable message and an exit status."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # As Ctrl-C does: what the command has begun is ended, and its temporary files are removed. One that somebody
+        # has ignored, as nohup does, stays so.
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _ended_from_outside)
     try:
         app(prog_name="paif")
     except Problems as problems:

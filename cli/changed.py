@@ -56,7 +56,15 @@ def removed(files: Iterable[str], environments: Iterable[str]) -> list[str]:
 
 def git(*arguments: str, check: bool = True) -> str | None:
     """What git prints, or None when it fails and ``check`` is off. Raises ``typer.Exit`` with its message."""
-    answer = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    # A file of an earlier revision may have any bytes; what is written again must be the same.
+    answer = subprocess.run(
+        ["git", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        check=False,
+    )
     if answer.returncode == 0:
         return answer.stdout
     if not check:

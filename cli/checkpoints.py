@@ -160,7 +160,7 @@ def damage(files: Files) -> str:
     One in zstd, which this cannot read, is taken for sound.
     """
     path = files.checkpoint
-    return "" if path is None or path.suffix == _ZSTD else _problem(_content(path))
+    return "" if path is None or path.suffix == _ZSTD else _problem(content(path))
 
 
 def restore(files: Files) -> Restored | None:
@@ -194,9 +194,9 @@ def backups(files: Files) -> Iterator[Backup]:
     ]
     for path in sorted((each for each in found if _SIDE_FILE not in each.suffixes), key=_written, reverse=True):
         if path.suffix not in (_ZSTD, ".tmp"):
-            content = _content(path)
-            if not _problem(content):
-                yield Backup(path, _written(path), content)
+            data = content(path)
+            if not _problem(data):
+                yield Backup(path, _written(path), data)
 
 
 def last_run(files: Files) -> tuple[str, datetime] | None:
@@ -205,7 +205,7 @@ def last_run(files: Files) -> tuple[str, datetime] | None:
     named = (each for each in files.history.glob(f"{files.stack}-*.history.json*") if each.suffix in (".json", _GZIP))
     for path in sorted(named, key=lambda each: each.name, reverse=True):
         try:
-            run = json.loads(_content(path))
+            run = json.loads(content(path))
             return str(run["result"]), datetime.fromtimestamp(run["endTime"], UTC)
         except (OSError, ValueError, KeyError, TypeError):
             continue
@@ -217,7 +217,7 @@ def _written(path: Path) -> int:
     return int(named[1] or named[2]) if named else path.stat().st_mtime_ns
 
 
-def _content(path: Path) -> bytes:
+def content(path: Path) -> bytes:
     """What is in the file, unpacked; as it is when it cannot be."""
     data = path.read_bytes()
     if data[:2] == b"\x1f\x8b":

@@ -13,7 +13,7 @@ from cli import engine
 from cli.engine import Stack
 from lab.state import ROOT
 from stacks.environment import SHORT, Environment, json_schema
-from stacks.problems import Contradiction, Problem, listed, nearest
+from stacks.problems import Contradiction, Problem, listed, nearest, printable
 from stacks.stackfile import StackFile, check_together, read
 
 _FOLDER = ROOT / "stacks"
@@ -26,7 +26,7 @@ class Problems(Exception):  # noqa: N818 - the plural is the point: all of them 
     problems: list[Problem] = field(default_factory=list)
 
     def as_dict(self) -> list[dict[str, object]]:
-        return [dataclasses.asdict(each) for each in self.problems]
+        return [{**dataclasses.asdict(each), "file": printable(each.file)} for each in self.problems]
 
     def __str__(self) -> str:
         count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
@@ -89,6 +89,11 @@ def _unknown(name: str) -> Problems:
     makes = f"; `./paif init {name}` makes a new one" if SHORT.fullmatch(name) else ""
     expected = f"one of {listed(stack_names())}{makes}"
     return Problems([Problem("environment", expected, repr(name), nearest(name, stack_names()))])
+
+
+def environment(name: str) -> Environment | None:
+    """What the stack file of ``name`` asks for; None when there is none, or a wrong one."""
+    return _read(name).environment
 
 
 def located(name: str, problems: list[Contradiction]) -> list[Problem]:

@@ -33,7 +33,9 @@ from tools.spec import pulumi_home
 LAB_PASSPHRASE = "paif-lab"  # noqa: S105 - it guards example values of a lab and is documented as worth nothing
 _MARK = "PAIF_RUN"
 _END_SECONDS = 20
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOOKED_BACK = 100
+_LOOKS = 30
 # A run's end is told in whole seconds, and its state may be written once more after it.
 _WRITTEN_AFTER_SECONDS = 5.0
 
@@ -196,14 +198,21 @@ def run(
     """
     asked_to_stop = False
 
-    def stop_asked(*_: object) -> None:
+    def stop_asked(number: int, _: object) -> None:
         nonlocal asked_to_stop
         asked_to_stop = True
+        # Ctrl-C reaches the engine from the terminal; what ends this process alone is handed on in the engine's way.
+        if number != signal.SIGINT and process is not None:
+            process.send_signal(signal.SIGINT)
 
+    process: subprocess.Popen[bytes] | None = None
     planned = any(each.partition("=")[0] == "--plan" for each in arguments)
+    # At a terminal the engine redraws what it shows, which no filter of lines can follow.
+    planned |= "--save-plan" in arguments and not silent and not sys.stdout.isatty()
     coloured = ["--color", "always"] if planned and sys.stdout.isatty() and "--color" not in arguments else []
     # A handler, unlike SIG_IGN, is not inherited: the engine ends in its own way and this process waits for it.
-    previous = signal.signal(signal.SIGINT, stop_asked)
+    heard = [number for number in _ENDINGS if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, stop_asked) for number in heard}
     try:
         with (
             tempfile.TemporaryFile() as kept,
@@ -229,7 +238,8 @@ def run(
                 kept.seek(0)
                 sys.stderr.write(kept.read().decode("utf-8", "replace"))
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
     if status and not asked_to_stop and target is not None and io_select.select([target], [], [], 0)[0]:
         raise TargetGone
     return status
@@ -421,6 +431,29 @@ def clear_up(stack: Stack, agreed: Callable[[str], bool] | None = None) -> None:
             if agreed is not None:
                 raise
             warn(f"they stay: {locked}")
+            return
+        if deleted := [each["resource"]["urn"] for each in pending if each["type"] == "deleting"]:
+            _look_for_deleted(stack, deleted)
+
+
+def _look_for_deleted(stack: Stack, urns: list[str]) -> None:
+    """Have the state know which of the resources, whose deletion was cut off, are gone: it has them all still, and the
+    next run would take them for unchanged. What is still being deleted is waited for."""
+    names = ", ".join(urn.rsplit("::", 1)[-1] for urn in urns)
+    say(f"looking which of what a cut-off run was deleting is still there: {names}")
+    targets = [part for urn in urns for part in ("--target", urn)]
+    for _ in range(_LOOKS):
+        answer = capture(stack, "refresh", "--yes", "--skip-preview", "--stack", stack.name, *targets, check=False)
+        if answer.returncode:
+            break
+        if not any(each["urn"] in urns and _is_ending(each) for each in export(stack)["deployment"]["resources"]):
+            return
+    warn(f"whether {names} are gone cannot be seen yet; `./paif refresh {stack.name}` looks again")
+
+
+def _is_ending(resource: dict[str, Any]) -> bool:
+    metadata = (resource.get("outputs") or {}).get("metadata")
+    return isinstance(metadata, dict) and bool(metadata.get("deletionTimestamp"))
 
 
 def _unlock(stack: Stack, project: str = checkpoints.PROJECT) -> bool:
@@ -437,6 +470,24 @@ def _unlock(stack: Stack, project: str = checkpoints.PROJECT) -> bool:
     if left := locks.held(there):
         raise Locked(locks.sentence(stack.name, left))
     return bool(freed)
+
+
+def take_back(stack: Stack, project: str) -> None:
+    """Have a stack of the lab's that nobody else uses, such as a benchmark's, whatever one that was cut off left of it.
+
+    An engine that still ends is waited for. Raises ``Failed`` when it does not end.
+    """
+    there = files(stack, project)
+    for lock in locks.held(there) if there else []:
+        if lock.here and locks.is_engine(lock.pid):
+            try:
+                psutil.Process(lock.pid).wait(_END_SECONDS)
+            except psutil.NoSuchProcess:
+                continue
+            except psutil.TimeoutExpired:
+                break
+    _unlock(stack, project)
+    mend(stack, project)
 
 
 def _history(stack: Stack, newest: int) -> list[dict[str, Any]]:

@@ -13,8 +13,8 @@ from stacks.problems import Problem
 from stacks.stackfile import read
 
 _TEMPLATE = """\
-# Environment {name} on a real VCF. `./paif check` tells what is still missing, with line and column; docs/real-vcf.md
-# explains every step, `./paif schema stacks/schema.json` lets an editor complete the keys.
+# Environment {name} on a real VCF. `./paif check {name}` tells what is still missing, with line and column;
+# docs/real-vcf.md explains every step, `./paif schema stacks/schema.json` lets an editor complete the keys.
 # Secrets are set by commands, never written here by hand:
 #   pulumi config set -s {name} --secret paif:vcenterPassword     (or the environment variable PAIF_VCENTER_PASSWORD)
 #   pulumi config set -s {name} --secret paif:kubeconfig < FILE   (or PAIF_KUBECONFIG; it may use an exec plugin)

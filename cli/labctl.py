@@ -175,17 +175,31 @@ def faults() -> dict[str, dict[str, object]]:
     return dict(read_json(lab_directory() / "faults.json", {}))
 
 
-def set_fault(name: str, parameters: dict[str, object] | None) -> None:
-    """Switch fault ``name`` on with ``parameters``, or off with ``None``. Raises ``ValueError`` for what is unknown."""
+def set_fault(name: str, parameters: dict[str, str]) -> dict[str, str | int | float]:
+    """Switch fault ``name`` on; returns its parameters, with defaults. Raises ``ValueError`` for what is unknown."""
     from lab.faults import check_fault  # noqa: PLC0415 - only here
-    from lab.state import write_json  # noqa: PLC0415
 
-    current, checked = faults(), check_fault(name, parameters or {})
-    if parameters is None:
-        current.pop(name, None)
-    else:
-        current[name] = checked
-    write_json(lab_directory() / "faults.json", current)
+    checked = check_fault(name, parameters)
+    _write_faults({**faults(), name: dict(checked)})
+    return checked
+
+
+def end_faults(name: str | None) -> list[str]:
+    """Switch fault ``name`` off, or all; returns those that were on. Raises ``ValueError`` for what is unknown."""
+    from lab.faults import check_name  # noqa: PLC0415 - only here
+
+    if name is not None:
+        check_name(name)
+    current = faults()
+    ended = [each for each in current if name in {None, each}]
+    _write_faults({each: current[each] for each in current if each not in ended})
+    return ended
+
+
+def _write_faults(wanted: dict[str, dict[str, object]]) -> None:
+    from lab.state import write_json  # noqa: PLC0415 - only here
+
+    write_json(lab_directory() / "faults.json", wanted)
 
 
 def as_json(status: dict[str, PartStatus]) -> object:

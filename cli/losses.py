@@ -25,6 +25,9 @@ SERVING_TYPES = (
 )
 """Resource types whose end takes a service from people who use it, beside those that hold data."""
 
+_STACK = "::pulumi:pulumi:Stack::"
+_UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+"""What stands in a plan for a value that is not known yet, and that any value fits (pulumi 3.259 plugin/rpc.go)."""
 _DELETES = {"delete", "delete-replaced"}
 _REPLACES = {"replace", "create-replacement", "import-replacement"}
 
@@ -68,9 +71,25 @@ def _resource_plans(file: Path) -> dict[str, dict[str, Any]]:
         raise Failed(f"{file} is no plan of the engine; `./paif preview ENV -- --save-plan FILE` writes one") from None
 
 
+def leave_outputs_open(file: Path, relaxed: Path) -> None:
+    """Write the plan to ``relaxed`` so that it binds what is done to resources, and not what the stack tells of them.
+
+    A run in which something failed tells less than was planned, and the engine would then keep none of it. Raises
+    ``Failed`` when the file is no plan.
+    """
+    _resource_plans(file)
+    whole = json.loads(file.read_text(encoding="utf-8"))
+    for urn, plan in whole.get("plan", whole).get("resourcePlans", {}).items():
+        if _STACK in urn and plan.get("goal"):
+            deletes = (plan["goal"].get("outputDiff") or {}).get("deletes") or []
+            plan["goal"]["outputDiff"] = {"adds": dict.fromkeys(plan.get("state") or {}, _UNKNOWN), "deletes": deletes}
+    relaxed.touch(0o600)
+    relaxed.write_text(json.dumps(whole), encoding="utf-8")
+
+
 def outputs_before(file: Path) -> list[str]:
     """Names of the outputs that the stack of a saved plan has already. Raises ``Failed`` when the file is no plan."""
-    stacks = (plan for urn, plan in _resource_plans(file).items() if "::pulumi:pulumi:Stack::" in urn)
+    stacks = (plan for urn, plan in _resource_plans(file).items() if _STACK in urn)
     return [
         name
         for plan in stacks

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cli import engine
+from cli.causes import by_cause, real_errors, without_name
 from cli.output import Failed
 from lab.state import ROOT
 
@@ -49,6 +50,11 @@ class Finding:
         return self.message.startswith("exempted ")
 
     @property
+    def cause(self) -> str:
+        """The message without the resource that it is about."""
+        return without_name(self.message)[1]
+
+    @property
     def name(self) -> str:
         """Logical name of the resource."""
         return self.resource.rsplit("::", 1)[-1]
@@ -76,10 +82,12 @@ class Report:
         }
 
     def lines(self) -> list[str]:
-        """The report for people; empty when there is nothing to say."""
+        """The report for people, one entry for each cause; empty when there is nothing to say."""
         found = []
-        for each in self.findings:
-            first, *rest = each.message.splitlines()
+        for group in by_cause(self.findings, lambda each: (each.level, each.pack, each.rule, each.cause)):
+            each = group[0]
+            names = ", ".join(dict.fromkeys(filter(None, (without_name(one.message)[0] for one in group))))
+            first, *rest = (f"{names}: {each.cause}" if names else each.cause).splitlines()
             found.append(f"[{each.level}] {each.pack}/{each.rule} ({each.severity}) {first}")
             found += [f"    {line}" for line in rest]
         return found
@@ -134,7 +142,7 @@ def _result(finding: Finding, stack_file: str, lines: list[str]) -> dict[str, An
 
 
 def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
 
 
 def _line(name: str, lines: list[str]) -> int:
@@ -148,15 +156,19 @@ def _line(name: str, lines: list[str]) -> int:
     return 1
 
 
-def check(stack: engine.Stack) -> Report:
-    """Preview an environment with all packs; nothing is changed.
+def check(stack: engine.Stack, extra: dict[str, str] | None = None) -> Report:
+    """Preview an environment with all packs; nothing is changed. ``extra`` are variables for the program.
 
     Raises ``Failed`` when the preview itself fails, which tells nothing of the policies.
     """
     answer = subprocess.run(
         ["pulumi", "preview", "--stack", stack.name, "--json", "--non-interactive", *arguments()],
         cwd=ROOT,
-        env={**engine.full_environment(lab=stack.lab), "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"},
+        env={
+            **engine.full_environment(lab=stack.lab),
+            "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true",
+            **(extra or {}),
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -191,7 +203,7 @@ def read(events: str) -> tuple[list[Finding], list[str]]:
         diagnostic = event.get("diagnosticEvent") or {}
         if diagnostic.get("severity") == "error":
             errors.append(_plain(diagnostic["message"]).strip())
-    return sorted(dict.fromkeys(findings), key=_badness), errors
+    return sorted(dict.fromkeys(findings), key=_badness), real_errors(errors)
 
 
 def _badness(finding: Finding) -> tuple[int, int, str]:

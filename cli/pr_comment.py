@@ -56,6 +56,7 @@ _RESERVE = 1500
 _NO_LIMIT = 10**9
 _MOST_SECTIONS = 20
 _FIRST = 10
+_ALSO = 20
 """So many reasons and refusals come before everything else; a hundred of them must not hide data at risk."""
 _SAID = 8000
 _LONG_CELL, _LONG_BLOCK = 300, 4000
@@ -161,6 +162,8 @@ def _change_row(change: Change) -> str:
 def _policy_item(result: PolicyResult) -> str:
     graded = f" ({code(result.severity)})" if result.severity else ""
     where = f" on {code(result.resource)}" if result.resource else ""
+    where += "".join(f", {code(each)}" for each in result.also[:_ALSO])
+    where += f" and {len(result.also) - _ALSO} more" if len(result.also) > _ALSO else ""
     head = f"- **{_LEVELS[result.level]}** {code(f'{result.pack} {result.rule}')}{graded}{where}"
     return f"{head}\n{block(result.text, '  ', 1500)}"
 
@@ -398,7 +401,7 @@ def figures(
             return None, None
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / f"Pulumi.{name}.yaml"
-            file.write_text(text, encoding="utf-8")
+            file.write_text(text, encoding="utf-8", errors="surrogateescape")
             environment = read_stack_file(file).environment
         if environment is None:
             return None, None
@@ -406,7 +409,7 @@ def figures(
 
     def here(path: str) -> str | None:
         file = ROOT / path
-        return file.read_text(encoding="utf-8") if file.is_file() else None
+        return file.read_text(encoding="utf-8", errors="surrogateescape") if file.is_file() else None
 
     def there(path: str) -> str | None:
         return git("show", "--end-of-options", f"{revision}:{path}", check=False) if revision else None

@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -26,6 +26,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from cli.causes import by_cause, real_errors, without_name
 from cli.redaction import HIDDEN, Redactor, is_secret_path, secret_values
 
 Action = Literal["create", "import", "update", "replace", "delete"]
@@ -164,7 +165,7 @@ class Change:
 
 @dataclass(frozen=True)
 class PolicyResult:
-    """One finding of a policy."""
+    """One finding of a policy; `also` are further resources of which it says the same."""
 
     level: Level
     pack: str
@@ -172,6 +173,7 @@ class PolicyResult:
     severity: str
     resource: str
     text: str
+    also: tuple[str, ...] = ()
 
 
 @dataclass
@@ -544,7 +546,7 @@ def _read_policies(recording: Recording, events: list[dict[str, Any]], redactor:
             found.add(result)
     levels = get_args(Level)
     severities = ["critical", "high", "medium", "low", ""]
-    recording.policies = sorted(
+    ordered = sorted(
         found,
         key=lambda each: (
             levels.index(each.level),
@@ -555,6 +557,12 @@ def _read_policies(recording: Recording, events: list[dict[str, Any]], redactor:
             each.text,
         ),
     )
+    recording.policies = [
+        replace(first, also=tuple(dict.fromkeys(each.resource for each in others)))
+        for first, *others in by_cause(
+            ordered, lambda each: (each.level, each.pack, each.rule, each.severity, without_name(each.text)[1])
+        )
+    ]
     recording.packs = sorted(redactor.text(pack) for pack in packs)
     reported = {(each.pack, each.rule) for each in found}
     recording.rules_passed = len(passed - failed - reported)
@@ -596,7 +604,7 @@ def _read_problems(
     if preview is None and not failure:
         texts.append("The recording of the preview is unreadable; see the log of its job.")
     recording.failed = bool(texts) or preview is None or ((bool(errors) or ended) and not recording.refused)
-    recording.problems += list(dict.fromkeys(redactor.text(_without_traceback(text)) for text in texts))
+    recording.problems += list(dict.fromkeys(redactor.text(_without_traceback(text)) for text in real_errors(texts)))
     if recording.failed and not recording.problems:
         recording.problems.append("The engine gave no reason; see the log of the preview's job.")
 

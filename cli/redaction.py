@@ -22,7 +22,7 @@ SECRET_PATHS: tuple[tuple[str, str], ...] = (
     ("pulumi:providers:*", "kubeconfig"),
     ("pulumi:providers:*", "password"),
     ("vcf:index:Postgres*", "password"),
-    ("vcf:index:GalleryModel", "password"),
+    ("vcf:index:Gallery*", "password"),
     ("vsphere:index/contentLibrary:ContentLibrary", "subscription*.password"),
     ("kubernetes:helm.sh/v3:Release", "repositoryOpts.password"),
 )
@@ -112,6 +112,10 @@ def _is_encoded_secret(run: str) -> bool:
     return _SHAPES.search(plain) is not None or _READABLE.search(plain) is not None
 
 
+_PLAN_HINT = re.compile(r"Update plan written to '|Run `pulumi up --plan='")
+"""What the engine says of a plan in a file: here that file is of the command's own, and gone when it has ended."""
+
+
 def without_planned_values(lines: Iterable[str]) -> Iterator[str]:
     """What `pulumi up --plan` prints, with the names instead of the values of what is not as planned.
 
@@ -119,6 +123,8 @@ def without_planned_values(lines: Iterable[str]) -> Iterator[str]:
     """
     hiding = False
     for line in lines:
+        if _PLAN_HINT.match(line):
+            continue
         if hiding and not _DIAGNOSTIC.match(line) and line.startswith("    "):
             # A value of several lines: the engine indents every line of a message by four.
             continue

@@ -207,7 +207,7 @@ def _api(state: dict[str, Any], place: Place, *, proxies: bool) -> Iterator[_Api
     provider = next(wanted, None)
     given = _plain(((provider or {}).get("inputs") or {}).get("kubeconfig"))
     try:
-        server, context, token = _login(given)
+        server, context, token = login(given)
     except (AttributeError, KeyError, TypeError, ValueError, OSError, yaml.YAMLError) as error:
         raise UnreachableError(
             f"{place.cluster}: its kubeconfig in the state cannot be used here ({type(error).__name__})"
@@ -217,7 +217,7 @@ def _api(state: dict[str, Any], place: Place, *, proxies: bool) -> Iterator[_Api
         yield _Api(place.cluster, client)
 
 
-def _login(kubeconfig: str) -> tuple[str, ssl.SSLContext, str]:
+def login(kubeconfig: str) -> tuple[str, ssl.SSLContext, str]:
     """Address, certificates and token of a kubeconfig's present context."""
     config = yaml.safe_load(kubeconfig)
     context = _named(config["contexts"], config.get("current-context"))["context"]

@@ -14,7 +14,7 @@ import typer
 
 from cli import conflicts, engine, labctl, losses, policy
 from cli.configuration import Problems, load_stack, located
-from cli.output import BAD_INPUT, say, show, stop
+from cli.output import BAD_INPUT, Failed, say, show, stop
 from stacks.problems import Problem, read_problems
 
 _LAB_ENDS = 3
@@ -107,7 +107,7 @@ def up(stack: engine.Stack, rest: list[str], *, yes: bool, allowed: list[str], e
     # The engine prints them by the screenful, certificates included.
     quiet = [] if as_json else ["--suppress-outputs"]
     # One that fails, such as an endpoint whose model nobody has pushed yet, must not keep the others from being made.
-    applied = ["up", *basics, "--continue-on-error", *quiet, *rest]
+    applied = ["up", *basics, "--continue-on-error", *quiet, *_without_plan(rest)]
 
     def once(handle: int | None, told: dict[str, str]) -> None:
         with tempfile.TemporaryDirectory() as folder, conflicts.told(stack.name) as (logged, variables):
@@ -119,13 +119,16 @@ def up(stack: engine.Stack, rest: list[str], *, yes: bool, allowed: list[str], e
                 previewed = ["preview", *basics, *quiet, "--save-plan", str(plan), *logged, *options]
                 _ended_well(stack, "preview", engine.run(stack, *previewed, extra=told, target=handle, silent=as_json))
             _agree_to_losses(stack, plan, allowed)
+            relaxed = Path(folder) / "relaxed.json"
+            losses.leave_outputs_open(plan, relaxed)
+            bound = ["--plan", str(relaxed)]
             if given is None:
                 if not agreed(stack, yes) and not typer.confirm(f"Do this to {stack.name}?", err=True):
                     raise stop("nothing was changed")
-                bound = ["--plan", str(plan), "--skip-preview", "--yes"]
+                bound += ["--skip-preview", "--yes"]
             else:
                 # It previews by itself: a plan that is no longer true ends there.
-                bound = agreed(stack, yes)
+                bound += agreed(stack, yes)
             there = {"PAIF_OUTPUTS": " ".join(losses.outputs_before(plan))}
             _ended_well(stack, "up", engine.run(stack, *applied, *bound, *logged, extra=told | there, target=handle))
 
@@ -139,6 +142,15 @@ def _plan_in(rest: list[str]) -> Path | None:
         if name == "--plan":
             return Path(value if separator else (rest[number + 1 :] or [""])[0])
     return None
+
+
+def _without_plan(rest: list[str]) -> list[str]:
+    """The user's options without the plan, which is given in a form of our own."""
+    result = [each for each in rest if each.partition("=")[0] != "--plan" or "=" not in each]
+    if "--plan" in result:
+        place = result.index("--plan")
+        del result[place : place + 2]
+    return result
 
 
 def _agree_to_losses(stack: engine.Stack, plan: Path, allowed: list[str]) -> None:
@@ -170,13 +182,13 @@ def _told(arguments: tuple[str, ...] | list[str], extra: dict[str, str] | None) 
 
 
 @contextmanager
-def _at_their_lines(stack: engine.Stack) -> Iterator[dict[str, str]]:
+def at_their_lines(stack: engine.Stack) -> Iterator[dict[str, str]]:
     """The variable for what the infrastructure cannot hold; raises ``Problems`` when the run inside has found some."""
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "problems.json"
         try:
             yield {"PAIF_PROBLEMS": str(found)}
-        except typer.Exit:
+        except (typer.Exit, Failed):
             if problems := read_problems(found):
                 raise Problems(located(stack.name, problems)) from None
             raise
@@ -191,7 +203,7 @@ def _attempts(
         if attempt:
             engine.clear_up(stack, _removal(stack, True) if changing else None)
         try:
-            with _at_their_lines(stack) as found:
+            with at_their_lines(stack) as found:
                 once(handle, extra | found)
         except engine.TargetGone:
             say(f"bringing the lab back; then {stack.name} goes on where it was")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import subprocess
 
-from cli import engine
+from cli import checkpoints, engine
 from cli.configuration import goes_to, incomplete, stack_names
-from cli.output import warn
+from cli.output import Failed, warn
 from lab.state import ROOT
 
 
@@ -26,11 +26,18 @@ def lines(env: str) -> list[str]:
 
 
 def _have_stacks() -> None:
-    """Make the stack of every environment on the lab that has none, so that ``pulumi preview -s`` finds it.
+    """Make the stack of every environment on the lab that has none, so that ``pulumi preview -s`` finds it, and what a
+    cut-off run left unreadable readable again, as every command of ``./paif`` does.
 
     Nothing is asked of the engine when all are there: a shell that is opened should not wait for it.
     """
-    new = [name for name in stack_names() if not _there(name) and goes_to(name) == "lab"]
+    ours = [name for name in stack_names() if goes_to(name) == "lab"]
+    for name in ours:
+        try:
+            engine.mend(engine.Stack(name, lab=True))
+        except Failed as failed:
+            warn(str(failed))
+    new = [name for name in ours if not _there(name)]
     values = engine.full_environment(lab=True)
     for name in new:
         # Not selected: which one a shell works on is for its user to say.
@@ -42,5 +49,4 @@ def _have_stacks() -> None:
 
 
 def _there(name: str) -> bool:
-    stacks = engine.backend_directory() / ".pulumi" / "stacks" / "paif"
-    return any((stacks / f"{name}.json{packed}").exists() for packed in ("", ".gz"))
+    return checkpoints.Files(engine.backend_directory(), name).checkpoint is not None

@@ -19,6 +19,8 @@ class AccessArgs(TypedDict):
     """SSO domain."""
     role: pulumi.Input[str]
     """OWNER, EDIT or VIEW."""
+    identity_provider: NotRequired[pulumi.Input[str]]
+    """Id of the external identity provider that knows the subject; vCenter's own without it."""
 
 
 class StorageArgs(TypedDict):
@@ -40,7 +42,7 @@ class AiNamespaceArgs(TypedDict):
     description: NotRequired[pulumi.Input[str]]
     """Text beside the name in vCenter."""
     access_list: list[AccessArgs]
-    """All permissions of the namespace."""
+    """All permissions of the namespace; of an adopted one those to add."""
     storage: list[StorageArgs]
     """Storage policies, at least one."""
     vm_classes: list[pulumi.Input[str]]
@@ -48,7 +50,10 @@ class AiNamespaceArgs(TypedDict):
     content_libraries: list[pulumi.Input[str]]
     """Names of the content libraries whose images may be used."""
     adopt: NotRequired[pulumi.Input[bool]]
-    """Take over a namespace that exists already, and leave it in place on destroy."""
+    """Share a namespace that exists already: what others have in it stays, and destroy only takes away what was
+    added."""
+    exclusive: NotRequired[pulumi.Input[bool]]
+    """Of a namespace that is adopted, remove what is not given here, for good."""
 
 
 class AiNamespace(Component):
@@ -73,6 +78,7 @@ class AiNamespace(Component):
             vm_classes=list(args["vm_classes"]),
             content_libraries=list(args["content_libraries"]),
             adopt=args.get("adopt", False),
+            exclusive=args.get("exclusive"),
             opts=self.child(),
         )
         self.namespace = self.resource.name

@@ -50,12 +50,16 @@ SslMode: TypeAlias = Literal["verify-full", "verify-ca"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AccessEntry:
-    """A permission on a namespace. `subject` is the name without domain, `domain` the SSO domain."""
+    """A permission on a namespace. `subject` is the name without domain, `domain` the SSO domain.
+
+    `identity_provider` is the id of an external identity provider of the Supervisor; without it vCenter's own is meant.
+    """
 
     subject: Input[str]
     domain: Input[str]
     role: Input[Literal["OWNER", "EDIT", "VIEW"]]
     subject_type: Input[Literal["USER", "GROUP"]] = "GROUP"
+    identity_provider: Input[str] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -126,8 +130,10 @@ class _Resource(pulumi.CustomResource):
 class Namespace(_Resource):
     """A Supervisor namespace, created and waited for until RUNNING. Import id: its name.
 
-    `adopt` manages a namespace that exists already and leaves it in place on destroy. `access_list` is complete:
-    entries of others are removed. Supervisor, storage policies and content libraries are given by name or id.
+    Its lists are complete: entries of others are removed. `adopt` shares a namespace that exists already instead:
+    entries of others and the description stay, and destroy only takes away what was added; with `exclusive` the lists
+    are complete there too, and what was removed does not come back. Supervisor, storage policies and content libraries
+    are given by name or id.
     """
 
     def __init__(
@@ -142,6 +148,7 @@ class Namespace(_Resource):
         vm_classes: Input[Sequence[Input[str]]] | None = None,
         content_libraries: Input[Sequence[Input[str]]] | None = None,
         adopt: Input[bool] | None = None,
+        exclusive: Input[bool] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Errors carry the property path, what was expected and the nearest valid name."""
@@ -166,7 +173,8 @@ class Namespace(_Resource):
 class VirtualMachineClass(_Resource):
     """A VM class with vGPU profiles or Dynamic DirectPath I/O devices (not both). Import id: its name.
 
-    With devices the memory reservation is 100 percent, which is then the default.
+    With devices the memory reservation is 100 percent, which is then the default. `adopt` takes over a class that
+    exists already, whose description and whatever is not given stay, and gives it back as it was on destroy.
     """
 
     def __init__(

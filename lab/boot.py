@@ -22,6 +22,8 @@ SUPERVISOR = "supervisor"
 STOP_FIRST = {"operators": 0}
 _USER = "administrator@lab.test"
 GALLERY_USER = "robot$paif-lab"
+PASSWORDS = "passwords.json"
+"""File of the lab with changed passwords and further accounts: {"vcenter": {user: password}, "gallery": {…}}."""
 _HERE = Path(__file__).resolve().parent
 
 
@@ -84,6 +86,7 @@ def _served_parts(daemon: Daemon, words: dict[str, str]) -> list[Part]:
                 f"--username={_USER}",
                 f"--token-file={lab / 'token'}",
                 f"--faults={lab / 'faults.json'}",
+                f"--accounts={lab / PASSWORDS}",
             ],
             env={"PAIF_LAB_VCENTER_PASSWORD": words["vcenter"]},
             ready=Ready(url=f"https://127.0.0.1:{vcenter}/api/session", ca=ca),
@@ -96,6 +99,7 @@ def _served_parts(daemon: Daemon, words: dict[str, str]) -> list[Part]:
                 f"--cert={server.cert}",
                 f"--key={server.key}",
                 f"--data={lab / 'gallery'}",
+                f"--accounts={lab / PASSWORDS}",
             ],
             env={"PAIF_GALLERY_USERNAME": GALLERY_USER, "PAIF_GALLERY_PASSWORD": words["gallery"]},
             ready=Ready(url=f"https://127.0.0.1:{gallery}/v2/", ca=ca),

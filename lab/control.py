@@ -41,13 +41,15 @@ class Part(BaseModel):
 
 
 class PartStatus(BaseModel):
-    """A part as the daemon sees it; ``rss_bytes`` is resident memory, ``problem`` why it is not running."""
+    """A part as the daemon sees it; ``rss_bytes`` is resident memory, ``problem`` why it is not running, ``ended`` why
+    it was started again the last time."""
 
     state: Literal["starting", "running", "failed"]
     pid: int | None = None
     restarts: int = 0
     rss_bytes: int = 0
     problem: str = ""
+    ended: str = ""
 
 
 class LabDownError(Exception):

@@ -85,6 +85,7 @@ class Supervised:
         self.state = "starting"
         self.restarts = 0
         self.problem = ""
+        self.ended = ""
         self._failures = 0
 
     def start(self) -> None:
@@ -119,6 +120,7 @@ class Supervised:
                 self._failures = 0
             self._failures += 1
             self.restarts += 1
+            self.ended = problem
             self._enter("failed" if self._failures >= _FAILED_AFTER else "starting", problem)
             _log.warning("part %s: %s; starting it again", self.part.name, problem)
             await asyncio.sleep(_BACKOFF_SECONDS[min(self._failures, len(_BACKOFF_SECONDS)) - 1])
@@ -201,6 +203,7 @@ class Supervised:
             restarts=self.restarts,
             rss_bytes=rss,
             problem=self.problem if self.state != "running" else "",
+            ended=self.ended,
         )
 
 

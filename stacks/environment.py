@@ -7,6 +7,7 @@ environment are in `DEFAULTS`.
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import json
 import re
@@ -174,9 +175,28 @@ def _authorities(value: str) -> str:
 Pem = Annotated[str, AfterValidator(_authorities)]
 
 _PUBLIC_KEY = re.compile(
-    r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
-    r" [A-Za-z0-9+/]{40,}={0,3}( [^\r\n]*)?\n?"
+    r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)|sk-(?:ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
+    r" ([A-Za-z0-9+/]+={0,2})(?: [^\r\n]*)?\n?"
 )
+
+
+def _whole_key(value: str) -> bool:
+    """Whether a text is an SSH public key of which nothing is cut off: a list of lengths and parts, its type first."""
+    found = _PUBLIC_KEY.fullmatch(value)
+    if found is None:
+        return False
+    try:
+        rest = base64.b64decode(found[2], validate=True)
+    except ValueError:
+        return False
+    parts: list[bytes] = []
+    while rest:
+        length = int.from_bytes(rest[:4], "big")
+        if len(rest) < 4 + length:
+            return False
+        parts.append(rest[4 : 4 + length])
+        rest = rest[4 + length :]
+    return len(parts) > 1 and parts[0] == found[1].encode() and all(parts)
 
 
 def _public_key(value: str) -> str:
@@ -185,8 +205,8 @@ def _public_key(value: str) -> str:
         expected = (
             "the public half, the file that ends in .pub: this is a private key, which counts as known from now on"
         )
-    elif value and _PUBLIC_KEY.fullmatch(value) is None:
-        expected = "one SSH public key, a line such as ssh-ed25519 AAAA… comment"
+    elif value and not _whole_key(value):
+        expected = "one whole SSH public key, a line such as ssh-ed25519 AAAA… comment"
     if expected:
         raise PydanticCustomError("paif", "{expected}", {"expected": expected})
     return value
@@ -238,6 +258,9 @@ class Access(_Model):
     subject: Text
     domain: Text
     role: Literal["OWNER", "EDIT", "VIEW"]
+    identity_provider: Text | None = Field(
+        default=None, description="id of the Supervisor's external identity provider that knows the subject"
+    )
 
 
 class Storage(_Model):
@@ -251,7 +274,12 @@ class Namespace(_Model):
     """The Supervisor namespace. The first storage policy is the default of everything in it."""
 
     name: Label = Field(description="whole name; <organisation>-<environment>-ns-<name> by convention")
-    adopt: bool = Field(default=False, description="take over an existing namespace instead of failing")
+    adopt: bool = Field(
+        default=False, description="share an existing namespace: what is in it stays; destroy takes away what was added"
+    )
+    exclusive: bool = Field(
+        default=False, description="of an adopted namespace, remove for good what is not given here"
+    )
     access_list: list[Access] = []
     storage: list[Storage] = Field(min_length=1)
 
@@ -935,6 +963,8 @@ def _contradictions(env: Environment, findings: _Findings) -> Iterator[Contradic
     yield from _check_workstations(env, findings)
     yield from _check_clusters(env, findings)
     yield from _check_target(env, findings)
+    if env.namespace.exclusive and not env.namespace.adopt:
+        yield contradiction(("namespace", "exclusive"), "adopt: true beside it; what is made here is exclusive", True)
     known = _waited_for()
     for key in env.kept:
         if _KEPT_RESOURCE.fullmatch(key) is None:
@@ -1114,6 +1144,20 @@ def _nearest_size(wanted: int, sizes: list[int]) -> int:
 
 
 def _check_secrets(env: Environment, findings: _Findings) -> Iterator[Contradiction]:
+    if env.ngc_api_key is not None and re.search(r"\s", env.ngc_api_key.get_secret_value()):
+        yield ("ngcApiKey",), Problem("", "a key without spaces and line ends, as NGC shows it", "[secret]")
+    passwords = {
+        "registryPassword": env.registry_password,
+        "workstationPassword": env.workstation_password,
+        "databasePassword": env.database_password,
+        "vcenterPassword": env.vcenter_password,
+        "libraryToken": env.library_token,
+        "libraryPassword": env.library_password,
+    }
+    for key, value in passwords.items():
+        # A file's line end is easily taken along, and most of these are tried late or never.
+        if value is not None and re.search(r"[\r\n]", value.get_secret_value()):
+            yield (key,), Problem("", "one line: a line end of the file it came from is in it", "[secret]")
     if findings.lacks("gpu", "mode"):
         return
     vgpu = env.gpu.mode == "vgpu"
@@ -1390,7 +1434,9 @@ def clashes(environments: list[Environment]) -> list[tuple[Environment, Path, Pr
     for env in environments:
         for path, kind, name in _global_names(env):
             other = taken.setdefault((kind, name), env)
-            if other is not env:
+            # Of a namespace that nobody shares it is said already that there are two.
+            shared = other.namespace.adopt or env.namespace.adopt
+            if other is not env and (kind != _WITH_SERVICES or shared):
                 verb = "makes" if kind in _SHARED else "uses"
                 problem = Problem(
                     property_path(path), f"a {kind} that no other environment {verb}; {other.name} does", shown(name)
@@ -1399,13 +1445,18 @@ def clashes(environments: list[Environment]) -> list[tuple[Environment, Path, Pr
     return found
 
 
+_WITH_SERVICES = "namespace with Private AI Services"
 _SHARED = ("content library", "tag category", "tag")
 """What several environments may use, while only one of them can make it."""
 
 
 def _global_names(env: Environment) -> Iterator[tuple[Path, str, str]]:
     """Names that are unique in the whole vCenter, each with where it comes from."""
-    yield ("namespace", "name"), "namespace", env.namespace.name
+    if not env.namespace.adopt or env.namespace.exclusive:
+        yield ("namespace", "name"), "namespace", env.namespace.name
+    if env.ai_services is not None:
+        # There is one PAISConfiguration in a namespace, whoever shares that.
+        yield ("aiServices",), _WITH_SERVICES, env.namespace.name
     if env.database is not None and env.database.external is not None:
         there = env.database.external
         yield ("database", "external"), "database", f"{there.host}:{there.port}/{there.database}"

@@ -44,13 +44,13 @@ class Problem:
         """Path, value, expectation and nearest valid name; equal for a file and for Pulumi's configuration."""
         found = f" is {self.value}:" if self.value else ":"
         hint = f" (did you mean {self.nearest!r}?)" if self.nearest else ""
-        return _printable(f"{self.path}{found} expected {self.expected}{hint}")
+        return printable(f"{self.path}{found} expected {self.expected}{hint}")
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.message}" if self.file else self.message
+        return printable(f"{self.file}:{self.line}:{self.column}: ") + self.message if self.file else self.message
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Text of a file without what a terminal would act on, or cannot take."""
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 

@@ -5,8 +5,11 @@ Outputs of a stack, each only when its phase is built:
     environment       name, kind, target, organisation, owner, costCentre, gpuMode, namespace
     versions          deployed: baseline, pais, dlvm, database, pgvector, clusters {name: kubernetes, gpuOperator}
     dataScientist     workstations {name: address, ssh, jupyter, owner, password (secret)}, login {user}
-    mlopsEngineer     the same; gallery {registry, username}; models {name: digest, routingName, type}
-    appDeveloper      baseUrl (OpenAI-compatible), caBundle, models {name: routingName}: no machine, no password
+                      (their models are appDeveloper's: a model that fails must not hold back a machine's address)
+    mlopsEngineer     workstations and login; gallery {registry, username, password (secret), caBundle};
+                      models {name: digest, routingName, type}
+    appDeveloper      baseUrl (OpenAI-compatible), caBundle, models {name: routingName}, oidc {issuer, clientId}:
+                      no machine, no password
     database          host, port, name, username, password (secret), caBundle, pgvector, passwordSecret
     clusters          {name: kubeconfig (secret), gpuOperator}
 
@@ -31,7 +34,7 @@ import pulumi_kubernetes as kubernetes
 import catalog
 from components import vcf
 from components._component import pull_secret_content
-from components.ai_namespace import AiNamespace, StorageArgs
+from components.ai_namespace import AccessArgs, AiNamespace, AiNamespaceArgs, StorageArgs
 from components.content_library import ContentLibrary, ContentLibraryArgs
 from components.cpu_vm_class import CpuVmClass, CpuVmClassArgs
 from components.deep_learning_vm import DeepLearningVm, DeepLearningVmArgs
@@ -45,7 +48,7 @@ from components.vsphere_tags import VsphereTags
 from stacks import kept, sdk
 from stacks.capacity import shortages, write_inventory
 from stacks.endpoints import Endpoints
-from stacks.environment import Cluster, Database, Environment, VmClass, Workstation, storage_class
+from stacks.environment import Access, Cluster, Database, Environment, VmClass, Workstation, storage_class
 from stacks.environment import ContentLibrary as Library
 from stacks.existence import named_wrongly, names
 from stacks.machines import StaleMachines
@@ -154,10 +157,10 @@ class Program:
             kubeconfig=pulumi.Output.secret(ends.supervisor.kubeconfig.get_secret_value()),
             # Otherwise a new address or CA of the same Supervisor replaces everything on it.
             cluster_identifier=ends.supervisor.name,
-            # Whatever a shell has exported: what does not answer is not gone, and stays in the state.
-            delete_unreachable=False,
             # Otherwise a Secret with new content is deleted and made again, and missing in between.
             enable_secret_mutable=True,
+            # Whatever a shell has exported: what does not answer is not gone, and stays in the state.
+            delete_unreachable=False,
         )
         self.providers = [self.vcenter, supervisor]
 
@@ -221,31 +224,22 @@ class Program:
             storage.append(limit)
         for name in env.used_vm_classes():
             self.classes.setdefault(name, name)
-        self.namespace = AiNamespace(
-            env.namespace.name,
-            {
-                "namespace": env.namespace.name,
-                "supervisor": env.supervisor.name,
-                "description": self._described(),
-                "access_list": [
-                    {
-                        "subject_type": entry.subject_type,
-                        "subject": entry.subject,
-                        "domain": entry.domain,
-                        "role": entry.role,
-                    }
-                    for entry in env.namespace.access_list
-                ],
-                "storage": storage,
-                "vm_classes": list(self.classes.values()),
-                "content_libraries": [
-                    self.libraries[name].library_id if name in self.libraries else name
-                    for name in dict.fromkeys((env.content.dlvm_library, env.content.kubernetes_library))
-                ],
-                "adopt": env.namespace.adopt,
-            },
-            self._kept(phase),
-        ).namespace
+        args: AiNamespaceArgs = {
+            "namespace": env.namespace.name,
+            "supervisor": env.supervisor.name,
+            "description": self._described(),
+            "access_list": [_access(entry) for entry in env.namespace.access_list],
+            "storage": storage,
+            "vm_classes": list(self.classes.values()),
+            "content_libraries": [
+                self.libraries[name].library_id if name in self.libraries else name
+                for name in dict.fromkeys((env.content.dlvm_library, env.content.kubernetes_library))
+            ],
+            "adopt": env.namespace.adopt,
+        }
+        if env.namespace.exclusive:
+            args["exclusive"] = True
+        self.namespace = AiNamespace(env.namespace.name, args, self._kept(phase)).namespace
 
     def _content_library(self, asked: Library, phase: Phase) -> ContentLibrary:
         env = self.env
@@ -411,6 +405,7 @@ class Program:
         self.outputs["appDeveloper"] = {
             "baseUrl": self.services.url.apply(lambda url: url and f"{url}{_OPENAI_PATH}"),
             "caBundle": self.services.ca_bundle,
+            "oidc": {"issuer": ends.oidc.issuer, "clientId": ends.oidc.client_id},
             "models": {},
         }
         self.versions["pais"] = catalog.versions()["pais"].version
@@ -481,7 +476,13 @@ class Program:
             }
             for asked in env.model_endpoints
         }
-        self.outputs["mlopsEngineer"]["gallery"] = {"registry": gallery.host, "username": gallery.username}
+        self.outputs["mlopsEngineer"]["gallery"] = {
+            "registry": gallery.host,
+            "username": gallery.username,
+            # A password that nobody can log in with is told to nobody.
+            "password": pulumi.Output.all(password, login.id).apply(lambda found: str(found[0])),
+            "caBundle": gallery.ca,
+        }
 
     def _workstations(self) -> None:
         phase = self._phase("workstations")
@@ -628,8 +629,8 @@ class Program:
             f"{name}-guest",
             kubeconfig=cluster.kubeconfig,
             cluster_identifier=name,
-            delete_unreachable=False,
             enable_secret_mutable=True,
+            delete_unreachable=False,
             opts=pulumi.ResourceOptions(parent=cluster),
         )
         args: GpuOperatorArgs = {
@@ -647,6 +648,18 @@ class Program:
         # It goes as a whole: from a cluster that is gone, or stays, nothing needs to be taken one by one.
         options = pulumi.ResourceOptions(parent=cluster, providers=[guest], deleted_with=cluster.cluster)
         return GpuOperator(f"{name}-gpu-operator", args, options)
+
+
+def _access(entry: Access) -> AccessArgs:
+    args: AccessArgs = {
+        "subject_type": entry.subject_type,
+        "subject": entry.subject,
+        "domain": entry.domain,
+        "role": entry.role,
+    }
+    if entry.identity_provider is not None:
+        args["identity_provider"] = entry.identity_provider
+    return args
 
 
 def _host_and_port(address: list[Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import signal
 import statistics
 import subprocess
 import tempfile
@@ -20,13 +21,16 @@ from ruamel.yaml import YAML
 import catalog
 from cli import engine, labctl
 from cli.bench.scratch import lab_basics, scratch_project, write_yaml
+from cli.checkpoints import PROJECT
 from cli.output import Failed, say
 from components._component import wait_annotation
+from lab.process import die_with_parent
 from lab.state import ROOT, state_directory
 
 _HERE = Path(__file__).resolve().parent
 _SAMPLE_SECONDS = 0.2
 SIDES = ("toolkit", "raw")
+_PROJECTS = {"toolkit": PROJECT, "raw": "paif-bench-raw"}
 LIMIT = 1.2
 """What the toolkit may take of the raw program's time."""
 # As long as real ones, on both sides: what a secret costs is part of the comparison.
@@ -100,13 +104,14 @@ class Bench:
         (raw / "providers").symlink_to(ROOT / "providers")
         shutil.copyfile(_HERE / "raw_program.py", raw / "__main__.py")
         project = {
-            "name": "paif-bench-raw",
+            "name": _PROJECTS["raw"],
             "runtime": "python",
             "plugins": {"providers": [{"name": "vcf", "path": "providers/vcf"}]},
         }
         write_yaml(raw / "Pulumi.yaml", project)
         for side in SIDES:
             # One that was cut off left its stack; what is still on the lab carries its mark and is adopted.
+            engine.take_back(engine.Stack(self.stack(machines), lab=True), _PROJECTS[side])
             with contextlib.suppress(Failed):
                 self._pulumi(side, machines, "stack", "rm", "--yes", "--force", self.stack(machines))
             self._pulumi(side, machines, "stack", "init", self.stack(machines))
@@ -169,10 +174,17 @@ class Bench:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            # Killed from outside, this leaves no engine that goes on with what nobody reads.
+            preexec_fn=lambda: die_with_parent(signal.SIGINT),  # noqa: PLW1509 - the thread that watches is over
         )
         peak = _Peak(process.pid)
         peak.start()
-        said, _ = process.communicate(text)
+        try:
+            said, _ = process.communicate(text)
+        except SystemExit:
+            process.send_signal(signal.SIGINT)
+            process.wait()
+            raise
         seconds = time.monotonic() - started
         memory = peak.stop()
         if process.returncode:

@@ -103,3 +103,41 @@ def prove_deletions(
     table(sheet)
     if held < len(found):
         raise typer.Exit(1)
+
+
+@prove_app.command("kills")
+def prove_kills(
+    phase: Annotated[str, typer.Option(help="phases, with commas; all by default")] = "",
+    victims: Annotated[str, typer.Option(help="what is killed: engine, plugin, helm, lab, everything")] = "",
+    number: Annotated[int, typer.Option("--kills", min=1, help="kills in each phase")] = 50,
+    seed: Annotated[int, typer.Option(help="which moments are drawn")] = 1,
+) -> None:
+    """kill -9 at random moments of every phase: the next run makes it whole, nothing is there twice or lost.
+
+    Takes one to three minutes for each kill. Exit status 1 when something did not hold.
+    """
+    from cli.prove import kills  # noqa: PLC0415 - few need it
+
+    phases = _chosen(phase or ",".join(kills.PHASES), kills.PHASES, "--phase")
+    killed = _chosen(victims or ",".join(kills.VICTIMS), kills.VICTIMS, "--victims")
+
+    def told(kill: kills.Kill) -> None:
+        say(f"{kill.phase}: killed {kill.what or kill.victim}: {'; '.join(kill.wrong) or 'held'}")
+
+    with tempfile.TemporaryDirectory(prefix="paif-prove-") as folder:
+        scene = kills.Scene(Path(folder))
+        try:
+            found = kills.prove(scene, phases, killed, kills=number, seed=seed, told=told)
+        finally:
+            scene.close()
+    sheet = columns("phase", "killed", "kills", "converged", "pending", "duplicates", "deletions", "what did not hold")
+    for part, victim in dict.fromkeys((each.phase, each.victim) for each in found):
+        group = [each for each in found if (each.phase, each.victim) == (part, victim)]
+        sums = [len(group), sum(each.held for each in group), sum(each.pending for each in group)]
+        sums += [sum(each.duplicates for each in group), sum(each.deletions for each in group)]
+        wrong = "; ".join(f"{each.what}: {', '.join(each.wrong)}" for each in group if each.wrong)
+        sheet.add_row(part, victim, *map(str, sums), wrong)
+    table(sheet)
+    say(f"{len(found)} kills, {sum(each.held for each in found)} held")
+    if not found or not all(each.held for each in found):
+        raise typer.Exit(1)

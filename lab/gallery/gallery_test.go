@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -114,7 +116,7 @@ func TestIndexIsRestoredWhateverTheOrderOfFiles(t *testing.T) {
 }
 
 func TestOnlyTheAccountGetsIn(t *testing.T) {
-	h := authenticated(opened(t, t.TempDir()), "robot", "right")
+	h := authenticated(opened(t, t.TempDir()), accounts{"robot": "right"}, "")
 	for password, status := range map[string]int{"right": http.StatusOK, "wrong": http.StatusUnauthorized} {
 		request := httptest.NewRequest(http.MethodGet, "/v2/", nil)
 		request.SetBasicAuth("robot", password)
@@ -126,5 +128,41 @@ func TestOnlyTheAccountGetsIn(t *testing.T) {
 	}
 	if challenge := do(t, h, http.MethodGet, "/v2/", "", nil).Header().Get("WWW-Authenticate"); !strings.HasPrefix(challenge, "Basic ") {
 		t.Errorf("challenge %q", challenge)
+	}
+}
+
+func TestAPasswordChangesWhileItServesAndTheOldOneIsRefused(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "passwords.json")
+	h := authenticated(opened(t, t.TempDir()), accounts{"robot": "first"}, file)
+	status := func(username, password string) int {
+		request := httptest.NewRequest(http.MethodGet, "/v2/", nil)
+		request.SetBasicAuth(username, password)
+		answer := httptest.NewRecorder()
+		h.ServeHTTP(answer, request)
+		return answer.Code
+	}
+	for _, step := range []struct {
+		file  string
+		right map[string]string
+		wrong map[string]string
+	}{
+		{`{"gallery": {"second": "other"}}`, map[string]string{"robot": "first", "second": "other"}, map[string]string{"second": "first"}},
+		{`{"gallery": {"robot": "new"}}`, map[string]string{"robot": "new"}, map[string]string{"robot": "first", "second": "other"}},
+		{`{"vcenter": {"robot": "no"}}`, map[string]string{"robot": "first"}, map[string]string{"robot": "no"}},
+		{`half of a fi`, map[string]string{"robot": "first"}, map[string]string{"": ""}},
+	} {
+		if err := os.WriteFile(file, []byte(step.file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for username, password := range step.right {
+			if got := status(username, password); got != http.StatusOK {
+				t.Errorf("%s: %s with %s: status %d", step.file, username, password, got)
+			}
+		}
+		for username, password := range step.wrong {
+			if got := status(username, password); got != http.StatusUnauthorized {
+				t.Errorf("%s: %s with %s: status %d", step.file, username, password, got)
+			}
+		}
 	}
 }

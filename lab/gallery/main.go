@@ -1,15 +1,18 @@
 // Command gallery is the lab's model gallery: a small OCI registry on 127.0.0.1 with TLS and basic authentication, that
 // keeps everything on disk and holds a few tiny simulated models from the start.
 //
-//	gallery -listen 127.0.0.1:5443 -cert server.crt -key server.key -data directory
+//	gallery -listen 127.0.0.1:5443 -cert server.crt -key server.key -data directory -accounts passwords.json
 //
-// PAIF_GALLERY_USERNAME and PAIF_GALLERY_PASSWORD name the one account. The process ends when its parent does.
+// PAIF_GALLERY_USERNAME and PAIF_GALLERY_PASSWORD name the one account of a new lab. What the file of accounts has under
+// "gallery" (user name: password) counts instead, and is read at every request, so that passwords change while it serves.
+// The process ends when its parent does.
 package main
 
 import (
 	"context"
 	"crypto/subtle"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -26,14 +29,15 @@ func main() {
 	cert := flag.String("cert", "", "server certificate, PEM")
 	key := flag.String("key", "", "server key, PEM")
 	data := flag.String("data", "", "directory that holds blobs and manifests")
+	file := flag.String("accounts", "", "file of further accounts and changed passwords, JSON; may be missing")
 	flag.Parse()
-	if err := run(*listen, *cert, *key, *data); err != nil {
+	if err := run(*listen, *cert, *key, *data, *file); err != nil {
 		fmt.Fprintln(os.Stderr, "gallery:", err)
 		os.Exit(1)
 	}
 }
 
-func run(listen, cert, key, data string) error {
+func run(listen, cert, key, data, file string) error {
 	username, password := os.Getenv("PAIF_GALLERY_USERNAME"), os.Getenv("PAIF_GALLERY_PASSWORD")
 	if username == "" || password == "" {
 		return errors.New("PAIF_GALLERY_USERNAME and PAIF_GALLERY_PASSWORD must both be set")
@@ -50,7 +54,7 @@ func run(listen, cert, key, data string) error {
 	}
 	server := &http.Server{
 		Addr:              listen,
-		Handler:           authenticated(gallery, username, password),
+		Handler:           authenticated(gallery, accounts{username: password}, file),
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          log.New(os.Stderr, "", log.LstdFlags),
 		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12},
@@ -77,13 +81,36 @@ func endWithParent(parent int) {
 	os.Exit(0)
 }
 
-// authenticated lets only the one account through, and asks for basic authentication as a registry does.
-func authenticated(next http.Handler, username, password string) http.Handler {
+// accounts are passwords by user name.
+type accounts map[string]string
+
+// with gives the accounts as the file changes them. A file that cannot be read changes none.
+func (a accounts) with(file string) accounts {
+	var found struct{ Gallery accounts }
+	if text, err := os.ReadFile(file); err != nil || json.Unmarshal(text, &found) != nil {
+		return a
+	}
+	for username, password := range a {
+		if _, changed := found.Gallery[username]; !changed && found.Gallery != nil {
+			found.Gallery[username] = password
+		}
+	}
+	if found.Gallery == nil {
+		return a
+	}
+	return found.Gallery
+}
+
+// authenticated lets only the accounts through, and asks for basic authentication as a registry does.
+func authenticated(next http.Handler, known accounts, file string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		gotUser, gotPassword, _ := r.BasicAuth()
-		// Both are compared always, in constant time: the answer's delay says nothing about which one was wrong.
-		right := subtle.ConstantTimeCompare([]byte(gotUser), []byte(username)) &
-			subtle.ConstantTimeCompare([]byte(gotPassword), []byte(password))
+		right := 0
+		// All are compared always, in constant time: the answer's delay says nothing about what was wrong.
+		for username, password := range known.with(file) {
+			right |= subtle.ConstantTimeCompare([]byte(gotUser), []byte(username)) &
+				subtle.ConstantTimeCompare([]byte(gotPassword), []byte(password))
+		}
 		if right != 1 {
 			w.Header().Set("WWW-Authenticate", `Basic realm="paif lab model gallery (simulation)"`)
 			w.Header().Set("Content-Type", "application/json")

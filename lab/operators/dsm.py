@@ -2,6 +2,8 @@
 
 What it publishes in the namespace of PostgresCluster ``<name>``: Secret ``pg-<name>`` (key ``password``), ConfigMap
 ``pg-<name>-ca`` (key ``ca.crt``, the authority of the server's certificate), and the status with the connection.
+The administrator's password changes when ``adminPasswordRef`` names another Secret; one whose content changes is not
+read again, since no documentation says that the real one is.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import kopf
 import psycopg
 import yaml
 
@@ -244,16 +245,3 @@ def delete(name: str, namespace: str, **_: Any) -> None:
     Server(control(), _key(namespace, name)).remove()
     api.delete(SECRET, f"pg-{name}", namespace)
     api.delete(CONFIG_MAP, f"pg-{name}-ca", namespace)
-
-
-@kopf.on.event("v1", "secrets")
-def password_changed(event: Any, name: str, namespace: str | None, meta: Any, **_: Any) -> None:
-    """Have a database look again when the Secret of its password changes in place."""
-    if event["type"] != "MODIFIED":
-        return
-    api = supervisor()
-    for item in api.list(POSTGRES_CLUSTER, namespace):
-        if (item["spec"].get("adminPasswordRef") or {}).get("name") == name:
-            # Not under the lab's own prefix: kopf takes no notice of changes there.
-            seen = {"metadata": {"annotations": {f"dsm.{PREFIX}/password-seen": meta["resourceVersion"]}}}
-            api.merge(POSTGRES_CLUSTER, item["metadata"]["name"], namespace, seen)

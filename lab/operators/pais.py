@@ -438,7 +438,8 @@ def _serve_endpoint(item: Object) -> Object:
     try:
         model = _find(namespace, spec["model"])
     except ModelError as error:
-        if error.reason == "RegistryUnreachable" and _runs(item):
+        # What runs has its model, and asks the gallery for nothing until another worker starts.
+        if error.reason in {"RegistryUnreachable", "ImagePullFailed", "PullSecretInvalid"} and _runs(item):
             return {}
         raise NotReadyError(error.reason, str(error)) from None
     kind = model.annotations.get("paif.lab/type", spec["type"])

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import re
 import secrets
@@ -24,7 +25,7 @@ import httpx
 import kopf
 import yaml
 
-from lab.control import Part
+from lab.control import Part, PartFailedError, Ready
 from lab.kubernetes import admin_kubeconfig, kubeconfig_path, start_cluster, stop_cluster
 from lab.operators import gpu_operator, topology
 from lab.operators.common import (
@@ -294,7 +295,7 @@ class _Look:
     def _control_plane(self, pool: Pool) -> None:
         crash = fault("control-plane-crash", self.cluster)
         if crash is not None and crash.get("cluster", "") in ("", self.name):
-            control().remove(f"{self.part}-apiserver")
+            self._crash()
             raise _NotYetError("ControlPlaneReady", "ControlPlaneCrashed", "the API server keeps dying (simulated)")
         if not self.conditions.is_true("ControlPlaneInitialized"):
             self._machines(pool, pool.node_names(self.name)[:1])
@@ -319,6 +320,14 @@ class _Look:
 
     def _start(self) -> None:
         start_cluster(control(), self.part, admission=self._written("admission", topology.pod_security(self.cluster)))
+
+    def _crash(self) -> None:
+        """Have the API server die whenever it is started: what keeps crashing is among the lab's parts, and says so."""
+        name = f"{self.part}-apiserver"
+        dies = ["/bin/sh", "-c", "echo 'the API server dies (simulated by the fault control-plane-crash)' >&2; exit 2"]
+        ready = Ready(tcp=control().port(name))
+        with contextlib.suppress(PartFailedError):
+            control().ensure(Part(name=name, argv=dies, ready=ready))
 
     def _file(self, kind: str, text: str) -> Path:
         """A file of this cluster whose name changes with its content: parts that use it are restarted then."""

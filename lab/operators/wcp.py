@@ -215,19 +215,26 @@ def quota(entry: Object, classes: Mapping[str, str]) -> Wanted:
 
 
 def role_binding(access: Object, namespace: str) -> Wanted:
-    """One entry of the access list. Subjects carry the prefix ``sso:`` that a Supervisor gives vCenter's identities."""
+    """One entry of the access list. Subjects carry the prefix ``sso:`` that a Supervisor gives vCenter's identities.
+
+    Those of an external identity provider carry its id instead, which is this simulation's own way.
+    """
+    provider = access.get("identity_provider") or "sso"
     kind = "Group" if access["subject_type"] == "GROUP" else "User"
     subject, domain = access["subject"], access["domain"]
+    suffix = "" if provider == "sso" else f":{provider}"
     return Wanted(
         ROLE_BINDING,
         {
-            "metadata": _metadata(f"wcp:{namespace}:{kind.lower()}:{domain}:{subject}".lower(), namespace),
+            "metadata": _metadata(f"wcp:{namespace}:{kind.lower()}:{domain}:{subject}{suffix}".lower(), namespace),
             "roleRef": {
                 "apiGroup": "rbac.authorization.k8s.io",
                 "kind": "ClusterRole",
                 "name": _ROLES[access["role"]],
             },
-            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": f"sso:{subject}@{domain}"}],
+            "subjects": [
+                {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": f"{provider}:{subject}@{domain}"}
+            ],
         },
     )
 
@@ -428,10 +435,19 @@ class Wcp:
         mark = hashlib.sha256(json.dumps(stable, sort_keys=True).encode()).hexdigest()
         if self._applied.get(wanted.key) == mark:
             return
+        if wanted.resource is ROLE_BINDING:
+            self._drop_other_role(wanted.body)
         item = self._api.apply(wanted.resource, wanted.body)
         if wanted.status is not None and _without_times(item.get("status") or {}) != _without_times(wanted.status):
             self._api.status(wanted.resource, item, wanted.status)
         self._applied[wanted.key] = mark
+
+    def _drop_other_role(self, binding: Object) -> None:
+        """Remove a binding to another role, since Kubernetes does not let it change."""
+        name, namespace = binding["metadata"]["name"], binding["metadata"]["namespace"]
+        found = self._api.get(ROLE_BINDING, name, namespace)
+        if found is not None and found["roleRef"] != binding["roleRef"]:
+            self._api.delete(ROLE_BINDING, name, namespace)
 
     def _prune(self, namespace: str, wanted: set[tuple[str, str | None, str]]) -> None:
         for resource in OWNED:

@@ -263,6 +263,11 @@ func (l *lab) namespace(name string, classes ...string) {
 	l.want(http.StatusNoContent)(l.rest(http.MethodPost, instances+"/v2", map[string]any{
 		"namespace": name, "supervisor": l.v.site.Supervisor.ID, "vm_service_spec": map[string]any{"vm_classes": classes},
 	}))
+	l.running(name)
+}
+
+func (l *lab) running(name string) {
+	l.Helper()
 	l.want(http.StatusOK)(l.operator(http.MethodPost, "/wcp/namespaces/"+name, map[string]string{"config_status": "RUNNING"}))
 }
 

@@ -223,7 +223,8 @@ func (v *vcenter) wanted() (map[string]any, error) {
 			continue
 		}
 		devices := []map[string]any{}
-		for _, d := range class.Devices.DirectPath {
+		_, directPath := class.gpus()
+		for _, d := range directPath {
 			devices = append(devices, map[string]any{"vendor_id": d.VendorID, "device_id": d.DeviceID, "custom_label": d.CustomLabel})
 		}
 		classes = append(classes, map[string]any{
@@ -428,6 +429,9 @@ func (v *vcenter) make(req *vmRequest) (status int, reason string, err error) {
 func (v *vcenter) serviceVM(req *vmRequest, class *vmClass) *types.VirtualMachineConfigSpec {
 	reserved := percent(class.MemoryMiB, class.MemoryReservation)
 	locked := class.hasDevices()
+	if locked {
+		reserved = class.MemoryMiB
+	}
 	allocation := types.ResourceAllocationInfo{Reservation: &reserved, Limit: types.NewInt64(-1), Shares: &types.SharesInfo{Level: types.SharesLevelNormal}}
 	spec := &types.VirtualMachineConfigSpec{
 		Name: req.Name, GuestId: string(types.VirtualMachineGuestOsIdentifierUbuntu64Guest), Version: "vmx-21",
@@ -453,10 +457,11 @@ func (v *vcenter) serviceVM(req *vmRequest, class *vmClass) *types.VirtualMachin
 		})
 		key--
 	}
-	for _, device := range class.Devices.VGPU {
+	vgpus, directPath := class.gpus()
+	for _, device := range vgpus {
 		add(&types.VirtualPCIPassthroughVmiopBackingInfo{Vgpu: device.ProfileName})
 	}
-	for _, device := range class.Devices.DirectPath {
+	for _, device := range directPath {
 		add(&types.VirtualPCIPassthroughDynamicBackingInfo{
 			AllowedDevice: []types.VirtualPCIPassthroughAllowedDevice{{VendorId: int32(device.VendorID), DeviceId: int32(device.DeviceID)}},
 			CustomLabel:   device.CustomLabel,

@@ -4,7 +4,8 @@
 //	vcenter --listen 127.0.0.1:8989 --cert server.crt --key server.key --state directory --inventory inventory.yaml \
 //	        --username administrator@vsphere.local --token-file token --faults faults.json
 //
-// PAIF_LAB_VCENTER_PASSWORD is the password of the one account. The process ends when its parent does.
+// PAIF_LAB_VCENTER_PASSWORD is the password of the one account, until the file of accounts has another one under "vcenter"
+// (user name: password), which is read at every login. The process ends when its parent does.
 package main
 
 import (
@@ -35,6 +36,7 @@ func main() {
 	flag.StringVar(&s.username, "username", "administrator@vsphere.local", "name of the one account")
 	flag.StringVar(&s.tokenFile, "token-file", "", "file with the token of /lab/v1")
 	flag.StringVar(&s.faults, "faults", "", "file with the faults that are switched on, JSON; may be absent")
+	flag.StringVar(&s.accounts, "accounts", "", "file with a changed password of the account, JSON; may be absent")
 	flag.Parse()
 	if err := s.run(); err != nil {
 		fmt.Fprintln(os.Stderr, "vcenter:", err)
@@ -43,7 +45,7 @@ func main() {
 }
 
 type settings struct {
-	listen, cert, key, state, inventory, username, tokenFile, faults string
+	listen, cert, key, state, inventory, username, tokenFile, faults, accounts string
 }
 
 // The time a guest takes to report its address on a lab that runs at the pace of a real site.
@@ -75,6 +77,7 @@ func (s *settings) run() error {
 	}
 	opts := options{
 		state: s.state, username: s.username, password: password, token: strings.TrimSpace(string(token)), faults: s.faults,
+		accounts: s.accounts,
 	}
 	if os.Getenv("PAIF_LAB_LATENCY") == "realistic" {
 		opts.guestDelay = realisticGuest

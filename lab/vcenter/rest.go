@@ -304,17 +304,21 @@ func (v *vcenter) deleteNamespace(r *http.Request) (any, *apiError) {
 func accessOf(r *http.Request) (accessEntry, *apiError) {
 	entry := accessEntry{SubjectType: r.URL.Query().Get("type"), Subject: r.PathValue("subject"), Domain: r.PathValue("domain"), Role: "VIEW"}
 	if r.Method == http.MethodPost || r.Method == http.MethodPut {
-		var body struct{ Role string }
+		var body struct {
+			Role             string `json:"role"`
+			IdentityProvider string `json:"identity_provider"`
+		}
 		if problem := decode(r, &body); problem != nil {
 			return entry, problem
 		}
-		entry.Role = body.Role
+		entry.Role, entry.IdentityProvider = body.Role, body.IdentityProvider
 	}
 	return entry, nil
 }
 
 func (e accessEntry) samePrincipal(other accessEntry) bool {
-	return e.SubjectType == other.SubjectType && strings.EqualFold(e.Subject, other.Subject) && strings.EqualFold(e.Domain, other.Domain)
+	return e.SubjectType == other.SubjectType && e.IdentityProvider == other.IdentityProvider &&
+		strings.EqualFold(e.Subject, other.Subject) && strings.EqualFold(e.Domain, other.Domain)
 }
 
 func (v *vcenter) changeAccess(r *http.Request, change func(ns *wcpNamespace, i int, entry accessEntry) *apiError) *apiError {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -34,6 +36,28 @@ func TestAWrongPasswordIsRefused(t *testing.T) {
 	l.want(http.StatusUnauthorized)(l.request(http.MethodGet, "/lab/v1/vms", nil, "X-Lab-Token", "nonsense"))
 }
 
+func TestThePasswordChangesWhileItServesAndSessionsStay(t *testing.T) {
+	l := newLab(t)
+	status := func(password string) int {
+		request, err := http.NewRequestWithContext(l.context(), http.MethodPost, l.server.URL+"/api/session", nil)
+		l.check(err)
+		request.SetBasicAuth(testUser, password)
+		response, err := l.server.Client().Do(request)
+		l.check(err)
+		response.Body.Close()
+		return response.StatusCode
+	}
+	l.v.options.accounts = filepath.Join(t.TempDir(), "passwords.json")
+	l.check(os.WriteFile(l.v.options.accounts, []byte(fmt.Sprintf(`{"vcenter": {%q: "another"}}`, testUser)), 0o600))
+	if got := status(testPassword); got != http.StatusUnauthorized {
+		t.Errorf("the old password: status %d", got)
+	}
+	if got := status("another"); got != http.StatusCreated {
+		t.Errorf("the new password: status %d", got)
+	}
+	l.want(http.StatusOK, testUser)(l.rest(http.MethodGet, "/api/session", nil))
+}
+
 func TestASessionEnds(t *testing.T) {
 	l := newLab(t)
 	l.want(http.StatusOK, testUser)(l.rest(http.MethodGet, "/api/session", nil))
@@ -60,6 +84,11 @@ func TestANamespaceLivesUntilTheSupervisorHasRemovedIt(t *testing.T) {
 	l.want(http.StatusOK, `"config_status":"CONFIGURING"`, "second", "guaranteed-large")(get())
 	l.want(http.StatusBadRequest, "RESOURCE_IN_USE", "team")(l.rest(http.MethodDelete, management+"/virtual-machine-classes/guaranteed-large", nil))
 	l.want(http.StatusBadRequest)(l.operator(http.MethodPost, "/wcp/namespaces/team", map[string]bool{"gone": true}))
+	for _, method := range []string{http.MethodPatch, http.MethodDelete} {
+		l.want(http.StatusBadRequest, "NOT_ALLOWED_IN_CURRENT_STATE", "being configured")(
+			l.rest(method, instances+"/team", map[string]string{"description": "x"}))
+	}
+	l.running("team")
 	l.want(http.StatusNoContent)(l.rest(http.MethodDelete, instances+"/team", nil))
 	l.want(http.StatusOK, `"config_status":"REMOVING"`)(get())
 	l.want(http.StatusBadRequest, "NOT_ALLOWED_IN_CURRENT_STATE")(l.rest(http.MethodPatch, instances+"/team", map[string]string{"description": "x"}))
@@ -103,11 +132,69 @@ func TestAccessToANamespaceIsSetOneByOne(t *testing.T) {
 	role := func(name string) map[string]string { return map[string]string{"role": name} }
 	l.want(http.StatusNotFound)(l.rest(http.MethodGet, path, nil))
 	l.want(http.StatusNoContent)(l.rest(http.MethodPost, path, role("VIEW")))
+	l.running("team")
 	l.want(http.StatusBadRequest, "ALREADY_EXISTS")(l.rest(http.MethodPost, path, role("VIEW")))
 	l.want(http.StatusNoContent)(l.rest(http.MethodPut, path, role("EDIT")))
+	l.running("team")
 	l.want(http.StatusOK, "EDIT")(l.rest(http.MethodGet, path, nil))
 	l.want(http.StatusNoContent)(l.rest(http.MethodDelete, path, nil))
 	l.want(http.StatusNotFound)(l.rest(http.MethodGet, path, nil))
+}
+
+func TestAnAccessEntryKeepsItsIdentityProvider(t *testing.T) {
+	l := newLab(t)
+	l.namespace("team")
+	entry := map[string]string{
+		"subject_type": "USER", "subject": "ada", "domain": "acme.example", "role": "EDIT", "identity_provider": "00000000-0000-4000-8000-000000000001",
+	}
+	change := func() (int, string) {
+		return l.rest(http.MethodPatch, instances+"/team", map[string]any{"access_list": []any{entry}})
+	}
+	l.want(http.StatusNoContent)(change())
+	l.want(http.StatusOK, `"identity_provider":"00000000-0000-4000-8000-000000000001"`)(l.rest(http.MethodGet, instances+"/v2/team", nil))
+	l.running("team")
+	entry["identity_provider"] = "none"
+	l.want(http.StatusBadRequest, "identity provider")(change())
+}
+
+func TestLibrariesOfBothServicesAreOneSet(t *testing.T) {
+	l := newLab(t)
+	libraries, err := l.v.vapi.libraries()
+	l.check(err)
+	first, second := libraries[0].ID, libraries[1].ID
+	l.namespace("team")
+	change := func(body map[string]any) (int, string) { return l.rest(http.MethodPatch, instances+"/team", body) }
+	service := func(ids ...string) map[string]any { return map[string]any{"content_libraries": ids} }
+	writable := []any{map[string]any{"content_library": first, "writable": true}}
+	l.want(http.StatusNoContent)(change(map[string]any{"content_libraries": writable}))
+	l.want(http.StatusOK, `"vm_service_spec":{"vm_classes":[],"content_libraries":["`+first+`"]}`)(l.rest(http.MethodGet, instances+"/v2/team", nil))
+	l.running("team")
+	l.want(http.StatusBadRequest, "INVALID_ARGUMENT", "writable")(change(map[string]any{"vm_service_spec": service(second)}))
+	l.want(http.StatusNoContent)(change(map[string]any{"vm_service_spec": service(first, second)}))
+	l.want(http.StatusOK, `{"content_library":"`+first+`","writable":true`, `{"content_library":"`+second+`","writable":false`)(
+		l.rest(http.MethodGet, instances+"/v2/team", nil))
+	l.running("team")
+	l.want(http.StatusNoContent)(change(map[string]any{"vm_service_spec": service(second), "content_libraries": []any{}}))
+	l.want(http.StatusOK, `"content_libraries":["`+second+`"]`)(l.rest(http.MethodGet, instances+"/v2/team", nil))
+}
+
+func TestAClassMayHaveItsGPUsInItsConfigSpecOnly(t *testing.T) {
+	l := newLab(t)
+	path := management + "/virtual-machine-classes"
+	class := func(profile string, locked bool) map[string]any {
+		return map[string]any{"id": "client", "cpu_count": 8, "memory_MB": 65536, "config_spec": map[string]any{
+			"memoryReservationLockedToMax": locked,
+			"deviceChange": []any{map[string]any{"operation": "add", "device": map[string]any{
+				"_typeName": "VirtualPCIPassthrough", "backing": map[string]any{"_typeName": "VirtualPCIPassthroughVmiopBackingInfo", "vgpu": profile},
+			}}},
+		}}
+	}
+	l.want(http.StatusBadRequest, "grid_h100-80c")(l.rest(http.MethodPost, path, class("grid_h100-80c", true)))
+	l.want(http.StatusBadRequest, "memory_reservation must be 100")(l.rest(http.MethodPost, path, class("grid_a100-40c", false)))
+	l.want(http.StatusNoContent)(l.rest(http.MethodPost, path, class("grid_a100-40c", true)))
+	l.want(http.StatusOK, `"vgpu_devices":[]`, `"vgpu":"grid_a100-40c"`)(l.rest(http.MethodGet, path+"/client", nil))
+	l.namespace("team", "client")
+	l.want(http.StatusCreated, `"profile":"grid_a100-40c"`)(l.vm("one", "client"))
 }
 
 func TestVMClassesHoldTheMemoryRule(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -57,7 +58,7 @@ type vcenter struct {
 
 type options struct {
 	state, username, password, token string
-	faults                           string
+	faults, accounts                 string
 	// guestDelay is how long a guest takes to report its address.
 	guestDelay time.Duration
 }
@@ -161,6 +162,7 @@ func (v *vcenter) start(state *store) error {
 		return err
 	}
 	v.service, v.registry = v.model.Service, v.model.Map()
+	v.registry.SessionManager().ValidLogin = v.validLogin
 	v.registry.AddHandler(v.keeper)
 	v.registry.Put(newPropertyCollector(v.model.ServiceContent.PropertyCollector))
 	v.service.Listen = &url.URL{Host: "127.0.0.1:0", User: url.UserPassword(v.options.username, v.options.password)}
@@ -240,6 +242,18 @@ func (v *vcenter) context() *simulator.Context {
 	return &simulator.Context{Context: v.background, Session: &simulator.Session{
 		UserSession: types.UserSession{Key: "lab", UserName: v.options.username}, Registry: simulator.NewRegistry(), Map: v.registry,
 	}, Map: v.registry}
+}
+
+// validLogin knows the one account. Sessions outlive a change of its password, as those of a real vCenter do.
+func (v *vcenter) validLogin(login *types.Login) bool {
+	password := v.options.password
+	var found struct{ Vcenter map[string]string }
+	if text, err := os.ReadFile(v.options.accounts); err == nil && json.Unmarshal(text, &found) == nil {
+		if changed, ok := found.Vcenter[v.options.username]; ok {
+			password = changed
+		}
+	}
+	return login.UserName == v.options.username && login.Password == password
 }
 
 func (v *vcenter) datastoreDirectory() string {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/google/uuid"
 )
 
 // wcp holds what vCenter wants of the Supervisor: namespaces and VM classes. The lab's operators carry it out and report.
@@ -51,10 +53,11 @@ type wcpNamespace struct {
 }
 
 type accessEntry struct {
-	SubjectType string `json:"subject_type"`
-	Subject     string `json:"subject"`
-	Domain      string `json:"domain"`
-	Role        string `json:"role"`
+	SubjectType      string `json:"subject_type"`
+	Subject          string `json:"subject"`
+	Domain           string `json:"domain"`
+	Role             string `json:"role"`
+	IdentityProvider string `json:"identity_provider,omitempty"`
 }
 
 type storageSpec struct {
@@ -211,13 +214,18 @@ func (w *wcp) createNamespace(spec *namespaceSpec) *apiError {
 		return problem
 	}
 	ns := &wcpNamespace{Name: spec.Namespace, Supervisor: spec.Supervisor, ConfigStatus: configuring}
-	ns.apply(spec)
+	if problem := ns.apply(spec); problem != nil {
+		return problem
+	}
 	w.state.Namespaces[spec.Namespace] = ns
 	ns.Revision = w.beat()
 	return nil
 }
 
-func (ns *wcpNamespace) apply(spec *namespaceSpec) {
+func (ns *wcpNamespace) apply(spec *namespaceSpec) *apiError {
+	if problem := ns.applyLibraries(spec); problem != nil {
+		return problem
+	}
 	if spec.Description != nil {
 		ns.Description = *spec.Description
 	}
@@ -228,10 +236,7 @@ func (ns *wcpNamespace) apply(spec *namespaceSpec) {
 		ns.StorageSpecs = *spec.StorageSpecs
 	}
 	if spec.VMServiceSpec != nil {
-		ns.VMServiceSpec = *spec.VMServiceSpec
-	}
-	if spec.ContentLibraries != nil {
-		ns.ContentLibraries = *spec.ContentLibraries
+		ns.VMServiceSpec.VMClasses = spec.VMServiceSpec.VMClasses
 	}
 	if spec.ResourceSpec != nil {
 		ns.ResourceSpec = spec.ResourceSpec
@@ -239,6 +244,43 @@ func (ns *wcpNamespace) apply(spec *namespaceSpec) {
 	if spec.NetworkSpec != nil {
 		ns.NetworkSpec = spec.NetworkSpec
 	}
+	return nil
+}
+
+// applyLibraries keeps the libraries of the VM Service and those of the VM Image Service one set, as vCenter does. The latter
+// carry the settings; without them in a request the present ones stay, and no writable library may go.
+func (ns *wcpNamespace) applyLibraries(spec *namespaceSpec) *apiError {
+	if spec.VMServiceSpec == nil && spec.ContentLibraries == nil {
+		return nil
+	}
+	settings, wanted := ns.ContentLibraries, []string{}
+	if spec.VMServiceSpec != nil {
+		wanted = append(wanted, spec.VMServiceSpec.ContentLibraries...)
+	}
+	if spec.ContentLibraries != nil {
+		settings = *spec.ContentLibraries
+		for _, l := range settings {
+			if !slices.Contains(wanted, l.ContentLibrary) {
+				wanted = append(wanted, l.ContentLibrary)
+			}
+		}
+	}
+	libraries := []namespaceLibrary{}
+	for _, id := range wanted {
+		i := slices.IndexFunc(settings, func(l namespaceLibrary) bool { return l.ContentLibrary == id })
+		if i < 0 {
+			libraries = append(libraries, namespaceLibrary{ContentLibrary: id})
+			continue
+		}
+		libraries = append(libraries, settings[i])
+	}
+	for _, l := range ns.ContentLibraries {
+		if l.Writable && spec.ContentLibraries == nil && !slices.Contains(wanted, l.ContentLibrary) {
+			return invalid("The content library %q is writable; it is taken away with content_libraries only.", l.ContentLibrary)
+		}
+	}
+	ns.ContentLibraries, ns.VMServiceSpec.ContentLibraries = libraries, wanted
+	return nil
 }
 
 // checkNamespace looks at what a request names outside the Supervisor.
@@ -286,7 +328,9 @@ func (w *wcp) checkAccess(entry accessEntry) *apiError {
 		return invalid("subject_type is %q; expected USER or GROUP.", entry.SubjectType)
 	case entry.Role != "OWNER" && entry.Role != "EDIT" && entry.Role != "VIEW":
 		return invalid("role is %q; expected OWNER, EDIT or VIEW.", entry.Role)
-	case entry.Domain == "vsphere.local":
+	case entry.IdentityProvider != "" && uuid.Validate(entry.IdentityProvider) != nil:
+		return invalid("There is no identity provider with the identifier %q.", entry.IdentityProvider)
+	case entry.Domain == "vsphere.local" || entry.IdentityProvider != "":
 		return nil
 	case entry.Domain != site.Domain:
 		return invalid("There is no identity provider for the domain %q; the domains are vsphere.local and %s.", entry.Domain, site.Domain)
@@ -309,7 +353,7 @@ func (w *wcp) checkClasses(spec *vmServiceSpec) *apiError {
 	return nil
 }
 
-// changeNamespace runs change on a namespace that is not being removed; a change is configured anew.
+// changeNamespace runs change on a namespace that is neither being configured nor removed; a change is configured anew.
 func (w *wcp) changeNamespace(name string, change func(*wcpNamespace) *apiError) *apiError {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -317,8 +361,11 @@ func (w *wcp) changeNamespace(name string, change func(*wcpNamespace) *apiError)
 	if ns == nil {
 		return missing("There is no namespace %q.", name)
 	}
-	if ns.ConfigStatus == removing {
+	switch ns.ConfigStatus {
+	case removing:
 		return refused("NOT_ALLOWED_IN_CURRENT_STATE", "The namespace %q is being removed.", name)
+	case configuring:
+		return refused("NOT_ALLOWED_IN_CURRENT_STATE", "The namespace %q is being configured.", name)
 	}
 	before, err := json.Marshal(ns)
 	if err != nil {
@@ -342,8 +389,7 @@ func (w *wcp) updateNamespace(name string, spec *namespaceSpec) *apiError {
 		if problem := w.checkClasses(spec.VMServiceSpec); problem != nil {
 			return problem
 		}
-		ns.apply(spec)
-		return nil
+		return ns.apply(spec)
 	})
 }
 
@@ -353,6 +399,9 @@ func (w *wcp) deleteNamespace(name string) *apiError {
 	ns := w.state.Namespaces[name]
 	if ns == nil {
 		return missing("There is no namespace %q.", name)
+	}
+	if ns.ConfigStatus == configuring {
+		return refused("NOT_ALLOWED_IN_CURRENT_STATE", "The namespace %q is being configured.", name)
 	}
 	if ns.ConfigStatus != removing {
 		ns.ConfigStatus = removing
@@ -481,15 +530,16 @@ func (w *wcp) checkClass(c *vmClass) *apiError {
 			return invalid("VM class %q: %s is %d; expected 0 to 100 per cent.", c.ID, name, *percent)
 		}
 	}
-	if len(c.Devices.VGPU)+len(c.Devices.DirectPath) > 0 && (c.MemoryReservation == nil || *c.MemoryReservation != 100) {
+	vgpus, directPath := c.gpus()
+	if c.hasDevices() && !c.locked() && (c.MemoryReservation == nil || *c.MemoryReservation != 100) {
 		return invalid("VM class %q has PCI devices: memory_reservation must be 100.", c.ID)
 	}
-	for _, device := range c.Devices.VGPU {
+	for _, device := range vgpus {
 		if w.v.placement.profileSize(device.ProfileName) == 0 {
 			return invalid("VM class %q: no host has the vGPU profile %q; the hosts have %s.", c.ID, device.ProfileName, list(w.v.placement.profiles()))
 		}
 	}
-	for _, device := range c.Devices.DirectPath {
+	for _, device := range directPath {
 		if !w.v.placement.hasDevice(device.VendorID, device.DeviceID) {
 			return invalid("VM class %q: no host has the PCI device %04x:%04x with passthrough active.", c.ID, device.VendorID, device.DeviceID)
 		}
@@ -565,11 +615,61 @@ func percent(of int64, share *int64) int64 {
 	return of * *share / 100
 }
 
-func (c *vmClass) hasDevices() bool { return len(c.Devices.VGPU)+len(c.Devices.DirectPath) > 0 }
+// configSpec is what counts here of the VirtualMachineConfigSpec of a class that was made in vSphere Client.
+type configSpec struct {
+	MemoryReservationLockedToMax bool
+	DeviceChange                 []struct {
+		Operation string
+		Device    struct {
+			Backing struct {
+				VGPU          string
+				CustomLabel   string
+				AllowedDevice []struct{ VendorID, DeviceID int64 }
+			}
+		}
+	}
+}
+
+func (c *vmClass) spec() configSpec {
+	var spec configSpec
+	if len(c.ConfigSpec) > 0 {
+		_ = json.Unmarshal(c.ConfigSpec, &spec) // what is no such object has no devices
+	}
+	return spec
+}
+
+func (c *vmClass) locked() bool { return c.spec().MemoryReservationLockedToMax }
+
+// gpus are the devices of a class, which stand in its config_spec where they are not in devices.
+func (c *vmClass) gpus() ([]classVGPU, []classDirectPath) {
+	if len(c.Devices.VGPU)+len(c.Devices.DirectPath) > 0 {
+		return c.Devices.VGPU, c.Devices.DirectPath
+	}
+	var vgpus []classVGPU
+	var directPath []classDirectPath
+	for _, change := range c.spec().DeviceChange {
+		backing := change.Device.Backing
+		switch {
+		case change.Operation == "remove":
+		case backing.VGPU != "":
+			vgpus = append(vgpus, classVGPU{backing.VGPU})
+		case len(backing.AllowedDevice) > 0:
+			allowed := backing.AllowedDevice[0]
+			directPath = append(directPath, classDirectPath{allowed.VendorID, allowed.DeviceID, backing.CustomLabel})
+		}
+	}
+	return vgpus, directPath
+}
+
+func (c *vmClass) hasDevices() bool {
+	vgpus, directPath := c.gpus()
+	return len(vgpus)+len(directPath) > 0
+}
 
 func (c *vmClass) profiles() []string {
 	names := []string{}
-	for _, device := range c.Devices.VGPU {
+	vgpus, _ := c.gpus()
+	for _, device := range vgpus {
 		names = append(names, device.ProfileName)
 	}
 	return names

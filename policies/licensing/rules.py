@@ -190,7 +190,11 @@ def profile_known(resource: Resource, run: Context) -> Found:
 
 
 def _tokens(resource: Resource, run: Context) -> Iterator[tuple[str, str] | Undecided]:
-    """Path and text of every licence token in a resource or in the stack's configuration."""
+    """Path and text of every licence token in a resource or in the stack's configuration.
+
+    Where a resource has the configuration's own, that was judged with the stack, before anything else: one wrong token
+    is one finding.
+    """
     if resource.type in ROOT:
         if "licenceToken" in run.secrets:
             yield "paif:licenceToken", run.secrets["licenceToken"]
@@ -200,8 +204,10 @@ def _tokens(resource: Resource, run: Context) -> Iterator[tuple[str, str] | Unde
     for each in entries_of(resource, keys):
         if isinstance(each, Undecided):
             yield each
-        else:
-            yield each[0], _decoded(each[1]) if in_secret and each[0].startswith("data.") else each[1]
+            continue
+        path, text = each[0], _decoded(each[1]) if in_secret and each[0].startswith("data.") else each[1]
+        if text != run.secrets.get("licenceToken"):
+            yield path, text
 
 
 def _decoded(text: str) -> str:

@@ -51,6 +51,7 @@ from policies.shared.types import (
     DRS_OVERRIDE,
     ENDPOINT,
     EXTENSION,
+    GALLERY_LOGIN,
     GALLERY_MODEL,
     KUBERNETES_NAMESPACE,
     LIBRARY,
@@ -833,14 +834,14 @@ def _registry(image: str) -> str:
 
 @pack.rule(
     "trusted-registry",
-    WORKLOAD + ENDPOINT + GALLERY_MODEL + RELEASE + NIM,
+    WORKLOAD + ENDPOINT + GALLERY_MODEL + GALLERY_LOGIN + RELEASE + NIM,
     severity=Severity.HIGH,
     reason="images and models run with access to GPUs and data, so that they come from where somebody looks at them",
     remedy="copy it to the gallery, or add the host to trustedRegistries",
     source="https://github.com/NVIDIA/gpu-operator values.yaml (nvcr.io); the organisation's own list",
 )
 def trusted_registry(resource: Resource, run: Context) -> Found:
-    if resource.type in GALLERY_MODEL:
+    if resource.type in GALLERY_MODEL + GALLERY_LOGIN:
         host = resource.get("registry")
         if isinstance(host, str) and not _trusted(host, run):
             yield Violation(f"registry {host} is not trusted", "registry", host)

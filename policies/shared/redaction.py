@@ -17,7 +17,7 @@ SECRET_PATHS: tuple[tuple[str, str], ...] = (
     ("pulumi:providers:vcf", "password"),
     ("pulumi:providers:vsphere", "password"),
     ("vcf:index:Postgres*", "password"),
-    ("vcf:index:GalleryModel", "password"),
+    ("vcf:index:Gallery*", "password"),
     ("vsphere:index/contentLibrary:ContentLibrary", "subscription.password"),
 )
 """Type and dotted path of properties that are secret whatever their value; `*` stands for anything."""

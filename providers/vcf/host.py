@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Literal
 
-Warn = Callable[[str, str], Awaitable[None]]
+Tell = Callable[[str, str], Awaitable[None]]
 """Tells the person something of a resource (URN, text) that does not stop the run."""
 
 
@@ -13,15 +14,15 @@ async def silent(urn: str, text: str) -> None:
     del urn, text
 
 
-def warn_through(engine_address: str) -> Warn:
-    """Warnings through the engine at this address, which shows them beside the resource."""
+def tell_through(engine_address: str, severity: Literal["INFO", "WARNING"]) -> Tell:
+    """Messages through the engine at this address, which shows them beside the resource."""
 
-    async def warn(urn: str, text: str) -> None:
+    async def tell(urn: str, text: str) -> None:
         import grpc.aio  # type: ignore[import-untyped] # noqa: PLC0415 - few runs have something to say
         from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc  # noqa: PLC0415
 
         async with grpc.aio.insecure_channel(engine_address) as channel:
-            message = engine_pb2.LogRequest(severity=engine_pb2.WARNING, message=text, urn=urn)
+            message = engine_pb2.LogRequest(severity=engine_pb2.LogSeverity.Value(severity), message=text, urn=urn)
             await engine_pb2_grpc.EngineStub(channel).Log(message)
 
-    return warn
+    return tell

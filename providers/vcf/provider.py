@@ -15,8 +15,9 @@ from . import values as v
 from .clock import Clock
 from .errors import VcfError, listed, nearest
 from .functions import FUNCTIONS
-from .host import Warn, silent
+from .host import Tell, silent
 from .http import pem_bundle
+from .ownership import parse
 from .resource import Change, Context, Resource, known
 from .resources.gallery import GalleryModel
 from .resources.login import GalleryLogin, PostgresLogin
@@ -67,9 +68,10 @@ RESOURCES: Final[dict[str, Resource]] = {
 class VcfProvider(sdk.Provider):
     """Provider `vcf`. Contacts nothing before the first operation that needs it."""
 
-    def __init__(self, clock: Clock | None = None, warn: Warn = silent) -> None:
+    def __init__(self, clock: Clock | None = None, warn: Tell = silent, inform: Tell = silent) -> None:
         self._clock = clock or Clock()
         self._warn = warn
+        self._inform = inform
         self._config: v.Props = {}
         self._vcenter: VCenter | None = None
 
@@ -167,9 +169,20 @@ class VcfProvider(sdk.Provider):
         resource = _resource(request.type)
         inputs = v.plain_map(request.properties)
         if request.preview:
+            if inputs.get("adopt") is True:
+                await self._foresee(resource, request.urn, {}, request.properties)
             return sdk.CreateResponse(None, _marked(resource, resource.preview({}, inputs), request.properties))
         resource_id, state = await resource.create(self._context(request.urn, request.timeout), inputs)
         return sdk.CreateResponse(resource_id, _marked(resource, state, request.properties))
+
+    async def _foresee(self, resource: Resource, urn: str, state: v.Props, given: Mapping[str, PropertyValue]) -> None:
+        """Says at preview what will happen to an object that is there."""
+        if not known(self._config, *_ACCOUNT):
+            return
+        found = await resource.foresee(self._context(urn), state, v.plain_map(given))
+        if found:
+            text = v.without_secrets(found.text, {*self.secrets, *v.secret_strings(given)})
+            await (self._warn if found.loses else self._inform)(urn, text)
 
     async def read(self, request: sdk.ReadRequest) -> sdk.ReadResponse:
         """Live state; an empty id when the object is gone."""
@@ -189,6 +202,9 @@ class VcfProvider(sdk.Provider):
         resource = _resource(request.type)
         state, inputs = v.plain_map(request.olds), v.plain_map(request.news)
         if request.preview:
+            mark = parse(str(state.get("owner", "")))
+            if mark and mark.adopted:
+                await self._foresee(resource, request.urn, state, request.news)
             return sdk.UpdateResponse(_marked(resource, resource.preview(state, inputs), request.news))
         context = self._context(request.urn, request.timeout)
         return sdk.UpdateResponse(

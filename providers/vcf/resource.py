@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from . import fields as f
 from .clock import Clock
 from .errors import Problem, VcfError
-from .host import Warn, silent
+from .host import Tell, silent
 from .values import Props, Unknown, has_unknown
 from .vcenter import VCenter
 
@@ -29,7 +29,7 @@ class Context:
     connect: Callable[[], VCenter]
     timeout: float = 0.0
     kubeconfig: str = ""
-    warn: Warn = silent
+    warn: Tell = silent
 
     @property
     def vcenter(self) -> VCenter:
@@ -62,6 +62,19 @@ class Change:
     changed: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
     delete_first: bool = False
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What people read in a preview beside the engine's own diff. `loses`: something foreign is taken away."""
+
+    text: str
+    loses: bool = False
+
+
+def notice(what: str, lines: Sequence[str], *, loses: bool = False) -> Notice:
+    """The notice of an adoption, one line for each thing that is changed or left."""
+    return Notice("\n".join([f"{what} is there and is adopted:", *(f"  {line}" for line in lines)]), loses)
 
 
 class Resource(ABC):
@@ -122,6 +135,14 @@ class Resource(ABC):
             if field.output
         }
         return {**inputs, **outputs}
+
+    async def foresee(self, context: Context, state: Props, inputs: Props) -> Notice | None:
+        """At preview, what will happen to an object that is there and was not made here; None when there is none.
+
+        Inputs may be unknown. Raises VcfError where the real run would fail.
+        """
+        del context, state, inputs
+        return None
 
     @abstractmethod
     async def create(self, context: Context, inputs: Props) -> tuple[str, Props]:

@@ -23,7 +23,7 @@ from . import VERSION
 from . import fields as f
 from . import values as v
 from .errors import InitFailedError, VcfError
-from .host import warn_through
+from .host import tell_through
 from .provider import RESOURCES, VcfProvider, marked_secrets
 
 _OPERATIONS: Final = (
@@ -40,7 +40,6 @@ _OPERATIONS: Final = (
     "Update",
 )
 _CANCELLED: Final = "cancelled; what was begun is recognised and finished by the next `pulumi up`"
-_SHORTEST_SECRET: Final = 4
 _PARENT_SECONDS: Final = 5
 
 
@@ -86,10 +85,7 @@ class Servicer(ProviderServicer):
 
     def _clean(self, text: str, request: Any) -> str:
         """Last line of defence: no known secret in a message."""
-        for secret in sorted({*self._vcf.secrets, *_secrets_of(request)}, key=len, reverse=True):
-            if len(secret) >= _SHORTEST_SECRET:
-                text = text.replace(secret, "[secret]")
-        return text
+        return v.without_secrets(text, {*self._vcf.secrets, *_secrets_of(request)})
 
     def _init_failed(self, error: InitFailedError, request: Any) -> Any:
         """The status by which the engine records a resource that exists but is not ready."""
@@ -130,25 +126,12 @@ def _secrets_of(request: Any) -> Iterable[str]:
     for name in ("properties", "inputs", "olds", "news", "args"):
         struct = getattr(request, name, None)
         if isinstance(struct, struct_pb2.Struct):
-            for value in PropertyValue.unmarshal_map(struct).values():
-                if value.contains_secret():
-                    yield from _strings(v.plain(value))
-
-
-def _strings(value: Any) -> Iterable[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _strings(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _strings(item)
+            yield from v.secret_strings(PropertyValue.unmarshal_map(struct))
 
 
 async def serve(args: list[str], engine_address: str, engine_pid: int) -> None:
     """Serves until the engine goes: by signal, or by dying, which leaves no orphan behind."""
-    provider = VcfProvider(warn=warn_through(engine_address))
+    provider = VcfProvider(warn=tell_through(engine_address, "WARNING"), inform=tell_through(engine_address, "INFO"))
     server = grpc.aio.server(options=_GRPC_CHANNEL_OPTIONS)
     add: Any = provider_pb2_grpc.add_ResourceProviderServicer_to_server
     add(Servicer(args, provider, engine_address), server)

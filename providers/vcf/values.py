@@ -13,6 +13,7 @@ from pulumi.provider.experimental.property_value import Computed, PropertyValue,
 
 Props = dict[str, Any]
 
+_SHORTEST_SECRET: Final = 4
 # The engine marks unknown values by strings, one per type (sdk/go/common/resource/plugin/rpc.go of Pulumi).
 _UNKNOWN_STRING: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _UNKNOWN_STRINGS: Final = frozenset(
@@ -64,6 +65,32 @@ def plain_map(values: Mapping[str, PropertyValue]) -> Props:
 def secrets_in(*maps: Mapping[str, PropertyValue]) -> set[str]:
     """Names of the top-level properties that hold a secret in any of the maps."""
     return {key for values in maps for key, value in values.items() if value.contains_secret()}
+
+
+def secret_strings(values: Mapping[str, PropertyValue]) -> Iterable[str]:
+    """Every string inside a secret of a property map."""
+    for value in values.values():
+        if value.contains_secret():
+            yield from _strings(plain(value))
+
+
+def _strings(value: Any) -> Iterable[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
+
+
+def without_secrets(text: str, secrets: Iterable[str]) -> str:
+    """A message with `[secret]` in place of every secret that is in it."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, "[secret]")
+    return text
 
 
 def wire(value: Any, *, secret: bool = False) -> PropertyValue:

@@ -156,10 +156,15 @@ _OF_THEIR_OWN = {
     "test_3_secrets": "runs",
     "test_4_drift": "runs",
     "test_4_resilience": "runs",
+    "test_5_adoption": "machines",
     "test_5_databases": "machines",
+    "test_5_everyday": "machines",
+    "test_5_interrupted": "machines",
     "test_5_machines": "machines",
+    "test_5_rotation": "machines",
     "test_5_target_vcf": "machines",
     "test_5_vsphere": "machines",
+    "test_7_documents": "documents",
 }
 """Files whose tests make what they need themselves, by group; all others need what those before them have made."""
 

@@ -61,8 +61,9 @@ def test_more_seats_than_licensed_are_refused_before_anything_exists_also_withou
     settings = yaml.load(folder / "dev.yaml")
     settings["licensing"]["entitlements"][0]["seats"] = 1
     yaml.dump(settings, folder / f"{_NAME}.yaml")
-    answer = site("up", _NAME, "--", "--skip-preview", check=False)
-    assert answer.returncode == 1
+    packs = ("--policy-pack", f"{site.root}/policies/all/pulumi-analyzer-paif")
+    answer = site.pulumi("up", "--stack", _NAME, "--yes", "--skip-preview", *packs, check=False)
+    assert answer.returncode
     for part in ("vgpu-seats", "the configuration takes 5 vGPU seats of 1", "do: ask for fewer machines"):
         assert part in answer.stdout
     assert "Previewing" not in answer.stdout

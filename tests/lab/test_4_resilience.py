@@ -12,14 +12,16 @@ from typing import Any
 
 import httpx
 import psutil
+from ruamel.yaml import YAML
 
-from tests.lab.conftest import ROOT, Paif, wait_until
+from cli.bench.scratch import write_yaml
+from tests.lab.conftest import Paif, api_client, wait_until
 
 
-def _begun(paif: Paif, name: str) -> subprocess.Popen[bytes]:
+def _begun(paif: Paif, name: str, command: str = "up") -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [str(ROOT / "paif"), "up", name],
-        cwd=ROOT,
+        [str(paif.root / "paif"), command, name],
+        cwd=paif.root,
         env=paif.environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -30,7 +32,7 @@ def _begun(paif: Paif, name: str) -> subprocess.Popen[bytes]:
 def _is_engine(process: psutil.Process) -> bool:
     # Plugins come and go while one looks: one that has just ended says nothing of the others.
     try:
-        return process.name() == "pulumi" and "up" in process.cmdline()
+        return process.name() == "pulumi" and bool({"up", "destroy"} & set(process.cmdline()))
     except psutil.Error:
         return False
 
@@ -93,14 +95,18 @@ def _of_engines(paif: Paif) -> list[str]:
     return found
 
 
-def _resources(paif: Paif) -> int:
-    """Resources in the checkpoint of dev, read from the backend so that no engine is needed."""
+def _checkpoint(paif: Paif) -> dict[str, Any]:
+    """What the checkpoint of dev holds, read from the backend so that no engine is needed."""
     path = paif.state / "pulumi" / ".pulumi" / "stacks" / "paif" / "dev.json"
     try:
-        checkpoint = json.loads(path.read_text())["checkpoint"]["latest"] or {}
+        found: dict[str, Any] = json.loads(path.read_text())["checkpoint"]["latest"] or {}
     except (OSError, ValueError, KeyError):
-        return 0
-    return len(checkpoint.get("resources") or [])
+        return {}
+    return found
+
+
+def _resources(paif: Paif) -> int:
+    return len(_checkpoint(paif).get("resources") or [])
 
 
 class Runs:
@@ -187,6 +193,116 @@ def test_kill_9_of_the_idle_lab(paif: Paif) -> None:
     now = _parts(paif)
     assert now.keys() == there
     assert {part["state"] for part in now.values()} == {"running"}
+    _settled(paif, "dev")
+
+
+def _release(paif: Paif, folder: Path) -> dict[tuple[int, str], str]:
+    """Revisions of dev's GPU Operator as Helm has them, with their status, and the identity of each record."""
+    found = {}
+    for each in _guest(paif, folder, "/api/v1/namespaces/gpu-operator/secrets", "owner=helm,name=gpu-operator"):
+        labels = each["labels"]
+        found[int(labels["version"]), labels["status"]] = each["uid"]
+    return dict(sorted(found.items()))
+
+
+def _guest(paif: Paif, folder: Path, path: str, selector: str = "") -> list[dict[str, Any]]:
+    """Metadata of objects in dev's cluster; none while there is no such cluster."""
+    configs = list((paif.state / "lab" / "kubeconfig").glob("vks-acme-dev-*-gpu.yaml"))
+    try:
+        with api_client(configs[0].read_text(), folder) as api:
+            answer = api.get(path, params={"labelSelector": selector}).raise_for_status()
+    except (IndexError, OSError, httpx.HTTPError):
+        return []
+    return [each["metadata"] for each in answer.json()["items"]]
+
+
+def _uids(paif: Paif, folder: Path) -> dict[str, str]:
+    """Identities of what dev's GPU Operator runs: who is made anew has another one."""
+    return {
+        each["name"]: each["uid"] for each in _guest(paif, folder, "/apis/apps/v1/namespaces/gpu-operator/deployments")
+    }
+
+
+def _kill(process: subprocess.Popen[bytes], what: str) -> None:
+    """Kill the engine or the plugins of a run, and wait for the run's end."""
+    engine = _engine(process)
+    assert engine is not None
+    for each in [engine] if what == "engine" else _plugins(process):
+        each.kill()
+    assert process.wait(300)
+
+
+def test_kill_9_of_the_engine_while_it_destroys(paif: Paif) -> None:
+    """What it was deleting is gone, and its state does not know: the next `up` makes it again."""
+    paif("up", "dev")
+    process = _begun(paif, "dev", "destroy")
+    deleting = {"type": "deleting"}.items()
+    wait_until(
+        lambda: any(deleting <= each.items() for each in _checkpoint(paif).get("pending_operations") or []), "deletes"
+    )
+    engine = _engine(process)
+    assert engine is not None
+    engine.kill()
+    assert process.wait(300)
+    _whole(paif, "dev")
+    # Whatever the state only believed to be there is not in it any more.
+    paif("refresh", "dev")
+    _settled(paif, "dev")
+
+
+def test_kill_9_in_the_middle_of_a_helm_installation_and_of_an_upgrade(paif: Paif, tmp_path: Path) -> None:
+    """What the release runs is what it ran before: nothing is uninstalled to make room."""
+    paif("destroy", "dev")
+    small = paif.elsewhere(tmp_path / "checkout")
+    file = small.root / "stacks" / "Pulumi.dev.yaml"
+    content = YAML(typ="safe").load(file.read_text())
+    for key in ("database", "aiServices", "modelEndpoints", "workstations"):
+        del content["config"][f"paif:{key}"]
+    write_yaml(file, content)
+    # Helm waits for pods that cannot start: as long as the fault is on, its record stays pending.
+    paif("lab", "fault", "image-pull")
+    seen: set[str] = set()
+    for what in ("engine", "plugins"):
+        process = _begun(small, "dev")
+        seen.add(_pending(paif, tmp_path, (1, "pending-install"), seen))
+        wait_until(lambda: bool(_uids(paif, tmp_path)), "the operator's deployments are there")
+        there = _uids(paif, tmp_path)
+        _kill(process, what)
+    paif("lab", "fault", "image-pull", "--off")
+    _whole(small, "dev")
+    assert _uids(paif, tmp_path).items() >= there.items()
+
+    there = _uids(paif, tmp_path)
+    content["config"]["paif:clusters"][0]["gpuOperator"] = {"driverVersion": "550.90.05"}
+    write_yaml(file, content)
+    paif("lab", "fault", "image-pull")
+    for revision, what in enumerate(("engine", "plugins"), 2):
+        process = _begun(small, "dev")
+        _pending(paif, tmp_path, (revision, "pending-upgrade"), set())
+        _kill(process, what)
+        assert (1, "deployed") in _release(paif, tmp_path)
+    paif("lab", "fault", "image-pull", "--off")
+    _whole(small, "dev")
+    assert _uids(paif, tmp_path) == there
+    assert [status for _, status in _release(paif, tmp_path)] == ["superseded", "failed", "failed", "deployed"]
+
+
+def _pending(paif: Paif, folder: Path, revision: tuple[int, str], seen: set[str]) -> str:
+    """Wait until Helm is about that revision, in a record that is none of those ``seen``; its identity."""
+    wait_until(lambda: _release(paif, folder).get(revision, "") not in {"", *seen}, f"Helm: {revision}", 300)
+    return _release(paif, folder)[revision]
+
+
+def test_a_part_that_keeps_crashing_stays_in_the_labs_status(paif: Paif) -> None:
+    paif("up", "dev")
+    [name] = [each for each in _parts(paif) if each.endswith("-gpu-apiserver")]
+    paif("lab", "fault", "control-plane-crash")
+    wait_until(lambda: _parts(paif).get(name, {}).get("state") == "failed", "the API server has crashed often enough")
+    status = paif("lab", "status", check=False)
+    assert status.returncode == 1
+    assert f"{name}: exit status 2; started again" in status.stdout
+    paif("lab", "fault", "control-plane-crash", "--off")
+    wait_until(lambda: _parts(paif)[name]["state"] == "running", "the API server is back")
     _settled(paif, "dev")
 
 

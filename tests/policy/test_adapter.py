@@ -295,10 +295,23 @@ _HEAD, _BODY, _SIGNATURE = JWT.split(".")
 
 
 def _form(process: Process, token: str, **settings: Any) -> list[str]:
-    begin(process, "licensing", secrets={"licenceToken": token}, settings=settings)
+    """What is said of a token: of the stack's, and of one that comes in a resource only."""
     asked = changed(LICENCE, {"data": {"$secret": {"client_configuration_token.tok": token}}})
-    found = [each for one in (STACK, asked) for each in process.analyze(one)]
+    begin(process, "licensing", secrets={"licenceToken": token}, settings=settings)
+    found = [*process.analyze(STACK)]
+    begin(process, "licensing", settings=settings)
+    found += process.analyze(asked)
     return [each.message for each in found if each.rule == "licence-token-form"]
+
+
+def test_one_wrong_token_is_one_finding_however_many_resources_have_it(packs: dict[str, Process]) -> None:
+    begin(packs["licensing"], "licensing", secrets={"licenceToken": f"{_HEAD}.x.y"})
+    same = {"client_configuration_token.tok": f"{_HEAD}.x.y"}
+    other = {"client_configuration_token.tok": f"{_HEAD}.x.z"}
+    asked = [STACK, *(changed(LICENCE, {"data": {"$secret": each}}) for each in (same, same, other))]
+    found = [each for one in asked for each in packs["licensing"].analyze(one) if each.rule == "licence-token-form"]
+    assert [each.message.partition(":")[0] for each in found] == ["paif-dev", found[-1].message.partition(":")[0]]
+    assert [each.level for each in found] == ["mandatory", "mandatory"]
 
 
 @pytest.mark.parametrize(

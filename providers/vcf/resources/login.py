@@ -29,9 +29,14 @@ class Login(Resource):
         """Logs in and out again. Raises RefusedError when the other side does not take the login, else VcfError."""
 
     async def try_out(self, context: Context, old: Props, inputs: Props) -> list[Problem]:
-        """Logs in when the login is another one; warns when that cannot be tried."""
+        """Logs in when the login of a server is another one; warns when that cannot be tried.
+
+        A server that is new gets no password at preview: it may be one that the policy packs are about to refuse.
+        """
         named = (*self.server, "username", "password")
-        if not known(inputs, *named) or all(old.get(name) == inputs.get(name) for name in named):
+        if not known(inputs, *named) or old.get(self.server[0]) != inputs[self.server[0]]:
+            return []
+        if all(old.get(name) == inputs.get(name) for name in named):
             return []
         try:
             await self.log_in(context, inputs)

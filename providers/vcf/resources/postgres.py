@@ -5,11 +5,12 @@ Extension, role, schema. Spoken over TLS, always with a verified certificate.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import tempfile
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,8 +19,8 @@ from .. import fields as f
 from .. import ownership
 from ..errors import GoneError, Problem, RefusedError, VcfError, listed, nearest
 from ..http import pem_bundle
-from ..ownership import Mark
-from ..resource import Context, Resource, known, refresh_inputs
+from ..ownership import Mark, Stored
+from ..resource import Context, Notice, Resource, known, notice, refresh_inputs
 from ..values import Props
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ _CONNECT_SECONDS = 10
 _CONNECT_DEADLINE = 120.0
 # A database that is gone, or down, must not keep a comparison of everything else waiting.
 _READ_DEADLINE = 15.0
+# A preview looks and does not wait.
+_LOOK_SECONDS = 5.0
 _PORT = 5432
 # Starting up, shutting down, too many connections: over soon (PostgreSQL, appendix A).
 _PASSING = ("57P03", "57P01", "53300")
@@ -51,7 +54,7 @@ _CONNECTION: dict[str, f.Field] = {
         choices=("verify-full", "verify-ca"),
         default="verify-full",
     ),
-    "adopt": f.Field(kind="boolean", doc="manage an object that exists already, and leave it in place on destroy"),
+    "adopt": f.Field(kind="boolean", doc="manage an object that exists already, and give it back as it was on destroy"),
 }
 _OWNER = {"owner": f.Field(kind="string", doc="ownership mark in the object's comment", output=True)}
 # A move of the server (new address, new certificate, new password) keeps the object: replacing would drop it.
@@ -78,13 +81,18 @@ class DependedOnError(VcfError):
 
 
 class PostgresResource(Resource):
-    """What extension, role and schema share. `kind` is the word SQL uses; `key` the input that holds the name."""
+    """What extension, role and schema share. `kind` is the word SQL uses; `key` the input that holds the name.
+
+    `lasting` names inputs that change an adopted object for good, since their former value is not known or not to be
+    had again.
+    """
 
     kind: ClassVar[str]
     key: ClassVar[str]
     catalog: ClassVar[str]
     name_column: ClassVar[str]
     comment: ClassVar[str]
+    lasting: ClassVar[tuple[str, ...]] = ()
 
     def cross_check(self, inputs: Props) -> list[Problem]:
         """libpq takes the machine's CAs with full verification only."""
@@ -111,30 +119,58 @@ class PostgresResource(Resource):
 
         name = str(inputs[self.key])
         async with connected(context, inputs) as connection:
-            stored = await self._comment(connection, name)
-            recorded = ownership.parse(state.get("owner") or "")
-            mark = Mark.of(context.urn, like=recorded)
-            if stored is None:
+            comment = await self._comment(connection, name)
+            recorded = ownership.parse(state.get("owner"))
+            mark, own = Mark.of(context.urn, like=recorded), None
+            if comment is None:
+                # Whatever the state knows of was another object, on a server that lacks it now.
+                mark = dataclasses.replace(mark, adopted=False, was={})
                 await connection.execute(await self.create_statement(connection, inputs))
             else:
-                _, found = ownership.split(stored)
-                if found and recorded and found.birth == recorded.birth:
-                    mark = Mark.of(context.urn, like=found)
-                elif any(state.get(part) != inputs[part] for part in ("host", "port")):
-                    mark = ownership.claim(
-                        self._called(inputs, name),
-                        context.urn,
-                        mark,
-                        found,
-                        adopt=inputs.get("adopt", False),
-                        import_id=_id(inputs, name),
-                    )
+                own, mark = self._taken(context, inputs, state, Stored.of(comment))
+                there = await self.restorable(connection, name)
                 for statement in await self.alter_statements(connection, inputs, state):
                     await connection.execute(statement)
-            text, _ = ownership.split(await self._comment(connection, name) or "")
-            await self._set_comment(connection, sql.Identifier(name), ownership.join(text, mark))
+                now = await self.restorable(connection, name)
+                mark = dataclasses.replace(mark, was=_former(mark, Stored.of(comment).others(own), there, now))
+            stored = Stored.of(await self._comment(connection, name))
+            await self._set_comment(connection, sql.Identifier(name), str(stored.replacing(own, mark)))
             outputs = await self.outputs(connection, name)
         return {**inputs, **outputs, "owner": str(mark)}
+
+    def _taken(self, context: Context, inputs: Props, state: Props, stored: Stored) -> tuple[Mark | None, Mark]:
+        """One's mark on an object that is there, and the one to write; raises VcfError when it is somebody else's."""
+        name, recorded = str(inputs[self.key]), ownership.parse(state.get("owner"))
+        called = self._called(inputs, name)
+        own = stored.own(context.urn, recorded)
+        if own and recorded and own.birth == recorded.birth:
+            return own, Mark.of(context.urn, like=own)
+        if any(state.get(part) != inputs[part] for part in ("host", "port")):
+            new = Mark.of(context.urn, like=recorded)
+            new = dataclasses.replace(new, adopted=False, was={})
+            adopt = inputs.get("adopt") is True
+            return own, ownership.claim(called, context.urn, new, stored, adopt=adopt, import_id=_id(inputs, name))
+        return ownership.current(called, context.urn, state, stored, adopt=inputs.get("adopt") is True)
+
+    async def foresee(self, context: Context, state: Props, inputs: Props) -> Notice | None:
+        """What an adoption changes in an object that is there; a database that cannot be reached is no error here."""
+        name = inputs.get(self.key)
+        if not isinstance(name, str) or not known(inputs, *_LOGIN, "database"):
+            return None
+        what = self._called(inputs, name)
+        try:
+            async with connected(dataclasses.replace(context, timeout=_LOOK_SECONDS), inputs) as connection:
+                comment = await self._comment(connection, name)
+                there = await self.restorable(connection, name) if comment is not None else {}
+        except VcfError as error:
+            return Notice(f"{what}: what adopting it would change cannot be told. {error}")
+        if comment is None:
+            return None
+        _, mark = self._taken(context, inputs, state, Stored.of(comment))
+        wanted = {part: _text(inputs[part]) for part in there if inputs.get(part) is not None}
+        lines = [f"changes {part}: {there[part]} to {value}" for part, value in wanted.items() if there[part] != value]
+        lines += [f"sets {part}, which cannot be given back" for part in self.lasting if inputs.get(part) is not None]
+        return notice(what, lines or ["stays as it is"]) if mark.adopted else None
 
     async def read(self, context: Context, resource_id: str, state: Props) -> tuple[str, Props] | None:
         """Live state. On import the login comes from the environment, as libpq names it."""
@@ -149,25 +185,28 @@ class PostgresResource(Resource):
                 outputs = await self.outputs(connection, name)
         except GoneError:
             return None
-        _, mark = ownership.split(stored)
-        return resource_id, {**refresh_inputs(self, state, live), **outputs, "owner": str(mark) if mark else ""}
+        owner = ownership.after_read(context.urn, state.get("owner"), Stored.of(stored), imported=not state)
+        return resource_id, {**refresh_inputs(self, state, live), **outputs, "owner": owner}
 
     async def delete(self, context: Context, resource_id: str, state: Props) -> None:
-        """DROP without CASCADE; an adopted object only loses its mark."""
+        """DROP without CASCADE; an adopted object gets its former values back."""
         from psycopg import sql  # noqa: PLC0415 - only these resources need it
 
         del resource_id
         name = str(state[self.key])
         try:
             async with connected(context, state) as connection:
-                stored = await self._comment(connection, name)
-                if stored is None:
+                comment = await self._comment(connection, name)
+                if comment is None:
                     return
-                text, mark = ownership.split(stored)
-                if not ownership.deletable(self._called(state, name), context.urn, state.get("owner"), mark):
+                stored, recorded = Stored.of(comment), ownership.parse(state.get("owner"))
+                if not ownership.deletable(self._called(state, name), context.urn, state, stored):
                     return
-                if mark and mark.adopted:
-                    await self._set_comment(connection, sql.Identifier(name), text)
+                own = stored.own(context.urn, recorded)
+                if ownership.adopted(state, own):
+                    mark = own or recorded or Mark.of(context.urn)
+                    await self._release(connection, state, mark, stored.others(own))
+                    await self._set_comment(connection, sql.Identifier(name), str(stored.replacing(own, None)))
                 else:
                     await connection.execute(sql.SQL(f"DROP {self.kind} {{}}").format(sql.Identifier(name)))
         except GoneError:
@@ -178,6 +217,19 @@ class PostgresResource(Resource):
                 "with the "
                 f"resource option retainOnDelete or `pulumi state delete '{context.urn}'`."
             ) from None
+
+    async def _release(self, connection: Connection, state: Props, mark: Mark, others: Sequence[Mark]) -> None:
+        """Gives former values back, except what somebody else has set since or still wants."""
+        there = await self.restorable(connection, str(state[self.key]))
+        former = {
+            part: _value(self.fields[part], value)
+            for part, value in mark.was.items()
+            if there.get(part) == _text(state.get(part)) and not any(other.uses(part) for other in others)
+        }
+        if former:
+            changed = {name: value for name, value in {**state, **former}.items() if name not in self.lasting}
+            for statement in await self.alter_statements(connection, changed, state):
+                await connection.execute(statement)
 
     def _called(self, inputs: Props, name: str) -> str:
         return f"PostgreSQL {self.kind.lower()} {name!r} in database {inputs['database']!r} on {inputs['host']}"
@@ -236,6 +288,11 @@ class PostgresResource(Resource):
         del connection, name
         return {}
 
+    async def restorable(self, connection: Connection, name: str) -> dict[str, str]:
+        """Live values, as text, of what an adopted object gets back when it is released."""
+        del connection, name
+        return {}
+
     async def outputs(self, connection: Connection, name: str) -> Props:
         """Outputs other than `owner`."""
         del connection, name
@@ -254,6 +311,7 @@ class PostgresExtension(PostgresResource):
     catalog: ClassVar = "pg_extension"
     name_column: ClassVar = "extname"
     comment: ClassVar = "obj_description(oid, 'pg_extension')"
+    lasting: ClassVar = ("version",)
     fields: ClassVar[f.Fields] = {
         **_CONNECTION,
         "extension": _identifier("name of the extension"),
@@ -328,6 +386,7 @@ class PostgresRole(PostgresResource):
     catalog: ClassVar = "pg_roles"
     name_column: ClassVar = "rolname"
     comment: ClassVar = "shobj_description(oid, 'pg_authid')"
+    lasting: ClassVar = ("rolePassword",)
     fields: ClassVar[f.Fields] = {
         # Roles belong to the server: the database is only the way in.
         **_CONNECTION,
@@ -366,6 +425,10 @@ class PostgresRole(PostgresResource):
         query = "SELECT rolcanlogin FROM pg_catalog.pg_roles WHERE rolname = %s"
         row = await (await connection.execute(query, (name,))).fetchone()
         return {"login": bool(row and row[0])}
+
+    async def restorable(self, connection: Connection, name: str) -> dict[str, str]:
+        """Whether it may log in."""
+        return {"login": _text((await self.live(connection, name))["login"])}
 
 
 class PostgresSchema(PostgresResource):
@@ -414,6 +477,27 @@ class PostgresSchema(PostgresResource):
         query = "SELECT pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace WHERE nspname = %s"
         row = await (await connection.execute(query, (name,))).fetchone()
         return {"ownerRole": str(row[0]) if row else ""}
+
+    async def restorable(self, connection: Connection, name: str) -> dict[str, str]:
+        """Its owner."""
+        return {"ownerRole": _text((await self.live(connection, name))["ownerRole"])}
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _value(field: f.Field, text: str) -> Any:
+    return text == "true" if field.kind == "boolean" else text
+
+
+def _former(mark: Mark, others: Sequence[Mark], there: dict[str, str], now: dict[str, str]) -> dict[str, str]:
+    """Former values for the mark of an adopted object, of what differs now or did when somebody else adopted it."""
+    if not mark.adopted:
+        return {}
+    earlier = {part: value for other in reversed(others) for part, value in other.was.items()}
+    changed = {part: value for part, value in there.items() if now[part] != value}
+    return {**changed, **earlier, **mark.was}
 
 
 @contextmanager

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
 
 from .. import fields as f
 from .. import ownership
-from ..errors import GoneError, Problem, VcfError
-from ..ownership import Mark
-from ..resource import Context, Resource, known, refresh_inputs
-from ..values import Props
+from ..errors import GoneError, Problem, VcfError, listed
+from ..ownership import Mark, Stored
+from ..resource import Context, Notice, Resource, known, notice, refresh_inputs
+from ..values import Props, has_unknown
 from ..vcenter import VCenter, VCenterError, segment
 from .namespace import DNS_LABEL
 
 _CLASSES = "/api/vcenter/namespace-management/virtual-machine-classes"
+_NAMESPACES = "/api/vcenter/namespaces/instances/v2"
 _FULL = 100
+# What uses a class may be on its way out already, and shown as its user a little longer.
+_IN_USE_GRACE = 30.0
+_RESERVATIONS: Final = {"cpuReservationPercent": "cpu_reservation", "memoryReservationPercent": "memory_reservation"}
+_DEVICES: Final = ("vgpuProfiles", "directPathDevices")
 
 
 def pci_id(text: str) -> str:
@@ -41,6 +49,10 @@ _PERCENT: dict[str, Any] = {"kind": "integer", "minimum": 0, "maximum": 100}
 
 class VirtualMachineClass(Resource):
     """A VM class: size, reservations, and vGPU profiles or Dynamic DirectPath I/O devices.
+
+    A class that was made in vSphere Client may have devices and reservations in its `config_spec` only. They are read
+    there, and never written: whoever wants others is told. Of an adopted class what is not given stays, and what was
+    changed gets its former value back when the class is released.
 
     Source: vSphere Automation API 9.0, com.vmware.vcenter.namespace_management.VirtualMachineClasses; wire names
     (`memory_MB`, `dynamic_direct_path_IO_devices`) as in the bindings of the official VCF SDK 9.1.
@@ -78,7 +90,11 @@ class VirtualMachineClass(Resource):
             kind="array", doc="Dynamic DirectPath I/O devices, one entry per device", unordered=True, items=_DEVICE
         ),
         "description": f.Field(kind="string", doc="text that vCenter shows beside the name", kept=True),
-        "adopt": f.Field(kind="boolean", doc="manage a class that exists already, and leave it in place on destroy"),
+        "adopt": f.Field(
+            kind="boolean",
+            doc="manage a class that exists already: its description and what is not given stay, and on destroy it "
+            "gets its former values back",
+        ),
         "owner": f.Field(kind="string", doc="ownership mark in the description", output=True),
     }
 
@@ -108,8 +124,28 @@ class VirtualMachineClass(Resource):
         return problems
 
     def same(self, name: str, field: f.Field, old: Any, new: Any, state: Props) -> bool:
-        """`adopt` matters at creation only."""
-        return name == "adopt" or super().same(name, field, old, new, state)
+        """`adopt` matters at creation only, and the description of an adopted class is not ours."""
+        if name == "adopt" or (name == "description" and ownership.adopted(state, None)):
+            return True
+        return super().same(name, field, old, new, state)
+
+    async def foresee(self, context: Context, state: Props, inputs: Props) -> Notice | None:
+        """What an adoption changes in a class that is there."""
+        name = inputs.get("name")
+        info = await _get(context.vcenter, name) if isinstance(name, str) else None
+        if info is None:
+            return None
+        what, stored = f"VM class {name!r}", Stored.of(info.get("description"))
+        if state:
+            own, mark = ownership.current(what, context.urn, state, stored, adopt=inputs.get("adopt") is True)
+        else:
+            own, mark = stored.own(context.urn, None), _claim(context, inputs, Mark.of(context.urn), stored)
+        if not mark.adopted:
+            return None
+        given = {key: value for key, value in inputs.items() if not has_unknown(value)}
+        _, mark, lines = _plan(info, own, mark, given, state)
+        left = f"leaves its description {stored.text!r}" if stored.text else "leaves everything else"
+        return notice(what, [*lines, left])
 
     async def create(self, context: Context, inputs: Props) -> tuple[str, Props]:
         """POST, or taking over what an earlier create left."""
@@ -119,38 +155,40 @@ class VirtualMachineClass(Resource):
         if info is None:
             description = ownership.join(inputs.get("description", ""), mark)
             try:
-                await vcenter.post(_CLASSES, {"id": name, **_spec(inputs, description)})
+                await vcenter.post(_CLASSES, {"id": name, **_spec(inputs), "description": description})
             except VCenterError as error:
                 info = await _get(vcenter, name) if error.kind == "ALREADY_EXISTS" else None
                 if info is None:
                     raise
         if info is not None:
-            text, found = ownership.split(info.get("description"))
-            mark = ownership.claim(
-                f"VM class {name!r}", context.urn, mark, found, adopt=inputs.get("adopt", False), import_id=name
-            )
-            description = ownership.join(inputs.get("description", text), mark)
-            await vcenter.patch(f"{_CLASSES}/{segment(name)}", _spec(inputs, description))
+            stored = Stored.of(info.get("description"))
+            mark = _claim(context, inputs, mark, stored)
+            mark = await self._bring(vcenter, info, stored.own(context.urn, None), mark, inputs, {})
         return name, {**inputs, "owner": str(mark)}
+
+    async def _bring(
+        self, vcenter: VCenter, info: dict[str, Any], own: Mark | None, mark: Mark, inputs: Props, before: Props
+    ) -> Mark:
+        """Changes a class that is there; returns its mark."""
+        spec, mark, _ = _plan(info, own, mark, inputs, before)
+        if spec:
+            await vcenter.patch(f"{_CLASSES}/{segment(str(info['id']))}", spec)
+        return mark
 
     async def read(self, context: Context, resource_id: str, state: Props) -> tuple[str, Props] | None:
         """Live state."""
         info = await _get(context.vcenter, resource_id)
         if info is None:
             return None
-        text, mark = ownership.split(info.get("description"))
-        devices = info.get("devices") or {}
-        live = {
-            "name": resource_id,
-            "cpuCount": info["cpu_count"],
-            "memoryMib": info.get("memory_MB", info.get("memory_mb")),
-            "cpuReservationPercent": info.get("cpu_reservation"),
-            "memoryReservationPercent": info.get("memory_reservation"),
-            "vgpuProfiles": [d["profile_name"] for d in devices.get("vgpu_devices") or []],
-            "directPathDevices": [_device(d) for d in devices.get("dynamic_direct_path_IO_devices") or []],
-            "description": text,
-        }
-        return resource_id, {**refresh_inputs(self, state, live), "owner": str(mark) if mark else ""}
+        stored = Stored.of(info.get("description"))
+        live = {"name": resource_id, **_hardware(info)}
+        if live["cpuReservationPercent"] is None and _reserves(info, "cpuReservationPercent"):
+            # In MHz there, which nobody can tell as a share.
+            live["cpuReservationPercent"] = state.get("cpuReservationPercent")
+        adopted = state and ownership.adopted(state, None)
+        live["description"] = state.get("description") if adopted else stored.text
+        owner = ownership.after_read(context.urn, state.get("owner"), stored, imported=not state)
+        return resource_id, {**refresh_inputs(self, state, live), "owner": owner}
 
     async def update(self, context: Context, resource_id: str, state: Props, inputs: Props) -> Props:
         """PATCH. Running VMs keep their size; new ones get the new one."""
@@ -158,64 +196,260 @@ class VirtualMachineClass(Resource):
         info = await _get(vcenter, resource_id)
         if info is None:
             raise GoneError(f"VM class {resource_id!r} is gone. `pulumi refresh` notices, `pulumi up` makes it anew.")
-        text, found = ownership.split(info.get("description"))
-        mark = Mark.of(context.urn, like=found or ownership.parse(state.get("owner") or ""))
-        description = ownership.join(inputs.get("description", text), mark)
-        await vcenter.patch(f"{_CLASSES}/{segment(resource_id)}", _spec(inputs, description))
+        stored = Stored.of(info.get("description"))
+        what, adopt = f"VM class {resource_id!r}", inputs.get("adopt") is True
+        own, mark = ownership.current(what, context.urn, state, stored, adopt=adopt)
+        mark = await self._bring(vcenter, info, own, mark, inputs, state)
         return {**inputs, "owner": str(mark)}
 
     async def delete(self, context: Context, resource_id: str, state: Props) -> None:
-        """DELETE and wait; an adopted class only loses its mark."""
+        """DELETE and wait; an adopted class gets its former values back."""
         vcenter = context.vcenter
         info = await _get(vcenter, resource_id)
         if info is None:
             return
-        text, mark = ownership.split(info.get("description"))
-        if not ownership.deletable(f"VM class {resource_id!r}", context.urn, state.get("owner"), mark):
+        stored, recorded = Stored.of(info.get("description")), ownership.parse(state.get("owner"))
+        if not ownership.deletable(f"VM class {resource_id!r}", context.urn, state, stored):
             return
-        if mark and mark.adopted:
-            await vcenter.patch(f"{_CLASSES}/{segment(resource_id)}", {"description": text})
+        own = stored.own(context.urn, recorded)
+        if ownership.adopted(state, own):
+            mark = own or recorded or dataclasses.replace(Mark.of(context.urn), adopted=True)
+            spec, _, _ = _plan(info, own, mark, {}, state, release=True)
+            if spec:
+                await vcenter.patch(f"{_CLASSES}/{segment(resource_id)}", spec)
             return
+        await _delete(context, vcenter, resource_id)
+
+
+async def _delete(context: Context, vcenter: VCenter, name: str) -> None:
+    """DELETE, again while what uses the class is on its way out; waits until the class is gone."""
+    start = context.clock.now()
+    info: dict[str, Any] | None = None
+
+    async def gone() -> bool:
+        nonlocal info
+        info = await _get(vcenter, name)
+        if info is None:
+            return True
         try:
-            await vcenter.delete(f"{_CLASSES}/{segment(resource_id)}")
+            await vcenter.delete(f"{_CLASSES}/{segment(name)}")
         except GoneError:
-            return
+            return True
+        except VCenterError as error:
+            if error.kind != "RESOURCE_IN_USE":
+                raise
+            if context.clock.now() - start > _IN_USE_GRACE and not await _users_change(vcenter, info):
+                raise VcfError(
+                    f"VM class {name!r} cannot be deleted: {error} {_users(info)} Take the class out of the list of "
+                    "these namespaces and remove these VMs, or their stacks, then go on with `pulumi destroy`; or "
+                    f"leave the class to them with `pulumi state delete '{context.urn}'`."
+                ) from None
+        return False
 
-        async def gone() -> bool:
-            return await _get(vcenter, resource_id) is None
-
-        await context.wait(
-            gone,
-            lambda seconds: VcfError(
-                f"VM class {resource_id!r} is still there {seconds:.0f} s after its removal began; namespaces or "
-                "VMs may use "
-                f"it: {info.get('namespaces') or 'no namespace'}, {len(info.get('vms') or [])} VMs."
-            ),
-        )
+    await context.wait(
+        gone,
+        lambda seconds: VcfError(
+            f"VM class {name!r} is still there {seconds:.0f} s after its removal began. {_users(info or {})}"
+        ),
+    )
 
 
-def _spec(inputs: Props, description: str) -> dict[str, Any]:
-    """Body of create and update. Always whole: an absent reservation means none, absent devices would stay."""
+async def _users_change(vcenter: VCenter, info: dict[str, Any]) -> bool:
+    """Whether a namespace that may use the class is being changed or removed, so that it is worth to wait."""
+    for name in info.get("namespaces") or []:
+        try:
+            status = (await vcenter.get(f"{_NAMESPACES}/{segment(name)}"))["config_status"]
+        except GoneError:
+            return True
+        if status in ("CONFIGURING", "REMOVING"):
+            return True
+    return False
+
+
+def _users(info: dict[str, Any]) -> str:
+    machines = len(info.get("vms") or [])
+    return f"Namespaces that may use it: {listed(info.get('namespaces') or [])}; VMs made from it: {machines}."
+
+
+def _claim(context: Context, inputs: Props, mark: Mark, stored: Stored) -> Mark:
+    name, adopt = str(inputs["name"]), inputs.get("adopt") is True
+    return ownership.claim(f"VM class {name!r}", context.urn, mark, stored, adopt=adopt, import_id=name)
+
+
+def _plan(
+    info: dict[str, Any],
+    own: Mark | None,
+    mark: Mark,
+    inputs: Props,
+    before: Props,
+    *,
+    release: bool = False,
+) -> tuple[dict[str, Any], Mark, list[str]]:
+    """Body of an update (empty when all is as wanted), the mark as it will be, and what people should know.
+
+    `own` is the mark on the class, `mark` the one to write, `before` the state until now. `release`: nothing is wanted
+    any more. Raises VcfError when what is to change is in the class's config_spec.
+    """
+    stored = Stored.of(info.get("description"))
+    others = stored.others(own)
+    live, target, was, lines = _hardware(info), _hardware(info), {}, []
+    wanted = {} if release else _managed(inputs, mark)
+    for part, found in _parts(live).items():
+        if part in wanted:
+            value = wanted[part]
+            former = mark.was.get(part, next((o.was[part] for o in others if part in o.was), None))
+            if former is not None or found != value:
+                was[part] = found if former is None else former
+            lines += [f"changes {part}: {found or 'none'} to {value or 'none'}"] if found != value else []
+        elif mark.was.get(part, found) != found and not any(other.uses(part) for other in others):
+            # What somebody else has set since is theirs.
+            value = mark.was[part] if _parts(before).get(part) == found else found
+            lines += [f"gives {part} its former value back: {value or 'none'}"] if value != found else []
+        else:
+            continue
+        target |= _whole(part, value)
+    text = stored.text if mark.adopted or release else str(inputs.get("description", stored.text))
+    mark = dataclasses.replace(mark, was=was)
+    description = str(stored.worded(text).replacing(own, None if release else mark))
+    if target == live and description == (info.get("description") or ""):
+        return {}, mark, lines
+    return {**_change(info, live, target), "description": description}, mark, lines
+
+
+def _managed(inputs: Props, mark: Mark) -> dict[str, str]:
+    """The parts that the inputs decide: all of a class that was made here, what is given of an adopted one."""
+    decided = _parts(inputs)
+    if not mark.adopted:
+        return decided
+    given = {**dict.fromkeys(inputs, True), "devices": any(name in inputs for name in _DEVICES)}
+    return {part: value for part, value in decided.items() if given.get(part)}
+
+
+def _parts(hardware: Mapping[str, Any]) -> dict[str, str]:
+    """Size, reservations and devices as text, which is how a mark keeps former values."""
+    devices = {name: hardware[name] for name in _DEVICES if hardware.get(name)}
+    if "directPathDevices" in devices:
+        devices["directPathDevices"] = sorted(devices["directPathDevices"], key=lambda each: sorted(each.items()))
+    if "vgpuProfiles" in devices:
+        devices["vgpuProfiles"] = sorted(devices["vgpuProfiles"])
+    plain = {name: hardware.get(name) for name in ("cpuCount", "memoryMib", *_RESERVATIONS)}
+    return {
+        **{name: "" if value is None else str(value) for name, value in plain.items()},
+        "devices": json.dumps(devices, sort_keys=True, separators=(",", ":")) if devices else "",
+    }
+
+
+def _whole(part: str, value: str) -> Props:
+    """A part as text, as properties again."""
+    if part == "devices":
+        return {**{name: [] for name in _DEVICES}, **(json.loads(value) if value else {})}
+    return {part: int(value) if value else None}
+
+
+def _change(info: dict[str, Any], live: Props, target: Props) -> dict[str, Any]:
+    """The body that makes `target` of `live`."""
+    spec = _spec(target)
+    same = {part for part, value in _parts(live).items() if _parts(target)[part] == value}
+    if "devices" in same:
+        del spec["devices"]
+    elif _only_in_config_spec(info):
+        raise _fixed(info, "devices", _parts(live)["devices"], _parts(target)["devices"])
+    for name, wire in _RESERVATIONS.items():
+        if info.get(wire) is not None or not _reserves(info, name):
+            continue
+        if name not in same:
+            raise _fixed(info, name, _parts(live)[name], _parts(target)[name])
+        spec.pop(wire, None)
+    return spec
+
+
+def _fixed(info: dict[str, Any], part: str, found: str, wanted: str) -> VcfError:
+    return VcfError(
+        f"VM class {info['id']!r} has its {part} in its config_spec, as vSphere Client makes classes, which is read "
+        f"here and never written. It has {found or 'something that cannot be told as a share'}, wanted is "
+        f"{wanted or 'none'}: change it in vSphere Client, give what it has, or use a class of another name."
+    )
+
+
+def _spec(hardware: Props) -> dict[str, Any]:
+    """Body of a create. Always whole: an absent reservation means none, absent devices would stay."""
     spec = {
-        "cpu_count": inputs["cpuCount"],
-        "memory_MB": inputs["memoryMib"],
-        "description": description,
+        "cpu_count": hardware["cpuCount"],
+        "memory_MB": hardware["memoryMib"],
         "devices": {
-            "vgpu_devices": [{"profile_name": p} for p in inputs.get("vgpuProfiles", [])],
+            "vgpu_devices": [{"profile_name": p} for p in hardware.get("vgpuProfiles", [])],
             "dynamic_direct_path_IO_devices": [
                 {"vendor_id": int(d["vendorId"], 16), "device_id": int(d["deviceId"], 16)}
                 | ({"custom_label": d["customLabel"]} if d.get("customLabel") else {})
-                for d in inputs.get("directPathDevices", [])
+                for d in hardware.get("directPathDevices", [])
             ],
         },
     }
-    for name, wire in (
-        ("cpuReservationPercent", "cpu_reservation"),
-        ("memoryReservationPercent", "memory_reservation"),
-    ):
-        if inputs.get(name) is not None:
-            spec[wire] = inputs[name]
+    for name, wire in _RESERVATIONS.items():
+        if hardware.get(name) is not None:
+            spec[wire] = hardware[name]
     return spec
+
+
+def _hardware(info: dict[str, Any]) -> Props:
+    """Size, reservations and devices of a class as properties, wherever vCenter keeps them."""
+    memory = info.get("memory_MB", info.get("memory_mb"))
+    devices = info.get("devices") or {}
+    found: Props = {
+        "cpuCount": info["cpu_count"],
+        "memoryMib": memory,
+        "cpuReservationPercent": info.get("cpu_reservation"),
+        "memoryReservationPercent": info.get("memory_reservation"),
+        "vgpuProfiles": [d["profile_name"] for d in devices.get("vgpu_devices") or []],
+        "directPathDevices": [_device(d) for d in devices.get("dynamic_direct_path_IO_devices") or []],
+    }
+    spec = _loose(info.get("config_spec") or {})
+    if _only_in_config_spec(info):
+        found["vgpuProfiles"], found["directPathDevices"] = _config_spec_devices(spec)
+    if found["memoryReservationPercent"] is None and memory:
+        reserved = _allocated(spec, "memoryallocation")
+        share = _FULL if spec.get("memoryreservationlockedtomax") else round(reserved * _FULL / memory)
+        found["memoryReservationPercent"] = share or None
+    return found
+
+
+def _only_in_config_spec(info: dict[str, Any]) -> bool:
+    devices = info.get("devices") or {}
+    named = devices.get("vgpu_devices") or devices.get("dynamic_direct_path_IO_devices")
+    return not named and any(_config_spec_devices(_loose(info.get("config_spec") or {})))
+
+
+def _config_spec_devices(spec: Props) -> tuple[list[str], list[dict[str, Any]]]:
+    """vGPU profiles and DirectPath devices that a config_spec adds."""
+    profiles: list[str] = []
+    devices: list[dict[str, Any]] = []
+    for change in spec.get("devicechange") or []:
+        backing = ((change.get("device") or {}).get("backing") or {}) if change.get("operation") != "remove" else {}
+        if backing.get("vgpu"):
+            profiles.append(str(backing["vgpu"]))
+        elif allowed := backing.get("alloweddevice"):
+            wire = {"vendor_id": allowed[0]["vendorid"], "device_id": allowed[0]["deviceid"]}
+            devices.append(_device({**wire, "custom_label": backing.get("customlabel")}))
+    return profiles, devices
+
+
+def _reserves(info: dict[str, Any], name: str) -> bool:
+    """Whether a class's config_spec reserves CPU or memory."""
+    spec = _loose(info.get("config_spec") or {})
+    if name == "cpuReservationPercent":
+        return _allocated(spec, "cpuallocation") > 0
+    return bool(spec.get("memoryreservationlockedtomax")) or _allocated(spec, "memoryallocation") > 0
+
+
+def _allocated(spec: Props, name: str) -> int:
+    return int((spec.get(name) or {}).get("reservation") or 0)
+
+
+def _loose(value: Any) -> Any:
+    """A config_spec whose keys are lower-case without underscores: servers spell them deviceChange or device_change."""
+    if isinstance(value, dict):
+        return {key.replace("_", "").lower(): _loose(item) for key, item in value.items()}
+    return [_loose(item) for item in value] if isinstance(value, list) else value
 
 
 def _device(wire: dict[str, Any]) -> dict[str, Any]:

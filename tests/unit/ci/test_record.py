@@ -6,13 +6,14 @@ import json
 import re
 import shutil
 import stat
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from cli import engine, policy, pr_comment
+from cli import changed, engine, policy, pr_comment
 from cli.configuration import Problems
 from cli.output import Failed
 from cli.recording import BeforeAfter, read
@@ -279,6 +280,29 @@ def test_what_gpus_there_are_is_what_the_program_found(
     # Names of hosts and machines are nobody's business.
     assert "esx-" not in contents(tmp_path / "out")
     assert "a-vm" not in contents(tmp_path / "out")
+
+
+def test_a_change_that_mends_the_bytes_of_a_file_has_figures_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def git(*arguments: str) -> None:
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.test", *arguments], cwd=tmp_path, check=True)
+
+    good = (ROOT / "stacks" / "Pulumi.staging.yaml").read_bytes()
+    for name in ("stacks", "policies/config"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "policies/config/staging.yaml").write_bytes(b"licensing: caf\xe9\n")
+    (tmp_path / "stacks/Pulumi.staging.yaml").write_bytes(good + b"# caf\xe9\n")
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "x")
+    (tmp_path / "stacks/Pulumi.staging.yaml").write_bytes(good)
+    monkeypatch.setattr(pr_comment, "ROOT", tmp_path)
+    monkeypatch.setattr(changed, "ROOT", tmp_path)
+    seats, _ = pr_comment.figures("staging", "HEAD")
+    assert seats.before is None
+    assert seats.after is not None
+    assert seats.after.entitled is None
 
 
 def test_directpath_takes_no_seat(monkeypatch: pytest.MonkeyPatch) -> None:

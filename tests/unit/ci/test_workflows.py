@@ -249,11 +249,15 @@ def test_options_after_two_dashes_reach_the_engine(monkeypatch: pytest.MonkeyPat
 
     def run(_: engine.Stack, *arguments: str, **__: object) -> int:
         seen.append(arguments)
+        bound.append(Path(arguments[arguments.index("--plan") + 1]).read_text())
         return 0
 
+    bound: list[str] = []
     monkeypatch.setattr(engine, "run", run)
     monkeypatch.setattr(engine, "outputs", lambda _: {"environment": {}})
+    monkeypatch.setattr(engine, "export", lambda _: {})
     result = CliRunner().invoke(commands.app, ["up", "prod", "--yes", "--", "--plan", str(plan)])
     assert result.exit_code == 0, result.output
     assert "--yes" in seen[0]
-    assert seen[0][seen[0].index("--plan") + 1] == str(plan)
+    assert seen[0].count("--plan") == 1
+    assert bound == [plan.read_text()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,30 @@ def test_what_one_environment_takes_from_another_is_told_at_the_one_that_is_aske
             in (" ".join(said))
         )
         assert all(f"Pulumi.{wanted}.yaml" in line for line in said[1:])
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", b"a\x1b[31m", b"a b", b"a\nb", b""])
+def test_a_file_of_any_name_is_told_in_letters_that_can_be_printed(folder: Path, name: bytes) -> None:
+    made = os.fsencode(folder) + b"/Pulumi." + name + b".yaml"
+    Path(os.fsdecode(made)).write_bytes((folder / "Pulumi.qa.yaml").read_bytes())
+    (folder / "Pulumi.bad.yaml").unlink()
+    code, said = _lines()
+    assert code == 2
+    assert any("expected a stack named as a short DNS label" in line for line in said)
+    assert all(line.isprintable() for line in said)
+    assert _lines("--json")[0] == 2
+
+
+def test_what_cannot_be_opened_is_a_problem_like_any_other(folder: Path) -> None:
+    (folder / "Pulumi.bad.yaml").unlink()
+    (folder / "Pulumi.bad.yaml").mkdir()
+    (folder / "Pulumi.gone.yaml").symlink_to(folder / "nothing")
+    code, said = _lines()
+    assert code == 2
+    assert [line.rpartition("expected ")[2] for line in said[1:]] == [
+        "a file that can be read (Is a directory)",
+        "a file that can be read (No such file or directory)",
+    ]
 
 
 def test_an_environment_that_is_not_there_is_told_with_the_nearest(folder: Path) -> None:

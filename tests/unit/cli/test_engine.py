@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -46,6 +47,17 @@ def test_a_run_whose_target_ends_is_cancelled_in_the_engines_own_way(pulumi: Pat
     with pytest.raises(engine.TargetGone):
         engine.run(engine.Stack("dev", lab=False), "up", target=target[0])
     assert (pulumi.parent.parent / "cancelled").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_run_that_is_ended_from_outside_is_cancelled_in_the_engines_own_way(
+    pulumi: Path, number: signal.Signals
+) -> None:
+    pulumi.write_text(_WAITS)
+    threading.Timer(0.3, os.kill, [os.getpid(), number]).start()
+    assert engine.run(engine.Stack("dev", lab=False), "up") == 255
+    assert (pulumi.parent.parent / "cancelled").exists()
+    assert signal.getsignal(number) is signal.SIG_DFL
 
 
 def test_a_failure_of_a_run_whose_target_has_ended_is_the_targets(pulumi: Path, target: tuple[int, int]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -113,3 +114,18 @@ def test_a_shell_completes_commands_options_and_environments(
     assert answer.stderr == ""
     assert offered <= set(answer.stdout.split())
     assert not Path(without_tools["PAIF_STATE"]).exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "pytests"),
+    [((), ("--numprocesses=3", "--dist=loadgroup")), (("--", "-k", "one or two"), ("-k", "one or two"))],
+)
+def test_the_tests_take_the_place_of_the_command_so_that_a_signal_reaches_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: Words, pytests: Words
+) -> None:
+    monkeypatch.setenv("PAIF_STATE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    replaced: list[list[str]] = []
+    monkeypatch.setattr(os, "execve", lambda _, arguments, __: replaced.append(arguments))
+    CliRunner().invoke(app, ["test", *given])
+    assert [tuple(arguments[1:]) for arguments in replaced] == [("-m", "pytest", *pytests)]

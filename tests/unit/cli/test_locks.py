@@ -7,9 +7,11 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from cli import engine, locks
@@ -41,7 +43,11 @@ def running(tmp_path: Path) -> int:
     program = tmp_path / "pulumi"
     program.symlink_to(sys.executable)
     process = subprocess.Popen(
-        [str(program), "-c", "import ctypes, sys; ctypes.CDLL(None).prctl(15, b'pulumi'); print(); sys.stdin.read()"],
+        [
+            str(program),
+            "-c",
+            "import ctypes, sys; ctypes.CDLL(None).prctl(15, b'pulumi'); print(flush=True); sys.stdin.read()",
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -97,6 +103,20 @@ def test_any_other_lock_is_told_with_who_since_when_and_how_to_free_it(files: Fi
     assert f"alice@{host or socket.gethostname()} (process {_GONE}) since 2026-01-01 09:00 UTC" in said
     assert "pulumi cancel --stack dev" in said
     assert ("that process is gone from this machine" in said) is (not host)
+
+
+def test_a_stack_of_a_benchmark_that_was_cut_off_is_had_again(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its engine was told to end with it, and may still be at that."""
+    theirs = Files(files.folder, "bench1", "paif-bench-raw")
+    theirs.locks.mkdir(parents=True)
+    process = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+    path = _lock(theirs, pid=process.pid)
+    assert process.stdin is not None
+    monkeypatch.setattr(locks, "is_engine", psutil.pid_exists)
+    threading.Timer(0.3, process.stdin.close).start()
+    engine.take_back(engine.Stack("bench1", lab=True), "paif-bench-raw")
+    assert not path.exists()
+    process.wait()
 
 
 def test_whoever_only_looks_is_not_kept_from_it_by_somebody_elses_run(

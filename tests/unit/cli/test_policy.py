@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from cli.policy import Finding, Report, arguments, read
 
 
@@ -35,6 +37,36 @@ def test_findings_are_read_worst_first_each_once_without_colour_marks() -> None:
 def test_errors_of_the_preview_itself_are_kept() -> None:
     event = {"diagnosticEvent": {"severity": "error", "message": "<{%reset%}>no such host\n"}}
     assert read(json.dumps(event)) == ([], ["no such host"])
+
+
+def test_one_cause_is_told_once_with_the_names_that_it_concerns() -> None:
+    why = "the registry is not trusted (image)\nwhy: because\ndo: take it out"
+    events = [_event(message=f"m{number}: {why}", resourceUrn=f"urn::{number}") for number in range(41)]
+    events.append(_event(message="m99: another problem\nwhy: because", resourceUrn="urn::99"))
+    events += [
+        _event(enforcementLevel="advisory", message=f"m{number}: undecided: name is not known yet") for number in (1, 2)
+    ]
+    report = Report("dev", read("\n".join(events))[0])
+    lines = report.lines()
+    heads = [line for line in lines if line.startswith("[")]
+    assert heads == [
+        f"[mandatory] platform/dlvm-persona (high) {', '.join(f'm{number}' for number in range(41))}: the registry is "
+        "not trusted (image)",
+        "[mandatory] platform/dlvm-persona (high) m99: another problem",
+        "[advisory] platform/dlvm-persona (high) m1, m2: undecided: name is not known yet",
+    ]
+    assert lines[1:3] == ["    why: because", "    do: take it out"]
+    # Programs have them one by one.
+    assert len(report.as_dict()["findings"]) == 44
+
+
+@pytest.mark.parametrize("cut", ["rpc error: code = Canceled desc = context canceled", "update canceled"])
+def test_what_only_follows_from_an_error_is_not_told_beside_it(cut: str) -> None:
+    def error(text: str) -> str:
+        return json.dumps({"diagnosticEvent": {"severity": "error", "message": text}})
+
+    assert read("\n".join([error(cut), error("no such host"), error(cut)]))[1] == ["no such host"]
+    assert read(error(cut))[1] == [cut]
 
 
 def test_only_a_mandatory_finding_refuses() -> None:

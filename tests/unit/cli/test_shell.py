@@ -59,6 +59,15 @@ def test_every_environment_on_the_lab_has_a_stack_afterwards_and_is_made_once(
     assert _asked(state)[len(names) :] == ["stack init dev --no-select --non-interactive"]
 
 
+def test_what_a_kill_left_unreadable_keeps_no_shell_from_its_stacks(state: Path) -> None:
+    left = [state / "pulumi" / ".pulumi" / name for name in ("meta.yaml.attrs", "stacks/paif/qa.json.attrs")]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    shell.lines("dev")
+    assert [path for path in left if path.exists()] == []
+
+
 def test_no_stack_is_made_where_a_site_keeps_its_state(state: Path, stacks: Path) -> None:
     (stacks / "Pulumi.site1.yaml").write_text(TEMPLATE.format(name="site1", kind="dev", organisation="acme"))
     shell.lines("site1")

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import app as commands
-from cli import engine, labctl, policy, runs
+from cli import engine, labctl, losses, policy, runs
 from cli.configuration import Problems
 from lab.state import ROOT
 from stacks.problems import contradiction, write_problems
@@ -73,7 +73,7 @@ def test_up_does_what_its_preview_announced_and_asks_in_between(asked: Asked) ->
     assert CliRunner().invoke(commands.app, ["up", "site1"], input="y\n").exit_code == 0
     [_, preview, applied] = asked
     plan = preview[preview.index("--save-plan") + 1]
-    assert applied[applied.index("--plan") + 1] == plan
+    assert Path(applied[applied.index("--plan") + 1]).parent == Path(plan).parent
     assert {"--skip-preview", "--yes", "--continue-on-error"} <= set(applied)
     assert not Path(plan).exists(), "what was planned holds names of what is secret and must not stay"
 
@@ -146,7 +146,7 @@ def test_a_plan_of_the_user_is_looked_through_as_well(asked: Asked, tmp_path: Pa
 
 @pytest.mark.parametrize("command", ["refresh", "destroy"])
 def test_what_makes_nothing_needs_no_packs(asked: Asked, command: str) -> None:
-    assert CliRunner().invoke(commands.app, [command, "dev"]).exit_code == 0
+    assert CliRunner().invoke(commands.app, [command, "dev", "--", "--parallel", "2"]).exit_code == 0
     assert "--policy-pack" not in asked[0]
 
 
@@ -202,3 +202,23 @@ def test_outputs_are_told_by_persona_unless_a_program_reads(asked: Asked) -> Non
     read = CliRunner().invoke(commands.app, ["up", "dev", "--", "--json"])
     assert ["--suppress-outputs" in each for each in asked if each[0] == "up"] == [True, False]
     assert ("platform engineers" in told.output, "platform engineers" in read.output) == (True, False)
+
+
+def test_what_the_stack_tells_is_not_bound_by_the_plan_and_what_is_done_is(tmp_path: Path) -> None:
+    stack = "urn:pulumi:dev::paif::pulumi:pulumi:Stack::paif-dev"
+    planned = {
+        "goal": {"outputDiff": {"updates": {"models": {"a": 1}}, "adds": {"clusters": {}}, "deletes": ["old"]}},
+        "state": {"models": {"a": 1}, "clusters": {}, "versions": {}},
+        "steps": ["same"],
+    }
+    given, relaxed = tmp_path / "plan.json", tmp_path / "relaxed.json"
+    given.write_text(_plan({stack: planned, _DATABASE: {"goal": {"outputDiff": {}}, "steps": ["update"]}}))
+    losses.leave_outputs_open(given, relaxed)
+    found = json.loads(relaxed.read_text())["resourcePlans"]
+    assert found[_DATABASE] == json.loads(given.read_text())["resourcePlans"][_DATABASE]
+    changes = found[stack]["goal"]["outputDiff"]
+    assert set(changes["adds"]) == {"models", "clusters", "versions"}
+    assert len(set(changes["adds"].values())) == 1
+    assert changes["deletes"] == ["old"]
+    assert relaxed.stat().st_mode & 0o077 == 0
+    assert losses.outputs_before(given) == ["models", "versions"]

@@ -36,3 +36,12 @@ def test_a_namespace_without_storage_or_with_an_unknown_role_is_refused() -> Non
     with pytest.raises(ComponentInputError) as raised:
         AiNamespace("n", {**_ARGS, "storage": [], "access_list": access})  # type: ignore[typeddict-item]
     assert [error["property_path"] for error in raised.value.errors or []] == ["storage", "access_list[0].role"]
+
+
+def test_an_adopted_namespace_may_be_exclusive_and_know_external_identity_providers() -> None:
+    entry = {"subject_type": "USER", "subject": "ada", "domain": "acme.example", "role": "VIEW"}
+    args: AiNamespaceArgs = {**_ARGS, "adopt": True, "exclusive": True}
+    args["access_list"] = [{**entry, "identity_provider": "00000000-0000-4000-8000-000000000001"}]  # type: ignore[typeddict-item]
+    given = declare(lambda: {"namespace": AiNamespace("n", args).namespace}).one("vcf:index:Namespace").inputs
+    assert (given["adopt"], given["exclusive"]) == (True, True)
+    assert given["accessList"][0]["identityProvider"] == "00000000-0000-4000-8000-000000000001"

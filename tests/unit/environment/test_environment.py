@@ -13,7 +13,7 @@ def test_the_complete_environment_is_valid() -> None:
 
 
 def test_what_is_right_is_not_refused() -> None:
-    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA Zoë, at home"
+    key = f"{_KEY} Zoë, at home"
     proxy = {"http": "http://proxy.test:3128", "https": "https://10.0.0.1", "noProxy": ["localhost"]}
     assert messages({"workstations.0": {**COMPLETE["workstations"][0], "publicKey": key, "proxy": proxy}}) == []
     assert messages({"workstations.0.owner": "Zoë O'Brien (ML) <zoe@example.com>"}) == []
@@ -125,6 +125,8 @@ _MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"modelEndpoints.0.name": "Llama"}, "paif:modelEndpoints[0].name is 'Llama': expected a short DNS label", ""),
     ({"licenceToken": GONE}, "paif:licenceToken: expected the NVIDIA client configuration token", ""),
     ({"licenceToken": "a\r\nb"}, "paif:licenceToken is [secret]: expected a token without carriage returns", ""),
+    ({"ngcApiKey": "nvapi-a b"}, "paif:ngcApiKey is [secret]: expected a key without spaces and line ends", ""),
+    ({"workstationPassword": "word\n"}, "paif:workstationPassword is [secret]: expected one line: a line end", ""),
     ({"ngcApiKey": GONE}, "paif:ngcApiKey: expected the NGC key", ""),
     ({"workstationPassword": GONE}, "paif:workstationPassword: expected the first password", ""),
     ({"modelEndpoints.0.engine": "Infinity"}, "paif:modelEndpoints[0].engine is 'Infinity': expected vLLM", ""),
@@ -267,6 +269,7 @@ _MISTAKES: list[tuple[dict[str, Any], str, str]] = [
 
 
 _HALF = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjE\n-----END OPENSSH PRIVATE KEY-----\n"
+_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 _PROXY = {"http": "http://proxy.test:3128", "noProxy": ["localhost"]}
 _OIDC = {"issuerUrl": "https://idp.test", "clientId": "pais"}
 _PEM = "the text of certificates in PEM, -----BEGIN CERTIFICATE----- … "
@@ -277,10 +280,13 @@ _MISTAKES += [
         "paif:workstations[0].publicKey is [secret]: expected the public half, the file that ends in .pub: this is a ",
         "",
     ),
-    ({"workstations.0.publicKey": "~/.ssh/id"}, "paif:workstations[0].publicKey is '~/.ssh/id': expected one SSH ", ""),
+    ({"workstations.0.publicKey": _KEY[:-10]}, "paif:workstations[0].publicKey is 'ssh-ed25519 AAAA", ""),
+    ({"workstations.0.publicKey": f"ssh-rsa {_KEY[12:]}"}, "paif:workstations[0].publicKey is 'ssh-rsa AAAA", ""),
+    ({"workstations.0.publicKey": f"{_KEY}\n{_KEY}"}, "paif:workstations[0].publicKey is 'ssh-ed25519 AAAA", ""),
+    ({"workstations.0.publicKey": "~/.ssh/id"}, "paif:workstations[0].publicKey is '~/.ssh/id': expected one wh", ""),
     (
         {"workstations.0.publicKey": "ssh-ed25519 AAAA"},
-        "paif:workstations[0].publicKey is 'ssh-ed25519 AAAA': expected one SSH public key, a line such as ",
+        "paif:workstations[0].publicKey is 'ssh-ed25519 AAAA': expected one whole SSH public key, a ",
         "",
     ),
     *(

@@ -1,18 +1,20 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
 
+from cli.outputs import Known, personas, value_at
 from stacks.capacity import read_inventory
 from stacks.endpoints import Endpoints, endpoints
 from stacks.environment import _waited_for
 from stacks.problems import read_problems
 from stacks.program import PHASES, Program, wanted_phases
-from tests.unit.components.harness import Declared, declare
+from tests.unit.components.harness import Declared, Engine, declare
 from tests.unit.environment.samples import GONE, PEM, environment
 
 _DEVICE = {
@@ -141,9 +143,32 @@ def test_each_persona_gets_its_own_outputs() -> None:
     assert outputs["dataScientist.workstations.alice.ssh"] == "ssh vmware@198.51.100.7"
     assert outputs["mlopsEngineer.workstations.bob.owner"] == "bob"
     assert outputs["appDeveloper.models.bge"] == "baai/bge"
+    assert outputs["appDeveloper.oidc.issuer"] == "https://127.0.0.1:3/oidc"
+    assert outputs["mlopsEngineer.gallery.username"] == "robot"
+    assert outputs["mlopsEngineer.gallery.password"] == "gallery-password"
     assert outputs["appDeveloper.baseUrl"] == "https://198.51.100.9/api/v1/compatibility/openai/v1"
     assert not [name for name in outputs if name.startswith("appDeveloper") and "workstation" in name]
     assert outputs["versions.clusters.gpu.gpuOperator"] == "v24.9.0"
+
+
+def test_the_sheet_of_the_outputs_tells_all_that_was_made() -> None:
+    declared, asked = _run(), environment()
+    outputs: dict[str, Any] = {}
+    for path, value in declared.outputs.items():
+        *parents, last = path.split(".")
+        place = outputs
+        for part in parents:
+            place = place.setdefault(part, {})
+        place[last] = value
+    made = frozenset((each.type.rsplit(":", 1)[-1], each.name) for each in declared.registrations)
+    sheet = personas("dev", outputs, Known(asked, made))
+    assert "not made" not in sheet
+    assert "removed" not in sheet
+    assert "None" not in sheet
+    for named in ("alice", "bob", "model llama", "model bge", "cluster gpu", "database", "gallery", "sign-in"):
+        assert f"  {named}  " in sheet
+    for path in re.findall(r"`\./paif outputs dev ([\w.]+)", sheet):
+        assert value_at(outputs, path)
 
 
 def test_secrets_are_secret_in_inputs_and_outputs() -> None:
@@ -151,6 +176,7 @@ def test_secrets_are_secret_in_inputs_and_outputs() -> None:
     assert declared.secret_outputs == {
         "database.password",
         "clusters.gpu.kubeconfig",
+        "mlopsEngineer.gallery.password",
         "dataScientist.workstations.alice.password",
         "mlopsEngineer.workstations.bob.password",
     }
@@ -557,3 +583,56 @@ def test_an_external_database_reaches_the_services_by_a_secret() -> None:
                 assert any(path.startswith(secret) for secret in each.secrets), f"{each.type} {each.name}: {path}"
     assert declared.outputs["database.port"] == 6432
     assert "versions.database" not in declared.outputs
+
+
+def test_a_secret_changes_in_place_wherever_the_program_makes_one() -> None:
+    declared = _run()
+    providers = [each for each in declared.registrations if each.type == "pulumi:providers:kubernetes"]
+    assert len(providers) == 2
+    for provider in providers:
+        # Without the first every Secret is deleted before it is made again, without the second everything is.
+        assert provider.inputs["enableSecretMutable"] == "true"
+        assert provider.inputs["clusterIdentifier"]
+
+
+def test_the_gallerys_login_is_tried_before_anything_that_holds_it() -> None:
+    declared = _run()
+    login = declared.one("vcf:index:GalleryLogin")
+    for each in declared.registrations:
+        holds = any("gallery-password" in text for _, text in _leaves(each.inputs))
+        if holds and each is not login:
+            # A child is registered after what the component around it waits for.
+            around = [one for one in declared.registrations if each.request.parent.endswith(f"::{one.name}")]
+            assert login.name in each.depends_on.union(*(one.depends_on for one in around)), f"{each.type} {each.name}"
+
+
+def test_a_renewal_reaches_its_machine_only() -> None:
+    plain = environment()
+    machines = [each.model_dump(by_alias=True, exclude_none=True, mode="json") for each in plain.workstations]
+    machines[0]["renewal"] = "autumn"
+    declared = _run({"workstations": machines})
+    secrets = [each.name for each in declared.registrations if "-bootstrap" in each.name]
+    assert sorted(secrets) == ["acme-dev-dlvm-alice-bootstrap-autumn", "acme-dev-dlvm-bob-bootstrap"]
+
+
+def test_what_only_a_first_boot_reads_is_told_once_for_all_machines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", said.append)
+    _run()
+    assert said == []
+    plain = Engine.new_resource
+
+    def kept(self: Engine, args: Any) -> Any:
+        identity, outputs = plain(self, args)
+        if args.name.endswith("-bootstrap"):
+            outputs = {**outputs, "data": {**outputs["data"], "password": "b2xk"}}
+        return identity, outputs
+
+    monkeypatch.setattr(Engine, "new_resource", kept)
+    outputs = _run().outputs
+    [text] = said
+    assert "  alice (vm-service): first password\n  bob (vm-service): first password\n" in text
+    assert "renewal" in text
+    assert outputs["dataScientist.workstations.alice.password"] == "old"

@@ -163,6 +163,22 @@ def test_two_environments_may_not_share_a_namespace(tmp_path: Path) -> None:
     assert qa.file.read_text().splitlines()[problem.line - 1].strip() == "name: acme-dev-ns-ai"
 
 
+def test_environments_share_a_namespace_that_they_adopt_but_not_its_private_ai_services(tmp_path: Path) -> None:
+    adopting: dict[str, Any] = {"namespace.adopt": True}
+    dev = read(stack_file(tmp_path, changed(adopting)))
+    qa = read(stack_file(tmp_path, changed({**adopting, "kind": "qa"}), "qa"))
+    [problem] = check_together([dev, qa])
+    assert problem.message.startswith("paif:aiServices is 'acme-dev-ns-ai': expected a namespace with Private AI Serv")
+    without = {**adopting, "aiServices": None, "modelEndpoints": None, "database": None}
+    assert not check_together([dev, read(stack_file(tmp_path, changed({**without, "kind": "qa"}), "qa"))])
+
+
+def test_exclusive_is_said_of_an_adopted_namespace_only(tmp_path: Path) -> None:
+    [problem] = read(stack_file(tmp_path, changed({"namespace.exclusive": True}))).problems
+    assert "paif:namespace.exclusive is true: expected adopt: true beside it" in problem.message
+    assert not read(stack_file(tmp_path, changed({"namespace.exclusive": True, "namespace.adopt": True}))).problems
+
+
 def test_what_belongs_to_the_whole_vcenter_is_made_by_one_environment_only(tmp_path: Path) -> None:
     shared: dict[str, Any] = {
         "contentLibraries": [{"name": "kubernetes", "datacenter": "pai-dc", "datastore": "pai-ds"}],

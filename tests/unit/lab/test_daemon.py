@@ -75,6 +75,7 @@ def test_a_part_that_is_killed_is_started_again_on_its_port(start: Start) -> Non
     os.kill(first, signal.SIGKILL)
     _until(lambda: control.parts()["web"].state == "running" and control.parts()["web"].pid not in (None, first))
     assert control.parts()["web"].restarts == 1
+    assert control.parts()["web"].ended == "killed by signal SIGKILL"
 
 
 def test_a_part_that_never_comes_up_is_reported_with_the_end_of_its_log(start: Start) -> None:
@@ -86,6 +87,8 @@ def test_a_part_that_never_comes_up_is_reported_with_the_end_of_its_log(start: S
     )
     with pytest.raises(PartFailedError, match="no disk left"):
         control.ensure(part)
+    found = control.parts()["broken"]
+    assert (found.state, found.problem, found.ended) == ("failed", "exit status 1", "exit status 1")
 
 
 def test_parts_end_when_the_daemon_is_killed(start: Start) -> None:

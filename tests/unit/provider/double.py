@@ -277,8 +277,11 @@ class VCenterDouble(Server):
         info = self.namespaces.get(name)
         if info is None:
             return vapi_error(404, "NOT_FOUND", f"Namespace {name} not found.")
+        if request.method in ("PATCH", "DELETE") and info["config_status"] == "CONFIGURING":
+            return vapi_error(400, "NOT_ALLOWED_IN_CURRENT_STATE", f"Namespace {name} is being configured.")
         if request.method == "PATCH":
             info.update(request.body)
+            info.update(config_status="CONFIGURING", polls=self.polls_until_running)
         elif request.method == "DELETE":
             info.update(config_status="REMOVING", polls=self.polls_until_gone)
         else:
@@ -302,12 +305,15 @@ class VCenterDouble(Server):
         info = self.classes.get(name)
         if info is None:
             return vapi_error(404, "NOT_FOUND", f"VM class {name} not found.")
+        users = [n for n, each in self.namespaces.items() if name in each["vm_service_spec"]["vm_classes"]]
         if request.method == "PATCH":
             info.update(request.body)
+        elif request.method == "DELETE" and users:
+            return vapi_error(400, "RESOURCE_IN_USE", f"Class {name} is in use.")
         elif request.method == "DELETE":
             del self.classes[name]
         else:
-            return Answer(200, info)
+            return Answer(200, {**info, "namespaces": users})
         return Answer(204)
 
     def _look_up(self, request: Request) -> Answer:

@@ -42,13 +42,18 @@ class Engine:
     def __init__(self, **config: Any) -> None:
         self.clock = FakeClock()
         self.warnings: list[str] = []
-        self.provider = VcfProvider(self.clock, self._warn)
+        self.notices: list[str] = []
+        self.provider = VcfProvider(self.clock, self._warn, self._inform)
         self.loop = asyncio.new_event_loop()
         request = sdk.ConfigureRequest({}, wire_map(config, {"password"}), accept_secrets=True, accept_resources=True)
         self.run(self.provider.configure(request))
 
     async def _warn(self, urn: str, text: str) -> None:
         self.warnings.append(f"{urn}: {text}")
+
+    async def _inform(self, urn: str, text: str) -> None:
+        del urn
+        self.notices.append(text)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Runs to the end."""
@@ -93,11 +98,19 @@ class Engine:
         return self.run(self.provider.diff(request))
 
     def update(
-        self, kind: str, resource_id: str, state: dict[str, PropertyValue], inputs: dict[str, Any], timeout: float = 0
+        self,
+        kind: str,
+        resource_id: str,
+        state: dict[str, PropertyValue],
+        inputs: dict[str, Any],
+        timeout: float = 0,
+        *,
+        urn: str = "",
+        preview: bool = False,
     ) -> dict[str, PropertyValue]:
         """Check and update."""
         checked = self.checked(kind, inputs)
-        request = sdk.UpdateRequest(self.urn(kind), resource_id, state, checked, timeout, [], preview=False)
+        request = sdk.UpdateRequest(urn or self.urn(kind), resource_id, state, checked, timeout, [], preview=preview)
         return self.run(self.provider.update(request)).properties
 
     def read(
@@ -106,9 +119,11 @@ class Engine:
         resource_id: str,
         state: dict[str, PropertyValue] | None = None,
         inputs: dict[str, PropertyValue] | None = None,
+        *,
+        urn: str = "",
     ) -> sdk.ReadResponse:
         """Read; without state as for an import."""
-        request = sdk.ReadRequest(self.urn(kind), resource_id, state or {}, inputs or {})
+        request = sdk.ReadRequest(urn or self.urn(kind), resource_id, state or {}, inputs or {})
         return self.run(self.provider.read(request))
 
     def delete(

@@ -88,14 +88,22 @@ def test_a_token_service_that_fails_is_not_a_wrong_password(
 ) -> None:
     gallery.auth = "token"
     gallery.fail("GET /service/token", Answer(500), times=1000)
-    assert engine.problems(LOGIN, inputs) == {}
+    assert engine.problems(LOGIN, inputs, {**inputs, "password": "old"}) == {}
     assert "token service answered 500" in engine.warnings[0]
 
 
 def test_a_login_that_is_not_known_yet_is_not_tried(
     engine: Engine, gallery: GalleryDouble, inputs: dict[str, Any]
 ) -> None:
-    assert engine.problems(LOGIN, {**inputs, "password": UNKNOWN}) == {}
+    assert engine.problems(LOGIN, {**inputs, "password": UNKNOWN}, inputs) == {}
+    assert gallery.count("GET /v2/") == 0
+
+
+def test_a_gallery_that_nobody_has_judged_yet_gets_no_password_at_preview(
+    engine: Engine, gallery: GalleryDouble, inputs: dict[str, Any]
+) -> None:
+    for old in ({}, {**inputs, "registry": "registry.test"}):
+        assert engine.problems(LOGIN, {**inputs, "password": "another"}, old) == {}
     assert gallery.count("GET /v2/") == 0
 
 

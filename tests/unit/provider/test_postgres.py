@@ -187,6 +187,57 @@ def test_foreign_extension_is_refused_or_adopted(
     assert "[pulumi" not in comment
 
 
+def test_two_stacks_that_adopt_an_extension_leave_each_others_mark(
+    pg: Engine, sql: psycopg.Connection[Any], server: dict[str, Any]
+) -> None:
+    sql.execute("CREATE EXTENSION vector")
+    sql.execute("COMMENT ON EXTENSION vector IS ' by hand '")
+    other = pg.urn(EXTENSION, stack="qa")
+    resource_id, state = pg.create(EXTENSION, vector(server, adopt=True))
+    _, theirs = pg.create(EXTENSION, vector(server, adopt=True), urn=other)
+    pg.delete(EXTENSION, resource_id, state)
+    pg.delete(EXTENSION, resource_id, theirs, urn=other)
+    comment = _one(sql, "SELECT obj_description(oid, 'pg_extension') FROM pg_extension WHERE extname = 'vector'")
+    assert comment == " by hand "
+
+
+def test_an_adopted_object_whose_comment_was_lost_is_not_dropped(
+    pg: Engine, sql: psycopg.Connection[Any], server: dict[str, Any]
+) -> None:
+    sql.execute("CREATE EXTENSION vector")
+    wanted = vector(server, adopt=True)
+    resource_id, state = pg.create(EXTENSION, wanted)
+    sql.execute("COMMENT ON EXTENSION vector IS NULL")
+    state = pg.read(EXTENSION, resource_id, state, pg.checked(EXTENSION, wanted)).properties
+    pg.delete(EXTENSION, resource_id, state)
+    assert _one(sql, "SELECT count(*) FROM pg_extension WHERE extname = 'vector'") == 1
+
+
+def test_adopted_roles_and_schemas_get_their_former_values_back(
+    pg: Engine, sql: psycopg.Connection[Any], server: dict[str, Any]
+) -> None:
+    sql.execute("CREATE ROLE team_a NOLOGIN; CREATE ROLE team_b; CREATE SCHEMA team_a AUTHORIZATION team_b")
+    login, owner = (
+        "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'team_a'",
+        "SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'team_a'",
+    )
+    role = {**server, "name": "team_a", "adopt": True}
+    schema = {**server, "name": "team_a", "ownerRole": "team_a", "adopt": True}
+    pg.create(ROLE, {**role, "rolePassword": "not-told-to-anybody"}, preview=True)
+    pg.create(SCHEMA, schema, preview=True)
+    assert [notice.splitlines()[1:] for notice in pg.notices] == [
+        ["  changes login: false to true", "  sets rolePassword, which cannot be given back"],
+        ["  changes ownerRole: team_b to team_a"],
+    ]
+    assert (_one(sql, login), _one(sql, owner)) == (False, "team_b")
+    # The second create is what follows one that was cut off.
+    made = [(kind, *pg.create(kind, given)) for kind, given in ((ROLE, role), (SCHEMA, schema)) for _ in range(2)]
+    assert (_one(sql, login), _one(sql, owner)) == (True, "team_a")
+    for kind, resource_id, state in (made[3], made[1]):
+        pg.delete(kind, resource_id, state)
+    assert (_one(sql, login), _one(sql, owner)) == (False, "team_b")
+
+
 def test_delete_never_cascades(pg: Engine, sql: psycopg.Connection[Any], server: dict[str, Any]) -> None:
     resource_id, state = pg.create(EXTENSION, vector(server))
     sql.execute("CREATE TABLE documents (embedding vector(3))")

@@ -8,7 +8,7 @@ import pytest
 
 from providers.vcf.errors import VcfError
 from providers.vcf.values import plain_map
-from tests.unit.provider.double import CLASSES, VCenterDouble, vapi_error
+from tests.unit.provider.double import VCenterDouble
 from tests.unit.provider.harness import UNKNOWN, Engine
 
 VMC = "VirtualMachineClass"
@@ -159,11 +159,27 @@ def test_adopted_class_survives_destroy(engine: Engine, vcenter: VCenterDouble) 
     assert vcenter.classes["vgpu-a100-40c"]["description"] == "hand-made"
 
 
-def test_delete_is_repeatable_and_shows_why_it_is_refused(engine: Engine, vcenter: VCenterDouble) -> None:
+def test_delete_is_repeatable(engine: Engine, vcenter: VCenterDouble) -> None:
     resource_id, state = engine.create(VMC, inputs())
-    vcenter.fail(f"DELETE {CLASSES}/vgpu-a100-40c", vapi_error(400, "RESOURCE_IN_USE", "Class is used by 2 VMs."))
-    with pytest.raises(VcfError, match=r"RESOURCE_IN_USE.*Class is used by 2 VMs\."):
-        engine.delete(VMC, resource_id, state)
     engine.delete(VMC, resource_id, state)
+    engine.delete(VMC, resource_id, state)
+    assert vcenter.classes == {}
+
+
+def test_delete_waits_for_users_that_are_going_and_names_those_that_stay(
+    engine: Engine, vcenter: VCenterDouble
+) -> None:
+    resource_id, state = engine.create(VMC, inputs())
+    space = {"config_status": "REMOVING", "polls": 100, "vm_service_spec": {"vm_classes": [resource_id]}}
+    vcenter.polls_until_gone = 12
+    vcenter.namespaces["leaving"] = {**space, "polls": 12}
+    engine.delete(VMC, resource_id, state)
+    assert vcenter.classes == {}
+    resource_id, state = engine.create(VMC, inputs())
+    vcenter.namespaces["staying"] = {**space, "config_status": "RUNNING"}
+    with pytest.raises(VcfError, match=r"cannot be deleted: .*RESOURCE_IN_USE.*: staying; .*pulumi state delete"):
+        engine.delete(VMC, resource_id, state)
+    assert engine.clock.time < 300
+    del vcenter.namespaces["staying"]
     engine.delete(VMC, resource_id, state)
     assert vcenter.classes == {}
