@@ -90,7 +90,7 @@ class Scene:
     """A copy of this checkout with a lab and stacks of its own, and what can be seen of them."""
 
     def __init__(self, folder: Path) -> None:
-        self.root, self.state = folder / "checkout", folder / ".paif"
+        self.root, self.state, self._said = folder / "checkout", folder / ".paif", folder / "said"
         copy_of_this_checkout(self.root)
         self._variables = own_lab(self.state)
         self._file = self.root / "stacks" / f"Pulumi.{_ENVIRONMENT}.yaml"
@@ -126,16 +126,21 @@ class Scene:
         return answer
 
     def begin(self) -> subprocess.Popen[bytes]:
-        """An `up` in a session of its own, whose output nobody reads."""
-        return subprocess.Popen(
-            [sys.executable, str(self.root / "paif"), "up", _ENVIRONMENT],
-            cwd=self.root,
-            env=self._variables,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        """An `up` in a session of its own."""
+        with self._said.open("wb") as said:
+            return subprocess.Popen(
+                [sys.executable, str(self.root / "paif"), "up", _ENVIRONMENT],
+                cwd=self.root,
+                env=self._variables,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+            )
+
+    def said(self) -> str:
+        """The end of what the last `up` that was begun has said."""
+        return _end(self._said.read_text(encoding="utf-8", errors="replace"))
 
     def change(self, *, release: bool) -> str:
         """Change what nearly every resource carries, and with ``release`` what Helm installs; what to look for."""
@@ -217,9 +222,9 @@ def _items(config: Path | None, path: str) -> list[dict[str, Any]]:
 
 
 def _end(said: str) -> str:
-    told = ("error:", "paif:", "~  ", "+  ", "-  ")
+    told = ("error:", "paif:", "*", "~  ", "+  ", "-  ")
     lines = [line.strip() for line in said.splitlines() if line.strip().startswith(told)]
-    return " / ".join(lines[-3:])[:400] or said.strip()[-300:]
+    return " / ".join(lines[-6:])[:600] or said.strip()[-300:]
 
 
 class Kills:
@@ -248,12 +253,13 @@ class Kills:
             try:
                 killed = self._kill(process, phase, victim, token, share, jitter, which)
             except Missed:
-                process.wait(_RUN_SECONDS)
+                if process.wait(_RUN_SECONDS):
+                    raise Failed(f"the run failed before anything was killed: {self._scene.said()}") from None
                 continue
             process.wait(_RUN_SECONDS)
             what = f"{killed}, {'made' if made else 'changed'}"
             return self._judged(phase, victim, what, before)
-        raise Failed(f"{phase}: the run was over {_TRIES} times before anything could be killed")
+        raise Failed(f"the run was over {_TRIES} times before anything could be killed")
 
     def _of(self, phase: str) -> list[str]:
         """URNs of the phase's resources that a provider makes, when everything is whole."""
