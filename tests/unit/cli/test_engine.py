@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,18 @@ import pytest
 from cli import engine
 from cli.output import Failed
 
-_WAITS = "#!/bin/sh\ntrap 'echo cancelled > \"$PAIF_STATE/cancelled\"; exit 255' INT\nwhile :; do sleep 0.05; done\n"
+# Python takes a signal also where whoever started the tests ignores it; a shell would not.
+_WAITS = f"""#!{Path(sys.executable).resolve()}
+import os, pathlib, signal
+state = pathlib.Path(os.environ["PAIF_STATE"])
+def cancel(*_):
+    (state / "cancelled").touch()
+    os._exit(255)
+signal.signal(signal.SIGINT, cancel)
+(state / "there").write_text("")
+while True:
+    signal.pause()
+"""
 
 
 @pytest.fixture
@@ -41,9 +52,22 @@ def target() -> Iterator[tuple[int, int]]:
             continue
 
 
-def test_a_run_whose_target_ends_is_cancelled_in_the_engines_own_way(pulumi: Path, target: tuple[int, int]) -> None:
+def _once_there(pulumi: Path, act: Callable[[], None]) -> None:
+    """Let the stand-in wait for its end, and ``act`` as soon as it does."""
     pulumi.write_text(_WAITS)
-    threading.Timer(0.3, os.close, [target[1]]).start()
+    there = pulumi.parent.parent / "there"
+    os.mkfifo(there)
+
+    def wait() -> None:
+        # Opened by both ends only together.
+        there.read_text()
+        act()
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def test_a_run_whose_target_ends_is_cancelled_in_the_engines_own_way(pulumi: Path, target: tuple[int, int]) -> None:
+    _once_there(pulumi, lambda: os.close(target[1]))
     with pytest.raises(engine.TargetGone):
         engine.run(engine.Stack("dev", lab=False), "up", target=target[0])
     assert (pulumi.parent.parent / "cancelled").exists()
@@ -53,11 +77,14 @@ def test_a_run_whose_target_ends_is_cancelled_in_the_engines_own_way(pulumi: Pat
 def test_a_run_that_is_ended_from_outside_is_cancelled_in_the_engines_own_way(
     pulumi: Path, number: signal.Signals
 ) -> None:
-    pulumi.write_text(_WAITS)
-    threading.Timer(0.3, os.kill, [os.getpid(), number]).start()
-    assert engine.run(engine.Stack("dev", lab=False), "up") == 255
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        _once_there(pulumi, lambda: os.kill(os.getpid(), number))
+        assert engine.run(engine.Stack("dev", lab=False), "up") == 255
+        assert signal.getsignal(number) is signal.SIG_DFL
+    finally:
+        signal.signal(number, before)
     assert (pulumi.parent.parent / "cancelled").exists()
-    assert signal.getsignal(number) is signal.SIG_DFL
 
 
 def test_a_failure_of_a_run_whose_target_has_ended_is_the_targets(pulumi: Path, target: tuple[int, int]) -> None:
