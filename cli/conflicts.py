@@ -23,6 +23,8 @@ from cli.redaction import scrub
 TAKE_OVER = {"PULUMI_K8S_ENABLE_PATCH_FORCE": "true"}
 """The variable of a run that takes over what somebody else has set."""
 
+_OWN = "pulumi-kubernetes-"
+"""How the names begin that pulumi-kubernetes gives itself, a new one for each creation."""
 _CONFLICT = re.compile(r"Apply failed with \d+ conflicts?: (?P<said>.*)", re.DOTALL)
 _MANAGER = re.compile(r'conflicts? with "(?P<manager>[^"]+)"')
 _FIELD = re.compile(r"(?:^|[\s:-])(?P<path>\.[A-Za-z][^\s,]*)")
@@ -50,6 +52,20 @@ class Conflict:
     def __str__(self) -> str:
         told = "; ".join(f"{path}, set by {manager}" for path, manager in self.fields)
         return f"{self.kind} {self.name}: {told or 'fields that the API server does not name'}"
+
+
+class WithItselfError(Exception):
+    """All conflicts of a run are with fields that Pulumi itself has set, under a name of another creation."""
+
+    def __init__(self, conflicts: list[Conflict]) -> None:
+        self.conflicts = conflicts
+        super().__init__("; ".join(str(each) for each in conflicts))
+
+
+def with_itself(conflicts: list[Conflict]) -> bool:
+    """Whether Pulumi is in its own way: a creation that was cut off and repeated has set the fields twice."""
+    managers = [manager for each in conflicts for _, manager in each.fields]
+    return bool(managers) and all(manager.startswith(_OWN) for manager in managers)
 
 
 def conflicts_in(messages: Iterable[tuple[str, str]]) -> list[Conflict]:
@@ -104,13 +120,19 @@ def words(environment: str, conflicts: list[Conflict]) -> str:
 
 @contextmanager
 def told(environment: str) -> Iterator[tuple[list[str], dict[str, str]]]:
-    """Options and variables for runs of the engine after whose failure conflicts are told in words."""
+    """Options and variables for runs of the engine after whose failure conflicts are told in words.
+
+    Raises ``WithItselfError`` instead where nobody else is in the way: then the run can be repeated with ``TAKE_OVER``.
+    """
     with tempfile.TemporaryDirectory() as folder:
         events = Path(folder) / "events.jsonl"
         try:
             # The engine hides this option unless asked for what it calls debugging.
             yield ["--event-log", str(events)], {"PULUMI_DEBUG_COMMANDS": "true"}
         except typer.Exit:
-            if found := of_events(events):
+            found = of_events(events)
+            if with_itself(found):
+                raise WithItselfError(found) from None
+            if found:
                 warn(words(environment, found))
             raise

@@ -194,6 +194,20 @@ def at_their_lines(stack: engine.Stack) -> Iterator[dict[str, str]]:
             raise
 
 
+def _past_itself(
+    stack: engine.Stack, once: Callable[[int | None, dict[str, str]], None], handle: int | None, told: dict[str, str]
+) -> None:
+    """Do it once, and again taking over what Pulumi itself has set under another name (decision 4)."""
+    try:
+        once(handle, told)
+    except conflicts.WithItselfError as own:
+        say(f"a run that was cut off has set the same fields before this one; taking them over: {own}")
+        try:
+            once(handle, told | conflicts.TAKE_OVER)
+        except conflicts.WithItselfError as still:
+            raise stop(conflicts.words(stack.name, still.conflicts)) from None
+
+
 def _attempts(
     stack: engine.Stack, once: Callable[[int | None, dict[str, str]], None], extra: dict[str, str], *, changing: bool
 ) -> None:
@@ -204,7 +218,7 @@ def _attempts(
             engine.clear_up(stack, _removal(stack, True) if changing else None)
         try:
             with at_their_lines(stack) as found:
-                once(handle, extra | found)
+                _past_itself(stack, once, handle, extra | found)
         except engine.TargetGone:
             say(f"bringing the lab back; then {stack.name} goes on where it was")
         else:

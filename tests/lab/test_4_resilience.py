@@ -146,7 +146,7 @@ def _parts(paif: Paif) -> dict[str, Any]:
     return found
 
 
-def test_kill_9_and_ctrl_c_of_the_engine_and_its_plugins(paif: Paif) -> None:
+def test_kill_9_and_ctrl_c_of_the_engine_and_its_plugins(paif: Paif, tmp_path: Path) -> None:
     runs = Runs(paif)
     for resources in (8, 18):
         engine = _engine(runs.at(resources))
@@ -161,6 +161,12 @@ def test_kill_9_and_ctrl_c_of_the_engine_and_its_plugins(paif: Paif) -> None:
     os.killpg(runs.at(26).pid, signal.SIGINT)
     assert runs.over()
     _whole(paif, "dev")
+    # What was begun twice has been set by two field managers: a change of it must not meet the other one.
+    there = paif.elsewhere(tmp_path)
+    file = there.root / "stacks" / "Pulumi.dev.yaml"
+    file.write_text(file.read_text().replace("cc-4711", "cc-4712"))
+    there("up", "dev")
+    paif("up", "dev")
 
 
 def test_kill_9_of_parts_of_the_lab(paif: Paif) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from cli import conflicts
+from cli import conflicts, engine, runs
 from cli.conflicts import Conflict, conflicts_in, told, words
 
 _URN = "urn:pulumi:dev::paif::paif:index:DeepLearningVm$kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachine::alice"
@@ -81,3 +81,40 @@ def test_a_run_that_fails_otherwise_says_nothing_of_it(capsys: pytest.CaptureFix
 
 def test_taking_over_is_the_plugins_own_variable() -> None:
     assert conflicts.TAKE_OVER == {"PULUMI_K8S_ENABLE_PATCH_FORCE": "true"}
+
+
+@pytest.mark.parametrize(
+    ("managers", "itself"),
+    [
+        (["pulumi-kubernetes-0ab970ac"], True),
+        (["pulumi-kubernetes-0ab970ac", "pulumi-kubernetes-021d8e3d"], True),
+        (["pulumi-kubernetes-0ab970ac", "kubectl"], False),
+        (["kubectl"], False),
+        ([], False),
+    ],
+)
+def test_pulumi_is_in_its_own_way_only_where_nobody_else_is(managers: list[str], itself: bool) -> None:
+    found = [Conflict(_URN, tuple(("spec.powerState", each) for each in managers))]
+    assert conflicts.with_itself(found) is itself
+
+
+def test_what_a_cut_off_run_has_set_is_taken_over_and_what_others_have_set_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = [Conflict(_URN, (("metadata.labels.x", "pulumi-kubernetes-0ab970ac"),))]
+    given: list[dict[str, str]] = []
+
+    def once(_: int | None, variables: dict[str, str]) -> None:
+        given.append(variables)
+        if conflicts.TAKE_OVER.items() <= variables.items():
+            return
+        raise conflicts.WithItselfError(own)
+
+    runs._past_itself(engine.Stack("dev", lab=True), once, None, {"A": "b"})
+    assert given == [{"A": "b"}, {"A": "b"} | conflicts.TAKE_OVER]
+
+    def never(_: int | None, __: dict[str, str]) -> None:
+        raise conflicts.WithItselfError(own)
+
+    with pytest.raises(typer.Exit):
+        runs._past_itself(engine.Stack("dev", lab=True), never, None, {})
