@@ -154,7 +154,7 @@ def paif(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Paif]:
 _OF_THEIR_OWN = {
     "test_1_plans": "runs",
     "test_3_secrets": "runs",
-    "test_4_drift": "runs",
+    "test_4_drift": "drift",
     "test_4_resilience": "runs",
     "test_5_adoption": "machines",
     "test_5_databases": "machines",
