@@ -25,8 +25,7 @@ from typing import Any, Literal, get_args
 
 import grpc  # type: ignore[import-untyped]
 from google.protobuf import any_pb2, json_format  # type: ignore[import-untyped]
-from google.rpc import status_pb2  # type: ignore[import-untyped]
-from pulumi.runtime.proto import provider_pb2
+from pulumi.runtime.proto import provider_pb2, status_pb2
 from pydantic import BaseModel
 
 from lab.process import before_exec

@@ -155,7 +155,9 @@ def test_the_issue_followed_for_what_was_deleted_changed_and_added_in_every_phas
     hand.vcenter("PATCH", f"{_INSTANCES}/acme-dev-ns-ai", {"access_list": access}).raise_for_status()
     hand.sql("DROP EXTENSION vector CASCADE")
     hand.supervisor("PATCH", f"{_DATABASES}/acme-dev-pg-vectors", _set("/spec/maintenanceWindow/startDay", "MONDAY"))
-    hand.supervisor("DELETE", f"/api/v1{_NS}/configmaps/trust-oidc")
+    bundles = hand.supervisor("GET", f"/api/v1{_NS}/configmaps")["items"]
+    bundle = next(each["metadata"]["name"] for each in bundles if each["metadata"]["name"].startswith("trust-oidc-"))
+    hand.supervisor("DELETE", f"/api/v1{_NS}/configmaps/{bundle}")
     hand.supervisor(
         "PATCH", f"{_PAIS}/paisconfigurations/default", _add("/spec/auth/oidc/authorizedGroups/-", "guests")
     )

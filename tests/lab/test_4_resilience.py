@@ -301,8 +301,8 @@ def _pending(paif: Paif, folder: Path, revision: tuple[int, str], seen: set[str]
 
 def test_a_part_that_keeps_crashing_stays_in_the_labs_status(paif: Paif) -> None:
     paif("up", "dev")
-    [name] = [each for each in _parts(paif) if each.endswith("-gpu-apiserver")]
-    paif("lab", "fault", "control-plane-crash")
+    [name] = [each for each in _parts(paif) if each.endswith("-acme-dev-vks-gpu-apiserver")]
+    paif("lab", "fault", "control-plane-crash", "cluster=acme-dev-vks-gpu")
     wait_until(lambda: _parts(paif).get(name, {}).get("state") == "failed", "the API server has crashed often enough")
     status = paif("lab", "status", check=False)
     assert status.returncode == 1
