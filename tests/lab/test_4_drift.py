@@ -26,6 +26,9 @@ _PAIS = f"/apis/pais.vmware.com/v1alpha1{_NS}"
 _DATABASES = f"/apis/databases.dataservices.vmware.com/v1alpha1{_NS}/postgresclusters"
 _CLUSTERS = f"/apis/cluster.x-k8s.io/v1beta1{_NS}/clusters"
 _INSTANCES = "/api/vcenter/namespaces/instances"
+_SETTLES = 3
+"""How often it may take: on a busy machine pulumi-kubernetes (4.25) may keep in the state what was before an update, as
+the API server's cache that it reads is behind. The issue then stays open, and the same command settles it."""
 
 
 class Hand:
@@ -201,8 +204,11 @@ def test_the_issue_followed_for_what_was_deleted_changed_and_added_in_every_phas
             details = "\n".join(told[f"update {changed}"])
             assert all(each in details for each in properties), details
         assert len(told) == 13
-        paif(*_advised(issue, "--undo"))
-        keeping("drift", "dev", "--forge", "github")
+        for _ in range(_SETTLES):
+            paif(*_advised(issue, "--undo"))
+            keeping("drift", "dev", "--forge", "github")
+            if forge.issues[0]["state"] == "closed":
+                break
         assert forge.issues[0]["state"] == "closed"
     _nothing_left(paif)
     paif("up", "dev", "--", "--expect-no-changes")
