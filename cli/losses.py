@@ -28,7 +28,8 @@ SERVING_TYPES = (
 _STACK = "::pulumi:pulumi:Stack::"
 _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """What stands in a plan for a value that is not known yet, and that any value fits (pulumi 3.259 plugin/rpc.go)."""
-_DELETES = {"delete", "delete-replaced"}
+DELETES = {"delete", "delete-replaced"}
+"""Steps of a plan by which an object goes."""
 _REPLACES = {"replace", "create-replacement", "import-replacement"}
 
 
@@ -99,14 +100,20 @@ def outputs_before(file: Path) -> list[str]:
     ]
 
 
+def steps_of(file: Path) -> dict[str, set[str]]:
+    """The steps that a saved plan allows each resource, by URN. Raises ``Failed`` when the file is no plan."""
+    return {urn: set(plan.get("steps") or []) for urn, plan in _resource_plans(file).items()}
+
+
 def of_plan(file: Path, exported: Callable[[], dict[str, Any]]) -> list[Loss]:
     """Everything in a saved plan that deletes or replaces what holds data or serves people, in the plan's order.
 
     `exported` gives the stack's state as the engine exports it; it is asked only where there is a loss. Raises
     ``Failed`` when the file is no plan.
     """
-    steps = {urn: set(plan.get("steps") or []) for urn, plan in _resource_plans(file).items()}
-    lost = {urn: taken for urn, taken in steps.items() if taken & (_DELETES | _REPLACES) and _matters(_kind(urn))}
+    lost = {
+        urn: taken for urn, taken in steps_of(file).items() if taken & (DELETES | _REPLACES) and _matters(_kind(urn))
+    }
     if not lost:
         return []
     known = {each["urn"]: each for each in (exported().get("deployment") or {}).get("resources") or []}

@@ -106,13 +106,13 @@ def up(stack: engine.Stack, rest: list[str], *, yes: bool, allowed: list[str], e
     basics = ["--stack", stack.name, *policy.arguments()]
     # The engine prints them by the screenful, certificates included.
     quiet = [] if as_json else ["--suppress-outputs"]
+    given, others = _plan_apart(rest)
     # One that fails, such as an endpoint whose model nobody has pushed yet, must not keep the others from being made.
-    applied = ["up", *basics, "--continue-on-error", *quiet, *_without_plan(rest)]
+    applied = ["up", *basics, "--continue-on-error", *quiet, *others]
 
     def once(handle: int | None, told: dict[str, str]) -> None:
         with tempfile.TemporaryDirectory() as folder, conflicts.told(stack.name) as (logged, variables):
             told |= variables
-            given = _plan_in(rest)
             plan = given or Path(folder) / "plan.json"
             if given is None:
                 options = [each for each in rest if each not in _ONLY_UP]
@@ -135,22 +135,14 @@ def up(stack: engine.Stack, rest: list[str], *, yes: bool, allowed: list[str], e
     _attempts(stack, once, _told(rest, extra), changing=True)
 
 
-def _plan_in(rest: list[str]) -> Path | None:
-    """The plan that the user gives."""
+def _plan_apart(rest: list[str]) -> tuple[Path | None, list[str]]:
+    """The plan that the user gives, in either form of the option, and the other options."""
     for number, each in enumerate(rest):
         name, separator, value = each.partition("=")
         if name == "--plan":
-            return Path(value if separator else (rest[number + 1 :] or [""])[0])
-    return None
-
-
-def _without_plan(rest: list[str]) -> list[str]:
-    """The user's options without the plan, which is given in a form of our own."""
-    result = [each for each in rest if each.partition("=")[0] != "--plan" or "=" not in each]
-    if "--plan" in result:
-        place = result.index("--plan")
-        del result[place : place + 2]
-    return result
+            after = number + (1 if separator else 2)
+            return Path(value if separator else (rest[number + 1 :] or [""])[0]), [*rest[:number], *rest[after:]]
+    return None, rest
 
 
 def _agree_to_losses(stack: engine.Stack, plan: Path, allowed: list[str]) -> None:

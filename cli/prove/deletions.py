@@ -9,7 +9,6 @@ One environment goes from each random configuration to the next. For each step t
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,9 +19,8 @@ from ruamel.yaml import YAML
 
 from cli import losses
 from cli.output import Failed
-from cli.prove.scratch import Case, Run, Scratch
+from cli.prove.scratch import Case, Scratch
 
-_DELETES = {"delete", "delete-replaced"}
 _ENV = "dev"
 
 
@@ -92,8 +90,8 @@ class Walk:
         """Go to another configuration. Raises ``Failed`` when its preview fails, which says nothing of deletions."""
         self._write(configuration(self._drawn, self._whole["config"]))
         self._scratch.paif("preview", _ENV, "--", "--save-plan", str(plan), check=True)
-        steps = _steps(plan)
-        announced = {urn for urn, taken in steps.items() if taken & _DELETES}
+        steps = losses.steps_of(plan)
+        announced = {urn for urn, taken in steps.items() if taken & losses.DELETES}
         lost = losses.of_plan(plan, lambda: {"deployment": {"resources": [*self._scratch.resources(_ENV).values()]}})
         wrong = [*self._without_leave(lost)]
         failed = self._failing(steps)
@@ -102,7 +100,7 @@ class Walk:
         leave = [part for name in sorted({each.name for each in lost}) for part in ("--allow-delete", name)]
         run = self._scratch.paif("up", _ENV, *leave)
         if run.status:
-            wrong.append(f"up failed: {_end(run)}")
+            wrong.append(f"up failed: {run.ending}")
         deleted = set(run.about("Delete"))
         if beyond := deleted - announced:
             wrong.append(f"deleted and not announced: {', '.join(sorted(beyond))}")
@@ -138,16 +136,6 @@ class Walk:
 
 def _is_a_providers(urn: str) -> bool:
     return not urn.rsplit("::", 2)[1].rsplit("$", 1)[-1].startswith(("paif:", "pulumi:"))
-
-
-def _steps(plan: Path) -> dict[str, set[str]]:
-    plans = json.loads(plan.read_text(encoding="utf-8")).get("resourcePlans") or {}
-    return {urn: set(each.get("steps") or []) for urn, each in plans.items()}
-
-
-def _end(run: Run) -> str:
-    lines = [line.strip() for line in run.said.splitlines() if "error:" in line or line.startswith("paif:")]
-    return " / ".join(lines[:3])[:400] or run.said.strip()[-200:]
 
 
 def prove(scratch: Scratch, folder: Path, *, pairs: int, seed: int, told: Callable[[Step], None]) -> list[Step]:

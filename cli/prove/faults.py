@@ -115,7 +115,7 @@ class Matrix:
             wrong.append("the reason is not told")
         after = self._up()
         if after.status:
-            wrong.append(f"the next run failed: {_end(after)}")
+            wrong.append(f"the next run failed: {after.ending}")
         wrong += [f"the next run: {each}" for each in self._lost(before, after, case)]
         # Again where it has something to do: pulumi-kubernetes may keep labels of before an update in the state, since
         # the API server's cache that it waits on can be behind (4.25; that an update was done is not waited for).
@@ -124,7 +124,7 @@ class Matrix:
             if not settled.status:
                 break
         else:
-            wrong.append(f"the run after that had something to do: {_end(settled)}")
+            wrong.append(f"the run after that had something to do: {settled.ending}")
         return Verdict(self._env, operation, case, tuple(wrong))
 
     def _take_away(self, urn: str) -> None:
@@ -150,11 +150,6 @@ class Matrix:
 def _is_made(resource: dict[str, Any]) -> bool:
     """Whether a provider makes it: no component, provider or stack, and nothing that is only read."""
     return bool(resource.get("custom")) and not resource.get("external") and ":providers:" not in resource["type"]
-
-
-def _end(run: Run) -> str:
-    lines = [line.strip() for line in run.said.splitlines() if "error:" in line]
-    return " / ".join(lines[:2])[:300] or run.said.strip()[-200:]
 
 
 def prove(

@@ -51,6 +51,12 @@ class Run:
     def failed_calls(self) -> int:
         return sum(bool(each["failed"]) for each in self.calls)
 
+    @property
+    def ending(self) -> str:
+        """Why it failed, as far as it fits a line."""
+        lines = [line.strip() for line in self.said.splitlines() if "error:" in line or line.startswith("paif:")]
+        return " / ".join(lines[:3])[:400] or self.said.strip()[-200:]
+
     def about(self, method: str, *, previews: bool = False) -> list[str]:
         """What the calls of a method were about, in order."""
         return [each["what"] for each in self.calls if each["method"] == method and each["preview"] == previews]
