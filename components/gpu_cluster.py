@@ -135,8 +135,8 @@ class GpuCluster(Component):
         published = catalog.conditions().secrets["kubeconfig"]
         secret = pulumi.Output.concat(args["cluster_name"], published.suffix)
         nodes = vcf.AwaitedNodes(
-            kubeconfig_secret=secret,
-            kubeconfig_key=published.key,
+            secret_name=secret,
+            secret_key=published.key,
             release=topology["version"],
             control_plane=args["control_plane_replicas"],
             pools=[_awaited(pool) for pool in args["pools"]],

@@ -100,8 +100,8 @@ class AwaitedPool:
 class AwaitedNodes:
     """Nodes that an object promises. Without a Secret with a kubeconfig they are in the object's own cluster."""
 
-    kubeconfig_secret: Input[str] | None = None
-    kubeconfig_key: Input[str] | None = None
+    secret_name: Input[str] | None = None
+    secret_key: Input[str] | None = None
     release: Input[str] | None = None
     control_plane: Input[int] | None = None
     pools: Sequence[AwaitedPool] = ()

@@ -52,10 +52,10 @@ _NODES: Final = f.Field(
     doc="nodes that the object promises: of a Cluster, or those on which a ClusterPolicy serves GPUs",
     type_name="AwaitedNodes",
     fields={
-        "kubeconfigSecret": f.Field(
+        "secretName": f.Field(
             kind="string", doc="Secret in the object's namespace with the kubeconfig of the nodes' cluster"
         ),
-        "kubeconfigKey": f.Field(kind="string", doc="key in that Secret"),
+        "secretKey": f.Field(kind="string", doc="key in that Secret"),
         "release": f.Field(kind="string", doc="Kubernetes release of every kubelet, in any spelling"),
         "controlPlane": f.Field(kind="integer", doc="nodes of the control plane", minimum=0),
         "pools": f.Field(kind="array", doc="node pools", items=_POOL),
@@ -310,11 +310,11 @@ class _Wait:
         return [*held, *found]
 
     async def _cluster(self, wanted: Mapping[str, Any]) -> ApiServer | None:
-        if not wanted.get("kubeconfigSecret"):
+        if not wanted.get("secretName"):
             return self.api
         if self._guest is None:
-            base = f"/api/v1/namespaces/{self.asked.get('namespace')}/secrets/{wanted['kubeconfigSecret']}"
-            text = ((await self.api.get(base) or {}).get("data") or {}).get(wanted.get("kubeconfigKey") or "value")
+            base = f"/api/v1/namespaces/{self.asked.get('namespace')}/secrets/{wanted['secretName']}"
+            text = ((await self.api.get(base) or {}).get("data") or {}).get(wanted.get("secretKey") or "value")
             if not text:
                 return None
             self._guest = self.context.api_server(base64.b64decode(text).decode())

@@ -173,7 +173,7 @@ def test_it_is_ready_when_every_node_of_its_release_is_there() -> None:
     ready = _declared().one("vcf:index:Readiness")
     (cluster,) = ready.inputs["objects"]
     nodes = cluster["nodes"]
-    assert nodes["kubeconfigSecret"] == "acme-dev-vks-gpu-kubeconfig"
+    assert nodes["secretName"] == "acme-dev-vks-gpu-kubeconfig"
     assert nodes["release"] == "v1.32.0+vmware.6-fips-vkr.2"
     assert nodes["controlPlane"] == 1
     assert nodes["pools"] == [
