@@ -149,8 +149,10 @@ class KubernetesObject(pulumi.CustomResource):
 
         `values` are paths in it, by the key under which the readiness gives out what is there.
         """
-        # With the id, since another object of the same name and spec has to become ready as well.
-        asked = pulumi.Output.unsecret(pulumi.Output.all(self._asked, self.id).apply(digest))
+        # With its uid, since another object of the same name and spec has to become ready as well.
+        metadata: pulumi.Output[Any] = pulumi.get(self, "metadata")
+        uid = metadata.apply(lambda found: found.get("uid") if isinstance(found, Mapping) else None)
+        asked = pulumi.Output.unsecret(pulumi.Output.all(self._asked, self.id, uid).apply(digest))
         return awaited_object(
             self.api_version,
             self.object_kind,

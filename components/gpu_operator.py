@@ -154,7 +154,11 @@ class GpuOperator(Component):
             )
             for pool in args["pools"]
         ]
-        installed = pulumi.Output.unsecret(pulumi.Output.all(self.release.version, values).apply(digest))
+        # One that was made anew has another revision or another cluster, though the same version and values.
+        revision = self.release.status.apply(lambda status: getattr(status, "revision", None))
+        installed = pulumi.Output.unsecret(
+            pulumi.Output.all(self.release.version, values, revision, args["kubeconfig"]).apply(digest)
+        )
         awaited = awaited_object(
             api_version,
             kind,

@@ -167,8 +167,8 @@ class Readiness(Resource):
         waits = [_Wait(context, self._api(context, state), each) for each in state["objects"]]
         try:
             there = await asyncio.gather(*(wait.find() for wait in waits))
-        except VcfError as error:
-            await context.warn(context.urn, f"Whether it is still so could not be looked up: {error}")
+        except VcfError:
+            # The objects are read by resources of their own, which tell why they cannot be.
             return resource_id, state
         return (resource_id, {**state, "values": _values(waits)}) if all(there) else None
 

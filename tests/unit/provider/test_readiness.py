@@ -295,7 +295,6 @@ def test_a_refresh_of_what_cannot_be_reached_changes_nothing(api: _ApiServer, en
     api.fail(f"GET {_DATABASES}.*", Answer(503), times=10)
     found = engine.read("Readiness", identity, state, state)
     assert plain_map(found.properties or {}) == plain_map(state)
-    assert "could not be looked up" in engine.warnings[0]
 
 
 @pytest.mark.parametrize("text", ["Ready", "condition=", "jsonpath={status}", "jsonpath={.a[?(@.b>1)]}", "jsonpath={}"])
