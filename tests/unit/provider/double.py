@@ -341,7 +341,11 @@ class VCenterDouble(Server):
 
 
 class GalleryDouble(Server):
-    """An OCI registry with manifests and tags; `auth` is none, basic or token."""
+    """An OCI registry with manifests and tags; `auth` is none, basic or token.
+
+    With a login a project (the first part of a name) that is not there is denied like one that may not be read, as
+    Harbor does.
+    """
 
     def __init__(self, certificates: Certificates) -> None:
         super().__init__(certificates)
@@ -365,9 +369,14 @@ class GalleryDouble(Server):
             return self._denied('Basic realm="gallery"')
         for_what = "" if request.path == "/v2/" else "repository:"
         if self.auth == "token" and not given.startswith(f"Bearer token-for-{for_what}"):
-            return self._denied(f'Bearer realm="https://{self.address}/service/token",service="gallery"')
+            found = re.fullmatch(r"/v2/(.+)/(?:manifests|tags)/.+", request.path)
+            scope = f',scope="repository:{found[1]}:pull"' if found else ""
+            return self._denied(f'Bearer realm="https://{self.address}/service/token",service="gallery"{scope}')
         if request.path == "/v2/":
             return Answer(200, {})
+        project = request.path.removeprefix("/v2/").partition("/")[0]
+        if self.auth != "none" and project != "_catalog" and project not in {m.partition("/")[0] for m in self.models}:
+            return self._denied('Basic realm="gallery"', f"project {project} not found")
         if request.path == "/v2/_catalog":
             return Answer(200, {"repositories": list(self.models)})
         found = re.fullmatch(r"/v2/(.+)/(manifests|tags)/(.+)", request.path)
@@ -381,6 +390,6 @@ class GalleryDouble(Server):
         digest = "sha256:" + hashlib.sha256(content).hexdigest()
         return Answer(200, raw=content, headers={"docker-content-digest": digest})
 
-    def _denied(self, challenge: str) -> Answer:
-        body = {"errors": [{"code": "UNAUTHORIZED", "message": "authentication required"}]}
+    def _denied(self, challenge: str, words: str = "authentication required") -> Answer:
+        body = {"errors": [{"code": "UNAUTHORIZED", "message": words}]}
         return Answer(401, body, {"www-authenticate": challenge})
