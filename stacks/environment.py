@@ -172,7 +172,56 @@ def _authorities(value: str) -> str:
     return value
 
 
+_BASIC_CONSTRAINTS = bytes.fromhex("0603551d13")
+"""The X.509 extension that says who is an authority, as it begins in a certificate."""
+
+
+def _trusted(value: str) -> ssl.SSLContext:
+    """A context that knows the authorities of a bundle which is whole."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if value:
+        context.load_verify_locations(cadata=value)
+    return context
+
+
+def _called(name: Any) -> str:
+    """The common name of a certificate's subject or issuer, or all of it, as the ssl module has it."""
+    parts = [part for group in name for part in group]
+    return next((text for key, text in parts if key == "commonName"), ", ".join(text for _, text in parts))
+
+
+def _with_root(value: str) -> str:
+    """PostgreSQL's client trusts a chain up to a root only, where everybody else trusts any authority it is given."""
+    context = _trusted(value)
+    known = context.get_ca_certs()
+    # A server's own certificate may be given too, as long as it has signed itself.
+    if known and len(known) == context.cert_store_stats()["x509"]:
+        signed = [each for each in known if each["subject"] != each["issuer"]]
+        if len(signed) == len(known):
+            expected = (
+                f"the root authority too, {_called(signed[-1]['issuer'])!r}: there is only what it has signed, "
+                f"{_called(signed[-1]['subject'])!r}, and PostgreSQL's client trusts nothing without a root"
+            )
+            raise PydanticCustomError("paif", "{expected}", {"expected": expected})
+    return value
+
+
+def _constrained(value: str) -> str:
+    """Programs in Go, as most of the platform is, refuse an authority that does not say that it is one."""
+    context = _trusted(value)
+    for each, content in zip(context.get_ca_certs(), context.get_ca_certs(binary_form=True), strict=True):
+        if str(each["version"]) == "3" and _BASIC_CONSTRAINTS not in content:
+            expected = (
+                f"authorities that say so: {_called(each['subject'])!r} lacks the extension basicConstraints CA:TRUE, "
+                "and what runs on the platform trusts nothing that it has signed"
+            )
+            raise PydanticCustomError("paif", "{expected}", {"expected": expected})
+    return value
+
+
 Pem = Annotated[str, AfterValidator(_authorities)]
+PlatformPem = Annotated[Pem, AfterValidator(_constrained)]
+DatabasePem = Annotated[Pem, AfterValidator(_with_root)]
 
 _PUBLIC_KEY = re.compile(
     r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)|sk-(?:ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
@@ -410,7 +459,7 @@ class Database(_Model):
     admin_username: PostgresName = "pgadmin"
     maintenance: Maintenance = Maintenance()
     backup: Backup | None = None
-    ca_bundle: Pem = Field(default="", description="PEM of the authority that signed the server's certificate")
+    ca_bundle: DatabasePem = Field(default="", description="PEM of the authority that signed the server's certificate")
 
     @property
     def created(self) -> bool:
@@ -423,7 +472,7 @@ class Oidc(_Model):
 
     issuer_url: Https
     client_id: Text
-    ca_bundle: Pem = ""
+    ca_bundle: PlatformPem = ""
 
 
 class Gallery(_Model):
@@ -431,7 +480,7 @@ class Gallery(_Model):
 
     registry: Annotated[str, _matching(r"[a-z0-9.-]+(?::\d+)?", "a registry as host or host:port")]
     username: Text
-    ca_bundle: Pem = ""
+    ca_bundle: PlatformPem = ""
 
 
 class AiServices(_Model):

@@ -208,10 +208,11 @@ class Gallery:
             there = f"There is no such repository or it is empty{nearest(repository, known)}."
         # A gallery is a project, and a model has its organisation in its name.
         project, _, model = repository.partition("/")
+        store = f"{self._inputs['registry']}/{project}"
         return (
             f"The model {name} is not in the gallery. {there} MLOps push it, for example from a DLVM: "
-            f"`vcf pais models push --modelName {model or repository} --modelStore {self._inputs['registry']}/{project} "
-            f"--tag {reference}`, in the model's folder; then run again."
+            f"`vcf pais models push --modelName {model or repository} --modelStore {store} --tag {reference}`, "
+            "in the model's folder; then run again."
         )
 
     async def _get(self, method: str, path: str) -> Any:

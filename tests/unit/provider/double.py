@@ -49,17 +49,25 @@ class Certificates:
         return self.directory / "server.key"
 
 
-def make_certificates(directory: Path) -> Certificates:
-    """Issues both into the directory."""
+def make_certificates(
+    directory: Path, *, critical: bool | None = True, signed: bool = False, name: str = "127.0.0.1"
+) -> Certificates:
+    """Issues both into the directory.
+
+    The CA says that it is one as `critical` or not, or (None) nowhere; it is a root, or `signed` by another. `name` is
+    a name or an address that the server's certificate is for, beside localhost.
+    """
     now = datetime.datetime.now(datetime.UTC)
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    root_key = ec.generate_private_key(ec.SECP256R1()) if signed else ca_key
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "unit test CA")])
+    root_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "unit test root")]) if signed else ca_name
 
-    def builder(subject: x509.Name, public: Any) -> x509.CertificateBuilder:
+    def builder(subject: x509.Name, public: Any, issuer: x509.Name = ca_name) -> x509.CertificateBuilder:
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
-            .issuer_name(ca_name)
+            .issuer_name(issuer)
             .public_key(public)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(hours=1))
@@ -78,14 +86,20 @@ def make_certificates(directory: Path) -> Certificates:
         decipher_only=False,
     )
     identifier = x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key())
+    authority_of = builder(ca_name, ca_key.public_key(), root_name)
+    if critical is not None:
+        constraints = x509.BasicConstraints(ca=True, path_length=None)
+        authority_of = authority_of.add_extension(constraints, critical=critical)
     ca = (
-        builder(ca_name, ca_key.public_key())
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(usage, critical=True)
+        authority_of.add_extension(usage, critical=True)
         .add_extension(identifier, critical=False)
-        .sign(ca_key, hashes.SHA256())
+        .sign(root_key, hashes.SHA256())
     )
-    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    try:
+        named: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        named = x509.DNSName(name)
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), named])
     authority = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     cert = (
