@@ -115,8 +115,6 @@ class PostgresResource(Resource):
         return await self._ensure(context, inputs, state)
 
     async def _ensure(self, context: Context, inputs: Props, state: Props) -> Props:
-        from psycopg import sql  # noqa: PLC0415 - only these resources need it
-
         name = str(inputs[self.key])
         async with connected(context, inputs) as connection:
             comment = await self._comment(connection, name)
@@ -125,18 +123,52 @@ class PostgresResource(Resource):
             if comment is None:
                 # Whatever the state knows of was another object, on a server that lacks it now.
                 mark = dataclasses.replace(mark, adopted=False, was={})
-                await connection.execute(await self.create_statement(connection, inputs))
+                await self._execute(connection, await self.create_statement(connection, inputs), inputs)
             else:
                 own, mark = self._taken(context, inputs, state, Stored.of(comment))
                 there = await self.restorable(connection, name)
                 for statement in await self.alter_statements(connection, inputs, state):
-                    await connection.execute(statement)
+                    await self._execute(connection, statement, inputs)
                 now = await self.restorable(connection, name)
                 mark = dataclasses.replace(mark, was=_former(mark, Stored.of(comment).others(own), there, now))
-            stored = Stored.of(await self._comment(connection, name))
-            await self._set_comment(connection, sql.Identifier(name), str(stored.replacing(own, mark)))
+            await self._note(connection, name, own, mark, adopted=mark.adopted)
             outputs = await self.outputs(connection, name)
         return {**inputs, **outputs, "owner": str(mark)}
+
+    async def _execute(self, connection: Connection, statement: Composed, inputs: Props) -> None:
+        """Runs what changes the object; raises VcfError that says who else could."""
+        import psycopg  # noqa: PLC0415 - only these resources need it
+
+        try:
+            await connection.execute(statement)
+        except psycopg.errors.InsufficientPrivilege as error:
+            called = self._called(inputs, str(inputs[self.key]))
+            raise VcfError(
+                f"{called}: {inputs['username']} may not do this: {_words(error)} Give it the right; or have somebody "
+                "who has it bring the object to what is wanted here: with `adopt: true` it is then used as it is, for "
+                "which no right is needed."
+            ) from None
+
+    async def _note(
+        self, connection: Connection, name: str, own: Mark | None, mark: Mark | None, *, adopted: bool
+    ) -> None:
+        """Writes one's mark, or takes it away. Of an adopted object that others own the state alone knows it.
+
+        That is enough: what the state calls adopted is never dropped.
+        """
+        import psycopg  # noqa: PLC0415 - only these resources need it
+        from psycopg import sql  # noqa: PLC0415 - only these resources need it
+
+        comment = await self._comment(connection, name)
+        text = str(Stored.of(comment).replacing(own, mark))
+        if text == comment:
+            return
+        try:
+            async with connection.transaction():
+                await self._set_comment(connection, sql.Identifier(name), text)
+        except psycopg.errors.InsufficientPrivilege:
+            if not adopted:
+                raise
 
     def _taken(self, context: Context, inputs: Props, state: Props, stored: Stored) -> tuple[Mark | None, Mark]:
         """One's mark on an object that is there, and the one to write; raises VcfError when it is somebody else's."""
@@ -206,7 +238,7 @@ class PostgresResource(Resource):
                 if ownership.adopted(state, own):
                     mark = own or recorded or Mark.of(context.urn)
                     await self._release(connection, state, mark, stored.others(own))
-                    await self._set_comment(connection, sql.Identifier(name), str(stored.replacing(own, None)))
+                    await self._note(connection, name, own, None, adopted=True)
                 else:
                     await connection.execute(sql.SQL(f"DROP {self.kind} {{}}").format(sql.Identifier(name)))
         except GoneError:
@@ -402,8 +434,11 @@ class PostgresRole(PostgresResource):
         return self._statement("CREATE", connection, inputs)
 
     async def alter_statements(self, connection: Connection, inputs: Props, state: Props) -> list[Composed]:
-        """ALTER ROLE."""
-        del state
+        """ALTER ROLE, which demands a right over the role, where something is to change."""
+        given = inputs.get("rolePassword")
+        login = (await self.live(connection, str(inputs["name"])))["login"]
+        if login == inputs["login"] and (not given or given == state.get("rolePassword")):
+            return []
         return [self._statement("ALTER", connection, inputs)]
 
     def _statement(self, verb: str, connection: Connection, inputs: Props) -> Composed:
