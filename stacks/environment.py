@@ -400,6 +400,9 @@ class VmClass(_Model):
     profile: str | None = Field(default=None, description="vGPU profile, e.g. grid_a100-40c")
     gpus: int = Field(default=0, ge=0, le=16, description="whole GPUs (DirectPath I/O)")
     label: Text | None = Field(default=None, description="custom label that the hosts' devices carry (DirectPath I/O)")
+    device_id: Annotated[str, _matching(r"[0-9a-f]{4}", "a PCI device id such as 2330")] | None = Field(
+        default=None, description="PCI device id of these GPUs, where the hosts have several of paif:gpu.model"
+    )
     existing: bool = Field(default=False, description="the class exists under just this name and is not managed here")
 
     @property
@@ -1143,6 +1146,13 @@ def _check_classes(env: Environment, findings: _Findings) -> Iterator[Contradict
             )
         if vm_class.label is not None and not vm_class.gpus and not findings.unsure(*path, "gpus"):
             yield contradiction((*path, "label"), "a class with gpus: only whole devices carry a label", vm_class.label)
+        if vm_class.device_id is not None and not findings.unsure(*path, "gpus"):
+            if not vm_class.gpus:
+                expected = "a class with gpus: a profile names its GPUs itself"
+                yield contradiction((*path, "deviceId"), expected, vm_class.device_id)
+            elif gpu is not None and vm_class.device_id not in gpu.device_ids and not findings.lacks("gpu", "model"):
+                expected = f"one of {listed(gpu.device_ids)}, which are {gpu.name}"
+                yield contradiction((*path, "deviceId"), expected, vm_class.device_id)
     given = findings.raw.get("vmClasses", [])
     # A class that is named but was itself found wrong is no second mistake: its name counts as well.
     own = [

@@ -46,7 +46,7 @@ from components.private_ai_services import PrivateAiServices, PrivateAiServicesA
 from components.vector_database import VectorDatabase, VectorDatabaseArgs
 from components.vsphere_tags import VsphereTags
 from stacks import kept, sdk
-from stacks.capacity import shortages, write_inventory
+from stacks.capacity import device_ids, shortages, write_inventory
 from stacks.endpoints import Endpoints
 from stacks.environment import Access, Cluster, Database, Environment, VmClass, Workstation, storage_class
 from stacks.environment import ContentLibrary as Library
@@ -102,6 +102,7 @@ class Program:
     versions: dict[str, Any] = field(default_factory=dict)
     namespace: pulumi.Input[str] = ""
     classes: dict[str, pulumi.Input[str]] = field(default_factory=dict)
+    device_ids: list[str] = field(default_factory=list)
     libraries: dict[str, ContentLibrary] = field(default_factory=dict)
     image: pulumi.Input[str] = ""
     tags: VsphereTags | None = None
@@ -182,6 +183,7 @@ class Program:
             if file := os.environ.get("PAIF_GPU_INVENTORY"):
                 write_inventory(Path(file), env.vcenter.compute_cluster, inventory)
             problems += shortages(env, inventory)
+            self.device_ids = [*device_ids(env, inventory)]
         # A library of this run may not be there yet: its image is waited for when it is.
         looked_up = env.content.dlvm_library in named["contentLibraries"]
         if env.workstations and looked_up and ("contentLibraries", env.content.dlvm_library) not in absent:
@@ -293,6 +295,8 @@ class Program:
             gpu["vgpu_profiles"] = [asked.profile]
         else:
             gpu["gpu_model"], gpu["gpu_count"] = env.gpu.model, asked.gpus
+            # No host need have the GPUs of a class that nothing uses.
+            gpu["device_id"] = asked.device_id or [*self.device_ids, *catalog.gpus().gpus[env.gpu.model].device_ids][0]
             if asked.label is not None:
                 gpu["device_label"] = asked.label
         return GpuVmClass(name, gpu, options).class_name

@@ -276,6 +276,12 @@ _PEM = "the text of certificates in PEM, -----BEGIN CERTIFICATE----- … "
 _ACCESS = {"subject": "mlops", "domain": "lab.test", "role": "EDIT"}
 _MISTAKES += [
     (
+        {"vmClasses.0.deviceId": "20b5"},
+        "paif:vmClasses[0].deviceId is '20b5': expected a class with gpus: a profile names its GPUs itself",
+        "",
+    ),
+    ({"vmClasses.0.deviceId": "0x20B5"}, "paif:vmClasses[0].deviceId is '0x20B5': expected a PCI device id such ", ""),
+    (
         {"workstations.0.publicKey": _HALF},
         "paif:workstations[0].publicKey is [secret]: expected the public half, the file that ends in .pub: this is a ",
         "",
