@@ -50,6 +50,7 @@ SECRETS = (
     "kubeconfig",
     "libraryToken",
     "libraryPassword",
+    "chartPassword",
 )
 """Top-level keys that must be encrypted in a stack's configuration."""
 
@@ -137,6 +138,9 @@ Network = Annotated[str, AfterValidator(_network)]
 _NO_LOGIN = "without credentials, which would stand here, and wherever it is written to, in plain text"
 Https = Annotated[str, _matching(r"https://[^\s@]+", f"an https:// address {_NO_LOGIN}")]
 Address = Annotated[str, _matching(r"(https?://[^\s@]+)?", f"an http:// or https:// address {_NO_LOGIN}")]
+ChartRepository = Annotated[
+    str, _matching(r"((https?|oci)://[^\s@]+)?", f"an https://, http:// or oci:// address {_NO_LOGIN}")
+]
 LibraryUrl = Annotated[
     str,
     _matching(
@@ -640,7 +644,15 @@ class Environment(_Model):
     workstations: list[Workstation] = []
     clusters: list[Cluster] = []
     protection: Protection = Protection()
-    chart_repository: Address = Field(default="", description="Helm repository of the GPU Operator instead of NVIDIA's")
+    chart_repository: ChartRepository = Field(
+        default="",
+        description="Helm repository of the GPU Operator instead of NVIDIA's; of an OCI registry (oci://…) what comes "
+        "before the chart's name",
+    )
+    chart_username: Text | None = Field(
+        default=None, description="login of the chart repository; its password is paif:chartPassword"
+    )
+    chart_ca_bundle: Pem = Field(default="", description="PEM of the authorities that signed its certificate (https)")
     conditions: dict[str, list[Text]] = Field(default={}, description="wait conditions instead of the catalogue's")
     kept: dict[str, list[KeptProperty]] = Field(
         default={},
@@ -659,6 +671,7 @@ class Environment(_Model):
     kubeconfig: SecretStr | None = None
     library_token: SecretStr | None = Field(default=None, description="token in the address of a published library")
     library_password: SecretStr | None = Field(default=None, description="password of a published library")
+    chart_password: SecretStr | None = Field(default=None, description="password of the chart repository")
 
     _name: str = PrivateAttr(default="")
 
@@ -1014,6 +1027,7 @@ def _contradictions(env: Environment, findings: _Findings) -> Iterator[Contradic
     yield from _check_endpoints(env, findings)
     yield from _check_workstations(env, findings)
     yield from _check_clusters(env, findings)
+    yield from _check_charts(env, findings)
     yield from _check_target(env, findings)
     if env.namespace.exclusive and not env.namespace.adopt:
         yield contradiction(("namespace", "exclusive"), "adopt: true beside it; what is made here is exclusive", True)
@@ -1212,6 +1226,7 @@ def _check_secrets(env: Environment, findings: _Findings) -> Iterator[Contradict
         "vcenterPassword": env.vcenter_password,
         "libraryToken": env.library_token,
         "libraryPassword": env.library_password,
+        "chartPassword": env.chart_password,
     }
     for key, value in passwords.items():
         # A file's line end is easily taken along, and most of these are tried late or never.
@@ -1337,6 +1352,38 @@ def _check_libraries(env: Environment, findings: _Findings) -> Iterator[Contradi
                 f"the password of {asked.username} at {library.name}: "
                 f"pulumi config set --secret {NAMESPACE}:libraryPassword",
             )
+
+
+def _check_charts(env: Environment, findings: _Findings) -> Iterator[Contradiction]:
+    """What Helm could not do with a chart repository, or would do in plain text."""
+    address, name = env.chart_repository, catalog.versions()["gpu-operator"].chart
+    if findings.lacks("chartRepository"):
+        return
+    if address.rstrip("/").endswith(f"/{name}") and address.startswith("oci://"):
+        yield contradiction(("chartRepository",), f"what comes before /{name}, the chart's name", address)
+    if env.chart_username is not None:
+        if not address.startswith(("https://", "oci://")):
+            yield contradiction(
+                ("chartRepository",),
+                "an https:// or oci:// address: there is a login, paif:chartUsername",
+                *([address] if address else []),
+            )
+        if env.chart_password is None and not findings.lacks("chartPassword"):
+            yield contradiction(
+                ("chartPassword",),
+                f"the password of {env.chart_username} at {address}: "
+                f"pulumi config set --secret {NAMESPACE}:chartPassword",
+            )
+    elif env.chart_password is not None and not findings.lacks("chartUsername"):
+        yield contradiction(("chartUsername",), "the user name that paif:chartPassword belongs to")
+    if env.chart_ca_bundle and not address.startswith("https://") and not findings.lacks("chartCaBundle"):
+        expected = (
+            "none: of an OCI registry Helm trusts only what the machine does; add it there, or put it into a file "
+        )
+        expected += "with the machine's own, and export SSL_CERT_FILE with its path"
+        if not address.startswith("oci://"):
+            expected = "none: only an https:// repository, paif:chartRepository, has a certificate"
+        yield contradiction(("chartCaBundle",), expected)
 
 
 _ENGINES = {"Completions": "vLLM", "Embeddings": "Infinity"}

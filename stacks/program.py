@@ -45,7 +45,7 @@ from components.model_endpoint import ModelEndpoint
 from components.private_ai_services import PrivateAiServices, PrivateAiServicesArgs
 from components.vector_database import VectorDatabase, VectorDatabaseArgs
 from components.vsphere_tags import VsphereTags
-from stacks import kept, sdk
+from stacks import charts, kept, sdk
 from stacks.capacity import device_ids, shortages, write_inventory
 from stacks.endpoints import Endpoints
 from stacks.environment import Access, Cluster, Database, Environment, VmClass, Workstation, storage_class
@@ -628,13 +628,19 @@ class Program:
         return GpuCluster(name, cluster, self._kept(phase))
 
     def _gpu_operator(self, asked: Cluster, cluster: GpuCluster) -> GpuOperator:
-        env, name = self.env, self.env.named("cluster", asked.name)
+        env, name, helm = self.env, self.env.named("cluster", asked.name), self.ends.helm
+        oci, password = helm.repository.startswith("oci://"), helm.password.get_secret_value()
+        settings = None
+        if oci and helm.username:
+            file = charts.login_file(env.name, helm.repository, helm.username, password)
+            settings = kubernetes.HelmReleaseSettingsArgs(registry_config_path=file)
         guest = kubernetes.Provider(
             f"{name}-guest",
             kubeconfig=cluster.kubeconfig,
             cluster_identifier=name,
             enable_secret_mutable=True,
             delete_unreachable=False,
+            helm_release_settings=settings,
             opts=pulumi.ResourceOptions(parent=cluster),
         )
         args: GpuOperatorArgs = {
@@ -643,8 +649,12 @@ class Program:
             **self._licence(env.gpu.mode),  # type: ignore[typeddict-item]
             **self._wait("nvidia.com/v1/ClusterPolicy"),
         }
-        if self.ends.helm.repository:
-            args["repository"] = self.ends.helm.repository
+        if helm.repository:
+            args["repository"] = helm.repository
+        if helm.username and not oci:
+            args["repository_username"], args["repository_password"] = helm.username, pulumi.Output.secret(password)
+        if helm.ca:
+            args["repository_ca_file"] = charts.authority_file(env.name, helm.ca)
         if asked.gpu_operator.version is not None:
             args["version"] = asked.gpu_operator.version
         if asked.gpu_operator.driver_version is not None:

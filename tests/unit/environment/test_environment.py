@@ -314,6 +314,46 @@ _MISTAKES += [
         "",
     ),
     (
+        {"chartRepository": "charts.test"},
+        "paif:chartRepository is 'charts.test': expected an https://, http:// or oci",
+        "",
+    ),
+    (
+        {"chartRepository": "oci://r.test/charts/gpu-operator"},
+        "paif:chartRepository is 'oci://r.test/charts/gpu-operator': expected what comes before /gpu-operator, the ch",
+        "",
+    ),
+    (
+        {"chartRepository": "oci://r.test/charts", "chartUsername": "u"},
+        "paif:chartPassword: expected the password of u at oci://r.test/charts: pulumi config set --secret paif:chart",
+        "",
+    ),
+    (
+        {"chartRepository": "http://charts.test", "chartUsername": "u", "chartPassword": "p"},
+        "paif:chartRepository is 'http://charts.test': expected an https:// or oci:// address: there is a login, paif",
+        "",
+    ),
+    (
+        {"chartUsername": "u", "chartPassword": "p"},
+        "paif:chartRepository: expected an https:// or oci:// address: there is a login, paif:chartUsername",
+        "",
+    ),
+    (
+        {"chartRepository": "https://charts.test", "chartPassword": "p"},
+        "paif:chartUsername: expected the user name that paif:chartPassword belongs to",
+        "",
+    ),
+    (
+        {"chartRepository": "oci://r.test/charts", "chartCaBundle": PEM},
+        "paif:chartCaBundle: expected none: of an OCI registry Helm trusts only what the machine does; add it there, ",
+        "",
+    ),
+    (
+        {"chartRepository": "http://charts.test", "chartCaBundle": PEM},
+        "paif:chartCaBundle: expected none: only an https:// repository, paif:chartRepository, has a certificate",
+        "",
+    ),
+    (
         {"aiServices.oidc": {**_OIDC, "issuerUrl": "https://who:why@idp.test"}},
         "paif:aiServices.oidc.issuerUrl is 'https://[secret]@idp.test': expected an https:// address without ",
         "",
