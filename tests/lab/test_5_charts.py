@@ -55,17 +55,18 @@ def repository(tmp_path: Path, chart: Chart) -> Iterator[_Repository]:
 
 def _push(gallery: dict[str, str], chart: Chart) -> None:
     """Put a chart into the lab's registry, as `helm push` does."""
-    name, config = chart.metadata["name"], json.dumps(chart.metadata).encode()
+    repository, config = f"/v2/charts/{chart.metadata['name']}", json.dumps(chart.metadata).encode()
     with httpx.Client(
-        base_url=f"https://{gallery['host']}/v2/models/{name}",
+        base_url=f"https://{gallery['host']}",
         auth=(gallery["username"], gallery["password"]),
         verify=tls_context(gallery["ca"]),
         trust_env=False,
     ) as client:
+        client.post("/api/v2.0/projects", json={"project_name": "charts"}).raise_for_status()
 
         def blob(kind: str, content: bytes) -> dict[str, Any]:
             digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-            client.post("/blobs/uploads/", params={"digest": digest}, content=content).raise_for_status()
+            client.post(f"{repository}/blobs/uploads/", params={"digest": digest}, content=content).raise_for_status()
             return {"mediaType": f"{_HELM}.{kind}", "digest": digest, "size": len(content)}
 
         manifest = {
@@ -74,7 +75,7 @@ def _push(gallery: dict[str, str], chart: Chart) -> None:
             "config": blob("config.v1+json", config),
             "layers": [blob("chart.content.v1.tar+gzip", chart.archive)],
         }
-        tag = f"/manifests/{chart.metadata['version']}"
+        tag = f"{repository}/manifests/{chart.metadata['version']}"
         client.put(tag, content=json.dumps(manifest), headers={"content-type": _OCI}).raise_for_status()
 
 
@@ -94,7 +95,7 @@ def test_charts_come_from_private_repositories(
         "paif:vcenter": basics["paif:vcenter"] | vcenter,
         "paif:namespace": {"name": "charted", "storage": [{"policy": "pai-gold"}]},
         "paif:vmClasses": [{"name": "l40s", "cpuCount": 8, "memoryGib": 64, "gpus": 1}],
-        "paif:chartRepository": f"oci://{ends['gallery']['host']}/models",
+        "paif:chartRepository": f"oci://{ends['gallery']['host']}/charts",
         "paif:chartUsername": GALLERY_USER,
         "paif:clusters": [
             {
@@ -126,7 +127,7 @@ def test_charts_come_from_private_repositories(
         use("not-the-password")
         assert "gpu-operator" in stack.refused("up", "--yes", "--skip-preview", "--stack", "charted")
         use(ends["gallery"]["password"])
-        assert applied()["chart"] == f"oci://{ends['gallery']['host']}/models/gpu-operator"
+        assert applied()["chart"] == f"oci://{ends['gallery']['host']}/charts/gpu-operator"
         use(
             _PASSWORD,
             chartRepository=f"https://{repository.address}/charts",

@@ -131,6 +131,8 @@ class PostgresResource(Resource):
                     await self._execute(connection, statement, inputs)
                 now = await self.restorable(connection, name)
                 mark = dataclasses.replace(mark, was=_former(mark, Stored.of(comment).others(own), there, now))
+            if objection := await self.objection(connection, inputs):
+                raise VcfError(objection)
             await self._note(connection, name, own, mark, adopted=mark.adopted)
             outputs = await self.outputs(connection, name)
         return {**inputs, **outputs, "owner": str(mark)}
@@ -194,10 +196,13 @@ class PostgresResource(Resource):
             async with connected(dataclasses.replace(context, timeout=_LOOK_SECONDS), inputs) as connection:
                 comment = await self._comment(connection, name)
                 there = await self.restorable(connection, name) if comment is not None else {}
+                objection = await self.objection(connection, inputs) if comment is not None else ""
         except VcfError as error:
             return Notice(f"{what}: what adopting it would change cannot be told. {error}")
         if comment is None:
             return None
+        if objection:
+            raise VcfError(objection)
         _, mark = self._taken(context, inputs, state, Stored.of(comment))
         wanted = {part: _text(inputs[part]) for part in there if inputs.get(part) is not None}
         lines = [f"changes {part}: {there[part]} to {value}" for part, value in wanted.items() if there[part] != value]
@@ -325,6 +330,11 @@ class PostgresResource(Resource):
         del connection, name
         return {}
 
+    async def objection(self, connection: Connection, inputs: Props) -> str:
+        """Why an object that is there must not be used as it is, or would be; empty when it may."""
+        del connection, inputs
+        return ""
+
     async def outputs(self, connection: Connection, name: str) -> Props:
         """Outputs other than `owner`."""
         del connection, name
@@ -348,11 +358,32 @@ class PostgresExtension(PostgresResource):
         **_CONNECTION,
         "extension": _identifier("name of the extension"),
         "version": f.Field(kind="string", doc="version; the server's default without it", pattern=r"\S+", kept=True),
+        "minimumVersion": f.Field(
+            kind="string",
+            doc="least version that is used, whoever installed it; matters when it is made or taken over",
+            pattern=r"\d+(\.\d+)*",
+            expected="a version such as 0.8",
+        ),
         "installedVersion": f.Field(
             kind="string", doc="version that is installed", output=True, source=("version", *_LOGIN)
         ),
         **_OWNER,
     }
+
+    def same(self, name: str, field: f.Field, old: Any, new: Any, state: Props) -> bool:
+        """What is used already stays in use."""
+        return name == "minimumVersion" or super().same(name, field, old, new, state)
+
+    async def objection(self, connection: Connection, inputs: Props) -> str:
+        """A version below the least."""
+        least, name = inputs.get("minimumVersion"), str(inputs["extension"])
+        version = inputs.get("version") or (await self.outputs(connection, name))["installedVersion"]
+        if not isinstance(least, str) or not isinstance(version, str) or _numbers(version) >= _numbers(least):
+            return ""
+        return (
+            f"{self._called(inputs, name)} is version {version}; expected at least {least}. Have its owner run `ALTER "
+            f"EXTENSION {name} UPDATE` where the server has a newer one, then run again."
+        )
 
     async def create_statement(self, connection: Connection, inputs: Props) -> Composed:
         """CREATE EXTENSION; raises VcfError when the server does not have it."""
@@ -516,6 +547,12 @@ class PostgresSchema(PostgresResource):
     async def restorable(self, connection: Connection, name: str) -> dict[str, str]:
         """Its owner."""
         return {"ownerRole": _text((await self.live(connection, name))["ownerRole"])}
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The leading numbers of a version."""
+    found = re.match(r"\d+(\.\d+)*", version)
+    return tuple(map(int, found[0].split("."))) if found else ()
 
 
 def _text(value: Any) -> str:

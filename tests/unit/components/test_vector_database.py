@@ -152,6 +152,7 @@ def test_an_existing_cluster_is_only_read_and_gets_the_extension() -> None:
         "password": "value-of-pg-acme-dev-pg-vectors",
         "caBundle": "PEM",
         "extension": "vector",
+        "minimumVersion": "0.8",
         "adopt": True,
     }
     assert extension.request.retainOnDelete

@@ -251,6 +251,25 @@ def test_what_somebody_else_made_well_is_adopted_without_a_right_over_it(
         sql.execute(f"CREATE {made}".encode())
 
 
+def test_an_extension_below_the_least_version_is_neither_made_nor_used(
+    pg: Engine, sql: psycopg.Connection[Any], server: dict[str, Any]
+) -> None:
+    installed = "SELECT extversion FROM pg_extension WHERE extname = 'vector'"
+    too_high, said = vector(server, minimumVersion="0.99", adopt=True), "vector.* is version 0.8.*at least 0.99"
+    with pytest.raises(VcfError, match=said):
+        pg.create(EXTENSION, too_high)
+    assert _one(sql, installed) is None
+    sql.execute("CREATE EXTENSION vector")
+    for preview in (True, False):
+        with pytest.raises(VcfError, match=said):
+            pg.create(EXTENSION, too_high, preview=preview)
+    _, state = pg.create(EXTENSION, vector(server, minimumVersion="0.8", adopt=True))
+    # What is used already stays in use when the catalogue moves on.
+    assert pg.diff(EXTENSION, state, too_high).changes is False
+    assert pg.diff(EXTENSION, state, vector(server, adopt=True)).changes is False
+    assert "minimumVersion" in pg.problems(EXTENSION, vector(server, minimumVersion="new"))
+
+
 @pytest.mark.parametrize(
     ("made", "kind", "inputs", "reason"),
     [
