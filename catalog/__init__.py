@@ -304,6 +304,14 @@ def satisfies(version: str, constraint: str) -> bool:
     return True
 
 
+def least(constraint: str) -> str:
+    """The least version that a constraint of `satisfies` admits, e.g. 1.32 of `>=1.32,<1.33`. Raises ValueError."""
+    match = re.search(r">=\s*v?(\d+(?:\.\d+)*)", constraint)
+    if match is None:
+        raise ValueError(f"version constraint {constraint!r}: expected one with a lower bound, such as >=0.8")
+    return match[1]
+
+
 def _numbers(version: str) -> tuple[int, ...]:
     match = re.match(r"v?(\d+(?:\.\d+)*)", version)
     return tuple(int(part) for part in match[1].split(".")) if match else ()

@@ -47,6 +47,10 @@ _HELM_DEFAULTS: dict[str, Any] = {
 _NO_CREDENTIALS = dict.fromkeys(("ca_file", "cert_file", "key_file", "password", "username"), "")
 
 
+def _is_oci(address: str) -> bool:
+    return address.startswith("oci://")
+
+
 def _without_marker(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult:
     """Take out what the SDK adds and pulumi-kubernetes drops, again only where it knows the cluster."""
     return pulumi.ResourceTransformationResult({k: v for k, v in args.props.items() if k != "compat"}, args.opts)
@@ -75,7 +79,16 @@ class GpuOperatorArgs(TypedDict):
     gpu_mode: str
     """vgpu (guest driver and licence) or directpath (data-centre driver, no licence)."""
     repository: NotRequired[pulumi.Input[str]]
-    """Helm repository; the catalogue's by default."""
+    """Helm repository, or oci://… before the chart's name in an OCI registry; the catalogue's by default.
+
+    The login of an OCI registry is in the file `helm_release_settings.registry_config_path` of the guest's provider.
+    """
+    repository_username: NotRequired[pulumi.Input[str]]
+    """User name at an HTTPS repository."""
+    repository_password: NotRequired[pulumi.Input[str]]
+    """Its password."""
+    repository_ca_file: NotRequired[pulumi.Input[str]]
+    """Path of a PEM file with the authorities that signed an HTTPS repository's certificate."""
     version: NotRequired[pulumi.Input[str]]
     """Chart version; the catalogue's by default."""
     driver_version: NotRequired[pulumi.Input[str]]
@@ -126,13 +139,21 @@ class GpuOperator(Component):
             "sandboxWorkloads": {"enabled": False},
             "driver": driver,
         }
+        address = pulumi.Output.from_input(args.get("repository", chart.repository))
         self.release = kubernetes.helm.v3.Release(
             name,
             # A real Helm installation: the chart upgrades its CRDs in a hook, which rendered charts never run.
             name=chart.chart,
-            chart=chart.chart,
+            # In an OCI registry a chart is found by its whole name, without a repository's index.
+            chart=address.apply(lambda found: f"{found}/{chart.chart}" if _is_oci(found) else str(chart.chart)),
             version=args.get("version", chart.version),
-            repository_opts={**_NO_CREDENTIALS, "repo": args.get("repository", chart.repository)},
+            repository_opts={
+                **_NO_CREDENTIALS,
+                "repo": address.apply(lambda found: "" if _is_oci(found) else str(found)),
+                "username": args.get("repository_username", ""),
+                "password": pulumi.Output.secret(args["repository_password"]) if "repository_password" in args else "",
+                "ca_file": args.get("repository_ca_file", ""),
+            },
             namespace=namespace.metadata["name"],
             # Helm keeps it with every revision that it has deployed: a release whose creation was cut off is in no
             # state, and by this it is known not to be somebody else's.
@@ -177,6 +198,10 @@ class GpuOperator(Component):
     def validate(self, check: Check) -> None:
         """A licence exactly where one is needed."""
         check.one_of("gpu_mode", ("vgpu", "directpath"))
+        if _is_oci(str(check.plain("repository"))):
+            for name in ("repository_username", "repository_password", "repository_ca_file"):
+                if name in check.args:
+                    check.add(name, "expected nothing: Helm does not use it for an OCI registry")
         for needed in ("licence_token", "ngc_api_key"):
             if check.plain("gpu_mode") == "vgpu" and needed not in check.args:
                 check.add(needed, "expected a value, since gpu_mode is vgpu")

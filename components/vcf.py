@@ -281,10 +281,14 @@ class PostgresExtension(_Resource):
         ca_bundle: Input[str] | None = None,
         ssl_mode: Input[SslMode] | None = None,
         version: Input[str] | None = None,
+        minimum_version: Input[str] | None = None,
         adopt: Input[bool] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`port` defaults to 5432, `ssl_mode` to verify-full, `version` to the server's default."""
+        """`port` defaults to 5432, `ssl_mode` to verify-full, `version` to the server's default.
+
+        What is below `minimum_version` is not used, whoever installed it.
+        """
         super().__init__(resource_name, locals(), opts, outputs=("installedVersion",))
 
     @property

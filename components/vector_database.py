@@ -142,6 +142,7 @@ class VectorDatabase(Component):
             password=self.password,
             ca_bundle=args.get("ca_bundle"),
             extension="vector",
+            minimum_version=catalog.least(catalog.versions()["pgvector"].constraint),
             adopt=True if there else None,
             opts=options,
         )

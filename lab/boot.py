@@ -139,7 +139,7 @@ def _operators(daemon: Daemon) -> Part:
 
 
 def _install_crds(daemon: Daemon) -> None:
-    """Create the definitions of the operators' objects, and wait until they are served.
+    """Create the definitions of the operators' objects, or bring those of an older lab up to date.
 
     Raises ``PartFailedError`` with the API server's own words when one is refused.
     """
@@ -147,18 +147,24 @@ def _install_crds(daemon: Daemon) -> None:
     parser = YAML(typ="safe")
     with api_client(daemon, SUPERVISOR) as client:
         path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-        there = {each["metadata"]["name"] for each in client.get(path).raise_for_status().json()["items"]}
+        there = {each["metadata"]["name"]: each for each in client.get(path).raise_for_status().json()["items"]}
+        done: set[str] = set()
         for file in files:
             for document in parser.load_all(file.read_text(encoding="utf-8")):
                 if not document or document.get("kind") != "CustomResourceDefinition":
                     continue
                 body = one_version(document)
-                if body["metadata"]["name"] in there or not body["spec"]["versions"]:
+                name = body["metadata"]["name"]
+                if name in done or not body["spec"]["versions"]:
                     continue
-                answer = client.post(path, json=body)
+                done.add(name)
+                if name in there:
+                    body["metadata"]["resourceVersion"] = there[name]["metadata"]["resourceVersion"]
+                    answer = client.put(f"{path}/{name}", json=body)
+                else:
+                    answer = client.post(path, json=body)
                 if answer.is_error:
                     raise PartFailedError(f"{file.name}: the API server refused it: {answer.json().get('message')}")
-                there.add(body["metadata"]["name"])
 
 
 SERVED_VERSIONS = {"cluster.x-k8s.io": "v1beta1", "vmoperator.vmware.com": "v1alpha3"}

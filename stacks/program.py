@@ -45,8 +45,8 @@ from components.model_endpoint import ModelEndpoint
 from components.private_ai_services import PrivateAiServices, PrivateAiServicesArgs
 from components.vector_database import VectorDatabase, VectorDatabaseArgs
 from components.vsphere_tags import VsphereTags
-from stacks import kept, sdk
-from stacks.capacity import shortages, write_inventory
+from stacks import charts, kept, sdk
+from stacks.capacity import device_ids, shortages, write_inventory
 from stacks.endpoints import Endpoints
 from stacks.environment import Access, Cluster, Database, Environment, VmClass, Workstation, storage_class
 from stacks.environment import ContentLibrary as Library
@@ -102,6 +102,7 @@ class Program:
     versions: dict[str, Any] = field(default_factory=dict)
     namespace: pulumi.Input[str] = ""
     classes: dict[str, pulumi.Input[str]] = field(default_factory=dict)
+    device_ids: list[str] = field(default_factory=list)
     libraries: dict[str, ContentLibrary] = field(default_factory=dict)
     image: pulumi.Input[str] = ""
     tags: VsphereTags | None = None
@@ -182,6 +183,7 @@ class Program:
             if file := os.environ.get("PAIF_GPU_INVENTORY"):
                 write_inventory(Path(file), env.vcenter.compute_cluster, inventory)
             problems += shortages(env, inventory)
+            self.device_ids = [*device_ids(env, inventory)]
         # A library of this run may not be there yet: its image is waited for when it is.
         looked_up = env.content.dlvm_library in named["contentLibraries"]
         if env.workstations and looked_up and ("contentLibraries", env.content.dlvm_library) not in absent:
@@ -293,6 +295,8 @@ class Program:
             gpu["vgpu_profiles"] = [asked.profile]
         else:
             gpu["gpu_model"], gpu["gpu_count"] = env.gpu.model, asked.gpus
+            # No host need have the GPUs of a class that nothing uses.
+            gpu["device_id"] = asked.device_id or [*self.device_ids, *catalog.gpus().gpus[env.gpu.model].device_ids][0]
             if asked.label is not None:
                 gpu["device_label"] = asked.label
         return GpuVmClass(name, gpu, options).class_name
@@ -624,13 +628,19 @@ class Program:
         return GpuCluster(name, cluster, self._kept(phase))
 
     def _gpu_operator(self, asked: Cluster, cluster: GpuCluster) -> GpuOperator:
-        env, name = self.env, self.env.named("cluster", asked.name)
+        env, name, helm = self.env, self.env.named("cluster", asked.name), self.ends.helm
+        oci, password = helm.repository.startswith("oci://"), helm.password.get_secret_value()
+        settings = None
+        if oci and helm.username:
+            file = charts.login_file(env.name, helm.repository, helm.username, password)
+            settings = kubernetes.HelmReleaseSettingsArgs(registry_config_path=file)
         guest = kubernetes.Provider(
             f"{name}-guest",
             kubeconfig=cluster.kubeconfig,
             cluster_identifier=name,
             enable_secret_mutable=True,
             delete_unreachable=False,
+            helm_release_settings=settings,
             opts=pulumi.ResourceOptions(parent=cluster),
         )
         args: GpuOperatorArgs = {
@@ -650,8 +660,12 @@ class Program:
             **self._licence(env.gpu.mode),  # type: ignore[typeddict-item]
             **self._wait("nvidia.com/v1/ClusterPolicy"),
         }
-        if self.ends.helm.repository:
-            args["repository"] = self.ends.helm.repository
+        if helm.repository:
+            args["repository"] = helm.repository
+        if helm.username and not oci:
+            args["repository_username"], args["repository_password"] = helm.username, pulumi.Output.secret(password)
+        if helm.ca:
+            args["repository_ca_file"] = charts.authority_file(env.name, helm.ca)
         if asked.gpu_operator.version is not None:
             args["version"] = asked.gpu_operator.version
         if asked.gpu_operator.driver_version is not None:

@@ -144,3 +144,9 @@ def test_a_file_that_breaks_its_model_is_refused(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(catalog, "_FOLDER", tmp_path)
     with pytest.raises(ValueError, match="extra"):
         catalog.naming.__wrapped__()
+
+
+def test_the_least_version_of_a_constraint_is_its_lower_bound() -> None:
+    assert catalog.least(">=1.32,<1.33") == "1.32"
+    with pytest.raises(ValueError, match="expected one with a lower bound"):
+        catalog.least("<1.33")

@@ -81,6 +81,21 @@ def test_directpath_installs_the_data_centre_driver_and_nothing_licensed() -> No
     assert release["repositoryOpts"]["repo"] == "https://helm.ngc.nvidia.com/nvidia"
 
 
+def test_a_chart_of_an_oci_registry_is_named_as_a_whole() -> None:
+    release = _declared(gpu_mode="directpath", repository="oci://registry.test/charts").one(_RELEASE).inputs
+    assert release["chart"] == "oci://registry.test/charts/gpu-operator"
+    assert release["repositoryOpts"]["repo"] == ""
+
+
+def test_a_private_repository_gets_its_login_as_a_secret_and_its_authority_as_a_file() -> None:
+    private = {"repository_username": "u", "repository_password": "of-u", "repository_ca_file": "../ca.pem"}
+    release = _declared(gpu_mode="directpath", repository="https://charts.test", **private).one(_RELEASE)
+    given = release.inputs["repositoryOpts"]
+    assert (given["repo"], given["username"], given["caFile"]) == ("https://charts.test", "u", "../ca.pem")
+    assert given["password"] == "of-u"
+    assert any(path.startswith("repositoryOpts") for path in release.secrets)
+
+
 def test_the_namespace_admits_privileged_pods() -> None:
     namespace = _declared(gpu_mode="directpath", labels={"a": "b"}).one("kubernetes:core/v1:Namespace")
     assert namespace.inputs["metadata"] == {
@@ -123,6 +138,10 @@ def test_it_is_ready_when_the_nodes_of_all_gpu_pools_offer_their_gpus() -> None:
         ({"gpu_mode": "vgpu"}, ["licence_token", "ngc_api_key"]),
         ({"gpu_mode": "directpath", "licence_token": "x"}, ["licence_token"]),
         ({"gpu_mode": "mig"}, ["gpu_mode"]),
+        (
+            {"gpu_mode": "directpath", "repository": "oci://r.test", "repository_ca_file": "x"},
+            ["repository_ca_file"],
+        ),
     ],
 )
 def test_a_wrong_argument_is_named_by_its_path(args: Any, paths: list[str]) -> None:

@@ -276,6 +276,12 @@ _PEM = "the text of certificates in PEM, -----BEGIN CERTIFICATE----- … "
 _ACCESS = {"subject": "mlops", "domain": "lab.test", "role": "EDIT"}
 _MISTAKES += [
     (
+        {"vmClasses.0.deviceId": "20b5"},
+        "paif:vmClasses[0].deviceId is '20b5': expected a class with gpus: a profile names its GPUs itself",
+        "",
+    ),
+    ({"vmClasses.0.deviceId": "0x20B5"}, "paif:vmClasses[0].deviceId is '0x20B5': expected a PCI device id such ", ""),
+    (
         {"workstations.0.publicKey": _HALF},
         "paif:workstations[0].publicKey is [secret]: expected the public half, the file that ends in .pub: this is a ",
         "",
@@ -305,6 +311,46 @@ _MISTAKES += [
     (
         {"chartRepository": "https://who:w/y@charts.test"},
         "paif:chartRepository is 'https://[secret]@charts.test': ",
+        "",
+    ),
+    (
+        {"chartRepository": "charts.test"},
+        "paif:chartRepository is 'charts.test': expected an https://, http:// or oci",
+        "",
+    ),
+    (
+        {"chartRepository": "oci://r.test/charts/gpu-operator"},
+        "paif:chartRepository is 'oci://r.test/charts/gpu-operator': expected what comes before /gpu-operator, the ch",
+        "",
+    ),
+    (
+        {"chartRepository": "oci://r.test/charts", "chartUsername": "u"},
+        "paif:chartPassword: expected the password of u at oci://r.test/charts: pulumi config set --secret paif:chart",
+        "",
+    ),
+    (
+        {"chartRepository": "http://charts.test", "chartUsername": "u", "chartPassword": "p"},
+        "paif:chartRepository is 'http://charts.test': expected an https:// or oci:// address: there is a login, paif",
+        "",
+    ),
+    (
+        {"chartUsername": "u", "chartPassword": "p"},
+        "paif:chartRepository: expected an https:// or oci:// address: there is a login, paif:chartUsername",
+        "",
+    ),
+    (
+        {"chartRepository": "https://charts.test", "chartPassword": "p"},
+        "paif:chartUsername: expected the user name that paif:chartPassword belongs to",
+        "",
+    ),
+    (
+        {"chartRepository": "oci://r.test/charts", "chartCaBundle": PEM},
+        "paif:chartCaBundle: expected none: of an OCI registry Helm trusts only what the machine does; add it there, ",
+        "",
+    ),
+    (
+        {"chartRepository": "http://charts.test", "chartCaBundle": PEM},
+        "paif:chartCaBundle: expected none: only an https:// repository, paif:chartRepository, has a certificate",
         "",
     ),
     (

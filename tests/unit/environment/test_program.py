@@ -222,6 +222,21 @@ def test_directpath_leaves_no_licence_anywhere() -> None:
         assert word not in text, word
 
 
+def test_a_class_of_whole_gpus_names_the_device_that_the_hosts_have() -> None:
+    whole: dict[str, Any] = {
+        "gpu": {"mode": "directpath", "model": "H100"},
+        "vmClasses.0.profile": GONE,
+        "vmClasses.0.gpus": 1,
+        "vmClasses.1.profile": GONE,
+        "vmClasses.1.gpus": 1,
+        "licenceToken": GONE,
+        "ngcApiKey": GONE,
+    }
+    declared = _run(whole, inventory=_inventory(8, profiles=[], deviceId="2331", passthroughActive=True))
+    classes = [each for each in declared.registrations if each.type == "vcf:index:VirtualMachineClass"]
+    assert {each.inputs["directPathDevices"][0]["deviceId"] for each in classes} == {"2331"}
+
+
 def test_prod_protects_and_keeps_what_holds_data() -> None:
     declared = _run({"kind": "prod", "workstations": [], "modelEndpoints": []})
     kept = {
