@@ -163,6 +163,7 @@ _OF_THEIR_OWN = {
     "test_5_machines": "machines",
     "test_5_rotation": "machines",
     "test_5_target_vcf": "machines",
+    "test_5_vm_admission": "machines",
     "test_5_vsphere": "machines",
     "test_7_documents": "documents",
 }
