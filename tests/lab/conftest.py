@@ -157,6 +157,7 @@ _OF_THEIR_OWN = {
     "test_4_drift": "drift",
     "test_4_resilience": "runs",
     "test_5_adoption": "machines",
+    "test_5_contents": "machines",
     "test_5_databases": "machines",
     "test_5_everyday": "machines",
     "test_5_interrupted": "machines",

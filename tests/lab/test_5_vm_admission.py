@@ -38,6 +38,10 @@ def supervisor(paif: Paif, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     kubeconfig = paif.endpoints()["supervisor"]["kubeconfig"]
     with api_client(kubeconfig, tmp_path_factory.mktemp("pair")) as client:
         client.post("/api/v1/namespaces", json={"metadata": {"name": _NAMESPACE}}).raise_for_status()
+        for name in ("pai-gold", "pai-silver"):
+            stored = {"metadata": {"name": name}, "provisioner": "csi.vsphere.vmware.com"}
+            # Whether a namespace of the lab has made it already: it is the same for all.
+            client.post("/apis/storage.k8s.io/v1/storageclasses", json=stored)
         hard = {"metadata": {"name": "quota"}, "spec": {"hard": {_QUOTA: "1Ti"}}}
         client.post(f"{_SERVER}/resourcequotas", json=hard).raise_for_status()
         _image(client, "VirtualMachineImage", "vmi-00000000000000001", "one")

@@ -64,6 +64,8 @@ def test_the_complete_environment_is_exactly_these_resources() -> None:
         "pulumi:providers:kubernetes": 2,
         "vcf:index:VirtualMachineClass": 2,
         "vcf:index:Namespace": 1,
+        # for the database, AI services, workstations and clusters
+        "vcf:index:NamespaceContents": 4,
         "kubernetes:databases.dataservices.vmware.com/v1alpha1:PostgresCluster": 1,
         "vcf:index:PostgresExtension": 1,
         "kubernetes:pais.vmware.com/v1alpha1:PAISConfiguration": 1,
