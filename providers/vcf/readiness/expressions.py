@@ -14,7 +14,7 @@ _STEP: Final = re.compile(
       | \[\?\(@\.(?P<member>\w+)\s*==\s*(?P<mark>['"])(?P<value>[^'"]*)(?P=mark)\)\]""",
     re.VERBOSE,
 )
-_JSONPATH: Final = re.compile(r"jsonpath=(?P<brace>\{?)(?P<path>.*?)(?(brace)\})(?:=(?P<wanted>[^=}]*))?")
+_JSONPATH: Final = re.compile(r"jsonpath=(?:\{(?P<braced>.*?)\}|(?P<bare>[^{}=]+))(?:=(?P<wanted>[^=}]*))?")
 
 Step = str | int | tuple[str, str]
 """A key, an index, or the member and value that choose one of a list."""
@@ -69,7 +69,7 @@ def parse(text: str) -> Expression:
     match = _JSONPATH.fullmatch(text)
     if match is None:
         raise ValueError("expected condition=TYPE, condition=TYPE=STATUS, jsonpath={.PATH} or jsonpath={.PATH}=VALUE")
-    return Expression(text, path(match["path"]), match["wanted"])
+    return Expression(text, path(match["braced"] or match["bare"] or ""), match["wanted"])
 
 
 def path(text: str) -> tuple[Step, ...]:

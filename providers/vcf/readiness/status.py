@@ -11,10 +11,14 @@ from .expressions import Expression, condition_of
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not so yet. `reason` is the platform's own word for it, "" when it gives none."""
+    """One thing that is not so yet. `reason` is the platform's own word for it, "" when it gives none.
+
+    `told` is whether the platform says so of what is asked for now; else it has not looked, or did not answer.
+    """
 
     text: str
     reason: str = ""
+    told: bool = True
 
 
 @dataclass
@@ -49,7 +53,7 @@ def of(item: Mapping[str, Any], expressions: Iterable[Expression]) -> Look:
     if item["metadata"].get("deletionTimestamp"):
         return Look([Finding("it is being deleted", "Deleting")])
     if behind(item, [each.condition for each in expressions if each.condition]):
-        return Look([Finding("what was changed has not been taken up yet")])
+        return Look([Finding("what was changed has not been taken up yet", told=False)])
     look = Look()
     for expression in expressions:
         if not expression.holds(item):

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final
 from .. import fields as f
 from ..api_server import ApiServer, RefusedReadError, UnansweredError
 from ..errors import VcfError
-from ..readiness import allowed, expressions, nodes, operands, status
+from ..readiness import allowed, expressions, nodes, operands, status, workers
 from ..readiness.status import Finding, Look
 from ..resource import Context, Resource, known
 from ..values import Props, Unknown, has_unknown
@@ -152,13 +152,13 @@ class Readiness(Resource):
 
     async def create(self, context: Context, inputs: Props) -> tuple[str, Props]:
         """Waits."""
-        values = await self._wait(context, inputs, changed=False)
+        values = await self._wait(context, inputs)
         return "/".join(f"{each['kind']}/{each['name']}" for each in inputs["objects"]), {**inputs, "values": values}
 
     async def update(self, context: Context, resource_id: str, state: Props, inputs: Props) -> Props:
         """Waits again."""
         del resource_id, state
-        return {**inputs, "values": await self._wait(context, inputs, changed=True)}
+        return {**inputs, "values": await self._wait(context, inputs)}
 
     async def read(self, context: Context, resource_id: str, state: Props) -> tuple[str, Props] | None:
         """What the objects say now; None when one is gone. Unreachable, it is as it was: nothing is lost by that."""
@@ -183,9 +183,9 @@ class Readiness(Resource):
             raise VcfError("The vcf provider needs `kubeconfig`, the Supervisor's, to see whether objects are ready.")
         return context.api_server(kubeconfig)
 
-    async def _wait(self, context: Context, inputs: Props, *, changed: bool) -> dict[str, Any]:
+    async def _wait(self, context: Context, inputs: Props) -> dict[str, Any]:
         api = self._api(context, inputs)
-        waits = [_Wait(context, api, each, changed=changed) for each in inputs["objects"]]
+        waits = [_Wait(context, api, each) for each in inputs["objects"]]
         watch = _Watch(context, waits)
         tasks = [asyncio.ensure_future(wait.until_ready(watch.tell)) for wait in waits]
         try:
@@ -232,7 +232,6 @@ class _Wait:
     context: Context
     api: ApiServer
     asked: Mapping[str, Any]
-    changed: bool = False
     item: dict[str, Any] | None = None
     progress: str = ""
     _since: dict[str, float] = field(default_factory=dict)
@@ -280,7 +279,7 @@ class _Wait:
         if guest is None:
             return [Finding("its kubeconfig is not published yet")]
         there = await guest.items("v1", "Node", since=since)
-        found = []
+        found = workers.lacking(self.item) if self.item is not None and self.asked["kind"] == "Cluster" else []
         if wanted.get("release") or wanted.get("controlPlane"):
             found += nodes.lacking(there, pools, wanted.get("controlPlane") or 0, wanted.get("release") or "")
         if self.asked["kind"] == "ClusterPolicy" and self.item is not None:
@@ -325,11 +324,13 @@ class _Wait:
         clock = self.context.clock
         start = clock.now()
         ready_since: float | None = None
+        changing = False
         for pause in clock.backoff(first=_FIRST_PAUSE, factor=1.4, ceiling=_LONGEST_PAUSE):
             look = await self._looked(start)
             if not look.waiting:
                 ready_since = clock.now() if ready_since is None else ready_since
-                left = ready_since + self._settle() - clock.now()
+                # What was seen to become ready is; what was ready all along may be so by a status of before.
+                left = ready_since + (0 if changing else self._settle()) - clock.now()
                 if left <= 0:
                     self.progress = ""
                     return
@@ -337,6 +338,7 @@ class _Wait:
                 self.progress = f"{self.name} is ready; whether it stays so"
             else:
                 wait, ready_since = pause, None
+                changing = changing or any(each.told for each in look.waiting)
                 self.progress = f"{self.name}: {look.text}"
                 if hopeless := self._given_up(look):
                     raise VcfError(await self._failure(look, hopeless))
@@ -350,14 +352,16 @@ class _Wait:
             return await self.look(start)
         except UnansweredError as error:
             # Another look decides; what was seen of the object so far still stands.
-            return Look([Finding(str(error))])
+            return Look([Finding(str(error), told=False)])
         except RefusedReadError as error:
-            return Look([Finding(str(error), "Forbidden")])
+            return Look([Finding(str(error), "Forbidden", told=False)])
 
     def _settle(self) -> float:
-        """How long it must stay ready: status of before may look like that of now, where something was changed."""
-        generation = ((self.item or {}).get("metadata") or {}).get("generation") or 0
-        return float(self.asked.get("settleSeconds") or 0) if self.changed or generation > 1 else 0.0
+        """How long what is ready at the first look must stay so: it may not have begun to change yet.
+
+        Whether something changed it is not known: a run before this one may have, and was cut off.
+        """
+        return float(self.asked.get("settleSeconds") or 0)
 
     def _patience(self, reason: str) -> float | None:
         """How long a reason may last, None when as long as the whole may."""

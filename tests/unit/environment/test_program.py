@@ -76,7 +76,8 @@ def test_the_complete_environment_is_exactly_these_resources() -> None:
         "kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachineService": 2,
         "kubernetes:cluster.x-k8s.io/v1beta1:Cluster": 1,
         "kubernetes:helm.sh/v3:Release": 1,
-        "kubernetes:nvidia.com/v1:ClusterPolicyPatch": 1,
+        # database, services, two endpoints, two workstations, cluster, GPU Operator
+        "vcf:index:Readiness": 8,
         "kubernetes:core/v1:Namespace": 1,
         # trust for identity provider, database and gallery; licences of PAIS and of the operator
         "kubernetes:core/v1:ConfigMap": 5,
