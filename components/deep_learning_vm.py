@@ -145,7 +145,7 @@ class DeepLearningVm(Component):
 
     def validate(self, check: Check) -> None:
         """Right persona, all of one route, known properties, a proxy with its exceptions."""
-        check.label("vm_name")
+        check.label("vm_name", of_service="vsphere" not in check.args)
         if check.plain("persona") not in {"data-scientist", "mlops-engineer"}:
             check.add("persona", f"{check.plain('persona')!r}: expected data-scientist or mlops-engineer")
         if "vsphere" not in check.args:
@@ -194,7 +194,7 @@ class DeepLearningVm(Component):
         renewal = args.get("renewal", "")
         suffix = f"-{renewal}" if renewal else ""
         bootstrap = pulumi.Output.concat(args["vm_name"], "-ovf", suffix)
-        content = {key: pulumi.Output.from_input(text).apply(_base64) for key, text in self.properties.items()}
+        content = {key: pulumi.Output.from_input(text).apply(_literally) for key, text in self.properties.items()}
         self.bootstrap = kubernetes.core.v1.Secret(
             # Another resource for another machine: its changes are ignored, which a mere replacement would do as well.
             f"{name}-bootstrap{suffix}",
@@ -317,12 +317,20 @@ def _interface(
     return vsphere.VirtualMachineNetworkInterfaceArgs(network_id=network.id, ovf_mapping=place["ovf_network"])
 
 
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
+def _literally(text: str) -> str:
+    """A value as base64 so that VM Operator hands it to the guest as it is.
+
+    It takes every value for a Go template, takes backslashes off braces afterwards, and logs what is no template in
+    plain text, secret or not. With all braces behind backslashes nothing is a template. (vendor: VM Operator v1.8 to
+    v1.9 and its main branch of August 2026, pkg/providers/vsphere/vmlifecycle/bootstrap_templatedata.go)
+    """
+    return base64.b64encode(text.replace("{", "\\{").replace("}", "\\}").encode()).decode()
 
 
 def _decoded(data: Mapping[str, str]) -> dict[str, str]:
-    return {key: base64.b64decode(value).decode() for key, value in data.items()}
+    """The values of a Secret as the guest has got them."""
+    plain = {key: base64.b64decode(value).decode() for key, value in data.items()}
+    return {key: text.replace("\\{", "{").replace("\\}", "}") for key, text in plain.items()}
 
 
 def _stale(made_with: dict[str, str], given: dict[str, str], image: str, given_image: str) -> list[str]:

@@ -202,6 +202,31 @@ def test_an_image_is_named_by_its_id_where_its_name_does_not_tell_it_and_so_for_
     assert kept.outputs["stale"] == []
 
 
+_BRACES = [
+    "a{{b",
+    "{{ .V1alpha3.VM.Name }}",
+    "{",
+    "}",
+    "{}{}",
+    r"a\{b",
+    r"\\}",
+    "{{{",
+    r"\{{\}}",
+    '{"a": {"b": "\\\\"}}',
+]
+
+
+@pytest.mark.parametrize("text", _BRACES)
+def test_no_value_is_a_template_to_vm_operator(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = _boot(_declared(password=text).one(_SECRET))["password"]
+    # Without an action between two braces a Go template is its own text; VM Operator takes the backslashes off then.
+    assert "{{" not in sent
+    assert sent.replace(r"\{", "{").replace(r"\}", "}") == text
+    before = {"hostname": "acme-dev-dlvm-alice", "password": sent}
+    kept = _after_a_change(before, monkeypatch, password=text, image="dlvm-9.0.0")
+    assert kept.outputs == {"password": text, "stale": []}
+
+
 def test_a_renewal_makes_another_secret_and_the_machine_anew() -> None:
     before, after = _declared(), _declared(renewal="autumn", password="another")
     names = [each.one(_SECRET).inputs["metadata"]["name"] for each in (before, after)]
@@ -269,6 +294,7 @@ def test_the_vsphere_sdk_is_loaded_only_for_its_route() -> None:
     [
         ({"persona": "app-developer"}, "persona"),
         ({"vm_name": "Alice"}, "vm_name"),
+        ({"vm_name": "1-alice"}, "vm_name"),
         ({"https_proxy": "http://p"}, "no_proxy"),
         ({"properties": {"vgpu-licence": "x"}}, 'properties["vgpu-licence"]'),
         ({"vsphere": _PLACE, "licence_token": "x"}, "licence_token"),
@@ -281,3 +307,8 @@ def test_a_wrong_argument_is_named_by_its_path(change: dict[str, Any], path: str
     with pytest.raises(ComponentInputError) as raised:
         DeepLearningVm("a", {**_ARGS, **change})  # type: ignore[typeddict-item]
     assert [error["property_path"] for error in raised.value.errors or []] == [path]
+
+
+def test_only_what_a_service_is_named_after_must_begin_with_a_letter() -> None:
+    machine = _declared(vsphere=_PLACE, vm_name="1-alice").one("vsphere:index/virtualMachine:VirtualMachine")
+    assert machine.inputs["name"] == "1-alice"
