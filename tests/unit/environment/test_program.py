@@ -156,7 +156,7 @@ def test_ai_services_come_after_the_extension_and_endpoints_after_the_services()
     component = declared.one("paif:index:PrivateAiServices")
     assert "acme-dev-pg-vectors-vector" in component.depends_on
     endpoint = declared.one("paif:index:ModelEndpoint", "acme-dev-ep-llama")
-    assert pais.name in endpoint.depends_on
+    assert f"{pais.name}-ready" in endpoint.depends_on
 
 
 def test_each_persona_gets_its_own_outputs() -> None:
@@ -368,8 +368,9 @@ def test_one_library_may_hold_images_and_releases() -> None:
 @pytest.mark.parametrize("kind", _waited_for())
 def test_every_condition_that_an_environment_may_override_is_waited_for(kind: str) -> None:
     declared = _run({"conditions": {kind: ["condition=Overridden"]}})
-    said = [str(each.inputs.get("metadata", {}).get("annotations")) for each in declared.registrations]
-    assert any("Overridden" in each for each in said)
+    awaited = [it for each in declared.registrations for it in each.inputs.get("objects") or []]
+    said = {f"{each['apiVersion']}/{each['kind']}": each["waitFor"] for each in awaited}
+    assert said[kind] == ["condition=Overridden"]
 
 
 def test_a_missing_image_is_named_with_the_nearest() -> None:
