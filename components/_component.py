@@ -90,11 +90,17 @@ class Check:
         value = self.args.get(name)
         return None if isinstance(value, pulumi.Output) else value
 
-    def label(self, name: str, value: object = None, longest: int = 63) -> None:
-        """Demand a DNS label of at most `longest` characters at property `name`."""
+    def label(self, name: str, value: object = None, longest: int = 63, *, of_service: bool = False) -> None:
+        """Demand a DNS label of at most `longest` characters at property `name`.
+
+        `of_service` is for what Services are named after: those begin with a letter (DNS-1035).
+        """
         text = value if value is not None else self.plain(name)
-        if isinstance(text, str) and (LABEL.fullmatch(text) is None or len(text) > longest):
-            self.add(name, f"{text!r}: expected a DNS label of at most {longest} characters")
+        if isinstance(text, str) and (
+            LABEL.fullmatch(text) is None or len(text) > longest or (of_service and text[0].isdigit())
+        ):
+            first = ", beginning with a letter" if of_service else ""
+            self.add(name, f"{text!r}: expected a DNS label of at most {longest} characters{first}")
 
     def one_of(self, name: str, choices: Collection[str] | Collection[int]) -> None:
         """Demand one of the choices at property `name`."""

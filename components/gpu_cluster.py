@@ -150,7 +150,8 @@ class GpuCluster(Component):
 
     def validate(self, check: Check) -> None:
         """A name that leaves room for node names, a class that takes the release, sound pools."""
-        check.label("cluster_name", longest=catalog.naming().kinds["cluster"].max_length)
+        # Its control plane is reached through a service of its name.
+        check.label("cluster_name", longest=catalog.naming().kinds["cluster"].max_length, of_service=True)
         check.label("namespace")
         check.one_of("api_version", ("v1beta1", "v1beta2"))
         check.one_of("control_plane_replicas", (1, 3, 5))

@@ -15,6 +15,7 @@ from pulumi import Input
 
 __all__ = [
     "AccessEntry",
+    "AwaitedImage",
     "AwaitedNodes",
     "AwaitedObject",
     "AwaitedPool",
@@ -29,6 +30,7 @@ __all__ = [
     "LibraryItem",
     "MissingName",
     "Namespace",
+    "NamespaceContents",
     "Patience",
     "PostgresExtension",
     "PostgresLogin",
@@ -137,6 +139,14 @@ class AwaitedObject:
     patience: Sequence[Patience] = ()
     nodes: AwaitedNodes | None = None
     values: Sequence[AwaitedValue] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AwaitedImage:
+    """An image by its name; `item_id`, of its item of a content library, tells it from others of that name."""
+
+    name: Input[str]
+    item_id: Input[str] | None = None
 
 
 class Provider(pulumi.ProviderResource):
@@ -431,6 +441,36 @@ class GalleryModel(_Resource):
         return _output(self, "ociRef")
 
 
+class NamespaceContents(_Resource):
+    """What a namespace really has: it comes some time after the namespace is RUNNING. No object of its own.
+
+    Making it waits, and so does asking for more; removing it does nothing.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        namespace: Input[str],
+        vm_classes: Sequence[Input[str]] | None = None,
+        storage_classes: Sequence[Input[str]] | None = None,
+        images: Sequence[AwaitedImage] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """`storage_classes` by their Kubernetes names. Errors carry the names that there are."""
+        super().__init__(resource_name, locals(), opts, outputs=("imageNames",))
+
+    @property
+    def namespace(self) -> pulumi.Output[str]:
+        """Name of the namespace, once it has everything."""
+        return _output(self, "namespace")
+
+    def image_name(self, name: Input[str]) -> pulumi.Output[str]:
+        """How a machine has to name an image: by its name, or by its id `vmi-…` where others have that name too."""
+        found: pulumi.Output[Mapping[str, Any]] = pulumi.get(self, "imageNames")
+        return pulumi.Output.all(found, name).apply(lambda known: str(known[0][known[1]]))
+
+
 class Readiness(_Resource):
     """Objects that are ready. No object of its own: making it waits, and removing it does nothing.
 
@@ -619,10 +659,12 @@ def get_secret(
 
 def get_library_item(
     library: Input[str], name: Input[str], timeout_seconds: int, opts: pulumi.InvokeOutputOptions
-) -> pulumi.Output[str]:
-    """Name of an item of a content library (by name or id), waited for until the library lists it."""
+) -> pulumi.Output[LibraryItem]:
+    """An item of a content library (by name or id), waited for until the library lists it."""
     args = {"library": library, "name": name, "timeoutSeconds": timeout_seconds}
-    return pulumi.runtime.invoke_output("vcf:index:getLibraryItem", args, opts).apply(lambda found: str(found["name"]))
+    return pulumi.runtime.invoke_output("vcf:index:getLibraryItem", args, opts).apply(
+        lambda found: LibraryItem(id=str(found["id"]), name=str(found["name"]), type=str(found["type"]))
+    )
 
 
 def _invoke(function: str, args: Mapping[str, Any], opts: pulumi.InvokeOptions | None) -> Any:

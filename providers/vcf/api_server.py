@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _FRESH_SECONDS: Final = 1.0
 """For how long what one has read serves others that ask for the same kind."""
 _REQUEST_SECONDS: Final = 20
-_OK, _NO_RIGHTS, _NOT_THERE = 200, 403, 404
+_OK, _NO_LOGIN, _NO_RIGHTS, _NOT_THERE = 200, 401, 403, 404
 _MESSAGE_LENGTH: Final = 300
 
 
@@ -36,6 +36,7 @@ class ApiServer:
         self._access = Supervisor(kubeconfig)
         self._clock = clock
         self._client: httpx.AsyncClient | None = None
+        self._former: list[httpx.AsyncClient] = []
         self._plurals: dict[str, dict[str, tuple[str, bool]]] = {}
         self._lists: dict[str, tuple[float, asyncio.Task[dict[str, Any]]]] = {}
 
@@ -48,8 +49,9 @@ class ApiServer:
         """Closes its connections."""
         for _, task in self._lists.values():
             task.cancel()
-        if self._client is not None:
-            await self._client.aclose()
+        for client in (self._client, *self._former):
+            if client is not None:
+                await client.aclose()
 
     async def get(self, path: str, parameters: Mapping[str, str] | None = None) -> dict[str, Any] | None:
         """What is at a path, None when nothing is. Raises UnansweredError or RefusedReadError."""
@@ -75,11 +77,11 @@ class ApiServer:
                 return found
             raise RefusedReadError(f"{self.server} answers no JSON to {path}: is it a Kubernetes API server?")
         told = _message(answer)
-        if answer.status_code in {401, _NO_RIGHTS}:
-            # The next read logs in again: credentials of an exec plugin expire.
-            old, self._client = self._client, None
-            if old is not None:
-                await old.aclose()
+        if answer.status_code == _NO_LOGIN and self._client is not None:
+            # The next read logs in again: credentials of an exec plugin expire. Others may be reading by the old ones.
+            self._former.append(self._client)
+            self._client = None
+        if answer.status_code in {_NO_LOGIN, _NO_RIGHTS}:
             raise RefusedReadError(f"{self.server} answers {answer.status_code} to a read of {path}{told}")
         raise UnansweredError(f"{self.server} answers {answer.status_code}{told}")
 

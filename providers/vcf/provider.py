@@ -20,6 +20,7 @@ from .host import Tell, silent
 from .http import pem_bundle
 from .ownership import parse
 from .resource import Change, Context, Resource, known
+from .resources.contents import NamespaceContents
 from .resources.gallery import GalleryModel
 from .resources.login import GalleryLogin, PostgresLogin
 from .resources.namespace import Namespace
@@ -64,6 +65,7 @@ RESOURCES: Final[dict[str, Resource]] = {
         GalleryLogin(),
         PostgresLogin(),
         Readiness(),
+        NamespaceContents(),
     )
 }
 

@@ -88,6 +88,8 @@ class Engine(pulumi.runtime.Mocks):
             outputs |= {"values": {k: v for each in outputs["objects"] for k, v in _values(each).items()}}
         elif args.typ == "vcf:index:GalleryModel":
             outputs |= {"digest": DIGEST, "ociRef": f"{outputs['registry']}/{outputs['repository']}@{DIGEST}"}
+        elif args.typ == "vcf:index:NamespaceContents":
+            outputs |= {"imageNames": {each["name"]: each["name"] for each in outputs.get("images") or []}}
         elif args.typ == "vcf:index:PostgresExtension":
             outputs |= {"installedVersion": "0.8.0"}
         metadata = outputs.get("metadata") or {}
@@ -99,7 +101,7 @@ class Engine(pulumi.runtime.Mocks):
             found: dict[str, Any] = self.answers[args.token]
             return found, []
         if args.token == "vcf:index:getLibraryItem":
-            return {"name": args.args["name"]}, []
+            return {"name": args.args["name"], "id": f"item-{args.args['name']}", "type": "ovf"}, []
         return {"value": f"value-of-{args.args.get('name')}", "id": f"id-of-{args.args.get('name')}"}, []
 
 

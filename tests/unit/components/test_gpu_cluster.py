@@ -155,6 +155,7 @@ def test_the_kubeconfig_is_waited_for_and_stays_secret() -> None:
     ("change", "path"),
     [
         ({"cluster_name": "x" * 43}, "cluster_name"),
+        ({"cluster_name": "1-gpu"}, "cluster_name"),
         ({"control_plane_replicas": 2}, "control_plane_replicas"),
         ({"cluster_class": "builtin-generic-v9"}, "cluster_class"),
         ({"release": "v1.34.1+vmware.1"}, "release"),
