@@ -212,6 +212,7 @@ def awaited_object(
         namespace=namespace,
         asked=asked,
         wait_for=list(wait_for or condition.wait_for),
+        failed_by=condition.failed_by,
         settle_seconds=condition.settle_seconds,
         patience=[vcf.Patience(reason=reason, seconds=seconds) for reason, seconds in condition.patience.items()],
         nodes=nodes,

@@ -12,6 +12,7 @@ from components._component import LABEL, Check, Component, KubernetesObject, tol
 
 _VM_OPERATOR = "vmoperator.vmware.com"
 _SELECTOR = "paif.dev/workstation"
+_FIRST_BOOT = '{.status.conditions[?(@.type=="GuestBootstrap")].status}'
 _IMAGE = "paif.dev/image"
 _IMAGE_ID = "paif.dev/image-id"
 _READ_ONCE = {
@@ -117,6 +118,8 @@ class DeepLearningVm(Component):
     """Command that logs in, None while there is no address for it."""
     jupyter_url: pulumi.Output[str | None]
     """Address of JupyterLab, None while there is none."""
+    first_boot: pulumi.Output[str | None]
+    """True or False as the guest reports its first boot, None or Unknown where it does not (route VM Service)."""
     password: pulumi.Output[str]
     """Password with which the machine was made, secret."""
     stale: pulumi.Output[list[str]]
@@ -126,6 +129,7 @@ class DeepLearningVm(Component):
         """Create the machine and wait for its address. Raises ComponentInputError."""
         super().__init__(name, args, opts)
         self.properties = self._ovf_properties(args)
+        self.first_boot = pulumi.Output.from_input(None)
         if "vsphere" in args:
             self.address = reached = self._clone(name, args, args["vsphere"])
         else:
@@ -251,11 +255,14 @@ class DeepLearningVm(Component):
             },
             opts=self.child(self.machine),
         )
-        machine = self.machine.awaited(args.get("wait_for"), values={"address": "{.status.network.primaryIP4}"})
+        machine = self.machine.awaited(
+            args.get("wait_for"), values={"address": "{.status.network.primaryIP4}", "firstBoot": _FIRST_BOOT}
+        )
         access = self.service.awaited(
             args.get("access_wait_for"), values={"access": "{.status.loadBalancer.ingress[0].ip}"}
         )
         ready = self.ready(f"{name}-ready", machine, access, depends_on=[self.machine, self.service])
+        self.first_boot = told(ready.values, "firstBoot")
         return told(ready.values, "address"), told(ready.values, "access")
 
     def _clone(self, name: str, args: DeepLearningVmArgs, place: VspherePlacementArgs) -> pulumi.Output[str]:

@@ -135,6 +135,7 @@ class AwaitedObject:
     namespace: Input[str] | None = None
     asked: Input[str] | None = None
     wait_for: Sequence[str] = ()
+    failed_by: Sequence[str] = ()
     settle_seconds: int = 0
     patience: Sequence[Patience] = ()
     nodes: AwaitedNodes | None = None

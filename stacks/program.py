@@ -4,7 +4,7 @@ Outputs of a stack, each only when its phase is built:
 
     environment       name, kind, target, organisation, owner, costCentre, gpuMode, namespace
     versions          deployed: baseline, pais, dlvm, database, pgvector, clusters {name: kubernetes, gpuOperator}
-    dataScientist     workstations {name: address, ssh, jupyter, owner, password (secret)}, login {user}
+    dataScientist     workstations {name: address, ssh, jupyter, owner, firstBoot, password (secret)}, login {user}
                       (their models are appDeveloper's: a model that fails must not hold back a machine's address)
     mlopsEngineer     workstations and login; gallery {registry, username, password (secret), caBundle};
                       models {name: digest, routingName, type}
@@ -546,6 +546,7 @@ class Program:
                 "ssh": made.ssh,
                 "jupyter": made.jupyter_url,
                 "owner": asked.owner,
+                "firstBoot": made.first_boot,
                 "password": made.password,
             }
             told["login"] = {"user": catalog.dlvm_properties().login.user}

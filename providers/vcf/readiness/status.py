@@ -47,16 +47,16 @@ def behind(item: Mapping[str, Any], conditions: Iterable[str]) -> bool:
     return any(0 < int(each.get("observedGeneration") or 0) < int(generation) for each in found)
 
 
-def of(item: Mapping[str, Any], expressions: Iterable[Expression]) -> Look:
-    """What the object's own status lacks."""
+def of(item: Mapping[str, Any], expressions: Iterable[Expression], failed_by: Iterable[Expression] = ()) -> Look:
+    """What the object's own status lacks, and what it says has failed."""
     expressions = list(expressions)
     if item["metadata"].get("deletionTimestamp"):
         return Look([Finding("it is being deleted", "Deleting")])
     if behind(item, [each.condition for each in expressions if each.condition]):
         return Look([Finding("what was changed has not been taken up yet", told=False)])
     look = Look()
-    for expression in expressions:
-        if not expression.holds(item):
+    for expression, wanted in [*((each, True) for each in expressions), *((each, False) for each in failed_by)]:
+        if expression.holds(item) is not wanted:
             found = condition_of(item, expression.condition) if expression.condition else None
             look.waiting.append(Finding(expression.said(item), str((found or {}).get("reason") or "")))
     return look

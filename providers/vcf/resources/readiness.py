@@ -96,6 +96,11 @@ _OBJECT: Final = f.Field(
             doc="wait conditions in the syntax of the annotation pulumi.com/waitFor; all of them have to hold",
             items=f.Field(kind="string", doc="condition=TYPE or jsonpath={.PATH}", parse=_expression),
         ),
+        "failedBy": f.Field(
+            kind="array",
+            doc="wait conditions of which none may hold: each says that something has failed",
+            items=f.Field(kind="string", doc="condition=TYPE=False", parse=_expression),
+        ),
         "settleSeconds": f.Field(
             kind="integer", doc="how long a changed object must stay ready before it counts", minimum=0, default=0
         ),
@@ -263,7 +268,10 @@ class _Wait:
         """One look at the object, and at what it promises. Raises UnansweredError or RefusedReadError."""
         if not await self.find(since) or self.item is None:
             return Look([Finding("it is not there", "NotFound")])
-        found = status.of(self.item, [expressions.parse(each) for each in self.asked.get("waitFor") or []])
+        wait_for, failed_by = (
+            [expressions.parse(each) for each in self.asked.get(name) or []] for name in ("waitFor", "failedBy")
+        )
+        found = status.of(self.item, wait_for, failed_by)
         # What it says of itself comes first: of an object that is refused nobody wants to hear that it has no nodes.
         wanted = self.asked.get("nodes")
         if wanted and not any(self._patience(each.reason) == 0 for each in found.waiting):
