@@ -28,9 +28,9 @@ class Look:
     waiting: list[Finding] = field(default_factory=list)
 
     @property
-    def text(self) -> str:
-        """All of it, for a person."""
-        return "; ".join(finding.text for finding in self.waiting)
+    def texts(self) -> list[str]:
+        """All of it, for a person: first what has a reason, which is what can be mended."""
+        return list(dict.fromkeys(each.text for each in sorted(self.waiting, key=lambda each: not each.reason)))
 
 
 def behind(item: Mapping[str, Any], conditions: Iterable[str]) -> bool:

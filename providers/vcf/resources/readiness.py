@@ -347,7 +347,7 @@ class _Wait:
             else:
                 wait, ready_since = pause, None
                 changing = changing or any(each.told for each in look.waiting)
-                self.progress = f"{self.name}: {look.text}"
+                self.progress = f"{self.name}: {'; '.join(look.texts)}"
                 if hopeless := self._given_up(look):
                     raise VcfError(await self._failure(look, hopeless))
             await tell()
@@ -395,7 +395,7 @@ class _Wait:
         return ""
 
     async def _failure(self, look: Look, what: str) -> str:
-        lines = [f"{self.name} {what}:", *(f"  {line}" for line in dict.fromkeys(each.text for each in look.waiting))]
+        lines = [f"{self.name} {what}:", *(f"  {line}" for line in look.texts)]
         lines += [f"  {line}" for line in await self._told_besides(look)]
         lines.append("Mend it, then run `pulumi up` again: it goes on from here. Nothing was removed.")
         return "\n".join(lines)
