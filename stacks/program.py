@@ -23,7 +23,7 @@ from __future__ import annotations
 import importlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -105,6 +105,8 @@ class Program:
     device_ids: list[str] = field(default_factory=list)
     libraries: dict[str, ContentLibrary] = field(default_factory=dict)
     image: pulumi.Input[str] = ""
+    image_items: dict[str, str] = field(default_factory=dict)
+    machine_contents: vcf.NamespaceContents | None = None
     tags: VsphereTags | None = None
     database: VectorDatabase | None = None
     services: PrivateAiServices | None = None
@@ -189,6 +191,7 @@ class Program:
         if env.workstations and looked_up and ("contentLibraries", env.content.dlvm_library) not in absent:
             library = vcf.get_content_library(env.content.dlvm_library, opts=below)
             items = sorted(item.name for item in library.items)
+            self.image_items = {item.name: item.id for item in library.items}
             if env.content.dlvm_image not in items:
                 there = ", ".join(items) or "nothing yet; is it still synchronising?"
                 near = nearest(env.content.dlvm_image, items)
@@ -333,7 +336,9 @@ class Program:
                 "password": password,
             }
         else:
+            contents = self._contents("database", phase, [asked.vm_class], [asked.storage_policy])
             args |= self._created_database(asked)
+            args["namespace"] = contents.namespace
             if password is not None:
                 args["admin_password"] = password
         options = self._kept(phase) if asked.created else pulumi.ResourceOptions(parent=phase)
@@ -386,8 +391,14 @@ class Program:
             "database": ends.database_ca,
             "gallery": ends.gallery.ca if ends.gallery else "",
         }
+        contents = self._contents(
+            "services",
+            phase,
+            [asked.control_plane_class, *(each.vm_class for each in env.model_endpoints)],
+            [asked.storage_policy, *(each.storage_policy for each in env.model_endpoints)],
+        )
         args: PrivateAiServicesArgs = {
-            "namespace": self.namespace,
+            "namespace": contents.namespace,
             "storage_class": storage_class(env.storage_policy(asked.storage_policy)),
             "control_plane_class": self.classes[asked.control_plane_class],
             "gpu_mode": gpu_mode,
@@ -469,7 +480,7 @@ class Program:
                     "labels": env.labels(persona="app-developer"),
                     **self._wait("pais.vmware.com/v1alpha1/ModelEndpoint"),  # type: ignore[typeddict-item]
                 },
-                pulumi.ResourceOptions(parent=phase, depends_on=[services.configuration, login]),
+                pulumi.ResourceOptions(parent=phase, depends_on=[services.ready_services, login]),
             )
             self.outputs["appDeveloper"]["models"][asked.name] = made.routing_name
         self.outputs.setdefault("mlopsEngineer", {})["models"] = {
@@ -488,10 +499,43 @@ class Program:
             "caBundle": gallery.ca,
         }
 
+    def _contents(
+        self,
+        name: str,
+        phase: Phase,
+        classes: Iterable[str],
+        policies: Iterable[str | None],
+        images: Sequence[vcf.AwaitedImage] = (),
+    ) -> vcf.NamespaceContents:
+        """Wait until the namespace has what objects of this phase name: the platform refuses what comes earlier.
+
+        Once for a whole phase, and for each by itself: an image that does not come holds back no database. `classes`
+        and `policies` are as the environment calls them; no policy means the namespace's first.
+        """
+        return vcf.NamespaceContents(
+            self.env.named("namespace", name),
+            namespace=self.namespace,
+            vm_classes=[self.classes[each] for each in sorted(set(classes))],
+            storage_classes=sorted({storage_class(self.env.storage_policy(each)) for each in policies}),
+            images=images or None,
+            opts=pulumi.ResourceOptions(parent=phase),
+        )
+
     def _workstations(self) -> None:
         phase = self._phase("workstations")
-        library = self.libraries.get(self.env.content.dlvm_library)
-        self.image = library.item(self.env.content.dlvm_image) if library else self.env.content.dlvm_image
+        self.image = self.env.content.dlvm_image
+        item: pulumi.Input[str] | None = self.image_items.get(self.image)
+        if library := self.libraries.get(self.env.content.dlvm_library):
+            made_of = library.item(self.image)
+            self.image, item = made_of.apply(lambda found: found.name), made_of.apply(lambda found: found.id)
+        if served := [each for each in self.env.workstations if each.vsphere is None]:
+            self.machine_contents = self._contents(
+                "workstations",
+                phase,
+                [each.vm_class for each in served],
+                [each.storage_policy for each in served],
+                [vcf.AwaitedImage(name=self.image, item_id=item)],
+            )
         people = {"data-scientist": "dataScientist", "mlops-engineer": "mlopsEngineer"}
         rotation = StaleMachines()
         for asked in self.env.workstations:
@@ -556,7 +600,9 @@ class Program:
             if self.tags is not None:
                 args["tags"] = [*self.tags.of(env.facts(persona=asked.persona))]
             return DeepLearningVm(name, args, self._vsphere_options(phase))
-        args["namespace"] = self.namespace
+        assert self.machine_contents is not None  # noqa: S101 (the phase waits for what its machines need)
+        args["namespace"] = self.machine_contents.namespace
+        args["image_id"] = self.machine_contents.image_name(self.image)
         args["vm_class"] = self.classes[asked.vm_class]
         args["storage_class"] = storage_class(env.storage_policy(asked.storage_policy))
         args["labels"] = env.labels(persona=asked.persona)
@@ -584,8 +630,15 @@ class Program:
         phase = self._phase("clusters")
         told = self.outputs.setdefault("clusters", {})
         versions = self.versions.setdefault("clusters", {})
-        for asked in self.env.clusters:
-            made = self._cluster(asked, phase)
+        every = self.env.clusters
+        contents = self._contents(
+            "clusters",
+            phase,
+            [name for each in every for name in (each.control_plane.vm_class, *(pool.vm_class for pool in each.pools))],
+            [each.storage_policy for each in every],
+        )
+        for asked in every:
+            made = self._cluster(asked, phase, contents.namespace)
             told[asked.name] = {"kubeconfig": made.kubeconfig, "name": made.cluster_name}
             versions[asked.name] = {"kubernetes": asked.release or catalog.versions()["kubernetes-release"].version}
             if asked.gpu_operator.enabled:
@@ -593,7 +646,7 @@ class Program:
                 told[asked.name]["gpuOperator"] = operator.state
                 versions[asked.name]["gpuOperator"] = operator.version
 
-    def _cluster(self, asked: Cluster, phase: Phase) -> GpuCluster:
+    def _cluster(self, asked: Cluster, phase: Phase, namespace: pulumi.Output[str]) -> GpuCluster:
         env, name = self.env, self.env.named("cluster", asked.name)
         pools: list[NodePoolArgs] = []
         for pool in asked.pools:
@@ -609,7 +662,7 @@ class Program:
         version = catalog.versions()["cluster-api"].version
         cluster: GpuClusterArgs = {
             "cluster_name": name,
-            "namespace": self.namespace,
+            "namespace": namespace,
             "storage_class": storage_class(env.storage_policy(asked.storage_policy)),
             "control_plane_class": self.classes[asked.control_plane.vm_class],
             "control_plane_replicas": asked.control_plane.replicas,
@@ -644,6 +697,17 @@ class Program:
             opts=pulumi.ResourceOptions(parent=cluster),
         )
         args: GpuOperatorArgs = {
+            "kubeconfig": cluster.kubeconfig,
+            "pools": [
+                {
+                    "name": pool.name,
+                    "gpus": env.vm_class(pool.vm_class).gpu_count,
+                    "min_replicas": pool.min_replicas if pool.min_replicas is not None else pool.replicas or 0,
+                    "max_replicas": pool.max_replicas if pool.max_replicas is not None else pool.replicas or 0,
+                }
+                for pool in asked.pools
+                if env.vm_class(pool.vm_class).has_gpu
+            ],
             "gpu_mode": env.gpu.mode,
             "labels": env.labels(),
             **self._licence(env.gpu.mode),  # type: ignore[typeddict-item]

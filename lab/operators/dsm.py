@@ -40,6 +40,8 @@ from lab.operators.common import (
 from lab.postgres import HOST, PostgresError, Server
 
 BINDING = "binding"
+_UNNOTICED = 1.2
+"""Seconds after a change in which the status says what it said before."""
 _UNITS = {"Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
 
@@ -220,6 +222,8 @@ def reconcile(name: str, namespace: str, retry: int, **_: Any) -> None:
     item = api.get(POSTGRES_CLUSTER, name, namespace)
     if item is None or item["metadata"].get("deletionTimestamp"):
         return
+    if retry == 0 and item.get("status"):
+        raise Later("a change is noticed a moment later", delay=_UNNOTICED)
     conditions = Conditions((item.get("status") or {}).get("conditions"))
     status: Object = {"observedGeneration": item["metadata"]["generation"]}
     waiting: Later | None = None

@@ -4,8 +4,9 @@ The control plane is started by ``lab.kubernetes``, kwok plays the kubelets, and
 simulation, so that memory and GPUs count. Everything is found again after a restart: nodes in the guest's API, VMs by
 their owner in vCenter, the rest in the Cluster's status.
 
-Ready waits for the nodes of every pool as well. Upstream's v1beta1 summary does not: a lab that hides a pool without
-capacity would help nobody.
+As with Cluster API 1.9 none of the conditions of v1beta1 waits for workers: they hold as soon as the control plane
+does, and go on holding while pools change. ``status.v1beta2.conditions`` has WorkersAvailable and RollingOut, late:
+after a change they are those of before for a moment, though ``observedGeneration`` is up to date.
 """
 
 from __future__ import annotations
@@ -58,6 +59,8 @@ INTERVAL = 2.0
 
 _QUOTA = ".storageclass.storage.k8s.io/requests.storage"
 _UNITS_MIB = {"Ki": 1 / 1024, "Mi": 1, "Gi": 1024, "Ti": 1024**2, "": 1 / 1024**2}
+_UNNOTICED = 1.2
+"""Seconds after a change in which the status says what it said before (measured with Cluster API 1.9.5)."""
 _CONDITIONS = ("TopologyReconciled", "InfrastructureReady", "ControlPlaneInitialized", "ControlPlaneReady")
 
 
@@ -249,19 +252,26 @@ class _Look:
         self.part = part_name(self.namespace, self.name)
         self.status: Object = dict(cluster.get("status") or {})
         self.conditions = Conditions(self.status.get("conditions"))
-        self.rolling = ""
+        self.workers = Conditions((self.status.get("v1beta2") or {}).get("conditions"))
 
     def run(self) -> bool:
         """Take every step that can be taken now; whether nothing is left to do."""
+        if self.conditions.is_true("Ready") and self._is_new():
+            self._write(None)
+            raise Later("a change is noticed a moment later", delay=_UNNOTICED)
         try:
             self._steps()
         except _NotYetError as why:
             self._not_yet(why)
+            if why.condition == "WorkersAvailable":
+                self._secrets()
+                gpu_operator.reconcile(self._guest())
             raise Later(f"{why.condition}: {why}", delay=1) from None
-        self.conditions.set("Ready", True)
-        self._write("Provisioned")
         self._secrets()
         return gpu_operator.reconcile(self._guest())
+
+    def _is_new(self) -> bool:
+        return bool(self.status.get("observedGeneration") != self.cluster["metadata"]["generation"])
 
     def _steps(self) -> None:
         if not self.conditions.is_true("ControlPlaneInitialized"):
@@ -270,8 +280,19 @@ class _Look:
         self._check(around)
         made = topology.pools(self.cluster, around)
         self._control_plane(made[0])
-        self._nodes(made)
-        self.conditions.set("TopologyReconciled", True)
+        self._nodes(made[:1], all_pools={pool.name for pool in made})
+        for kind in ("TopologyReconciled", "Ready"):
+            self.conditions.set(kind, True)
+        self._write("Provisioned")
+        since = self.conditions.since("ControlPlaneReady") or self.cluster["metadata"]["creationTimestamp"]
+        try:
+            not_before(since, pace(120, fast=1), "its VMs boot (simulated)")
+        except Later as wait:
+            raise _NotYetError("WorkersAvailable", "NotAvailable", str(wait)) from None
+        self._nodes(made, all_pools={pool.name for pool in made})
+        self.workers.set("WorkersAvailable", True, "Available")
+        self.workers.set("RollingOut", False, "NotRollingOut")
+        self._write("Provisioned")
 
     def _check(self, around: Surroundings) -> None:
         found = topology.rejections(self.cluster) or topology.problems(self.cluster, around)
@@ -378,10 +399,11 @@ class _Look:
         blocks = ((self.cluster["spec"].get("clusterNetwork") or {}).get("pods") or {}).get("cidrBlocks") or []
         return str(blocks[0]) if blocks else "192.168.0.0/16"
 
-    def _nodes(self, made: list[Pool]) -> None:
+    def _nodes(self, made: list[Pool], all_pools: set[str]) -> None:
         existing = {node["metadata"]["name"]: node for node in self._guest().list(NODE)}
         ready = {name for name, node in existing.items() if _is_ready(node)}
         waiting: list[str] = []
+        rolling = False
         for pool in made:
             there = {name for name, node in existing.items() if _pool_of(node) == pool.name}
             wanted = pool.node_names(self.name)
@@ -389,14 +411,17 @@ class _Look:
             self._remove(step.remove)
             self._machines(pool, list(step.create))
             unready = [name for name in wanted if name not in ready]
-            if there - set(wanted) or unready:
-                kind = "ControlPlane" if pool.control_plane else "MachineDeployments"
-                word = f"{kind}UpgradePending" if there - set(wanted) else f"{kind}NotReady"
-                waiting.append(f"{word}: {pool.name}: {len(wanted) - len(unready)} of {len(wanted)} nodes are ready")
-        names = {pool.name for pool in made}
-        self._remove(tuple(sorted(name for name, node in existing.items() if _pool_of(node) not in names)))
+            old = there - set(wanted)
+            rolling = rolling or bool(old)
+            if old or unready:
+                waiting.append(f"{pool.name}: {len(wanted) - len(unready)} of {len(wanted)} nodes are ready")
+        self._remove(tuple(sorted(name for name, node in existing.items() if _pool_of(node) not in all_pools)))
+        if waiting and made[-1].control_plane:
+            word = "ControlPlaneUpgradePending" if rolling else "ControlPlaneNotReady"
+            raise _NotYetError("TopologyReconciled", word, "; ".join(waiting))
         if waiting:
-            raise _NotYetError("TopologyReconciled", waiting[0].partition(":")[0], "; ".join(waiting))
+            self.workers.set("RollingOut", rolling, "RollingOut" if rolling else "NotRollingOut")
+            raise _NotYetError("WorkersAvailable", "NotAvailable", "; ".join(waiting))
         self._collect(set(existing))
 
     def _machines(self, pool: Pool, names: list[str]) -> None:
@@ -413,7 +438,7 @@ class _Look:
             except ApiError as error:
                 if error.status != httpx.codes.CONFLICT:
                     raise
-                condition = "InfrastructureReady" if pool.control_plane else "TopologyReconciled"
+                condition = "InfrastructureReady" if pool.control_plane else "WorkersAvailable"
                 raise _NotYetError(
                     condition, error.reason or "InsufficientCapacity", f"node {name} of {pool.name}: {error}"
                 ) from None
@@ -437,7 +462,7 @@ class _Look:
     def _collect(self, names: set[str]) -> None:
         """Release VMs without a node: what was left when the operators were killed between the two."""
         wanted = {_owner(self.uid, name) for name in names}
-        if self.conditions.is_true("Ready"):
+        if self.workers.is_true("WorkersAvailable"):
             return
         for each in _owned_vms(self.uid):
             if each not in wanted:
@@ -473,11 +498,15 @@ class _Look:
         )
 
     def _not_yet(self, why: _NotYetError) -> None:
-        before = [(each.get("reason"), each.get("message")) for each in self.conditions.as_list()]
+        said = [*self.conditions.as_list(), *self.workers.as_list()]
+        before = [(each.get("reason"), each.get("message")) for each in said]
         if (why.reason, str(why)) not in before:
             supervisor().event(CLUSTER, self.cluster, why.reason, str(why), warning=True)
-        for kind in (why.condition, "Ready"):
-            self.conditions.set(kind, False, why.reason, str(why))
+        if why.condition == "WorkersAvailable":
+            self.workers.set(why.condition, False, why.reason, str(why))
+        else:
+            for kind in (why.condition, "Ready"):
+                self.conditions.set(kind, False, why.reason, str(why))
         for kind in _CONDITIONS:
             if self.conditions.since(kind) is None:
                 self.conditions.set(kind, False, "WaitingForTopology")
@@ -487,6 +516,7 @@ class _Look:
         if phase:
             self.status["phase"] = phase
         self.status["conditions"] = self.conditions.as_list()
+        self.status["v1beta2"] = {"conditions": self.workers.as_list()}
         self.status["observedGeneration"] = self.cluster["metadata"]["generation"]
         supervisor().status(CLUSTER, self.cluster, self.status)
 

@@ -1,7 +1,8 @@
 """The simulated workload control plane: makes the Supervisor look as vCenter wants it, and reports back.
 
-It follows vCenter's wishes by long poll. A namespace appears with its classes, images, storage and permissions, and is
-reported RUNNING; one that goes is emptied in the order in which its content depends on each other, and reported gone.
+It follows vCenter's wishes by long poll. A namespace appears with its permissions, and is reported RUNNING; its
+storage, classes and images come some time later, as do those that are added to it. One that goes is emptied in the
+order in which its content depends on each other, and reported gone.
 """
 
 from __future__ import annotations
@@ -336,6 +337,10 @@ def content(entry: Object, state: Object) -> Iterator[Wanted]:
     yield quota(entry, policies)
     for each in entry.get("access_list") or []:
         yield role_binding(each, name)
+    used = {each["policy"] for each in entry.get("storage_specs") or []}
+    for policy in state.get("storage_policies") or []:
+        if used & {policy["id"], policy["name"]}:
+            yield storage_class(policy)
     for each in entry.get("vm_classes") or []:
         if each in offered:
             yield vm_class(offered[each], name)
@@ -349,6 +354,14 @@ def content(entry: Object, state: Object) -> Iterator[Wanted]:
 OWNED = (RESOURCE_QUOTA, ROLE_BINDING, VIRTUAL_MACHINE_CLASS, VIRTUAL_MACHINE_IMAGE)
 """Kinds in a namespace that are removed when vCenter no longer wants them."""
 
+LATE: dict[Resource, tuple[float, float]] = {
+    STORAGE_CLASS: (5, 0.5),
+    RESOURCE_QUOTA: (5, 0.5),
+    VIRTUAL_MACHINE_CLASS: (10, 1.0),
+    VIRTUAL_MACHINE_IMAGE: (60, 1.5),
+}
+"""Kinds that come after their namespace is RUNNING: seconds at the pace of a real site, and of a fast lab."""
+
 
 class Wcp:
     """Brings the Supervisor to what vCenter wants, as often as that changes."""
@@ -357,6 +370,7 @@ class Wcp:
         self._api = api
         self._center = center
         self._applied: dict[tuple[str, str | None, str], str] = {}
+        self._awaited: dict[tuple[str, str | None, str], float] = {}
         self._leaving: set[str] = set()
         self._lock = threading.Lock()
 
@@ -373,7 +387,7 @@ class Wcp:
                 revision = 0 if pending else state["revision"]
                 failures = 0
                 if pending:
-                    time.sleep(1)
+                    time.sleep(0.5)
             except (ApiError, httpx.TransportError) as error:
                 revision, failures = 0, failures + 1
                 # The first miss is usual while the lab comes up or goes down.
@@ -386,8 +400,6 @@ class Wcp:
 
     def follow(self, state: Object) -> bool:
         """Bring everything to ``state``; whether something has to wait. Raises the first namespace's ``ApiError``."""
-        for policy in state.get("storage_policies") or []:
-            self._apply(storage_class(policy))
         for release in releases(state):
             self._apply(release)
         shared = set(state.get("supervisor", {}).get("content_libraries") or [])
@@ -413,18 +425,42 @@ class Wcp:
             return
         self._apply(namespace_object(entry, state))
         wanted = [*content(entry, state), *(cluster_classes(name) if self._has_cluster_classes() else ())]
-        for each in wanted:
+        running = entry["config_status"] == "RUNNING"
+        there = [each for each in wanted if self._has_come(each, running=running)]
+        # First, since whoever sees classes and storage may count on it.
+        self._publish_binding(name, there)
+        for each in there:
             self._apply(each)
         self._prune(name, {each.key for each in wanted})
-        classes = [each.body["metadata"]["name"] for each in wanted if each.resource is VIRTUAL_MACHINE_CLASS]
-        quotas = next(each for each in wanted if each.resource is RESOURCE_QUOTA).body["spec"]["hard"]
-        dsm.publish_binding(self._api, name, classes, [key.split(".storageclass.")[0] for key in quotas])
-        if entry["config_status"] != "RUNNING":
+        if not running:
             found = self._api.get(NAMESPACE, name)
             since = found["metadata"]["creationTimestamp"] if found else timestamp()
             not_before(since, pace(20), "the namespace is being configured")
             # vCenter takes no notice of a report about what it has changed since.
             self._center.report(name, {"config_status": "RUNNING", "revision": entry.get("revision", 0)})
+        if len(there) < len(wanted):
+            raise Later("what is in the namespace comes after it")
+
+    def _publish_binding(self, namespace: str, there: list[Wanted]) -> None:
+        classes = [each.body["metadata"]["name"] for each in there if each.resource is VIRTUAL_MACHINE_CLASS]
+        quotas = [key for each in there if each.resource is RESOURCE_QUOTA for key in each.body["spec"]["hard"]]
+        dsm.publish_binding(self._api, namespace, classes, [key.split(".storageclass.")[0] for key in quotas])
+
+    def _has_come(self, wanted: Wanted, *, running: bool) -> bool:
+        """Whether it is time for an object; what is there already stays, whatever it was that made it."""
+        if wanted.resource not in LATE or wanted.key in self._applied:
+            return True
+        metadata = wanted.body["metadata"]
+        if wanted.key not in self._awaited:
+            if self._api.get(wanted.resource, metadata["name"], metadata.get("namespace")) is not None:
+                return True
+            if not running:
+                return False
+            self._awaited[wanted.key] = time.monotonic()
+        if time.monotonic() - self._awaited[wanted.key] < pace(*LATE[wanted.resource]):
+            return False
+        del self._awaited[wanted.key]
+        return True
 
     def _has_cluster_classes(self) -> bool:
         return self._api.get(CRD, "clusterclasses.cluster.x-k8s.io") is not None
@@ -486,6 +522,7 @@ class Wcp:
             self._api.delete(NAMESPACE, name)
             time.sleep(0.3)
         self._applied = {key: mark for key, mark in self._applied.items() if name not in (key[1], key[2])}
+        self._awaited = {key: since for key, since in self._awaited.items() if key[1] != name}
         self._center.report(name, {"gone": True})
 
     def _empty(self, resource: Resource, namespace: str) -> None:

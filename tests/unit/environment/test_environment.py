@@ -465,6 +465,12 @@ def test_a_name_that_grows_too_long_says_which_and_why() -> None:
     assert "has 46 characters, at most 42 fit (node names" in problem.message
 
 
+def test_every_name_begins_with_a_letter_since_services_are_named_after_some() -> None:
+    [(path, problem)] = validate(changed({"organisation": "3d"}), "dev", frozenset(SECRETS))[1]
+    assert path == ("organisation",)
+    assert "a letter first" in problem.message
+
+
 def test_a_secret_in_plain_text_is_refused_and_not_shown() -> None:
     _, problems = validate(COMPLETE, "dev", {"ngcApiKey", "workstationPassword"})
     [(path, problem)] = problems

@@ -173,3 +173,73 @@ def test_what_uses_others_is_removed_first_and_the_namespace_last(monkeypatch: p
     wcp.Wcp(cluster.api, any_center).remove("pai-dev")
     assert cluster.deleted == wanted
     assert center.reports == [("pai-dev", {"gone": True})]
+
+
+class Applied:
+    """An API server that remembers what is applied."""
+
+    def __init__(self) -> None:
+        self.there: dict[tuple[str, str], Object] = {}
+
+    def apply(self, resource: Resource, body: Object) -> Object:
+        created = {"creationTimestamp": "2026-01-01T00:00:00Z"}
+        self.there[resource.kind, body["metadata"]["name"]] = {**body, "metadata": {**body["metadata"], **created}}
+        return self.there[resource.kind, body["metadata"]["name"]]
+
+    def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object | None:
+        del namespace
+        return self.there.get((resource.kind, name))
+
+    def list(self, *_: Any) -> list[Object]:
+        return []
+
+    def status(self, *_: Any) -> None:
+        """Taken."""
+
+    def kinds(self) -> set[str]:
+        return {kind for kind, _ in self.there}
+
+
+_LATE = {"StorageClass", "ResourceQuota", "VirtualMachineClass", "VirtualMachineImage"}
+
+
+def test_what_is_in_a_namespace_comes_after_it_is_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PAIF_LAB_LATENCY", raising=False)
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    api, center = Applied(), Center()
+    any_api: Any = api
+    any_center: Any = center
+    follower = wcp.Wcp(any_api, any_center)
+
+    def follow(status: str, *classes: str) -> bool:
+        entry = {**ENTRY, "config_status": status, "vm_classes": [*ENTRY["vm_classes"], *classes]}
+        return follower.follow({**STATE, "namespaces": [entry]})
+
+    assert follow("CONFIGURING")
+    assert [state["config_status"] for _, state in center.reports] == ["RUNNING"]
+    now[0] = 100.0
+    assert follow("RUNNING")
+    assert not api.kinds() & _LATE
+    now[0] = 100.6
+    assert follow("RUNNING")
+    assert api.kinds() & _LATE == {"StorageClass", "ResourceQuota"}
+    now[0] = 101.6
+    assert not follow("RUNNING")
+    assert api.kinds() >= _LATE
+    # Another class of a namespace that is there comes no sooner.
+    assert follow("RUNNING", "unbound")
+    assert ("VirtualMachineClass", "unbound") not in api.there
+    now[0] = 103.0
+    assert not follow("RUNNING", "unbound")
+    assert ("VirtualMachineClass", "unbound") in api.there
+
+
+def test_after_a_restart_what_is_there_is_not_late_again() -> None:
+    api, center = Applied(), Center()
+    any_api: Any = api
+    any_center: Any = center
+    state = {**STATE, "namespaces": [{**ENTRY, "config_status": "RUNNING"}]}
+    for each in wcp.content(ENTRY, STATE):
+        api.apply(each.resource, each.body)
+    assert not wcp.Wcp(any_api, any_center).follow(state)
