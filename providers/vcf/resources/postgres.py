@@ -672,7 +672,8 @@ def _remedy(words: str) -> str:
     text = words.lower()
     if "certificate" in text or "ssl" in text:
         return (
-            " Give the CA that signed the server's certificate as PEM text in `caBundle`, and the name in it as `host`."
+            " Give the CA that signed the server's certificate, its root included, as PEM text in `caBundle`, and the "
+            "name in it as `host`."
         )
     if "password authentication" in text:
         return " Check `username` and `password`."
