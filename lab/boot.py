@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 
+from lab import admission
 from lab.control import Part, PartFailedError, Ready
 from lab.kubernetes import api_client, control_plane_parts, etcd_part, kubeconfig_path
 from lab.pki import lab_authority
@@ -161,7 +162,11 @@ def _install_crds(daemon: Daemon) -> None:
                 there.add(body["metadata"]["name"])
 
 
-SERVED_VERSIONS = {"cluster.x-k8s.io": "v1beta1", "vmoperator.vmware.com": "v1alpha3"}
+SERVED_VERSIONS = {
+    "cluster.x-k8s.io": "v1beta1",
+    "controlplane.cluster.x-k8s.io": "v1beta1",
+    "vmoperator.vmware.com": "v1alpha3",
+}
 
 
 def one_version(definition: dict[str, Any]) -> dict[str, Any]:
@@ -203,7 +208,11 @@ async def bring_up(daemon: Daemon) -> None:
             task.cancel()
         await asyncio.gather(*served, return_exceptions=True)
     daemon.phase("operators, and what they had started")
-    await asyncio.gather(daemon.ensure(_operators(daemon), remember=False), daemon.bring_back())
+    await asyncio.gather(
+        daemon.ensure(admission.part(daemon, SUPERVISOR), remember=False),
+        daemon.ensure(_operators(daemon), remember=False),
+        daemon.bring_back(),
+    )
 
 
 async def _supervisor(daemon: Daemon) -> None:
@@ -214,3 +223,5 @@ async def _supervisor(daemon: Daemon) -> None:
     await asyncio.gather(*(daemon.ensure(Part(**each), remember=False) for each in others))
     daemon.phase("custom resource definitions")
     await asyncio.to_thread(_install_crds, daemon)
+    # Before anybody writes a Cluster: what is not registered refuses nothing.
+    await asyncio.to_thread(admission.register, daemon, SUPERVISOR)

@@ -76,7 +76,6 @@ DEPLOYMENT = Resource("apps/v1", "Deployment", "deployments")
 ROLE_BINDING = Resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
 CLUSTER_ROLE = Resource("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", namespaced=False)
 STORAGE_CLASS = Resource("storage.k8s.io/v1", "StorageClass", "storageclasses", namespaced=False)
-CRD = Resource("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
 
 VM_OPERATOR = "vmoperator.vmware.com/v1alpha3"
 VIRTUAL_MACHINE = Resource(VM_OPERATOR, "VirtualMachine", "virtualmachines")

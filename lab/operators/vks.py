@@ -129,13 +129,12 @@ def admission(settings: kopf.OperatorSettings, **_: Any) -> None:
     )
 
 
-# Failures are ignored: a Cluster without defaults is understood as well, and a refused one would end an `up`.
-@kopf.on.mutate(*CLUSTER.selector, id="default", ignore_failures=True)  # type: ignore[arg-type]
+# Both fail closed, as the platform's own. Their names sort before those of Cluster API's, which judge what these have
+# made of a Cluster.
+@kopf.on.mutate(*CLUSTER.selector, id="default", ignore_failures=False)  # type: ignore[arg-type]
 def default(body: kopf.Body, old: Object | None, operation: str | None, patch: kopf.Patch, **_: Any) -> None:
-    """Store the Cluster as VKS does: release in full, defaults filled in."""
-    if operation not in ("CREATE", "UPDATE"):
-        return
-    if operation == "UPDATE" and old is not None and old.get("spec") == body.get("spec"):
+    """Store the Cluster as VKS does: release short and named by a label, class raised."""
+    if operation not in ("CREATE", "UPDATE") or _is_as_before(body, old):
         return
     made = topology.normalise(dict(body), dict(old) if old else None, _releases())
     if made["spec"] != body["spec"]:
@@ -145,15 +144,21 @@ def default(body: kopf.Body, old: Object | None, operation: str | None, patch: k
         patch["metadata"] = {"labels": labels}
 
 
-@kopf.on.validate(*CLUSTER.selector, id="validate", ignore_failures=True)  # type: ignore[arg-type]
-def validate(body: kopf.Body, operation: str | None, **_: Any) -> None:
-    """Refuse what VKS refuses at once: what is wrong by itself, wherever the Cluster is."""
-    if operation == "DELETE" or body["metadata"].get("deletionTimestamp"):
+@kopf.on.validate(*CLUSTER.selector, id="validate", ignore_failures=False)  # type: ignore[arg-type]
+def validate(body: kopf.Body, old: Object | None, operation: str | None, **_: Any) -> None:
+    """Refuse what VKS itself refuses; Cluster API's own admission (lab/clusterapi) refuses the rest."""
+    if operation not in ("CREATE", "UPDATE") or body["metadata"].get("deletionTimestamp") or _is_as_before(body, old):
         return
-    found = topology.rejections(dict(body))
+    found = topology.rejections(dict(body), dict(old) if old else None, _releases())
     if found:
         name = body["metadata"].get("name")
         raise kopf.AdmissionError(f"Cluster.cluster.x-k8s.io {name!r} is invalid: {'; '.join(found)}", code=422)
+
+
+def _is_as_before(body: kopf.Body, old: Object | None) -> bool:
+    """Whether nothing changes that VKS looks at: what was right once must not keep a Cluster from being deleted."""
+    before, now = (old or {}).get("spec"), body.get("spec") or {}
+    return before is not None and all(before.get(key) == now.get(key) for key in ("topology", "clusterNetwork"))
 
 
 # --- reconciliation --------------------------------------------------------------------------------------------------
@@ -274,7 +279,7 @@ class _Look:
         self.conditions.set("TopologyReconciled", True)
 
     def _check(self, around: Surroundings) -> None:
-        found = topology.rejections(self.cluster) or topology.problems(self.cluster, around)
+        found = topology.problems(self.cluster, around)
         found += [problem for each in topology.secret_references(self.cluster) if (problem := self._trust(*each))]
         if found:
             raise _NotYetError("TopologyReconciled", "TopologyReconcileFailed", "; ".join(found))
