@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import secrets
 import sys
 from pathlib import Path
@@ -140,7 +142,7 @@ def _operators(daemon: Daemon) -> Part:
 
 
 def _install_crds(daemon: Daemon) -> None:
-    """Create the definitions of the operators' objects, and wait until they are served.
+    """Create the definitions of the operators' objects, or bring them up to date.
 
     Raises ``PartFailedError`` with the API server's own words when one is refused.
     """
@@ -148,20 +150,35 @@ def _install_crds(daemon: Daemon) -> None:
     parser = YAML(typ="safe")
     with api_client(daemon, SUPERVISOR) as client:
         path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-        there = {each["metadata"]["name"] for each in client.get(path).raise_for_status().json()["items"]}
+        there = {
+            each["metadata"]["name"]: each["metadata"] for each in client.get(path).raise_for_status().json()["items"]
+        }
         for file in files:
             for document in parser.load_all(file.read_text(encoding="utf-8")):
                 if not document or document.get("kind") != "CustomResourceDefinition":
                     continue
                 body = one_version(document)
-                if body["metadata"]["name"] in there or not body["spec"]["versions"]:
+                metadata, made_of = body["metadata"], _mark(body)
+                old = there.get(metadata["name"])
+                if not body["spec"]["versions"] or (old and old.get("annotations", {}).get(_MADE_OF) == made_of):
                     continue
-                answer = client.post(path, json=body)
+                metadata["annotations"][_MADE_OF] = made_of
+                if old:
+                    metadata["resourceVersion"] = old["resourceVersion"]
+                    answer = client.put(f"{path}/{metadata['name']}", json=body)
+                else:
+                    answer = client.post(path, json=body)
                 if answer.is_error:
                     raise PartFailedError(f"{file.name}: the API server refused it: {answer.json().get('message')}")
-                there.add(body["metadata"]["name"])
+                there[metadata["name"]] = answer.json()["metadata"]
 
 
+def _mark(definition: dict[str, Any]) -> str:
+    """What a definition is known by, so that a lab which an older version of this toolkit made gets the new ones."""
+    return hashlib.sha256(json.dumps(definition["spec"], sort_keys=True).encode()).hexdigest()[:16]
+
+
+_MADE_OF = "lab.paif.dev/made-of"
 SERVED_VERSIONS = {
     "cluster.x-k8s.io": "v1beta1",
     "controlplane.cluster.x-k8s.io": "v1beta1",

@@ -99,7 +99,7 @@ func address(listen string) (string, int, error) {
 
 // admit registers the webhooks, and the answer to whether they can be asked.
 func admit(ctx context.Context, manager ctrl.Manager) error {
-	if err := index.ByClusterClassName(ctx, manager); err != nil {
+	if err := index.ByClusterClassRef(ctx, manager); err != nil {
 		return err
 	}
 	// Read before the first request instead of during it, which has seconds only.

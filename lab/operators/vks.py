@@ -27,7 +27,7 @@ import yaml
 
 from lab.control import Part, PartFailedError, Ready
 from lab.kubernetes import admin_kubeconfig, kubeconfig_path, start_cluster, stop_cluster
-from lab.operators import gpu_operator, topology
+from lab.operators import gpu_operator, machines, topology
 from lab.operators.common import (
     CLUSTER,
     KUBERNETES_RELEASE,
@@ -192,6 +192,7 @@ def _remove(cluster: Object) -> None:
     control().remove(f"{part}-kwok")
     stop_cluster(control(), part)
     _guests.forget(metadata["uid"])
+    _shown.forget(metadata["uid"])
     for each in _owned_vms(metadata["uid"]):
         vcenter().delete_vm(each)
     for suffix in ("kubeconfig", "ssh-password"):
@@ -233,6 +234,7 @@ class _Guests:
 
 
 _guests = _Guests()
+_shown = machines.Shown()
 
 
 class _NotYetError(Exception):
@@ -316,8 +318,12 @@ class _Look:
         elif not self._file("admission", topology.pod_security(self.cluster)).exists():
             self._start()
         endpoint = {"host": "127.0.0.1", "port": control().port(f"{self.part}-apiserver")}
-        if self.cluster["spec"].get("controlPlaneEndpoint") != endpoint:
-            supervisor().merge(CLUSTER, self.name, self.namespace, {"spec": {"controlPlaneEndpoint": endpoint}})
+        made = {
+            "controlPlaneEndpoint": endpoint,
+            "controlPlaneRef": machines.control_plane_reference(self.cluster, pool),
+        }
+        if any(self.cluster["spec"].get(key) != value for key, value in made.items()):
+            supervisor().merge(CLUSTER, self.name, self.namespace, {"spec": made})
         self.conditions.set("ControlPlaneInitialized", True)
         self.conditions.set("ControlPlaneReady", True)
         self.status["controlPlaneReady"] = True
@@ -393,11 +399,13 @@ class _Look:
             step = topology.next_step(wanted, there, ready, pool.max_surge)
             self._remove(step.remove)
             self._machines(pool, list(step.create))
+            _shown.show(supervisor(), self.cluster, pool, {"there": there, "wanted": wanted, "ready": ready})
             unready = [name for name in wanted if name not in ready]
             if there - set(wanted) or unready:
                 kind = "ControlPlane" if pool.control_plane else "MachineDeployments"
                 word = f"{kind}UpgradePending" if there - set(wanted) else f"{kind}NotReady"
                 waiting.append(f"{word}: {pool.name}: {len(wanted) - len(unready)} of {len(wanted)} nodes are ready")
+        _shown.only(supervisor(), self.cluster, made)
         names = {pool.name for pool in made}
         self._remove(tuple(sorted(name for name, node in existing.items() if _pool_of(node) not in names)))
         if waiting:
