@@ -167,10 +167,17 @@ class ClusterClasses(_Model):
 
 
 class Condition(Fact):
-    """When an object is ready: expressions of the annotation pulumi.com/waitFor, and the longest wait in seconds."""
+    """When an object is ready: expressions in the syntax of the annotation pulumi.com/waitFor, and the longest wait.
+
+    `settle_seconds` is how long a changed object must stay ready before it counts, of a kind whose status may be that
+    of before. `patience` is how many seconds which reason of a condition or container may last, "*" any other; 0 means
+    that it does not go away by waiting.
+    """
 
     wait_for: list[str] = Field(min_length=1)
     timeout_seconds: int = Field(gt=0)
+    settle_seconds: int = Field(default=0, ge=0)
+    patience: dict[str, int] = {}
 
 
 class PublishedSecret(Fact):

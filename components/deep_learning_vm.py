@@ -222,7 +222,6 @@ class DeepLearningVm(Component):
                 "network": {"interfaces": [{"name": "eth0"}]},
                 "bootstrap": {"vAppConfig": {"rawProperties": self.bootstrap.metadata["name"]}},
             },
-            wait_for=args.get("wait_for"),
             # Two machines cannot have one name, nor one GPU.
             opts=self.child(self.bootstrap, replacement_trigger=renewal, delete_before_replace=True),
         )
@@ -241,11 +240,14 @@ class DeepLearningVm(Component):
                     for port_name, port in ports.items()
                 ],
             },
-            wait_for=args.get("access_wait_for"),
             opts=self.child(self.machine),
         )
-        address = told(self.machine.status, "network", "primaryIP4")
-        return address, told(self.service.status, "loadBalancer", "ingress", 0, "ip")
+        machine = self.machine.awaited(args.get("wait_for"), values={"address": "{.status.network.primaryIP4}"})
+        access = self.service.awaited(
+            args.get("access_wait_for"), values={"access": "{.status.loadBalancer.ingress[0].ip}"}
+        )
+        ready = self.ready(f"{name}-ready", machine, access, depends_on=[self.machine, self.service])
+        return told(ready.values, "address"), told(ready.values, "access")
 
     def _clone(self, name: str, args: DeepLearningVmArgs, place: VspherePlacementArgs) -> pulumi.Output[str]:
         # Here, because an environment without such machines neither loads nor needs the vsphere plugin.

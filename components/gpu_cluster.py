@@ -7,9 +7,11 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 import catalog
+from components import vcf
 from components._component import Check, Component, KubernetesObject, hashed_name, published_secret
 
 _GPU_TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
+_POOL = "paif.dev/pool"
 _AUTOSCALER = "cluster.x-k8s.io/cluster-api-autoscaler-node-group"
 
 
@@ -66,7 +68,7 @@ class GpuClusterArgs(TypedDict):
 
 
 class GpuCluster(Component):
-    """A VKS cluster with node pools, ready when its conditions hold and its kubeconfig is published."""
+    """A VKS cluster with node pools, ready when its conditions hold and every node asked for is there and Ready."""
 
     cluster_name: pulumi.Output[str]
     """Name of the cluster, once it is ready."""
@@ -128,14 +130,22 @@ class GpuCluster(Component):
                 },
                 "topology": topology,
             },
-            wait_for=args.get("wait_for"),
             opts=self.child(*depends, ignore_changes=classes.ignore_changes),
         )
-        self.cluster_name = pulumi.Output.all(args["cluster_name"], self.cluster.id).apply(lambda found: str(found[0]))
-        suffix = catalog.conditions().secrets["kubeconfig"].suffix
-        self.kubeconfig = published_secret(
-            self, "kubeconfig", namespace, pulumi.Output.concat(args["cluster_name"], suffix), [self.cluster]
+        published = catalog.conditions().secrets["kubeconfig"]
+        secret = pulumi.Output.concat(args["cluster_name"], published.suffix)
+        nodes = vcf.AwaitedNodes(
+            secret_name=secret,
+            secret_key=published.key,
+            release=topology["version"],
+            control_plane=args["control_plane_replicas"],
+            pools=[_awaited(pool) for pool in args["pools"]],
         )
+        ready = self.ready(
+            f"{name}-ready", self.cluster.awaited(args.get("wait_for"), nodes=nodes), depends_on=[self.cluster]
+        )
+        self.cluster_name = pulumi.Output.all(args["cluster_name"], ready.id).apply(lambda found: str(found[0]))
+        self.kubeconfig = published_secret(self, "kubeconfig", namespace, secret, [ready])
         self.register_outputs({"cluster_name": self.cluster_name, "kubeconfig": self.kubeconfig})
 
     def validate(self, check: Check) -> None:
@@ -176,10 +186,25 @@ class GpuCluster(Component):
         )
 
 
+def pool_label(pool: str) -> str:
+    """The label, key=value, by which the nodes of a pool are known in their cluster."""
+    return f"{_POOL}={pool}"
+
+
+def _awaited(pool: NodePoolArgs) -> vcf.AwaitedPool:
+    fixed = pool.get("replicas", 0)
+    return vcf.AwaitedPool(
+        name=pool["name"],
+        label=pool_label(pool["name"]),
+        minimum=pool.get("min_replicas", fixed),
+        maximum=pool.get("max_replicas", fixed),
+    )
+
+
 def _pool(pool: NodePoolArgs, os_image: dict[str, str], labels: dict[str, str]) -> dict[str, Any]:
     annotations = dict(os_image)
     overrides: list[dict[str, Any]] = [{"name": "vmClass", "value": pool["vm_class"]}]
-    node: dict[str, Any] = {"labels": {"paif.dev/pool": pool["name"]}}
+    node: dict[str, Any] = {"labels": {_POOL: pool["name"]}}
     if pool["gpu"]:
         node["taints"] = [_GPU_TAINT]
     if pool["gpu"] or "container_storage_gib" in pool:

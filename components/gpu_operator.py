@@ -7,7 +7,9 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 import catalog
-from components._component import Check, Component, hashed_name, pull_secret_content, wait_annotation
+from components import vcf
+from components._component import Check, Component, awaited_object, digest, hashed_name, pull_secret_content, told
+from components.gpu_cluster import pool_label
 
 _NAMESPACE = "gpu-operator"
 _CLUSTER_POLICY = "nvidia.com/v1/ClusterPolicy"
@@ -50,9 +52,26 @@ def _without_marker(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceT
     return pulumi.ResourceTransformationResult({k: v for k, v in args.props.items() if k != "compat"}, args.opts)
 
 
+class GpuPoolArgs(TypedDict):
+    """A node pool with GPUs, which the operator has to make usable."""
+
+    name: str
+    """Name within the cluster."""
+    gpus: int
+    """GPUs of each node, as its VM class gives them."""
+    min_replicas: pulumi.Input[int]
+    """Least nodes."""
+    max_replicas: pulumi.Input[int]
+    """Most nodes."""
+
+
 class GpuOperatorArgs(TypedDict):
     """Arguments of GpuOperator. The provider for `kubernetes` in the options is that of the guest cluster."""
 
+    kubeconfig: pulumi.Input[str]
+    """The guest cluster's kubeconfig, by which its nodes and pods are looked at."""
+    pools: list[GpuPoolArgs]
+    """GPU node pools of the cluster: the operator is ready when their nodes offer their GPUs."""
     gpu_mode: str
     """vgpu (guest driver and licence) or directpath (data-centre driver, no licence)."""
     repository: NotRequired[pulumi.Input[str]]
@@ -72,7 +91,9 @@ class GpuOperatorArgs(TypedDict):
 
 
 class GpuOperator(Component):
-    """The GPU Operator by its Helm chart, ready when its ClusterPolicy is.
+    """The GPU Operator by its Helm chart, ready when every GPU node offers its GPUs.
+
+    What the operator says of itself is not enough: it says `ready` before it did anything, and where no node has a GPU.
 
     Not for clusters that Private AI Services make: those get their own operator, and there may be one only.
     """
@@ -96,7 +117,15 @@ class GpuOperator(Component):
         driver: dict[str, Any] = {"enabled": True}
         if args["gpu_mode"] == "vgpu":
             driver |= self._licensed_driver(name, args, namespace.metadata["name"], depends)
-        condition = catalog.conditions().conditions[_CLUSTER_POLICY]
+        values: dict[str, Any] = {
+            "psa": {"enabled": False},
+            "operator": {"defaultRuntime": "containerd", "upgradeCRD": True},
+            "nfd": {"enabled": True},
+            "mig": {"strategy": "single"},
+            "vgpuManager": {"enabled": False},
+            "sandboxWorkloads": {"enabled": False},
+            "driver": driver,
+        }
         self.release = kubernetes.helm.v3.Release(
             name,
             # A real Helm installation: the chart upgrades its CRDs in a hook, which rendered charts never run.
@@ -108,37 +137,37 @@ class GpuOperator(Component):
             # Helm keeps it with every revision that it has deployed: a release whose creation was cut off is in no
             # state, and by this it is known not to be somebody else's.
             description=self.mark(),
-            timeout=condition.timeout_seconds,
-            values={
-                "psa": {"enabled": False},
-                "operator": {"defaultRuntime": "containerd", "upgradeCRD": True},
-                "nfd": {"enabled": True},
-                "mig": {"strategy": "single"},
-                "vgpuManager": {"enabled": False},
-                "sandboxWorkloads": {"enabled": False},
-                "driver": driver,
-            },
+            timeout=catalog.conditions().conditions[_CLUSTER_POLICY].timeout_seconds,
+            values=values,
             **_HELM_DEFAULTS,
             opts=self.child(*depends, transformations=[_without_marker]),
         )
-        # Helm does not wait for what the operator itself makes; an annotation on its ClusterPolicy does.
-        limit = f"{condition.timeout_seconds}s"
-        self.policy = kubernetes.apiextensions.CustomResourcePatch(
-            f"{name}-ready",
-            api_version="nvidia.com/v1",
-            kind="ClusterPolicy",
-            metadata={
-                "name": "cluster-policy",
-                # It has none; pulumi-kubernetes puts this in while it does not know that, and ignores it afterwards.
-                "namespace": "default",
-                "annotations": wait_annotation(args.get("wait_for") or condition.wait_for),
-            },
-            opts=self.child(
-                self.release, custom_timeouts=pulumi.CustomTimeouts(create=limit, update=limit, delete="2m")
-            ),
+        # Helm does not wait for what the operator itself makes.
+        api_version, _, kind = _CLUSTER_POLICY.rpartition("/")
+        pools = [
+            vcf.AwaitedPool(
+                name=pool["name"],
+                label=pool_label(pool["name"]),
+                minimum=pool["min_replicas"],
+                maximum=pool["max_replicas"],
+                gpus=pool["gpus"],
+            )
+            for pool in args["pools"]
+        ]
+        installed = pulumi.Output.unsecret(pulumi.Output.all(self.release.version, values).apply(digest))
+        awaited = awaited_object(
+            api_version,
+            kind,
+            "cluster-policy",
+            None,
+            installed,
+            args.get("wait_for"),
+            nodes=vcf.AwaitedNodes(pools=pools),
+            values={"state": "{.status.state}"},
         )
+        ready = self.ready(f"{name}-ready", awaited, depends_on=[self.release], kubeconfig=args["kubeconfig"])
         self.version = self.release.version.apply(str)
-        self.state = self.policy.id.apply(lambda _: "ready")
+        self.state = told(ready.values, "state")
         self.register_outputs({"version": self.version, "state": self.state})
 
     def validate(self, check: Check) -> None:

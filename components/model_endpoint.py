@@ -98,11 +98,15 @@ class ModelEndpoint(Component):
                 "virtualMachineClassName": args["vm_class"],
                 "storageClassName": args["storage_class"],
             },
-            wait_for=args.get("wait_for"),
             opts=self.child(),
         )
+        self.ready_endpoint = self.ready(
+            f"{name}-ready", self.endpoint.awaited(args.get("wait_for")), depends_on=[self.endpoint]
+        )
         # Through the endpoint, so that whoever uses the name comes after it.
-        self.routing_name = pulumi.Output.all(args["routing_name"], self.endpoint.id).apply(lambda found: str(found[0]))
+        self.routing_name = pulumi.Output.all(args["routing_name"], self.ready_endpoint.id).apply(
+            lambda found: str(found[0])
+        )
         self.digest = self.model.digest
         self.register_outputs({"routing_name": self.routing_name, "digest": self.digest})
 

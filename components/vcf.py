@@ -15,6 +15,10 @@ from pulumi import Input
 
 __all__ = [
     "AccessEntry",
+    "AwaitedNodes",
+    "AwaitedObject",
+    "AwaitedPool",
+    "AwaitedValue",
     "DirectPathDevice",
     "GalleryLogin",
     "GalleryModel",
@@ -25,11 +29,13 @@ __all__ = [
     "LibraryItem",
     "MissingName",
     "Namespace",
+    "Patience",
     "PostgresExtension",
     "PostgresLogin",
     "PostgresRole",
     "PostgresSchema",
     "Provider",
+    "Readiness",
     "StoragePolicy",
     "StorageSpec",
     "Supervisor",
@@ -44,7 +50,7 @@ __all__ = [
 ]
 
 _NO_INPUTS = {"self", "resource_name", "opts", "__class__"}
-_SECRETS = {"password", "rolePassword"}
+_SECRETS = {"password", "rolePassword", "kubeconfig"}
 SslMode: TypeAlias = Literal["verify-full", "verify-ca"]
 
 
@@ -77,6 +83,60 @@ class DirectPathDevice:
     vendor_id: Input[str]
     device_id: Input[str]
     custom_label: Input[str] | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AwaitedPool:
+    """Nodes of a cluster with a label, `key=value`: how many there have to be, and the GPUs that each has to offer."""
+
+    name: Input[str]
+    label: Input[str]
+    minimum: Input[int]
+    maximum: Input[int]
+    gpus: Input[int] | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AwaitedNodes:
+    """Nodes that an object promises. Without a Secret with a kubeconfig they are in the object's own cluster."""
+
+    secret_name: Input[str] | None = None
+    secret_key: Input[str] | None = None
+    release: Input[str] | None = None
+    control_plane: Input[int] | None = None
+    pools: Sequence[AwaitedPool] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How many seconds a reason may last before waiting is given up; `*` is any other reason."""
+
+    reason: Input[str]
+    seconds: Input[int]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AwaitedValue:
+    """A JSONPath in an object, and the key under which what is there is given out."""
+
+    key: Input[str]
+    path: Input[str]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AwaitedObject:
+    """An object to wait for; again whenever `asked`, a digest of what was asked for, is another one."""
+
+    api_version: str
+    kind: str
+    name: Input[str]
+    namespace: Input[str] | None = None
+    asked: Input[str] | None = None
+    wait_for: Sequence[str] = ()
+    settle_seconds: int = 0
+    patience: Sequence[Patience] = ()
+    nodes: AwaitedNodes | None = None
+    values: Sequence[AwaitedValue] = ()
 
 
 class Provider(pulumi.ProviderResource):
@@ -367,6 +427,30 @@ class GalleryModel(_Resource):
         return _output(self, "ociRef")
 
 
+class Readiness(_Resource):
+    """Objects that are ready. No object of its own: making it waits, and removing it does nothing.
+
+    With `kubeconfig` they are objects of that cluster, else of the provider's Supervisor.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        objects: Sequence[AwaitedObject],
+        kubeconfig: Input[str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Errors carry conditions, recent events, and the values that the platform publishes as allowed."""
+        super().__init__(resource_name, locals(), opts, outputs=("values",))
+
+    @property
+    def values(self) -> pulumi.Output[Mapping[str, Any]]:
+        """What was asked for under `values`, by key; nothing where an object does not say it any more."""
+        value: pulumi.Output[Mapping[str, Any]] = pulumi.get(self, "values")
+        return value
+
+
 @dataclasses.dataclass(frozen=True)
 class Supervisor:
     """A Supervisor of the vCenter; statuses as vCenter words them."""
@@ -560,7 +644,7 @@ def _wire(value: Any) -> Any:
         return [_wire(item) for item in value]
     if dataclasses.is_dataclass(value):
         members = {member.name: getattr(value, member.name) for member in dataclasses.fields(value)}
-        return {_camel(name): member for name, member in members.items() if member is not None}
+        return {_camel(name): _wire(member) for name, member in members.items() if member is not None}
     return value
 
 

@@ -356,7 +356,12 @@ class VmClass(_Model):
     @property
     def has_gpu(self) -> bool:
         """Whether machines of this class carry a GPU."""
-        return self.profile is not None or self.gpus > 0
+        return self.gpu_count > 0
+
+    @property
+    def gpu_count(self) -> int:
+        """GPUs that each machine of this class carries: whole ones, or one virtual one."""
+        return self.gpus if self.profile is None else 1
 
 
 class Backup(_Model):

@@ -465,7 +465,7 @@ class Program:
                     "labels": env.labels(persona="app-developer"),
                     **self._wait("pais.vmware.com/v1alpha1/ModelEndpoint"),  # type: ignore[typeddict-item]
                 },
-                pulumi.ResourceOptions(parent=phase, depends_on=[services.configuration, login]),
+                pulumi.ResourceOptions(parent=phase, depends_on=[services.ready_services, login]),
             )
             self.outputs["appDeveloper"]["models"][asked.name] = made.routing_name
         self.outputs.setdefault("mlopsEngineer", {})["models"] = {
@@ -634,6 +634,17 @@ class Program:
             opts=pulumi.ResourceOptions(parent=cluster),
         )
         args: GpuOperatorArgs = {
+            "kubeconfig": cluster.kubeconfig,
+            "pools": [
+                {
+                    "name": pool.name,
+                    "gpus": env.vm_class(pool.vm_class).gpu_count,
+                    "min_replicas": pool.min_replicas if pool.min_replicas is not None else pool.replicas or 0,
+                    "max_replicas": pool.max_replicas if pool.max_replicas is not None else pool.replicas or 0,
+                }
+                for pool in asked.pools
+                if env.vm_class(pool.vm_class).has_gpu
+            ],
             "gpu_mode": env.gpu.mode,
             "labels": env.labels(),
             **self._licence(env.gpu.mode),  # type: ignore[typeddict-item]

@@ -60,7 +60,7 @@ def _boot(secret: Registration) -> dict[str, str]:
 
 def test_the_vm_service_makes_secret_machine_and_service() -> None:
     declared = _declared(licence_token="licence", ngc_api_key="ngc-key", public_key="ssh-ed25519 A")
-    assert declared.types() == {_SECRET: 1, _VM: 1, _SERVICE: 1}
+    assert declared.types() == {_SECRET: 1, _VM: 1, _SERVICE: 1, "vcf:index:Readiness": 1}
     secret = declared.one(_SECRET)
     assert secret.inputs["metadata"] == {
         "name": "acme-dev-dlvm-alice-ovf",
@@ -95,21 +95,30 @@ def test_the_vm_service_makes_secret_machine_and_service() -> None:
     }
 
 
-def test_the_machine_is_waited_for_until_its_guest_is_ready() -> None:
-    machine = _declared().one(_VM)
-    assert json.loads(machine.inputs["metadata"]["annotations"]["pulumi.com/waitFor"]) == [
-        'jsonpath={.status.conditions[?(@.type=="VirtualMachineCreated")].status}=True',
-        'jsonpath={.status.conditions[?(@.type=="GuestBootstrap")].status}=True',
+def test_the_machine_is_waited_for_until_its_tools_run_and_it_has_an_address() -> None:
+    ready = _declared().one("vcf:index:Readiness")
+    machine, access = ready.inputs["objects"]
+    # Not GuestBootstrap, which stays Unknown unless the guest reports it.
+    assert machine["waitFor"] == [
+        "condition=VirtualMachineCreated",
+        "condition=VirtualMachineTools",
         "jsonpath={.status.network.primaryIP4}",
     ]
-    assert machine.request.customTimeouts.create == "2700s"
+    assert access["waitFor"] == ["jsonpath={.status.loadBalancer.ingress[0].ip}"]
+    assert ready.request.customTimeouts.create == "2700s"
 
 
 def test_other_wait_conditions_replace_the_catalogues() -> None:
-    machine = _declared(wait_for=["condition=VirtualMachineTools=False"]).one(_VM)
-    assert json.loads(machine.inputs["metadata"]["annotations"]["pulumi.com/waitFor"]) == [
-        'jsonpath={.status.conditions[?(@.type=="VirtualMachineTools")].status}=False'
-    ]
+    ready = _declared(wait_for=["condition=VirtualMachineTools=False"]).one("vcf:index:Readiness")
+    assert ready.inputs["objects"][0]["waitFor"] == ["condition=VirtualMachineTools=False"]
+
+
+def test_another_spec_is_waited_for_again() -> None:
+    def asked(**args: Any) -> str:
+        return str(_declared(**args).one("vcf:index:Readiness").inputs["objects"][0]["asked"])
+
+    assert asked() == asked()
+    assert asked() != asked(vm_class="another")
 
 
 def test_a_person_reaches_the_machine_through_its_service() -> None:

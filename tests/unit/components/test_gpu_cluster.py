@@ -43,7 +43,7 @@ def _cluster(version: str = "v1beta1", **change: Any) -> dict[str, Any]:
 
 def test_the_cluster_has_its_release_class_and_networks_from_the_catalogue() -> None:
     declared = _declared()
-    assert declared.types() == {"kubernetes:cluster.x-k8s.io/v1beta1:Cluster": 1}
+    assert declared.types() == {"kubernetes:cluster.x-k8s.io/v1beta1:Cluster": 1, "vcf:index:Readiness": 1}
     cluster = declared.one("kubernetes:cluster.x-k8s.io/v1beta1:Cluster")
     spec = cluster.inputs["spec"]
     assert spec["clusterNetwork"] == {
@@ -167,3 +167,22 @@ def test_a_wrong_argument_is_named_by_its_path(change: dict[str, Any], path: str
     with pytest.raises(ComponentInputError) as raised:
         GpuCluster("gpu", {**_ARGS, **change})  # type: ignore[typeddict-item]
     assert [error["property_path"] for error in raised.value.errors or []] == [path]
+
+
+def test_it_is_ready_when_every_node_of_its_release_is_there() -> None:
+    ready = _declared().one("vcf:index:Readiness")
+    (cluster,) = ready.inputs["objects"]
+    nodes = cluster["nodes"]
+    assert nodes["secretName"] == "acme-dev-vks-gpu-kubeconfig"
+    assert nodes["release"] == "v1.32.0+vmware.6-fips-vkr.2"
+    assert nodes["controlPlane"] == 1
+    assert nodes["pools"] == [
+        {"name": "cpu", "label": "paif.dev/pool=cpu", "minimum": 1, "maximum": 1},
+        {"name": "gpu", "label": "paif.dev/pool=gpu", "minimum": 2, "maximum": 2},
+    ]
+
+
+def test_of_a_pool_that_the_autoscaler_owns_any_number_within_its_limits_is_ready() -> None:
+    pool = {"name": "cpu", "vm_class": "best-effort-large", "gpu": False, "min_replicas": 1, "max_replicas": 4}
+    (cluster,) = _declared(pools=[pool]).one("vcf:index:Readiness").inputs["objects"]
+    assert [(each["minimum"], each["maximum"]) for each in cluster["nodes"]["pools"]] == [(1, 4)]

@@ -33,7 +33,7 @@ def test_the_endpoint_serves_the_digest_that_is_in_the_gallery() -> None:
         return {"routing": made.routing_name, "digest": made.digest}
 
     declared = declare(build)
-    assert declared.types() == {"vcf:index:GalleryModel": 1, _ENDPOINT: 1}
+    assert declared.types() == {"vcf:index:GalleryModel": 1, _ENDPOINT: 1, "vcf:index:Readiness": 1}
     assert declared.one("vcf:index:GalleryModel").inputs == {
         "registry": "harbor.test",
         "repository": "models/baai/bge-small",

@@ -37,7 +37,7 @@ def _declared(options: pulumi.ResourceOptions | None = None, **change: Any) -> D
 
 def test_a_single_server_without_backup_is_asked_for() -> None:
     declared = _declared()
-    assert declared.types() == {_CLUSTER: 1, _EXTENSION: 1}
+    assert declared.types() == {_CLUSTER: 1, _EXTENSION: 1, "vcf:index:Readiness": 1}
     assert declared.one(_CLUSTER).inputs["spec"] == {
         "version": "16.8+vmware.v9.0.1.0",
         "adminUsername": "pgadmin",
