@@ -123,6 +123,11 @@ class OsImage:
     version: str
     library: str = ""
 
+    @property
+    def system(self) -> str:
+        """Its entry in ``Knowledge.systems``."""
+        return f"{self.name}-{self.version}"
+
 
 @dataclass(frozen=True)
 class Release:
@@ -201,10 +206,11 @@ def short(version: str) -> str:
 
 
 def find_release(version: str, releases: Iterable[Release]) -> Release | None:
-    """The release that ``version`` names, in full or as an object's name; of a short one, its newest build."""
+    """The release that ``version`` names, in full or as an object's name; of a short one or a prefix, the newest."""
     wanted = version.replace("---", "+")
-    matching = [each for each in releases if wanted in (each.version, each.short)]
-    return max(matching, key=lambda each: each.build, default=None)
+    begins = (f"{wanted}.", f"{wanted}+") if re.fullmatch(r"v\d+\.\d+(\.\d+)?", wanted) else (f"{wanted}{_BUILD}",)
+    matching = [each for each in releases if each.version == wanted or each.version.startswith(begins)]
+    return max(matching, key=lambda each: [int(part) for part in re.findall(r"\d+", each.version)], default=None)
 
 
 def release_of(cluster: Object, releases: Iterable[Release]) -> Release | None:
@@ -246,25 +252,27 @@ def normalise(cluster: Object, previous: Object | None, releases: Iterable[Relea
     if release is not None:
         topology["version"] = release.short
         result["metadata"].setdefault("labels", {})[RELEASE_LABEL] = release.object_name
-        topology["class"] = _raised(result, previous, release)
+        _raise_class(result, previous, release)
     return result
 
 
-def _raised(cluster: Object, previous: Object | None, release: Release) -> str:
+def _raise_class(cluster: Object, previous: Object | None, release: Release) -> None:
     topology = cluster["spec"]["topology"]
     before = ((previous or {}).get("spec") or {}).get("topology") or {}
-    candidates = [str(topology.get("class", ""))]
-    if candidates[0] not in KNOWLEDGE.classes:
-        return candidates[0]
-    if before.get("class") in KNOWLEDGE.classes:
-        candidates.append(before["class"])
+    asked = str(topology.get("class", ""))
+    if asked not in KNOWLEDGE.classes:
+        return
+    if before.get("class") in KNOWLEDGE.classes and _age(before["class"]) > _age(asked):
+        asked = topology["class"] = before["class"]
+        topology |= {key: before[key] for key in ("classNamespace",) if key in before}
     skips = SKIP_REBASE in (cluster["metadata"].get("annotations") or {})
     if not before or (before.get("version") != topology["version"] and not skips):
-        candidates += [name for name, known in KNOWLEDGE.classes.items() if known.takes(release.minor)]
-    # Templates are in their class's namespace, which Cluster API does not let change.
-    like = KNOWLEDGE.classes[candidates[0]]
-    kin = [name for name in candidates if KNOWLEDGE.classes[name].is_kin_of(like)]
-    return max(kin, key=_age)
+        # Copies are raised to copies: what is in the central namespace only comes with a later VKS.
+        like = KNOWLEDGE.classes[asked]
+        kin = [
+            name for name, known in KNOWLEDGE.classes.items() if known.is_kin_of(like) and known.takes(release.minor)
+        ]
+        topology["class"] = max([asked, *kin], key=_age)
 
 
 def _age(name: str) -> list[int]:
@@ -281,7 +289,8 @@ def rejections(cluster: Object, previous: Object | None, releases: Iterable[Rele
     found += _network_problems(spec.get("clusterNetwork") or {})
     topology = spec.get("topology")
     if not topology:
-        return [*found, "spec.topology: Required value: VKS clusters are made from a ClusterClass"]
+        required = "spec.topology: Required value: VKS clusters are made from a ClusterClass"
+        return found if previous is not None else [*found, required]
     replicas = (topology.get("controlPlane") or {}).get("replicas", 1)
     if replicas not in (1, 3):
         found.append(f"spec.topology.controlPlane.replicas: Invalid value: {replicas}: expected 1 or 3")
@@ -421,7 +430,7 @@ def pools(cluster: Object, around: Surroundings) -> list[Pool]:
         node = given.get("node") or {}
         metadata_labels = (part.get("metadata") or {}).get("labels") or {}
         image = _images(part, release)[0]
-        template = {"class": topology["class"], "version": release.version, "image": image.name, "given": given}
+        template = {"class": topology["class"], "version": release.version, "image": image.system, "given": given}
         digest = hashlib.sha256(json.dumps([cluster["metadata"]["uid"], template], sort_keys=True).encode())
         minimum = _annotations(part).get(MIN_SIZE, "1")
         surge = ((part.get("strategy") or {}).get("rollingUpdate") or {}).get("maxSurge", 1)
@@ -430,7 +439,7 @@ def pools(cluster: Object, around: Surroundings) -> list[Pool]:
                 name=CONTROL_PLANE if control_plane else part["name"],
                 replicas=int(part.get("replicas", minimum)),
                 vm_class=around.vm_classes[given["vmClass"]],
-                system=image.name,
+                system=image.system,
                 version=release.version,
                 # Cluster API gives only labels of these domains from a pool to its nodes.
                 labels={key: str(value) for key, value in metadata_labels.items() if _NODE_LABELS.match(key)}

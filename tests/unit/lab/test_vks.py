@@ -140,6 +140,9 @@ def test_a_class_is_never_lowered_and_can_be_raised() -> None:
     old = topology.normalise(_cluster(), None, [RELEASE])
     assert _class(old) == "builtin-generic-v3.3.0"
     assert _class(topology.normalise(_cluster(), old, [RELEASE])) == "builtin-generic-v3.3.0"
+    central = {"class": "builtin-generic-v3.6.0", "classNamespace": "vmware-system-vks-public"}
+    later = topology.normalise(_cluster(), _cluster(**central), [RELEASE])
+    assert central.items() <= later["spec"]["topology"].items()
     old["spec"]["topology"]["class"] = "builtin-generic-v3.2.0"
     asked = _cluster(**{"class": "builtin-generic-v3.3.0"})
     assert _class(topology.normalise(asked, old, [RELEASE])) == "builtin-generic-v3.3.0"
@@ -256,7 +259,23 @@ def test_os_is_photon_unless_selected() -> None:
     cluster = _cluster()
     del cluster["spec"]["topology"]["controlPlane"]["metadata"]
     control_plane, gpu = topology.pools(cluster, AROUND)
-    assert (control_plane.system, gpu.system) == ("photon", "ubuntu")
+    assert (control_plane.system, gpu.system) == ("photon-5.0", "ubuntu-22.04")
+
+
+def test_another_version_of_ubuntu_replaces_nodes() -> None:
+    two = Release(RELEASE.version, (*RELEASE.images, OsImage("ubuntu", "24.04", "kr")))
+    around = Surroundings(AROUND.vm_classes, AROUND.storage_classes, (two,))
+
+    def templates(version: str) -> list[tuple[str, str]]:
+        cluster = _cluster()
+        topology_ = cluster["spec"]["topology"]
+        for part in (topology_["controlPlane"], topology_["workers"]["machineDeployments"][0]):
+            part["metadata"]["annotations"][UBUNTU] = f"os-name=ubuntu,os-version={version}"
+        return [(pool.system, pool.template) for pool in topology.pools(cluster, around)]
+
+    before, after = templates("22.04"), templates("24.04")
+    assert {system for system, _ in after} == {"ubuntu-24.04"}
+    assert not set(before) & set(after)
 
 
 def test_pool_without_replicas_has_the_autoscalers_minimum() -> None:
