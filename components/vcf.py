@@ -40,8 +40,10 @@ __all__ = [
     "Readiness",
     "StoragePolicy",
     "StorageSpec",
+    "StoredCluster",
     "Supervisor",
     "VirtualMachineClass",
+    "get_cluster",
     "get_content_library",
     "get_gpu_inventory",
     "get_library_item",
@@ -639,6 +641,25 @@ def get_gpu_inventory(
     )
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StoredCluster:
+    """What the Supervisor has made of a cluster's class and Kubernetes release."""
+
+    cluster_class: str
+    release: str
+
+
+def get_cluster(
+    namespace: str, name: str, api_version: str, opts: pulumi.InvokeOptions | None = None
+) -> StoredCluster | None:
+    """A cluster of the Supervisor as it is stored; None when there is none, or nobody can look yet."""
+    args = {"namespace": namespace, "name": name, "apiVersion": api_version}
+    found = _invoke("getCluster", args, opts, required=False)
+    if not found.get("exists"):
+        return None
+    return StoredCluster(cluster_class=found["clusterClass"], release=found["release"])
+
+
 def get_secret(
     namespace: Input[str],
     name: Input[str],
@@ -668,12 +689,14 @@ def get_library_item(
     )
 
 
-def _invoke(function: str, args: Mapping[str, Any], opts: pulumi.InvokeOptions | None) -> Any:
+def _invoke(function: str, args: Mapping[str, Any], opts: pulumi.InvokeOptions | None, *, required: bool = True) -> Any:
     try:
         result = pulumi.runtime.invoke(f"vcf:index:{function}", args, opts).value
     except Exception as error:
         # The SDK raises bare exceptions, which the engine would show with a traceback of this program.
         raise pulumi.RunError(str(error).rpartition("returned an error: ")[2]) from None
+    if not result and not required:
+        return {}
     if not result:
         raise pulumi.RunError(f"{function} has no answer while the vcf provider's configuration is not known yet.")
     return result

@@ -594,7 +594,7 @@ class ControlPlane(_Model):
     """Control plane of a cluster: 1 machine in dev and qa, else 3."""
 
     vm_class: str = Field(default="guaranteed-medium", alias="class")
-    replicas: Literal[1, 3, 5] = 1
+    replicas: Literal[1, 3] = 1
 
 
 class GpuOperator(_Model):
@@ -609,7 +609,10 @@ class Cluster(_Model):
     """A Kubernetes cluster of VKS with GPU nodes."""
 
     name: Short
-    release: str | None = Field(default=None, description="Kubernetes release; the catalogue's by default")
+    release: str | None = Field(
+        default=None, description="Kubernetes release in any spelling; the catalogue's by default"
+    )
+    os_version: str | None = Field(default=None, description="version of Ubuntu, where the release has several")
     cluster_class: str | None = None
     control_plane: ControlPlane = ControlPlane()
     pools: list[NodePool] = Field(min_length=1)
@@ -1466,18 +1469,26 @@ def _check_workstations(env: Environment, findings: _Findings) -> Iterator[Contr
 
 
 def _check_clusters(env: Environment, findings: _Findings) -> Iterator[Contradiction]:
-    classes = catalog.cluster_classes().classes
+    known = catalog.cluster_classes()
+    classes = known.classes
     for index, cluster in enumerate(env.clusters):
         path: Path = ("clusters", index)
         release = cluster.release or catalog.versions()["kubernetes-release"].version
-        if re.fullmatch(r"v\d+\.\d+\.\d+\+vmware\.\d+(-fips)?(-vkr\.\d+)?", release) is None:
+        if catalog.Release.parse(release) is None:
             yield contradiction((*path, "release"), "a release such as v1.32.0+vmware.6-fips-vkr.2", release)
+        if cluster.os_version is not None and cluster.os_version not in known.ubuntu.versions:
+            yield contradiction(
+                (*path, "osVersion"), f"a version of Ubuntu: {listed(known.ubuntu.versions)}", cluster.os_version
+            )
         wanted = cluster.cluster_class or catalog.versions()["cluster-class"].version
         if wanted not in classes:
             yield contradiction((*path, "clusterClass"), f"one of {listed(classes)}", wanted, nearest(wanted, classes))
         elif not classes[wanted].takes(release) and not findings.unsure(*path, "clusterClass"):
             first, last = classes[wanted].kubernetes
             yield contradiction((*path, "release"), f"Kubernetes {first} to {last}, which {wanted} takes", release)
+        elif cluster.os_version is None and known.ubuntu.is_choice(release) and not findings.unsure(*path, "osVersion"):
+            expected = f"a version of Ubuntu, in quotes ({listed(known.ubuntu.versions)}): {release} has images of each"
+            yield contradiction((*path, "osVersion"), expected)
         yield from _check_networks(env, index, cluster, findings)
         for position, pool in enumerate(cluster.pools):
             if not any(findings.unsure(*path, "pools", position, key) for key in _POOL_SIZES):

@@ -399,6 +399,7 @@ class Program:
         )
         args: PrivateAiServicesArgs = {
             "namespace": contents.namespace,
+            "namespace_name": env.namespace.name,
             "storage_class": storage_class(env.storage_policy(asked.storage_policy)),
             "control_plane_class": self.classes[asked.control_plane_class],
             "gpu_mode": gpu_mode,
@@ -651,9 +652,18 @@ class Program:
         env, name = self.env, self.env.named("cluster", asked.name)
         pools: list[NodePoolArgs] = []
         for pool in asked.pools:
-            gpu = env.vm_class(pool.vm_class).has_gpu
-            args: NodePoolArgs = {"name": pool.name, "vm_class": self.classes[pool.vm_class], "gpu": gpu}
-            if gpu:
+            vm_class = env.vm_class(pool.vm_class)
+            args: NodePoolArgs = {
+                "name": pool.name,
+                "vm_class": self.classes[pool.vm_class],
+                "gpu": vm_class.has_gpu,
+                "capacity": {
+                    "cpu_count": vm_class.cpu_count,
+                    "memory_gib": vm_class.memory_gib,
+                    "gpus": vm_class.gpu_count,
+                },
+            }
+            if vm_class.has_gpu:
                 args["container_storage_gib"] = pool.container_storage_gib
             if pool.min_replicas is not None and pool.max_replicas is not None:
                 args["min_replicas"], args["max_replicas"] = pool.min_replicas, pool.max_replicas
@@ -664,6 +674,7 @@ class Program:
         cluster: GpuClusterArgs = {
             "cluster_name": name,
             "namespace": namespace,
+            "namespace_name": env.namespace.name,
             "storage_class": storage_class(env.storage_policy(asked.storage_policy)),
             "control_plane_class": self.classes[asked.control_plane.vm_class],
             "control_plane_replicas": asked.control_plane.replicas,
@@ -675,6 +686,8 @@ class Program:
         }
         if asked.release is not None:
             cluster["release"] = asked.release
+        if asked.os_version is not None:
+            cluster["os_version"] = asked.os_version
         if asked.cluster_class is not None:
             cluster["cluster_class"] = asked.cluster_class
         if self.ends.gallery and self.ends.gallery.ca:

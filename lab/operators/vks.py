@@ -28,7 +28,7 @@ import yaml
 
 from lab.control import Part, PartFailedError, Ready
 from lab.kubernetes import admin_kubeconfig, kubeconfig_path, start_cluster, stop_cluster
-from lab.operators import gpu_operator, topology
+from lab.operators import gpu_operator, machines, topology
 from lab.operators.common import (
     CLUSTER,
     KUBERNETES_RELEASE,
@@ -132,13 +132,12 @@ def admission(settings: kopf.OperatorSettings, **_: Any) -> None:
     )
 
 
-# Failures are ignored: a Cluster without defaults is understood as well, and a refused one would end an `up`.
-@kopf.on.mutate(*CLUSTER.selector, id="default", ignore_failures=True)  # type: ignore[arg-type]
+# Both fail closed, as the platform's own. Their names sort before those of Cluster API's, which judge what these have
+# made of a Cluster.
+@kopf.on.mutate(*CLUSTER.selector, id="default", ignore_failures=False)  # type: ignore[arg-type]
 def default(body: kopf.Body, old: Object | None, operation: str | None, patch: kopf.Patch, **_: Any) -> None:
-    """Store the Cluster as VKS does: release in full, defaults filled in."""
-    if operation not in ("CREATE", "UPDATE"):
-        return
-    if operation == "UPDATE" and old is not None and old.get("spec") == body.get("spec"):
+    """Store the Cluster as VKS does: release short and named by a label, class raised."""
+    if operation not in ("CREATE", "UPDATE") or _is_as_before(body, old):
         return
     made = topology.normalise(dict(body), dict(old) if old else None, _releases())
     if made["spec"] != body["spec"]:
@@ -148,15 +147,21 @@ def default(body: kopf.Body, old: Object | None, operation: str | None, patch: k
         patch["metadata"] = {"labels": labels}
 
 
-@kopf.on.validate(*CLUSTER.selector, id="validate", ignore_failures=True)  # type: ignore[arg-type]
-def validate(body: kopf.Body, operation: str | None, **_: Any) -> None:
-    """Refuse what VKS refuses at once: what is wrong by itself, wherever the Cluster is."""
-    if operation == "DELETE" or body["metadata"].get("deletionTimestamp"):
+@kopf.on.validate(*CLUSTER.selector, id="validate", ignore_failures=False)  # type: ignore[arg-type]
+def validate(body: kopf.Body, old: Object | None, operation: str | None, **_: Any) -> None:
+    """Refuse what VKS itself refuses; Cluster API's own admission (lab/clusterapi) refuses the rest."""
+    if operation not in ("CREATE", "UPDATE") or body["metadata"].get("deletionTimestamp") or _is_as_before(body, old):
         return
-    found = topology.rejections(dict(body))
+    found = topology.rejections(dict(body), dict(old) if old else None, _releases())
     if found:
         name = body["metadata"].get("name")
         raise kopf.AdmissionError(f"Cluster.cluster.x-k8s.io {name!r} is invalid: {'; '.join(found)}", code=422)
+
+
+def _is_as_before(body: kopf.Body, old: Object | None) -> bool:
+    """Whether nothing changes that VKS looks at: what was right once must not keep a Cluster from being deleted."""
+    before, now = (old or {}).get("spec"), body.get("spec") or {}
+    return before is not None and all(before.get(key) == now.get(key) for key in ("topology", "clusterNetwork"))
 
 
 # --- reconciliation --------------------------------------------------------------------------------------------------
@@ -190,6 +195,7 @@ def _remove(cluster: Object) -> None:
     control().remove(f"{part}-kwok")
     stop_cluster(control(), part)
     _guests.forget(metadata["uid"])
+    _shown.forget(metadata["uid"])
     for each in _owned_vms(metadata["uid"]):
         vcenter().delete_vm(each)
     for suffix in ("kubeconfig", "ssh-password"):
@@ -231,6 +237,7 @@ class _Guests:
 
 
 _guests = _Guests()
+_shown = machines.Shown()
 
 
 class _NotYetError(Exception):
@@ -295,7 +302,7 @@ class _Look:
         self._write("Provisioned")
 
     def _check(self, around: Surroundings) -> None:
-        found = topology.rejections(self.cluster) or topology.problems(self.cluster, around)
+        found = topology.problems(self.cluster, around)
         found += [problem for each in topology.secret_references(self.cluster) if (problem := self._trust(*each))]
         if found:
             raise _NotYetError("TopologyReconciled", "TopologyReconcileFailed", "; ".join(found))
@@ -332,8 +339,12 @@ class _Look:
         elif not self._file("admission", topology.pod_security(self.cluster)).exists():
             self._start()
         endpoint = {"host": "127.0.0.1", "port": control().port(f"{self.part}-apiserver")}
-        if self.cluster["spec"].get("controlPlaneEndpoint") != endpoint:
-            supervisor().merge(CLUSTER, self.name, self.namespace, {"spec": {"controlPlaneEndpoint": endpoint}})
+        made = {
+            "controlPlaneEndpoint": endpoint,
+            "controlPlaneRef": machines.control_plane_reference(self.cluster, pool),
+        }
+        if any(self.cluster["spec"].get(key) != value for key, value in made.items()):
+            supervisor().merge(CLUSTER, self.name, self.namespace, {"spec": made})
         self.conditions.set("ControlPlaneInitialized", True)
         self.conditions.set("ControlPlaneReady", True)
         self.status["controlPlaneReady"] = True
@@ -410,11 +421,14 @@ class _Look:
             step = topology.next_step(wanted, there, ready, pool.max_surge)
             self._remove(step.remove)
             self._machines(pool, list(step.create))
+            _shown.show(supervisor(), self.cluster, pool, {"there": there, "wanted": wanted, "ready": ready})
             unready = [name for name in wanted if name not in ready]
             old = there - set(wanted)
             rolling = rolling or bool(old)
             if old or unready:
                 waiting.append(f"{pool.name}: {len(wanted) - len(unready)} of {len(wanted)} nodes are ready")
+        if {pool.name for pool in made} == all_pools:
+            _shown.only(supervisor(), self.cluster, made)
         self._remove(tuple(sorted(name for name, node in existing.items() if _pool_of(node) not in all_pools)))
         if waiting and made[-1].control_plane:
             word = "ControlPlaneUpgradePending" if rolling else "ControlPlaneNotReady"

@@ -15,20 +15,16 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import httpx
 import kopf
-import yaml
 
 from lab.operators import dsm
 from lab.operators.common import (
     CLUSTER,
     CLUSTER_CLASS,
     CLUSTER_VIRTUAL_MACHINE_IMAGE,
-    CRD,
     KUBERNETES_RELEASE,
     MODEL_ENDPOINT,
     NAMESPACE,
@@ -57,6 +53,7 @@ from lab.operators.common import (
     timestamp,
     vcenter,
 )
+from lab.operators.topology import KNOWLEDGE, KnownClass
 
 POLL_SECONDS = 25.0
 """How long vCenter may hold one long poll."""
@@ -278,51 +275,52 @@ def _release(version: str, images: list[Object]) -> Wanted:
     )
 
 
-@cache
-def _vks() -> Object:
-    """What the simulated VKS knows: its ClusterClasses and their variables."""
-    data: Object = yaml.safe_load(Path(__file__).with_name("vks.yaml").read_text(encoding="utf-8"))
-    return data
+def cluster_classes(namespace: str, *, central: bool) -> Iterator[Wanted]:
+    """The ClusterClasses of the central namespace, or those that VKS copies into ``namespace``.
+
+    Their templates exist by name only; their status is what Cluster API's controller makes of them.
+    """
+    for name, known in KNOWLEDGE.classes.items():
+        if known.central is central:
+            yield _cluster_class(name, known, namespace)
 
 
-def cluster_classes(namespace: str) -> Iterator[Wanted]:
-    """The ClusterClasses that VKS copies into every namespace; their templates exist by name only."""
-    vks = _vks()
+def _cluster_class(name: str, known: KnownClass, namespace: str) -> Wanted:
+    labels = {
+        "kubernetes.vmware.com/min-version-supported": known.min,
+        "kubernetes.vmware.com/max-version-supported": known.max,
+    }
     variables = [
-        {
-            "name": name,
-            "required": bool(variable.get("required")),
-            "schema": {"openAPIV3Schema": _schema(variable["type"])},
-        }
-        for name, variable in vks["variables"].items()
+        {"name": each, "required": bool(of.get("required")), "schema": {"openAPIV3Schema": of["schema"]}}
+        for each, of in KNOWLEDGE.variables[known.variables].items()
     ]
-    for name, window in vks["classes"].items():
-        labels = {
-            "kubernetes.vmware.com/min-version-supported": window["min"],
-            "kubernetes.vmware.com/max-version-supported": window["max"],
+    infrastructure = {"apiVersion": "infrastructure.cluster.x-k8s.io/v1beta1", "name": name}
+    machines = {"ref": {**infrastructure, "kind": "VSphereMachineTemplate"}}
+    bootstrap = {"apiVersion": "bootstrap.cluster.x-k8s.io/v1beta1", "kind": "KubeadmConfigTemplate", "name": name}
+    control_plane = {
+        "apiVersion": "controlplane.cluster.x-k8s.io/v1beta1",
+        "kind": "KubeadmControlPlaneTemplate",
+        "name": name,
+    }
+    template = {"bootstrap": {"ref": bootstrap}, "infrastructure": machines}
+    spec = {
+        "infrastructure": {"ref": {**infrastructure, "kind": "VSphereClusterTemplate"}},
+        "controlPlane": {"ref": control_plane, "machineInfrastructure": machines},
+        "workers": {"machineDeployments": [{"class": KNOWLEDGE.worker_class, "template": template}]},
+        "variables": variables,
+    }
+    reconciled = Conditions()
+    reconciled.set("VariablesReconciled", True)
+    definitions = [
+        {
+            "name": each["name"],
+            "definitionsConflict": False,
+            "definitions": [{"from": "inline", "required": each["required"], "schema": each["schema"]}],
         }
-        infrastructure = {"apiVersion": "infrastructure.cluster.x-k8s.io/v1beta1", "name": name}
-        machines = {"ref": {**infrastructure, "kind": "VSphereMachineTemplate"}}
-        bootstrap = {"apiVersion": "bootstrap.cluster.x-k8s.io/v1beta1", "kind": "KubeadmConfigTemplate", "name": name}
-        control_plane = {
-            "apiVersion": "controlplane.cluster.x-k8s.io/v1beta1",
-            "kind": "KubeadmControlPlaneTemplate",
-            "name": name,
-        }
-        template = {"bootstrap": {"ref": bootstrap}, "infrastructure": machines}
-        spec = {
-            "infrastructure": {"ref": {**infrastructure, "kind": "VSphereClusterTemplate"}},
-            "controlPlane": {"ref": control_plane, "machineInfrastructure": machines},
-            "workers": {"machineDeployments": [{"class": vks["workerClass"], "template": template}]},
-            "variables": variables,
-        }
-        yield Wanted(CLUSTER_CLASS, {"metadata": _metadata(name, namespace, labels=labels), "spec": spec})
-
-
-def _schema(kind: str) -> Object:
-    if kind == "array":
-        return {"type": "array", "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-    return {"type": kind} if kind == "string" else {"type": kind, "x-kubernetes-preserve-unknown-fields": True}
+        for each in variables
+    ]
+    status = {"conditions": reconciled.as_list(), "variables": definitions}
+    return Wanted(CLUSTER_CLASS, {"metadata": _metadata(name, namespace, labels=labels), "spec": spec}, status)
 
 
 def content(entry: Object, state: Object) -> Iterator[Wanted]:
@@ -402,6 +400,9 @@ class Wcp:
         """Bring everything to ``state``; whether something has to wait. Raises the first namespace's ``ApiError``."""
         for release in releases(state):
             self._apply(release)
+        self._apply(Wanted(NAMESPACE, {"metadata": _metadata(KNOWLEDGE.central_namespace)}))
+        for each in cluster_classes(KNOWLEDGE.central_namespace, central=True):
+            self._apply(each)
         shared = set(state.get("supervisor", {}).get("content_libraries") or [])
         for library in state.get("libraries") or []:
             for item in (library.get("items") or []) if library["id"] in shared else []:
@@ -424,7 +425,7 @@ class Wcp:
             self._start_removal(name)
             return
         self._apply(namespace_object(entry, state))
-        wanted = [*content(entry, state), *(cluster_classes(name) if self._has_cluster_classes() else ())]
+        wanted = [*content(entry, state), *cluster_classes(name, central=False)]
         running = entry["config_status"] == "RUNNING"
         there = [each for each in wanted if self._has_come(each, running=running)]
         # First, since whoever sees classes and storage may count on it.
@@ -462,9 +463,6 @@ class Wcp:
         del self._awaited[wanted.key]
         return True
 
-    def _has_cluster_classes(self) -> bool:
-        return self._api.get(CRD, "clusterclasses.cluster.x-k8s.io") is not None
-
     def _apply(self, wanted: Wanted) -> None:
         """Apply what this process has not applied in the same form before."""
         stable = wanted.body if wanted.status is None else {**wanted.body, "status": _without_times(wanted.status)}
@@ -474,8 +472,11 @@ class Wcp:
         if wanted.resource is ROLE_BINDING:
             self._drop_other_role(wanted.body)
         item = self._api.apply(wanted.resource, wanted.body)
-        if wanted.status is not None and _without_times(item.get("status") or {}) != _without_times(wanted.status):
-            self._api.status(wanted.resource, item, wanted.status)
+        status = wanted.status
+        if status is not None and wanted.resource is CLUSTER_CLASS:
+            status = {**status, "observedGeneration": item["metadata"]["generation"]}
+        if status is not None and _without_times(item.get("status") or {}) != _without_times(status):
+            self._api.status(wanted.resource, item, status)
         self._applied[wanted.key] = mark
 
     def _drop_other_role(self, binding: Object) -> None:

@@ -156,6 +156,7 @@ _OF_THEIR_OWN = {
     "test_3_secrets": "runs",
     "test_4_drift": "drift",
     "test_4_resilience": "runs",
+    "test_5_admission": "machines",
     "test_5_adoption": "machines",
     "test_5_contents": "machines",
     "test_5_databases": "machines",

@@ -181,7 +181,7 @@ _MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ),
     (
         {"clusters.0.clusterClass": "builtin-generic-v3.2"},
-        "paif:clusters[0].clusterClass is 'builtin-generic-v3.2': expected one of builtin-generic-v3.1.0",
+        "paif:clusters[0].clusterClass is 'builtin-generic-v3.2': expected one of builtin-generic-v3.2.0",
         "builtin-generic-v3.2.0",
     ),
     ({"clusters.0.pools.0.class": "a100-40c"}, "paif:clusters[0].pools: expected also a pool without GPU", ""),

@@ -127,6 +127,18 @@ def test_the_same_release_in_two_libraries_shows_both_images() -> None:
     assert sorted(libraries) == ["kubernetes-releases", "mirror"]
 
 
+@pytest.mark.parametrize(("central", "first"), [(False, "builtin-generic-v3.1.0"), (True, "builtin-generic-v3.4.0")])
+def test_a_cluster_class_is_what_its_controller_would_have_made_of_it(central: bool, first: str) -> None:
+    shown = next(wcp.cluster_classes("pai-dev", central=central))
+    assert shown.body["metadata"]["name"] == first
+    variables = shown.body["spec"]["variables"]
+    assert shown.status is not None
+    assert [(each["type"], each["status"]) for each in shown.status["conditions"]] == [("VariablesReconciled", "True")]
+    told = {each["name"]: each["definitions"][0]["schema"] for each in shown.status["variables"]}
+    assert told == {each["name"]: each["schema"] for each in variables}
+    assert {each["name"] for each in variables if each["required"]} == {"vmClass", "storageClass"}
+
+
 class Cluster:
     """A stand-in for the API server: objects by path, every call recorded."""
 
