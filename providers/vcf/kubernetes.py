@@ -10,13 +10,16 @@ import ssl
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
 from .clock import Clock
 from .errors import VcfError
 from .http import tls_context
+
+if TYPE_CHECKING:
+    import httpx
 
 _REQUEST_SECONDS: Final = 30
 # Not there, or refused until the new namespace's rights arrive: both pass.
@@ -46,10 +49,10 @@ class Supervisor:
         """
         import httpx  # noqa: PLC0415 - a third of a second that a plugin start need not pay
 
-        headers = await self._authenticate()
+        headers = await self.authenticate()
         start, last = clock.now(), ""
         url = f"{self.server}/api/v1/namespaces/{namespace}/secrets/{name}"
-        async with httpx.AsyncClient(verify=self._tls, timeout=_REQUEST_SECONDS, headers=headers) as client:
+        async with self.client(headers, _REQUEST_SECONDS) as client:
             for pause in clock.backoff(first=0.3, factor=1.5, ceiling=10):
                 try:
                     response = await client.get(url)
@@ -77,7 +80,13 @@ class Supervisor:
                 await clock.sleep(pause)
         raise AssertionError
 
-    async def _authenticate(self) -> dict[str, str]:
+    def client(self, headers: Mapping[str, str], timeout: float) -> httpx.AsyncClient:
+        """A client of this API server with these headers; `timeout` in seconds for each request."""
+        import httpx  # noqa: PLC0415 - a third of a second that a plugin start need not pay
+
+        return httpx.AsyncClient(verify=self._tls, timeout=timeout, headers=dict(headers))
+
+    async def authenticate(self) -> dict[str, str]:
         """Headers with a token, or none after loading a client certificate."""
         user = dict(self._user)
         if "exec" in user:

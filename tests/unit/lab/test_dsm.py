@@ -62,6 +62,16 @@ def test_all_objections_come_at_once() -> None:
     assert len(objections(version="1", vmClass={"name": "tiny"}, storageSpace="9Ti")) == 3
 
 
+def test_a_policy_may_allow_less_than_the_namespace_has() -> None:
+    status = dsm.binding_status(["best-effort-large", "tiny"], ["pai-gold", "pai-silver"])
+    allowed = {each["name"]: (each["vmClasses"], each["storagePolicies"]) for each in status["infrastructurePolicies"]}
+    assert allowed == {
+        "pai-infra": (["best-effort-large", "tiny"], ["pai-gold", "pai-silver"]),
+        "pai-infra-gold": (["best-effort-large"], ["pai-gold"]),
+    }
+    assert status["policies"] == [{"name": "pai-data"}]
+
+
 class Secrets:
     def __init__(self, **passwords: str) -> None:
         self.passwords = passwords
