@@ -145,18 +145,22 @@ async def _model(context: Context, inputs: Props) -> Props:
     answer: Props = {"status": "", "tags": [], "repositories": [], "reason": ""}
     gallery = Gallery(context, inputs)
     try:
-        return answer | await _within(_status(gallery), f"The gallery {inputs['registry']}")
+        work = _status(gallery, logs_in="username" in inputs)
+        return answer | await _within(work, f"The gallery {inputs['registry']}")
     except VcfError as error:
         return answer | {"reason": str(error)}
     finally:
         await gallery.close()
 
 
-async def _status(gallery: Any) -> Props:
+async def _status(gallery: Any, *, logs_in: bool) -> Props:
     status = await gallery.answer()
     if status == _OK:
         return {"status": _FOUND}
     if status in (_UNAUTHORIZED, _FORBIDDEN):
+        if logs_in:
+            # A login that is not taken says nothing of the model; VcfError tells it.
+            await gallery.log_in()
         try:
             await gallery.digest()
         except VcfError as error:

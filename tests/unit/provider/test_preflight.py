@@ -336,10 +336,20 @@ def test_models_are_looked_for_each_by_itself(gallery: GalleryDouble, certificat
 def test_a_gallery_that_does_not_let_pull_is_told_in_its_words(
     gallery: GalleryDouble, certificates: Certificates
 ) -> None:
+    gallery.fail("(HEAD|GET) /v2/pai/.*", Answer(403, {"errors": [{"code": "DENIED", "message": "no project pai"}]}), 3)
+    login = {"username": gallery.username, "password": gallery.password}
+    [found] = _models(gallery, certificates, "pai/meta/llama:v1", **login)
+    assert found["status"] == "denied"
+    assert "no project pai" in found["reason"]
+
+
+def test_a_login_that_a_gallery_does_not_take_says_nothing_of_the_model(
+    gallery: GalleryDouble, certificates: Certificates
+) -> None:
     gallery.auth = "basic"
     [found] = _models(gallery, certificates, "pai/meta/llama:v1", username="robot", password="wrong-password-here")
-    assert found["status"] == "denied"
-    assert "authentication required" in found["reason"]
+    assert found["status"] == ""
+    assert "does not take the login of robot" in found["reason"]
     assert "wrong-password" not in json.dumps(found)
 
 
