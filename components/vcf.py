@@ -6,12 +6,14 @@ vCPUs, reservations in percent. A property that is left out is not managed. Impo
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 import pulumi
 from pulumi import Input
+from pulumi.runtime.sync_await import _sync_await
 
 __all__ = [
     "AccessEntry",
@@ -20,37 +22,56 @@ __all__ = [
     "AwaitedObject",
     "AwaitedPool",
     "AwaitedValue",
+    "ChartAnswer",
+    "DatabaseOffer",
     "DirectPathDevice",
     "GalleryLogin",
     "GalleryModel",
     "GpuDevice",
     "GpuHost",
     "GpuInventory",
+    "ImageProperties",
+    "InfrastructurePolicy",
+    "KubernetesRelease",
     "Library",
     "LibraryItem",
+    "LookUp",
     "MissingName",
+    "ModelAnswer",
     "Namespace",
     "NamespaceContents",
+    "OsImage",
     "Patience",
+    "Platform",
     "PostgresExtension",
     "PostgresLogin",
     "PostgresRole",
     "PostgresSchema",
+    "PrincipalAnswer",
     "Provider",
     "Readiness",
+    "StandingDatabase",
     "StoragePolicy",
     "StorageSpec",
     "StoredCluster",
     "Supervisor",
     "VirtualMachineClass",
+    "ask",
+    "chart_versions",
+    "content_library",
     "get_cluster",
     "get_content_library",
     "get_gpu_inventory",
     "get_library_item",
-    "get_missing",
     "get_secret",
     "get_storage_policy",
     "get_supervisor",
+    "gpu_inventory",
+    "image_properties",
+    "missing_names",
+    "models",
+    "platform",
+    "principals",
 ]
 
 _NO_INPUTS = {"self", "resource_name", "opts", "__class__"}
@@ -575,13 +596,271 @@ class MissingName:
     ids: Sequence[str]
 
 
-def get_missing(names: Mapping[str, Sequence[str]], opts: pulumi.InvokeOptions | None = None) -> list[MissingName]:
+@dataclasses.dataclass(frozen=True)
+class OsImage:
+    """An OS image of a Kubernetes release, as a cluster selects it: ubuntu, 22.04, its content library."""
+
+    os: str
+    version: str
+    library: str
+
+
+@dataclasses.dataclass(frozen=True)
+class KubernetesRelease:
+    """A Kubernetes release of a Supervisor with the OS images that have come; `against` is "" when it can be used."""
+
+    name: str
+    version: str
+    against: str
+    images: Sequence[OsImage]
+
+
+@dataclasses.dataclass(frozen=True)
+class InfrastructurePolicy:
+    """An infrastructure policy of DSM, with the VM classes and storage policies that it allows."""
+
+    name: str
+    vm_classes: Sequence[str]
+    storage_policies: Sequence[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class DatabaseOffer:
+    """What DSM allows in a namespace, and the VM classes and storage classes that the namespace may use."""
+
+    namespace: str
+    infrastructure_policies: Sequence[InfrastructurePolicy]
+    versions: Sequence[str]
+    backup_locations: Sequence[str]
+    replicas: Sequence[int]
+    max_storage: str
+    bound_classes: Sequence[str]
+    bound_storage: Sequence[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class StandingDatabase:
+    """A PostgresCluster that is there, as its spec has it."""
+
+    name: str
+    version: str
+    infrastructure_policy: str
+    vm_class: str
+    storage_policy: str
+    backup_location: str
+    replicas: int
+    storage_space: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Platform:
+    """What a Supervisor offers, and what a namespace has already.
+
+    `allowed` is of the namespace, or of others where DSM has told nothing of it; `standing` are its PostgresClusters,
+    `clusters` the releases of its Clusters by name. `unanswered` has why something is not known: apis, releases,
+    images, offers, databases.
+    """
+
+    served: Sequence[str]
+    offered: Sequence[KubernetesRelease]
+    allowed: Sequence[DatabaseOffer]
+    standing: Sequence[StandingDatabase]
+    clusters: Mapping[str, str]
+    virtual_machines: Sequence[str]
+    unanswered: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class PrincipalAnswer:
+    """Whether a user or group is there; else the `domains` there are, or the subjects `known` in its domain."""
+
+    found: bool
+    domains: Sequence[str]
+    known: Sequence[str]
+    unanswered: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageProperties:
+    """Keys of the OVF properties that an image lets its user set, where vCenter told (`known`)."""
+
+    known: bool
+    properties: Sequence[str]
+    unanswered: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelAnswer:
+    """Whether a model is in the gallery: `status` found, missing, denied, or "" for not known, with the reason."""
+
+    status: str
+    tags: Sequence[str]
+    repositories: Sequence[str]
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ChartAnswer:
+    """Versions of a chart: `status` found, missing, or "" for not known, with the reason."""
+
+    status: str
+    versions: Sequence[str]
+    reason: str
+
+
+_T = TypeVar("_T")
+
+
+@dataclasses.dataclass(frozen=True)
+class LookUp(Generic[_T]):
+    """A question to the provider that has not been asked yet, for `ask`."""
+
+    function: str
+    arguments: Mapping[str, Any]
+    read: Callable[[Any], _T]
+
+
+def ask(look_ups: Sequence[LookUp[Any]], opts: pulumi.InvokeOptions | None = None) -> list[Any]:
+    """The answers to all of these, asked side by side: one takes as long as the slowest, not as all together.
+
+    A question that fails has its pulumi.RunError as its answer.
+    """
+
+    async def asked(look_up: LookUp[_T]) -> _T | pulumi.RunError:
+        try:
+            found = await pulumi.runtime.invoke_async(f"vcf:index:{look_up.function}", look_up.arguments, opts)
+        except Exception as error:
+            return _in_short(error)
+        return look_up.read(_whole(look_up.function, found))
+
+    async def together() -> list[Any]:
+        return list(await asyncio.gather(*(asked(each) for each in look_ups)))
+
+    # As the SDK's own look-ups do it, which can be asked one after the other only.
+    answers: list[Any] = _sync_await(together())
+    return answers
+
+
+def _one(look_up: LookUp[_T], opts: pulumi.InvokeOptions | None) -> _T:
+    [found] = ask([look_up], opts)
+    if isinstance(found, pulumi.RunError):
+        raise found
+    answer: _T = found
+    return answer
+
+
+def missing_names(names: Mapping[str, Sequence[str]]) -> LookUp[list[MissingName]]:
     """Which of these names or ids cannot be used.
 
     By kind: computeClusters, supervisors, storagePolicies, contentLibraries, vmClasses.
     """
-    found = _invoke("getMissing", names, opts)
-    return [MissingName(**each) for each in found["missing"]]
+    return LookUp("getMissing", names, lambda found: [MissingName(**each) for each in found["missing"]])
+
+
+def platform(
+    namespace: str, *, vm_operator: str, cluster_api: str, releases: bool, offers: bool, databases: bool, machines: bool
+) -> LookUp[Platform]:
+    """What the Supervisor offers and the namespace has, as far as asked for; the namespace need not be there."""
+    arguments = {
+        "namespace": namespace,
+        "vmOperator": vm_operator,
+        "clusterApi": cluster_api,
+        "releases": releases,
+        "offers": offers,
+        "databases": databases,
+        "machines": machines,
+    }
+    return LookUp("getPlatform", arguments, _platform)
+
+
+def _platform(found: Any) -> Platform:
+    return Platform(
+        served=found["served"],
+        offered=[
+            KubernetesRelease(
+                name=each["name"],
+                version=each["version"],
+                against=each["against"],
+                images=[OsImage(**image) for image in each["images"]],
+            )
+            for each in found["offered"]
+        ],
+        allowed=[
+            DatabaseOffer(
+                namespace=each["namespace"],
+                infrastructure_policies=[
+                    InfrastructurePolicy(policy["name"], policy["vmClasses"], policy["storagePolicies"])
+                    for policy in each["infrastructurePolicies"]
+                ],
+                versions=each["versions"],
+                backup_locations=each["backupLocations"],
+                replicas=[int(number) for number in each["replicas"]],
+                max_storage=each["maxStorage"],
+                bound_classes=each["boundClasses"],
+                bound_storage=each["boundStorage"],
+            )
+            for each in found["allowed"]
+        ],
+        standing=[
+            StandingDatabase(
+                name=each["name"],
+                version=each["version"],
+                infrastructure_policy=each["infrastructurePolicy"],
+                vm_class=each["vmClass"],
+                storage_policy=each["storagePolicy"],
+                backup_location=each["backupLocation"],
+                replicas=int(each["replicas"]),
+                storage_space=each["storageSpace"],
+            )
+            for each in found["standing"]
+        ],
+        clusters={each["name"]: each["release"] for each in found["clusters"]},
+        virtual_machines=found["virtualMachines"],
+        unanswered={each["what"]: each["reason"] for each in found["unanswered"]},
+    )
+
+
+def principals(supervisor: str, entries: Sequence[AccessEntry]) -> LookUp[list[PrincipalAnswer]]:
+    """Which of these users and groups there are, one answer for each; their roles do not matter."""
+    wanted = [
+        {
+            "subjectType": each.subject_type,
+            "subject": each.subject,
+            "domain": each.domain,
+            **({"identityProvider": each.identity_provider} if each.identity_provider else {}),
+        }
+        for each in entries
+    ]
+    arguments = {"supervisor": supervisor, "entries": wanted}
+    return LookUp("getPrincipals", arguments, lambda found: [PrincipalAnswer(**each) for each in found["answers"]])
+
+
+def image_properties(library: str, image: str, cluster: str) -> LookUp[ImageProperties]:
+    """Which OVF properties an image of a library lets its user set, asked for a compute cluster."""
+
+    def read(found: Any) -> ImageProperties:
+        return ImageProperties(found["known"], found["properties"], found["unanswered"])
+
+    return LookUp("getImageProperties", {"library": library, "image": image, "cluster": cluster}, read)
+
+
+def models(
+    registry: str, wanted: Sequence[tuple[str, str]], *, username: str, password: str, ca_bundle: str
+) -> LookUp[list[ModelAnswer]]:
+    """Which of these models, each repository and tag or digest, are in a gallery, one answer for each."""
+    login = {"username": username, "password": password, "caBundle": ca_bundle}
+    arguments = {
+        "registry": registry,
+        "models": [{"repository": repository, "reference": reference} for repository, reference in wanted],
+        **{key: value for key, value in login.items() if value},
+    }
+    return LookUp("getModels", arguments, lambda found: [ModelAnswer(**each) for each in found["answers"]])
+
+
+def chart_versions(charts: Sequence[Mapping[str, str]]) -> LookUp[list[ChartAnswer]]:
+    """Versions of these charts, each {repository, chart} and, where asked for, {username, password, caBundle}."""
+    arguments = {"charts": [dict(each) for each in charts]}
+    return LookUp("getCharts", arguments, lambda found: [ChartAnswer(**each) for each in found["answers"]])
 
 
 def get_supervisor(name: str, opts: pulumi.InvokeOptions | None = None) -> Supervisor:
@@ -601,21 +880,37 @@ def get_storage_policy(name: str, opts: pulumi.InvokeOptions | None = None) -> S
     return StoragePolicy(id=found["id"], name=found["name"])
 
 
+def content_library(name: str) -> LookUp[Library]:
+    """The content library with this name or id; fails with the names there are."""
+
+    def read(found: Any) -> Library:
+        items = [LibraryItem(id=i["id"], name=i["name"], type=i["type"]) for i in found["items"]]
+        return Library(id=found["id"], name=found["name"], items=items)
+
+    return LookUp("getContentLibrary", {"name": name}, read)
+
+
 def get_content_library(name: str, opts: pulumi.InvokeOptions | None = None) -> Library:
     """The content library with this name or id; fails with the names there are."""
-    found = _invoke("getContentLibrary", {"name": name}, opts)
-    items = [LibraryItem(id=i["id"], name=i["name"], type=i["type"]) for i in found["items"]]
-    return Library(id=found["id"], name=found["name"], items=items)
+    return _one(content_library(name), opts)
+
+
+def gpu_inventory(cluster: str, *, assignments: bool = False) -> LookUp[GpuInventory]:
+    """GPU hosts of a compute cluster; fails with the clusters there are.
+
+    With `assignments` every VM is looked at for the devices that it uses, which is slow with many.
+    """
+    return LookUp("getGpuInventory", {"cluster": cluster, "assignments": assignments}, _gpu_inventory)
 
 
 def get_gpu_inventory(
     cluster: str, opts: pulumi.InvokeOptions | None = None, *, assignments: bool = False
 ) -> GpuInventory:
-    """GPU hosts of a compute cluster; fails with the clusters there are.
+    """GPU hosts of a compute cluster, as `gpu_inventory` has it."""
+    return _one(gpu_inventory(cluster, assignments=assignments), opts)
 
-    With `assignments` every VM is looked at for the devices that it uses, which is slow with many.
-    """
-    found = _invoke("getGpuInventory", {"cluster": cluster, "assignments": assignments}, opts)
+
+def _gpu_inventory(found: Any) -> GpuInventory:
     return GpuInventory(
         hosts=[
             GpuHost(
@@ -693,10 +988,16 @@ def _invoke(function: str, args: Mapping[str, Any], opts: pulumi.InvokeOptions |
     try:
         result = pulumi.runtime.invoke(f"vcf:index:{function}", args, opts).value
     except Exception as error:
-        # The SDK raises bare exceptions, which the engine would show with a traceback of this program.
-        raise pulumi.RunError(str(error).rpartition("returned an error: ")[2]) from None
-    if not result and not required:
-        return {}
+        raise _in_short(error) from None
+    return {} if not result and not required else _whole(function, result)
+
+
+def _in_short(error: Exception) -> pulumi.RunError:
+    # The SDK raises bare exceptions, which the engine would show with a traceback of this program.
+    return pulumi.RunError(str(error).rpartition("returned an error: ")[2])
+
+
+def _whole(function: str, result: Any) -> Any:
     if not result:
         raise pulumi.RunError(f"{function} has no answer while the vcf provider's configuration is not known yet.")
     return result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from components.vcf import MissingName
+from components.vcf import Library, MissingName
 from stacks.environment import Environment
 from stacks.environment import class_references as references
 from stacks.problems import Contradiction, Path, contradiction, listed, nearest
@@ -50,3 +50,14 @@ def named_wrongly(missing: MissingName, path: Path) -> Contradiction:
         return contradiction(path, f"an id, since several are called so: {listed(missing.ids)}", missing.name)
     near = nearest(missing.name, missing.known)
     return contradiction(path, f"a {what} that vCenter has: {listed(missing.known)}", missing.name, near)
+
+
+def image(env: Environment, library: Library) -> list[Contradiction]:
+    """The workstations' image, where its library does not hold it."""
+    items = sorted(item.name for item in library.items)
+    if env.content.dlvm_image in items:
+        return []
+    there = ", ".join(items) or "nothing yet; is it still synchronising?"
+    expected = f"an item of content library {library.name}, which holds: {there}"
+    near = nearest(env.content.dlvm_image, items)
+    return [contradiction(("content", "dlvmImage"), expected, env.content.dlvm_image, near)]

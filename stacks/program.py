@@ -46,13 +46,12 @@ from components.private_ai_services import PrivateAiServices, PrivateAiServicesA
 from components.vector_database import VectorDatabase, VectorDatabaseArgs
 from components.vsphere_tags import VsphereTags
 from stacks import charts, kept, sdk
-from stacks.capacity import device_ids, shortages, write_inventory
 from stacks.endpoints import Endpoints
 from stacks.environment import Access, Cluster, Database, Environment, VmClass, Workstation, storage_class
 from stacks.environment import ContentLibrary as Library
-from stacks.existence import named_wrongly, names
 from stacks.machines import StaleMachines
-from stacks.problems import contradiction, nearest, write_problems
+from stacks.preflight import look_ahead
+from stacks.problems import nearest, write_problems
 
 PHASES: dict[str, tuple[str, ...]] = {
     "foundation": (),
@@ -118,7 +117,7 @@ class Program:
         # The first look-up waits until its plugin is there; the largest import of every program fits into that.
         ahead = threading.Thread(target=importlib.import_module, args=("pulumi_kubernetes.core.v1",), daemon=True)
         ahead.start()
-        self._check_foundation()
+        self._look_ahead(phases)
         ahead.join()
         self.versions |= {"baseline": catalog.versions().baseline}
         self._foundation()
@@ -170,38 +169,20 @@ class Program:
     def _phase(self, name: str) -> Phase:
         return Phase(name, self.providers)
 
-    def _check_foundation(self) -> None:
-        """What must be there first: what is named, hosts with room, the image. Raises pulumi.RunError with all of it.
+    def _look_ahead(self, phases: set[str]) -> None:
+        """What must be there first: what is named, hosts with room. Raises pulumi.RunError with all that is not.
 
         Found at preview, each at its place: the platform would tell of the first one only, and in the middle of a run.
         """
-        env, below = self.env, pulumi.InvokeOptions(provider=self.vcenter)
-        named = names(env)
-        missing = vcf.get_missing({kind: list(places) for kind, places in named.items()}, opts=below)
-        problems = [named_wrongly(each, named[each.kind][each.name]) for each in missing]
-        absent = {(each.kind, each.name) for each in missing}
-        if named["computeClusters"] and not absent & {("computeClusters", env.vcenter.compute_cluster)}:
-            inventory = vcf.get_gpu_inventory(env.vcenter.compute_cluster, opts=below)
-            if file := os.environ.get("PAIF_GPU_INVENTORY"):
-                write_inventory(Path(file), env.vcenter.compute_cluster, inventory)
-            problems += shortages(env, inventory)
-            self.device_ids = [*device_ids(env, inventory)]
-        # A library of this run may not be there yet: its image is waited for when it is.
-        looked_up = env.content.dlvm_library in named["contentLibraries"]
-        if env.workstations and looked_up and ("contentLibraries", env.content.dlvm_library) not in absent:
-            library = vcf.get_content_library(env.content.dlvm_library, opts=below)
-            items = sorted(item.name for item in library.items)
-            self.image_items = {item.name: item.id for item in library.items}
-            if env.content.dlvm_image not in items:
-                there = ", ".join(items) or "nothing yet; is it still synchronising?"
-                near = nearest(env.content.dlvm_image, items)
-                expected = f"an item of content library {library.name}, which holds: {there}"
-                problems.append(contradiction(("content", "dlvmImage"), expected, env.content.dlvm_image, near))
-        if problems:
+        ahead = look_ahead(self.env, self.ends, phases, pulumi.InvokeOptions(provider=self.vcenter))
+        self.device_ids, self.image_items = ahead.device_ids, ahead.image_items
+        if ahead.problems:
             if file := os.environ.get("PAIF_PROBLEMS"):
-                write_problems(Path(file), problems)
-            lines = "\n".join(f"  {problem.message}" for _, problem in problems)
-            raise pulumi.RunError(f"The infrastructure cannot hold stack {env.name}; nothing was created:\n{lines}")
+                write_problems(Path(file), ahead.problems)
+            lines = "\n".join(f"  {problem.message}" for _, problem in ahead.problems)
+            told = f"The infrastructure cannot hold stack {self.env.name}; nothing was created:\n{lines}"
+            raise pulumi.RunError(told)
+        ahead.warn()
 
     def _kept(self, parent: pulumi.Resource) -> pulumi.ResourceOptions:
         """Options of what holds data or serves people: protected and retained where the environment says so."""

@@ -87,6 +87,7 @@ CLUSTER_VIRTUAL_MACHINE_IMAGE = Resource(
 VIRTUAL_MACHINE_SERVICE = Resource(VM_OPERATOR, "VirtualMachineService", "virtualmachineservices")
 
 KUBERNETES_RELEASE = Resource("kubernetes.vmware.com/v1alpha1", "KubernetesRelease", "kubernetesreleases", False)
+OS_IMAGE = Resource("run.tanzu.vmware.com/v1alpha3", "OSImage", "osimages", namespaced=False)
 CLUSTER = Resource("cluster.x-k8s.io/v1beta1", "Cluster", "clusters")
 CLUSTER_CLASS = Resource("cluster.x-k8s.io/v1beta1", "ClusterClass", "clusterclasses")
 KUBEADM_CONTROL_PLANE = Resource("controlplane.cluster.x-k8s.io/v1beta1", "KubeadmControlPlane", "kubeadmcontrolplanes")

@@ -60,14 +60,20 @@ def size_bytes(quantity: str) -> int:
 def binding_status(classes: Iterable[str], storage: Iterable[str]) -> Object:
     """The status of a namespace's binding: what a PostgresCluster there may ask for."""
     mine = offer()
-    lists = {"vmClasses": sorted(classes), "storagePolicies": sorted(storage)}
+    has = {"vmClasses": set(classes), "storagePolicies": set(storage)}
     return {
-        "policies": mine["policies"],
+        "policies": [{"name": name} for name in mine["policies"]],
         "dataServiceVersions": [
             {"serviceType": "postgres", "versions": [{"version": version} for version in mine["versions"]]}
         ],
         "infrastructurePolicies": [
-            {"name": name, "status": "Ready", "zoneCount": 1, **lists} for name in mine["infrastructurePolicies"]
+            {
+                "name": policy["name"],
+                "status": "Ready",
+                "zoneCount": 1,
+                **{key: sorted(names & set(policy.get(key, names))) for key, names in has.items()},
+            }
+            for policy in mine["infrastructurePolicies"]
         ],
         "aggregatePostgresPolicy": {
             "allowedReplicas": mine["replicas"],

@@ -19,6 +19,7 @@ import re
 import secrets
 import shutil
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from lab.operators.common import (
     CLUSTER,
     KUBERNETES_RELEASE,
     NODE,
+    OS_IMAGE,
     RESOURCE_QUOTA,
     SECRET,
     VIRTUAL_MACHINE_CLASS,
@@ -90,12 +92,11 @@ def vm_class_of(item: Object) -> VmClass:
     return VmClass(name, int(hardware.get("cpus", 0)), memory, tuple(gpus))
 
 
-def release_of(item: Object) -> Release:
-    """A KubernetesRelease as the topology needs it."""
+def release_of(item: Object, labels: Mapping[str, Mapping[str, str]]) -> Release:
+    """A KubernetesRelease as the topology needs it; ``labels`` are those of the OSImages that have come, by name."""
     spec = item["spec"]
-    images = (
-        OsImage(each["osName"], each["osVersion"], each.get("contentLibrary", "")) for each in spec.get("osImages", ())
-    )
+    there = (labels[each["name"]] for each in spec.get("osImages", ()) if each["name"] in labels)
+    images = (OsImage(each["os-name"], each["os-version"], each.get("content-library", "")) for each in there)
     return Release(spec["version"], tuple(images))
 
 
@@ -111,7 +112,8 @@ def vm_classes(namespace: str) -> dict[str, VmClass]:
 
 
 def _releases() -> tuple[Release, ...]:
-    return tuple(release_of(item) for item in supervisor().list(KUBERNETES_RELEASE))
+    images = {each["metadata"]["name"]: each["metadata"].get("labels") or {} for each in supervisor().list(OS_IMAGE)}
+    return tuple(release_of(item, images) for item in supervisor().list(KUBERNETES_RELEASE))
 
 
 # --- admission -------------------------------------------------------------------------------------------------------

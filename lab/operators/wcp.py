@@ -28,6 +28,7 @@ from lab.operators.common import (
     KUBERNETES_RELEASE,
     MODEL_ENDPOINT,
     NAMESPACE,
+    OS_IMAGE,
     PAIS_CONFIGURATION,
     POSTGRES_CLUSTER,
     PREFIX,
@@ -238,26 +239,39 @@ def role_binding(access: Object, namespace: str) -> Wanted:
 
 
 def releases(state: Object) -> list[Wanted]:
-    """KubernetesRelease objects: one for each release, with the OS images of every library that holds it."""
-    images: dict[str, list[Object]] = {}
+    """KubernetesReleases, one for each release, after the OSImages of every library that holds it."""
+    images: dict[str, list[Wanted]] = {}
     for library in state.get("libraries") or []:
         for item in library.get("items") or []:
             found = _RELEASE.search(item["name"])
-            if found is None:
-                continue
-            digits = found["digits"] or ""
-            images.setdefault(found["release"].replace("---", "+"), []).append(
-                {
-                    "name": image_name(item["id"]),
-                    "osName": found["os"],
-                    "osVersion": f"{digits[:2]}.{digits[2:]}" if found["os"] == "ubuntu" else f"{digits or 5}.0",
-                    "contentLibrary": library["name"],
-                }
-            )
-    return [_release(version, found) for version, found in sorted(images.items())]
+            if found is not None:
+                version = found["release"].replace("---", "+")
+                images.setdefault(version, []).append(_os_image(item, library, found, version))
+    made = [each for version in sorted(images) for each in images[version]]
+    return made + [_release(version, found) for version, found in sorted(images.items())]
 
 
-def _release(version: str, images: list[Object]) -> Wanted:
+def _os_image(item: Object, library: Object, found: re.Match[str], version: str) -> Wanted:
+    """An OS image as clusters select it: by its labels. A library is called by a name that its id gives."""
+    digits, name = found["digits"] or "", image_name(item["id"])
+    system = {
+        "name": found["os"],
+        "version": f"{digits[:2]}.{digits[2:]}" if found["os"] == "ubuntu" else digits or "5",
+        "type": "linux",
+        "arch": "amd64",
+    }
+    labels = {
+        **{f"os-{key}": value for key, value in system.items()},
+        "image-type": "vmi",
+        "content-library": f"cl-{hashlib.sha256(library['id'].encode()).hexdigest()[:17]}",
+        "run.tanzu.vmware.com/tkr": version.replace("+", "---"),
+    }
+    kubernetes = version.split("-vkr.", maxsplit=1)[0]
+    spec = {"kubernetesVersion": kubernetes, "os": system, "image": {"type": "vmi", "ref": {"name": name}}}
+    return Wanted(OS_IMAGE, {"metadata": _metadata(name, labels=labels), "spec": spec})
+
+
+def _release(version: str, images: list[Wanted]) -> Wanted:
     status = Conditions()
     status.set("Ready", True)
     status.set("Compatible", True)
@@ -268,7 +282,7 @@ def _release(version: str, images: list[Object]) -> Wanted:
             "spec": {
                 "version": version,
                 "kubernetes": {"version": version.split("-vkr.", maxsplit=1)[0]},
-                "osImages": sorted(images, key=lambda each: (each["osName"], each["osVersion"], each["name"])),
+                "osImages": sorted(({"name": each.key[2]} for each in images), key=lambda each: each["name"]),
             },
         },
         {"conditions": status.as_list()},
@@ -395,6 +409,16 @@ class Wcp:
                 logging.getLogger("lab.operators").exception("wcp: unexpected error in the simulation; tried again")
                 revision = 0
                 time.sleep(5)
+
+    def begin(self) -> None:
+        """Bring everything to what vCenter wants once: what the Supervisor offers is there before it is called ready.
+
+        What fails is tried again by ``run``.
+        """
+        try:
+            self.follow(self._center.wcp(0, 0))
+        except (ApiError, httpx.TransportError) as error:
+            say_once("wcp", str(error) or type(error).__name__, logging.INFO)
 
     def follow(self, state: Object) -> bool:
         """Bring everything to ``state``; whether something has to wait. Raises the first namespace's ``ApiError``."""
@@ -548,4 +572,6 @@ def _without_times(status: Any) -> Any:
 @kopf.on.startup()
 def follow_vcenter(**_: Any) -> None:
     """Start following; the thread ends with the process."""
-    threading.Thread(target=lambda: Wcp(supervisor(), vcenter()).run(), name="wcp", daemon=True).start()
+    wcp = Wcp(supervisor(), vcenter())
+    wcp.begin()
+    threading.Thread(target=wcp.run, name="wcp", daemon=True).start()

@@ -33,10 +33,17 @@ type inventory struct {
 	Identity struct {
 		Domain string
 		Groups []string
+		// Providers are external ones of the Supervisor, by id.
+		Providers []struct{ ID, Name string }
 	}
 	Libraries []struct {
 		Name  string
 		Items []struct{ Name, Type, Description, Descriptor string }
+	}
+	// Namespaces of others, there from the start, with storage policies and VM classes by name.
+	Namespaces []struct {
+		Name, Description string
+		Storage, Classes  []string
 	}
 	Template templateVM
 	Classes  []struct {

@@ -119,8 +119,10 @@ func (v *vcenter) restHandler() http.Handler {
 		"POST /api/content/library/item":       v.findItems,
 		"GET /api/content/library/item/{item}": v.getItem,
 	}
-	for pattern, operation := range routes {
-		mux.HandleFunc(pattern, v.operation(operation))
+	for _, several := range []map[string]call{routes, v.lookAheadRoutes()} {
+		for pattern, operation := range several {
+			mux.HandleFunc(pattern, v.operation(operation))
+		}
 	}
 	// What is not served here may be among the simulator's own endpoints.
 	mux.Handle("/", v.serviceHandler())

@@ -45,8 +45,37 @@ func (v *vcenter) seed() error {
 	if err := v.seedLibraries(); err != nil {
 		return err
 	}
+	if err := v.seedNamespaces(); err != nil {
+		return err
+	}
 	v.vapi.touched()
 	return v.seedTemplate()
+}
+
+// seedNamespaces makes those of others, which are RUNNING from the start.
+func (v *vcenter) seedNamespaces() error {
+	for _, wanted := range v.site.Namespaces {
+		storage := []storageSpec{}
+		for _, name := range wanted.Storage {
+			for _, policy := range v.policies.list() {
+				if policy.Name == name {
+					storage = append(storage, storageSpec{Policy: policy.ID})
+				}
+			}
+		}
+		text := wanted.Description
+		spec := &namespaceSpec{
+			Namespace: wanted.Name, Supervisor: v.site.Supervisor.ID, Description: &text, StorageSpecs: &storage,
+			VMServiceSpec: &vmServiceSpec{VMClasses: wanted.Classes, ContentLibraries: []string{}},
+		}
+		if problem := v.wcp.createNamespace(spec); problem != nil {
+			return fmt.Errorf("namespace %s: %s", wanted.Name, problem.message)
+		}
+		if problem := v.wcp.report(wanted.Name, "RUNNING", 0); problem != nil {
+			return fmt.Errorf("namespace %s: %s", wanted.Name, problem.message)
+		}
+	}
+	return nil
 }
 
 func (v *vcenter) seedLibraries() error {

@@ -165,6 +165,7 @@ func (v *vcenter) start(state *store) error {
 	v.registry.SessionManager().ValidLogin = v.validLogin
 	v.registry.AddHandler(v.keeper)
 	v.registry.Put(newPropertyCollector(v.model.ServiceContent.PropertyCollector))
+	v.registry.Put(newDirectory(v))
 	v.service.Listen = &url.URL{Host: "127.0.0.1:0", User: url.UserPassword(v.options.username, v.options.password)}
 	v.service.RegisterSDK(v.policySDK())
 	v.server = v.service.NewServer()

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-
-	"github.com/google/uuid"
 )
 
 // wcp holds what vCenter wants of the Supervisor: namespaces and VM classes. The lab's operators carry it out and report.
@@ -328,7 +326,7 @@ func (w *wcp) checkAccess(entry accessEntry) *apiError {
 		return invalid("subject_type is %q; expected USER or GROUP.", entry.SubjectType)
 	case entry.Role != "OWNER" && entry.Role != "EDIT" && entry.Role != "VIEW":
 		return invalid("role is %q; expected OWNER, EDIT or VIEW.", entry.Role)
-	case entry.IdentityProvider != "" && uuid.Validate(entry.IdentityProvider) != nil:
+	case entry.IdentityProvider != "" && !slices.Contains(w.v.providerIDs(), entry.IdentityProvider):
 		return invalid("There is no identity provider with the identifier %q.", entry.IdentityProvider)
 	case entry.Domain == "vsphere.local" || entry.IdentityProvider != "":
 		return nil

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 
 from . import fields as f
 from .errors import AmbiguousNameError, UnknownNameError, VcfError, listed, nearest
+from .function import Function
+from .function import object_of as _object
+from .function import out as _out
+from .preflight import LOOK_UPS
 from .resource import Context
 from .values import Props
 from .vcenter import (
@@ -23,24 +26,6 @@ from .vcenter import (
 _NAME = f.Field(kind="string", doc="name or id", required=True)
 _TEXT = f.Field(kind="string", doc="", output=True)
 _TEXT_IN = f.Field(kind="string", doc="name or id")
-
-
-def _out(kind: f.Kind, doc: str, items: f.Field | None = None) -> f.Field:
-    return f.Field(kind=kind, doc=doc, output=True, items=items)
-
-
-def _object(type_name: str, doc: str, members: Mapping[str, f.Field]) -> f.Field:
-    return f.Field(kind="object", doc=doc, type_name=type_name, fields=members)
-
-
-@dataclass(frozen=True)
-class Function:
-    """One look-up: `fields` holds arguments and results (`output`)."""
-
-    token: str
-    doc: str
-    fields: f.Fields
-    run: Callable[[Context, Props], Awaitable[Props]]
 
 
 async def _supervisor(context: Context, args: Props) -> Props:
@@ -308,5 +293,6 @@ FUNCTIONS = {
             },
             _secret,
         ),
+        *LOOK_UPS,
     )
 }

@@ -110,7 +110,9 @@ class Http:
             limits=httpx.Limits(max_connections=8),
             follow_redirects=False,
             # A proxy of the environment is for the world outside; this machine's own servers are not behind it.
-            mounts=dict.fromkeys(("https://127.0.0.1", "https://localhost"), None),
+            mounts=dict.fromkeys(
+                ("https://127.0.0.1", "https://localhost", "http://127.0.0.1", "http://localhost"), None
+            ),
             headers={"user-agent": "pulumi-vcf"},
         )
 

@@ -7,19 +7,14 @@ Blocking: run it in a thread.
 
 from __future__ import annotations
 
-import http.client
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from .errors import GoneError, VcfError, listed, nearest
-from .http import tls_context
+from .errors import GoneError, listed, nearest
+from .soap import signed_in
 from .values import Props
 from .vcenter import Account
 
-_HTTPS = 443
-# Asked for outright: negotiation falls back to an age without vGPU capabilities when the server is newer than pyvmomi.
-# Every vCenter from 8.0 on answers in it.
-_DIALECT = "vim.version.v8_0_0_1"
 _DISPLAY_CLASSES = (0x0300, 0x0302)
 _HOST = (
     "name",
@@ -40,35 +35,10 @@ def gpu_inventory(account: Account, cluster: str, *, assignments: bool = False) 
     that all VMs of the hosts are read, which takes 10 ms or more for each. Raises VcfError.
     """
     # pyvmomi is only needed here: its import costs time and memory in every plugin start otherwise.
-    from pyVim import connect  # noqa: PLC0415
     from pyVmomi import vim, vmodl  # noqa: PLC0415
 
-    host, _, port = (
-        account.server.rpartition(":") if account.server.rpartition(":")[2].isdigit() else (account.server, "", "")
-    )
-    name = f"vCenter {account.server}"
-    try:
-        log_in: Any = connect.Connect
-        service = log_in(
-            host=host,
-            port=int(port or _HTTPS),
-            user=account.username,
-            pwd=account.password,
-            sslContext=tls_context(account.ca_bundle),
-            httpConnectionTimeout=30,
-            version=_DIALECT,
-        )
-    except vim.fault.InvalidLogin:
-        raise VcfError(f"{name} refused the login of {account.username}. Check `username` and `password`.") from None
-    except (vmodl.MethodFault, OSError, http.client.HTTPException) as error:
-        raise VcfError(f"{name} cannot be asked for its inventory: {_words(error)}") from None
-    try:
-        return {"hosts": _hosts(service.RetrieveContent(), vim, vmodl, name, cluster, assignments)}
-    except (vmodl.MethodFault, OSError, http.client.HTTPException) as error:
-        raise VcfError(f"{name} did not answer the inventory query: {_words(error)}") from None
-    finally:
-        log_out: Any = connect.Disconnect
-        log_out(service)
+    with signed_in(account, "its inventory") as content:
+        return {"hosts": _hosts(content, vim, vmodl, f"vCenter {account.server}", cluster, assignments)}
 
 
 def _hosts(content: Any, vim: Any, vmodl: Any, name: str, cluster: str, assignments: bool) -> list[Props]:
@@ -155,7 +125,3 @@ def _retrieve(content: Any, vmodl: Any, filters: list[Any]) -> Iterator[tuple[An
         for item in page.objects:
             yield item.obj, {p.name: p.val for p in item.propSet}
         page = collector.ContinueRetrievePropertiesEx(page.token) if page.token else None
-
-
-def _words(error: BaseException) -> str:
-    return str(getattr(error, "msg", None) or error or type(error).__name__)

@@ -142,42 +142,6 @@ def test_plain_pulumi_gives_the_same_messages_by_property_path_and_fails(checkou
     assert not state["deployment"].get("resources")
 
 
-def test_what_no_host_offers_is_told_at_its_line_and_nothing_is_made(paif: Paif, tmp_path: Path) -> None:
-    there = paif.elsewhere(tmp_path)
-    good = (there.root / "stacks" / "Pulumi.dev.yaml").read_text(encoding="utf-8")
-    # Both are in the catalogue: only the hosts tell.
-    bad = good.replace("grid_a100-40c", "grid_a100d-40c").replace("dlvmImage: dlvm-9.0.1", "dlvmImage: dlvm-9.0.2")
-    bad = bad.replace("acme-dev-ns-ai", "acme-hostless-ns-ai").replace("name: pai-supervisor", "name: pai-supervisr")
-    bad = bad.replace("    storage:\n", "    storage:\n      - {policy: pai-slver}\n")
-    bad = bad.replace("kubernetesLibrary: kubernetes-releases", "kubernetesLibrary: kubernetes-release")
-    (there.root / "stacks" / "Pulumi.hostless.yaml").write_text(bad, encoding="utf-8")
-    answer = there("up", "hostless", check=False)
-    said = answer.stdout + answer.stderr
-    assert answer.returncode == 2, said
-    assert "Traceback" not in said
-    lines = bad.splitlines()
-    for place, expected in (
-        ("profile: grid_a100d-40c", "(did you mean 'grid_a100-40c'?)"),
-        ("dlvmImage: dlvm-9.0.2", "(did you mean 'dlvm-9.0.1-simulated'?)"),
-        ("policy: pai-slver", "(did you mean 'pai-silver'?)"),
-        ("name: pai-supervisr", "(did you mean 'pai-supervisor'?)"),
-        ("kubernetesLibrary: kubernetes-release", "(did you mean 'kubernetes-releases'?)"),
-    ):
-        [told] = [line for line in answer.stderr.splitlines() if line.startswith("stacks/") and expected in line]
-        assert place in lines[int(told.split(":")[1]) - 1]
-    assert not there.export("hostless")["deployment"].get("resources")
-    # Where the hosts are not found, nothing is said of what they cannot hold.
-    lost = good.replace("computeCluster: pai-gpu", "computeCluster: pai-gpus").replace(
-        "grid_a100-40c", "grid_a100d-40c"
-    )
-    lost = lost.replace("acme-dev-ns-ai", "acme-hostless-ns-ai")
-    (there.root / "stacks" / "Pulumi.hostless.yaml").write_text(lost, encoding="utf-8")
-    answer = there("preview", "hostless", check=False)
-    [told] = [line for line in answer.stderr.splitlines() if line.startswith("stacks/")]
-    assert told.endswith("expected a compute cluster that vCenter has: pai-gpu (did you mean 'pai-gpu'?)")
-    assert "computeCluster: pai-gpus" in lost.splitlines()[int(told.split(":")[1]) - 1]
-
-
 _SCALARS = """
     7 0 -3 +5 007 08 0o17 0x1F -0x10 0b11 1_000 12345678901234567890123 99999999999999999999 2.0 1.50 .5 -.5 1e3
     1e6 1e21 1e999 1.2.3 1__0 0x 0b2 9_ yes no on off y N true True TRUE tRUE null Null ~ nULL "quoted" '08' "true" ""

@@ -18,7 +18,8 @@ from tests.lab.conftest import ROOT, Paif, api_client, wait_until
 from tests.lab.test_5_adoption import _site
 from tests.unit.components.harness import declare
 from tests.unit.components.test_gpu_cluster import _ARGS
-from tests.unit.environment.test_program import ANSWERS, ENDPOINTS
+from tests.unit.environment.site import ANSWERS
+from tests.unit.environment.test_program import ENDPOINTS
 
 _NAMESPACE = "judged"
 _CLUSTERS = f"/apis/cluster.x-k8s.io/v1beta1/namespaces/{_NAMESPACE}/clusters"
@@ -57,7 +58,7 @@ def _of_stack(name: str) -> Object:
     assert env is not None, problems
     program = Program(env, ENDPOINTS)
     # There is no vCenter behind these answers.
-    program._check_foundation = lambda: None  # type: ignore[method-assign]
+    program._look_ahead = lambda phases: None  # type: ignore[method-assign]
     [made] = [each for each in declare(lambda: program.build(""), ANSWERS).registrations if each.type == _TYPE]
     return made.inputs
 

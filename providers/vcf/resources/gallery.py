@@ -163,6 +163,30 @@ class Gallery:
         if not response.is_success:
             raise VcfError(f"The {self._where} answered {response.status_code} to GET /v2/: {_errors(response)}")
 
+    async def answer(self) -> int:
+        """The status with which the registry answers to a look for the reference."""
+        path = f"/v2/{self._inputs['repository']}/manifests/{self._inputs['reference']}"
+        return int((await self._get("HEAD", path)).status_code)
+
+    async def tags(self) -> list[str]:
+        """Tags of the repository. Raises GoneError when there is none, VcfError when that cannot be told."""
+        found: list[str] = []
+        path = f"/v2/{self._inputs['repository']}/tags/list"
+        while path:
+            response = await self._get("GET", path)
+            if response.status_code == _NOT_FOUND:
+                raise GoneError(f"The {self._where} has no repository {self._inputs['repository']}.")
+            if not response.is_success:
+                raise VcfError(f"The {self._where} answered {response.status_code} to GET {path}: {_errors(response)}")
+            found += [str(tag) for tag in response.json().get("tags") or []]
+            path = _next_page(response)
+        return found
+
+    async def repositories(self) -> list[str]:
+        """Repositories that the registry lists for the account, none where it does not list any."""
+        response = await self._get("GET", "/v2/_catalog")
+        return [str(each) for each in response.json().get("repositories") or []] if response.is_success else []
+
     async def digest(self) -> str:
         """Digest of the reference; raises GoneError with what there is instead."""
         repository, reference = self._inputs["repository"], self._inputs["reference"]
@@ -257,6 +281,12 @@ def _errors(response: Any) -> str:
         return "; ".join(str(e.get("message") or e.get("code")) for e in errors) + "."
     except (ValueError, KeyError, TypeError, AttributeError):
         return f"{response.reason_phrase}."
+
+
+def _next_page(response: Any) -> str:
+    """Path of the rest of a list that a registry gives in parts, "" at its end."""
+    found = re.search(r'<([^>]*)>;\s*rel="?next"?', response.headers.get("link", ""))
+    return re.sub(r"^https?://[^/]*", "", found[1]) if found else ""
 
 
 def _id(inputs: Props) -> str:

@@ -98,7 +98,10 @@ class Engine(pulumi.runtime.Mocks):
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         self.calls.append((args.token, args.args))
         if args.token in self.answers:
-            found: dict[str, Any] = self.answers[args.token]
+            answer = self.answers[args.token]
+            if isinstance(answer, Exception):
+                return {}, [("look-up", str(answer))]
+            found: dict[str, Any] = answer(args.args) if callable(answer) else answer
             return found, []
         if args.token == "vcf:index:getLibraryItem":
             return {"name": args.args["name"], "id": f"item-{args.args['name']}", "type": "ovf"}, []

@@ -13,7 +13,8 @@ from stacks.problems import Problem
 from stacks.program import Program
 from tests.unit.components.harness import Declared, declare
 from tests.unit.environment.samples import COMPLETE, environment
-from tests.unit.environment.test_program import ANSWERS, ENDPOINTS
+from tests.unit.environment.site import ANSWERS
+from tests.unit.environment.test_program import ENDPOINTS
 
 _VM = "kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachine"
 _ACCESS = "kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachineService"

@@ -16,29 +16,8 @@ from stacks.problems import read_problems
 from stacks.program import PHASES, Program, wanted_phases
 from tests.unit.components.harness import Declared, Engine, declare
 from tests.unit.environment.samples import GONE, PEM, environment
+from tests.unit.environment.site import ANSWERS, STANDING, inventory, platform
 
-_DEVICE = {
-    "vendorId": "10de",
-    "deviceId": "20b5",
-    "name": "NVIDIA A100",
-    "passthroughActive": False,
-    "assignedTo": [],
-}
-_PROFILES = ["grid_a100-20c", "grid_a100-40c"]
-
-
-def _inventory(gpus: int = 4, profiles: list[str] | None = None, **device: Any) -> dict[str, Any]:
-    devices = [{**_DEVICE, **device, "id": f"0000:{index:02x}:00.0"} for index in range(gpus)]
-    host = {"name": "esx-01", "moid": "host-1", "connected": True, "memoryMib": 4194304, "pciDevices": devices}
-    return {"hosts": [{**host, "vgpuProfiles": _PROFILES if profiles is None else profiles}]}
-
-
-_LIBRARY = {"id": "lib-1", "name": "dlvm-images", "items": [{"id": "i", "name": "dlvm-9.0.1-simulated", "type": "ovf"}]}
-ANSWERS: dict[str, Any] = {
-    "vcf:index:getMissing": {"missing": []},
-    "vcf:index:getGpuInventory": _inventory(),
-    "vcf:index:getContentLibrary": _LIBRARY,
-}
 ENDPOINTS = Endpoints.model_validate(
     {
         "vcenter": {"server": "127.0.0.1:1", "username": "admin", "password": "vcenter-password", "ca": "PEM"},
@@ -51,9 +30,9 @@ ENDPOINTS = Endpoints.model_validate(
 )
 
 
-def _run(changes: dict[str, Any] | None = None, until: str = "", inventory: dict[str, Any] | None = None) -> Declared:
+def _run(changes: dict[str, Any] | None = None, until: str = "", gpus: dict[str, Any] | None = None) -> Declared:
     env = environment(changes)
-    answers = {**ANSWERS, **({"vcf:index:getGpuInventory": inventory} if inventory else {})}
+    answers = {**ANSWERS, **({"vcf:index:getGpuInventory": gpus} if gpus else {})}
     return declare(lambda: Program(env, ENDPOINTS).build(until), answers)
 
 
@@ -244,8 +223,7 @@ def test_directpath_leaves_no_licence_anywhere() -> None:
         "licenceToken": GONE,
         "ngcApiKey": GONE,
     }
-    inventory = _inventory(8, profiles=[], deviceId="26b9", passthroughActive=True)
-    declared = _run(changes, inventory=inventory)
+    declared = _run(changes, gpus=inventory(8, profiles=[], deviceId="26b9", passthroughActive=True))
     text = str([each.inputs for each in declared.registrations]).lower()
     for word in ("licensingconfig", "client_configuration_token", "vgpu-license", "nvcr.io", "ngc"):
         assert word not in text, word
@@ -261,7 +239,7 @@ def test_a_class_of_whole_gpus_names_the_device_that_the_hosts_have() -> None:
         "licenceToken": GONE,
         "ngcApiKey": GONE,
     }
-    declared = _run(whole, inventory=_inventory(8, profiles=[], deviceId="2331", passthroughActive=True))
+    declared = _run(whole, gpus=inventory(8, profiles=[], deviceId="2331", passthroughActive=True))
     classes = [each for each in declared.registrations if each.type == "vcf:index:VirtualMachineClass"]
     assert {each.inputs["directPathDevices"][0]["deviceId"] for each in classes} == {"2331"}
 
@@ -279,7 +257,7 @@ def test_prod_protects_and_keeps_what_holds_data() -> None:
 
 def test_nothing_is_made_where_the_hosts_have_no_room() -> None:
     with pytest.raises(pulumi.RunError) as raised:
-        _run(inventory=_inventory(gpus=1))
+        _run(gpus=inventory(gpus=1))
     assert str(raised.value).startswith("The infrastructure cannot hold stack dev; nothing was created:")
     assert "esx-01 0 of 1 GPUs" in str(raised.value)
 
@@ -292,7 +270,7 @@ def test_what_the_infrastructure_lacks_goes_to_the_file_that_asks_for_it(
     _run()
     assert read_problems(file) == []
     with pytest.raises(pulumi.RunError):
-        _run({"content.dlvmImage": "dlvm-9.0.2"}, inventory=_inventory(profiles=["grid_a100-40c"]))
+        _run({"content.dlvmImage": "dlvm-9.0.2"}, gpus=inventory(profiles=["grid_a100-40c"]))
     found = dict(read_problems(file))
     assert set(found) == {("vmClasses", 0, "profile"), ("content", "dlvmImage")}
     assert found["vmClasses", 0, "profile"].nearest == "grid_a100-40c"
@@ -353,7 +331,7 @@ _NAMED: list[tuple[dict[str, Any], dict[str, Any], tuple[Any, ...], str]] = [
 
 
 @pytest.mark.parametrize(("changes", "missing", "path", "said"), _NAMED, ids=[str(each[2]) for each in _NAMED])
-def test_what_is_named_and_not_there_is_told_where_it_is_named_and_nothing_else_is_asked_of_it(
+def test_what_is_named_and_not_there_is_told_where_it_is_named_and_nothing_else_is_said_of_it(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     changes: dict[str, Any],
@@ -366,9 +344,9 @@ def test_what_is_named_and_not_there_is_told_where_it_is_named_and_nothing_else_
     env = environment(changes)
     answers = {**ANSWERS, "vcf:index:getMissing": {"missing": [missing]}}
     if missing["kind"] == "computeClusters":
-        del answers["vcf:index:getGpuInventory"]
+        answers["vcf:index:getGpuInventory"] = RuntimeError("there is none")
     if missing["name"] == "dlvm":
-        del answers["vcf:index:getContentLibrary"]
+        answers["vcf:index:getContentLibrary"] = RuntimeError("there is none")
     with pytest.raises(pulumi.RunError, match=r"nothing was created"):
         declare(lambda: Program(env, ENDPOINTS).build(), answers)
     [(where, problem)] = read_problems(file)
@@ -400,7 +378,7 @@ def test_what_gpu_hosts_there_are_goes_to_the_file_that_asks_for_it(
     file = tmp_path / "gpus.json"
     monkeypatch.setenv("PAIF_GPU_INVENTORY", str(file))
     with contextlib.suppress(pulumi.RunError):
-        _run(inventory=_inventory(gpus=gpus))
+        _run(gpus=inventory(gpus=gpus))
     found = read_inventory(file, environment().vcenter.compute_cluster)
     assert found is not None
     assert [len(host.pci_devices) for host in found.hosts] == [gpus]
@@ -472,12 +450,12 @@ _ON_VSPHERE: dict[str, Any] = {
     "licenceToken": GONE,
     "ngcApiKey": GONE,
 }
-_PASSED_THROUGH = _inventory(8, profiles=[], deviceId="26b9", passthroughActive=True)
+_PASSED_THROUGH = inventory(8, profiles=[], deviceId="26b9", passthroughActive=True)
 
 
 def test_a_fixed_device_goes_through_the_vsphere_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "/somewhere/ca.pem")
-    declared = _run(_ON_VSPHERE, until="workstations", inventory=_PASSED_THROUGH)
+    declared = _run(_ON_VSPHERE, until="workstations", gpus=_PASSED_THROUGH)
     assert declared.types() == {
         "pulumi:providers:vcf": 1,
         "pulumi:providers:kubernetes": 1,
@@ -494,7 +472,7 @@ def test_a_fixed_device_goes_through_the_vsphere_plugin(monkeypatch: pytest.Monk
 def test_the_vsphere_plugin_is_not_started_without_a_way_to_check_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     with pytest.raises(pulumi.RunError, match="export SSL_CERT_FILE"):
-        _run(_ON_VSPHERE, until="workstations", inventory=_PASSED_THROUGH)
+        _run(_ON_VSPHERE, until="workstations", gpus=_PASSED_THROUGH)
 
 
 _LIBRARIES: dict[str, Any] = {
@@ -564,7 +542,7 @@ def test_an_environment_that_only_looks_libraries_up_needs_no_vsphere_plugin() -
 def test_a_machine_of_the_vsphere_plugin_carries_tags_that_say_whose_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "/somewhere/ca.pem")
     tags = {"create": ["environment"], "categories": {"owner": "Owner"}}
-    declared = _run({**_ON_VSPHERE, "vsphereTags": tags}, until="workstations", inventory=_PASSED_THROUGH)
+    declared = _run({**_ON_VSPHERE, "vsphereTags": tags}, until="workstations", gpus=_PASSED_THROUGH)
     machine = declared.one("vsphere:index/virtualMachine:VirtualMachine")
     assert machine.inputs["tags"] == [
         "id-of-acme",
@@ -599,8 +577,8 @@ def test_only_the_environment_that_makes_tags_or_has_such_machines_needs_the_vsp
 
 @pytest.mark.parametrize("kind", ["dev", "prod"])
 def test_an_existing_database_is_used_and_neither_created_nor_protected(kind: str) -> None:
-    changes = {"kind": kind, "workstations": [], "database": {"existing": "shared"}}
-    declared = _run(changes, until="ai-services")
+    env = environment({"kind": kind, "workstations": [], "database": {"existing": "shared"}})
+    declared = declare(lambda: Program(env, ENDPOINTS).build("ai-services"), platform(standing=[STANDING]))
     assert "kubernetes:databases.dataservices.vmware.com/v1alpha1:PostgresCluster" not in declared.types()
     assert not declared.one("vcf:index:PostgresExtension").request.protect
     pais = declared.one("kubernetes:pais.vmware.com/v1alpha1:PAISConfiguration").inputs["spec"]["database"]

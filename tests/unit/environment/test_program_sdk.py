@@ -21,7 +21,8 @@ from stacks import sdk
 from stacks.program import Program
 from tests.unit.components.harness import declare
 from tests.unit.environment.samples import environment
-from tests.unit.environment.test_program import ANSWERS, ENDPOINTS
+from tests.unit.environment.site import ANSWERS
+from tests.unit.environment.test_program import ENDPOINTS
 
 _ROOT = Path(__file__).resolve().parents[3]
 

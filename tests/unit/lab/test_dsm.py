@@ -70,6 +70,16 @@ def test_a_database_needs_neither_a_name_nor_an_administrator_of_its_own() -> No
     assert dsm.database_of(item) == ("pais", "root")
 
 
+def test_a_policy_may_allow_less_than_the_namespace_has() -> None:
+    status = dsm.binding_status(["best-effort-large", "tiny"], ["pai-gold", "pai-silver"])
+    allowed = {each["name"]: (each["vmClasses"], each["storagePolicies"]) for each in status["infrastructurePolicies"]}
+    assert allowed == {
+        "pai-infra": (["best-effort-large", "tiny"], ["pai-gold", "pai-silver"]),
+        "pai-infra-gold": (["best-effort-large"], ["pai-gold"]),
+    }
+    assert status["policies"] == [{"name": "pai-data"}]
+
+
 class Secrets:
     def __init__(self, **passwords: str) -> None:
         self.passwords = passwords

@@ -390,3 +390,9 @@ def test_the_object_given_is_never_changed() -> None:
     topology.normalise(cluster, None, [RELEASE])
     topology.pools(cluster, AROUND)
     assert cluster == before
+
+
+def test_a_release_has_the_images_that_have_come() -> None:
+    item = {"spec": {"version": RELEASE.version, "osImages": [{"name": "vmi-1"}, {"name": "vmi-2"}]}}
+    labels = {"vmi-2": {"os-name": "ubuntu", "os-version": "22.04", "content-library": "cl-1"}}
+    assert vks.release_of(item, labels) == Release(RELEASE.version, (OsImage("ubuntu", "22.04", "cl-1"),))

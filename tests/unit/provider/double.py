@@ -246,6 +246,9 @@ class VCenterDouble(Server):
         self.policies = {"policy-gold": "pai-gold", "policy-silver": "pai-silver"}
         self.supervisors = {"domain-c8": "pai-supervisor", "domain-c9": "other-supervisor"}
         self.libraries = {LIBRARY_ID: "dlvm-images", "22222222-2222-3333-4444-555555555555": "kubernetes-releases"}
+        self.providers = ["idp-1"]
+        self.federated: list[str] = []
+        self.ovf: list[dict[str, Any]] = []
         self.polls_until_running = 0
         self.polls_until_gone = 0
         self.before_post: Callable[[Request], None] | None = None
@@ -338,6 +341,17 @@ class VCenterDouble(Server):
                 return Answer(200, {"items": items})
             case "/api/vcenter/cluster":
                 return Answer(200, [{"cluster": "domain-c1", "name": "pai-gpu"}])
+            case "/api/vcenter/cluster/domain-c1":
+                return Answer(200, {"name": "pai-gpu", "resource_pool": "resgroup-1"})
+            case "/api/vcenter/namespace-management/supervisors/domain-c8/identity/providers":
+                return Answer(200, [{"provider": each, "display_name": each} for each in self.providers])
+            case "/api/vcenter/identity/providers":
+                return Answer(200, [{"provider": "p", "domain_names": self.federated}])
+            case "/api/vcenter/ovf/library-item/item-1":
+                assert request.body["target"]["resource_pool_id"] == "resgroup-1"
+                return Answer(200, {"name": "image", "additional_params": self.ovf})
+            case "/api/content/library/item" if request.method == "POST":
+                return Answer(200, ["item-1"] if request.body["name"] == "dlvm-9.0.1-simulated" else [])
             case "/api/vcenter/storage/policies":
                 return Answer(200, [{"policy": i, "name": n, "description": ""} for i, n in self.policies.items()])
             case "/api/content/library" if request.method == "POST":

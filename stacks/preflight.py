@@ -1,0 +1,232 @@
+"""The look before anything is made: what a stack file names is asked where it is, in one round, and judged at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+
+import catalog
+from components import vcf
+from stacks import existence, verdicts
+from stacks.capacity import device_ids, shortages, write_inventory
+from stacks.endpoints import Endpoints
+from stacks.environment import Environment
+from stacks.problems import Contradiction
+
+_WORDS = {
+    "apis": "which APIs the Supervisor serves",
+    "releases": "Kubernetes releases",
+    "images": "OS images of the Kubernetes release",
+    "offers": "what DSM allows for the database",
+    "databases": "the PostgresCluster that is to be used",
+}
+
+
+@dataclass
+class Ahead:
+    """What a look found: problems, each at its place, and what could not be looked up, in words.
+
+    `device_ids` are the PCI device ids of the GPU model that the hosts have, `image_items` ids by the names of the
+    library's items.
+    """
+
+    problems: list[Contradiction] = field(default_factory=list)
+    unanswered: list[str] = field(default_factory=list)
+    device_ids: list[str] = field(default_factory=list)
+    image_items: dict[str, str] = field(default_factory=dict)
+
+    def warn(self) -> None:
+        """Tell what could not be looked up: it stops nothing, and must not look like right either."""
+        if self.unanswered:
+            lines = "\n".join(f"  {each}" for each in self.unanswered)
+            pulumi.log.warn(
+                "This could not be looked up before anything is made, so that a mistake in it shows up in the middle "
+                f"of `up` only:\n{lines}"
+            )
+
+
+def look_ahead(env: Environment, ends: Endpoints, phases: Collection[str], opts: pulumi.InvokeOptions) -> Ahead:
+    """Look up what an environment names, as far as these phases use it. Raises pulumi.RunError without a vCenter."""
+    return _Look(env, ends, frozenset(phases)).ahead(opts)
+
+
+@dataclass
+class _Look:
+    env: Environment
+    ends: Endpoints
+    phases: frozenset[str]
+
+    def ahead(self, opts: pulumi.InvokeOptions) -> Ahead:
+        env, named = self.env, existence.names(self.env)
+        questions = self._questions(named)
+        answers = dict(zip(questions, vcf.ask(list(questions.values()), opts), strict=True))
+        missing = _sure(answers["missing"])
+        absent = {(each.kind, each.name) for each in missing}
+        found = Ahead([existence.named_wrongly(each, named[each.kind][each.name]) for each in missing])
+        there = ("computeClusters", env.vcenter.compute_cluster) not in absent
+        if "inventory" in answers and there:
+            inventory = _sure(answers["inventory"])
+            if file := os.environ.get("PAIF_GPU_INVENTORY"):
+                write_inventory(Path(file), env.vcenter.compute_cluster, inventory)
+            found.problems += shortages(env, inventory)
+            found.device_ids = [*device_ids(env, inventory)]
+        if "library" in answers and ("contentLibraries", env.content.dlvm_library) not in absent:
+            library = _sure(answers["library"])
+            found.image_items = {item.name: item.id for item in library.items}
+            wrong = existence.image(env, library)
+            found.problems += wrong
+            if not wrong and there:
+                self._properties(answers, found)
+        if "principals" in answers:
+            self._principals(_sure(answers["principals"]), found, ("supervisors", env.supervisor.name) in absent)
+        self._platform(_sure(answers["platform"]), found, opts)
+        if "models" in answers:
+            models = _sure(answers["models"])
+            found.problems += verdicts.models(env, models)
+            unknown = dict.fromkeys(each.reason for each in models if not each.status)
+            found.unanswered += [f"models ({reason})" for reason in unknown]
+        if "charts" in answers:
+            self._charts(_sure(answers["charts"]), _sure(answers["platform"]), found)
+        return found
+
+    def _questions(self, named: dict[str, Any]) -> dict[str, vcf.LookUp[Any]]:
+        """All questions of the round, by what they are about."""
+        env, versions = self.env, catalog.versions()
+        asked: dict[str, vcf.LookUp[Any]] = {
+            "missing": vcf.missing_names({kind: list(places) for kind, places in named.items()})
+        }
+        if named["computeClusters"]:
+            asked["inventory"] = vcf.gpu_inventory(env.vcenter.compute_cluster)
+        # A library of this run may not be there yet: its image is waited for when it is.
+        if env.workstations and env.content.dlvm_library in named["contentLibraries"]:
+            asked["library"] = vcf.content_library(env.content.dlvm_library)
+            asked["properties"] = vcf.image_properties(
+                env.content.dlvm_library, env.content.dlvm_image, env.vcenter.compute_cluster
+            )
+        if env.namespace.access_list:
+            entries = [
+                vcf.AccessEntry(
+                    subject_type=each.subject_type,
+                    subject=each.subject,
+                    domain=each.domain,
+                    role=each.role,
+                    identity_provider=each.identity_provider,
+                )
+                for each in env.namespace.access_list
+            ]
+            asked["principals"] = vcf.principals(env.supervisor.name, entries)
+        with_data = "data" in self.phases and env.database is not None
+        asked["platform"] = vcf.platform(
+            env.namespace.name,
+            vm_operator=f"vmoperator.vmware.com/{versions['vm-operator'].version}",
+            cluster_api=f"cluster.x-k8s.io/{versions['cluster-api'].version}",
+            releases=self._asks_releases(),
+            offers=with_data and env.database is not None and env.database.created,
+            databases=with_data and env.database is not None and env.database.existing is not None,
+            machines="workstations" in self.phases and bool(env.workstations),
+        )
+        gallery = self.ends.gallery
+        if "endpoints" in self.phases and env.model_endpoints and gallery is not None:
+            asked["models"] = vcf.models(
+                gallery.host,
+                [(each.model.repository, each.model.reference) for each in env.model_endpoints],
+                username=gallery.username,
+                password=gallery.password.get_secret_value(),
+                ca_bundle=gallery.ca,
+            )
+        if self._with_clusters() and any(cluster.gpu_operator.enabled for cluster in env.clusters):
+            helm = self.ends.helm
+            login = {"username": helm.username, "password": helm.password.get_secret_value(), "caBundle": helm.ca}
+            chart = {"repository": self._repository(), "chart": versions["gpu-operator"].chart}
+            asked["charts"] = vcf.chart_versions([chart | {key: value for key, value in login.items() if value}])
+        return asked
+
+    def _with_clusters(self) -> bool:
+        return "clusters" in self.phases and bool(self.env.clusters)
+
+    def _asks_releases(self) -> bool:
+        # Those of a library that is made here come after it.
+        made = {library.name for library in self.env.content_libraries}
+        return self._with_clusters() and self.env.content.kubernetes_library not in made
+
+    def _repository(self) -> str:
+        return self.ends.helm.repository or catalog.versions()["gpu-operator"].repository
+
+    def _properties(self, answers: dict[str, Any], found: Ahead) -> None:
+        declared, platform = _sure(answers["properties"]), _sure(answers["platform"])
+        if declared.known:
+            found.problems += verdicts.image_properties(self.env, declared.properties, platform.virtual_machines)
+        else:
+            found.unanswered.append(f"OVF properties of image {self.env.content.dlvm_image} ({declared.unanswered})")
+
+    def _principals(self, answers: list[vcf.PrincipalAnswer], found: Ahead, no_supervisor: bool) -> None:
+        found.problems += verdicts.principals(self.env, answers)
+        # Of a Supervisor that is not there it is told already.
+        asked = [
+            answer
+            for entry, answer in zip(self.env.namespace.access_list, answers, strict=True)
+            if not (no_supervisor and entry.identity_provider)
+        ]
+        unknown = dict.fromkeys(each.unanswered for each in asked if each.unanswered)
+        found.unanswered += [f"users and groups of the access list ({reason})" for reason in unknown]
+
+    def _platform(self, platform: vcf.Platform, found: Ahead, opts: pulumi.InvokeOptions) -> None:
+        unserved = [] if "apis" in platform.unanswered else verdicts.apis(self.env, platform.served, self.phases)
+        found.problems += unserved
+        told = {path[0] for path, _ in unserved}
+        unknown = dict(platform.unanswered)
+        if "clusters" in told:
+            unknown = {what: reason for what, reason in unknown.items() if what not in ("releases", "images")}
+        elif self._asks_releases() and "releases" not in unknown:
+            self._releases(platform, found, opts)
+        if "database" in told:
+            unknown = {what: reason for what, reason in unknown.items() if what not in ("offers", "databases")}
+        elif "data" in self.phases and self.env.database is not None:
+            found.problems += verdicts.database(self.env, platform)
+            if not platform.allowed and "offers" not in unknown and verdicts.asks_dsm(self.env, platform):
+                unknown["offers"] = (
+                    "no namespace of the Supervisor has a DataServicePolicyBinding that the kubeconfig's user may "
+                    f"read; `./paif up {self.env.name} --until foundation` makes the namespace, of which the next run "
+                    "asks"
+                )
+            if self.env.database.existing is None:
+                unknown.pop("databases", None)
+        reasons: dict[str, list[str]] = {}
+        for what, reason in unknown.items():
+            reasons.setdefault(reason, []).append(_WORDS[what])
+        found.unanswered += [f"{', '.join(words)} ({reason})" for reason, words in reasons.items()]
+
+    def _releases(self, platform: vcf.Platform, found: Ahead, opts: pulumi.InvokeOptions) -> None:
+        wrong, to_come = verdicts.releases(self.env, platform)
+        if to_come:
+            # A library that only this namespace brings along: its releases come with it.
+            [library] = vcf.ask([vcf.content_library(self.env.content.kubernetes_library)], opts)
+            items = [] if isinstance(library, pulumi.RunError) else [item.name for item in library.items]
+            for release, problem in to_come:
+                if verdicts.held(release, items):
+                    held = f"content library {self.env.content.kubernetes_library} holds it"
+                    found.unanswered.append(
+                        f"Kubernetes release {release} (the Supervisor does not show it yet; {held})"
+                    )
+                else:
+                    wrong.append(problem)
+        found.problems += wrong
+
+    def _charts(self, answers: list[vcf.ChartAnswer], platform: vcf.Platform, found: Ahead) -> None:
+        [answer] = answers
+        problems = list(verdicts.charts(self.env, self._repository(), answer, platform.clusters))
+        found.problems += problems
+        if not answer.status and not problems:
+            found.unanswered.append(f"the chart of the GPU Operator ({answer.reason})")
+
+
+def _sure(answer: Any) -> Any:
+    """An answer, or what kept it from being given. Raises pulumi.RunError."""
+    if isinstance(answer, pulumi.RunError):
+        raise answer
+    return answer

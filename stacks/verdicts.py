@@ -1,0 +1,337 @@
+"""What is wrong with an environment, judged by what its platform has: pure, from answers that were read before.
+
+What this environment has made already, or makes itself, is not missing. Every problem lies where the stack file asks
+for it and names what there is instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+
+import catalog
+from components.vcf import ChartAnswer, DatabaseOffer, ModelAnswer, Platform, PrincipalAnswer, StandingDatabase
+from stacks.environment import Database, Environment, Workstation, storage_class
+from stacks.problems import Contradiction, Path, contradiction, listed, nearest
+
+_SHOWN = 12
+_OS = "ubuntu"
+"""Operating system of all nodes: the GPU Operator supports no other that VKS has."""
+_DATABASES = "databases.dataservices.vmware.com/v1alpha1"
+_PAIS = "pais.vmware.com/v1alpha1"
+_UNITS = {"Mi": 1 / 1024, "Gi": 1.0, "Ti": 1024.0}
+
+
+def _some(names: Collection[str], wanted: str) -> str:
+    """Names as a sentence lists them, those most like `wanted` when there are too many."""
+    every = sorted(set(names))
+    if len(every) <= _SHOWN:
+        return listed(every)
+    near = nearest(wanted, every)
+    shown = [near, *(name for name in every if name != near)][:_SHOWN] if near else every[:_SHOWN]
+    return f"{listed(shown)} and {len(every) - _SHOWN} more"
+
+
+def principals(env: Environment, answers: Sequence[PrincipalAnswer]) -> Iterator[Contradiction]:
+    """Entries of the access list that nobody has."""
+    for index, (entry, answer) in enumerate(zip(env.namespace.access_list, answers, strict=True)):
+        path: Path = ("namespace", "accessList", index)
+        if answer.found:
+            continue
+        if answer.domains:
+            expected = f"an SSO domain that vCenter has: {_some(answer.domains, entry.domain)}"
+            yield contradiction((*path, "domain"), expected, entry.domain, nearest(entry.domain, answer.domains))
+        elif not answer.unanswered and entry.identity_provider is not None:
+            expected = f"the id of an identity provider of the Supervisor: {_some(answer.known, '')}"
+            yield contradiction((*path, "identityProvider"), expected, entry.identity_provider)
+        elif not answer.unanswered:
+            kind = entry.subject_type.lower()
+            expected = f"a {kind} that domain {entry.domain} has: {_some(answer.known, entry.subject)}"
+            yield contradiction((*path, "subject"), expected, entry.subject, nearest(entry.subject, answer.known))
+
+
+def property_keys(env: Environment, workstation: Workstation) -> set[str]:
+    """OVF properties that are set on a workstation."""
+    keys = {"hostname", "password"}
+    if workstation.public_key:
+        keys.add("public-keys")
+    if workstation.proxy is not None and (workstation.proxy.http or workstation.proxy.https):
+        keys.add("user-data")
+    if env.gpu.mode == "vgpu":
+        keys |= {
+            key
+            for key, given in (("vgpu-license", env.licence_token), ("nvidia-portal-api-key", env.ngc_api_key))
+            if given is not None
+        }
+    return keys
+
+
+def image_properties(env: Environment, declared: Sequence[str], standing: Collection[str]) -> Iterator[Contradiction]:
+    """An image that drops what its machines are given; `standing` are machines that are there, whatever they got."""
+    coming = [each for each in env.workstations if env.named("workstation", each.name) not in standing]
+    dropped = set[str]().union(*(property_keys(env, each) for each in coming)) - set(declared)
+    if dropped:
+        licence = "; without vgpu-license a machine has no NVIDIA licence" if "vgpu-license" in dropped else ""
+        yield contradiction(
+            ("content", "dlvmImage"),
+            f"an image with the OVF properties {listed(dropped)}, which are set on its machines and which vSphere "
+            f"drops where the image does not declare them{licence}. It declares: {listed(declared)}",
+            env.content.dlvm_image,
+        )
+
+
+def models(env: Environment, answers: Sequence[ModelAnswer]) -> Iterator[Contradiction]:
+    """Models that are not in the gallery."""
+    for index, (endpoint, answer) in enumerate(zip(env.model_endpoints, answers, strict=True)):
+        path: Path = ("modelEndpoints", index, "model")
+        model, near = endpoint.model, ""
+        if answer.status == "denied":
+            yield contradiction((*path, "repository"), f"a model that can be pulled: {answer.reason}", model.repository)
+        elif answer.status == "missing" and answer.tags:
+            if not model.reference.startswith("sha256:"):
+                near = nearest(model.reference, answer.tags)
+            expected = f"what the gallery has of {model.repository}: {_some(answer.tags, model.reference)}"
+            yield contradiction((*path, "reference"), expected, model.reference, near)
+        elif answer.status == "missing":
+            there = _some(answer.repositories, model.repository) if answer.repositories else "it lists none"
+            expected = (
+                f"a model in the gallery, which has: {there}. MLOps push it, from a workstation that "
+                f"`./paif up {env.name} --until workstations` makes, or elsewhere"
+            )
+            near = nearest(model.repository, answer.repositories)
+            yield contradiction((*path, "repository"), expected, model.repository, near)
+
+
+def charts(
+    env: Environment, repository: str, answer: ChartAnswer, standing: Collection[str]
+) -> Iterator[Contradiction]:
+    """Versions of the GPU Operator that its repository does not have, or a repository that cannot be used from here.
+
+    `standing` are clusters that are there: what they have was installed from a repository that answered then.
+    """
+    coming = [
+        each for each in env.clusters if each.gpu_operator.enabled and env.named("cluster", each.name) not in standing
+    ]
+    fact = catalog.versions()["gpu-operator"]
+    if answer.status == "found" and answer.versions:
+        for index, cluster in enumerate(env.clusters):
+            version = cluster.gpu_operator.version or fact.version
+            if cluster.gpu_operator.enabled and _exact(version) and not _has(answer.versions, version):
+                path: Path = ("clusters", index, "gpuOperator", "version")
+                expected = f"a version of chart {fact.chart} that {repository} has: {_some(answer.versions, version)}"
+                yield contradiction(path, expected, version, nearest(version, answer.versions))
+    elif answer.status or coming:
+        reason = answer.reason or f"it has no chart {fact.chart}"
+        yield contradiction(
+            ("chartRepository",), f"a Helm repository with chart {fact.chart} that answers here: {reason}", repository
+        )
+
+
+def _exact(version: str) -> bool:
+    """Whether a version is one, and no range of Helm's."""
+    return re.fullmatch(r"v?\d+\.\d+\.\d+\S*", version) is not None
+
+
+def _has(versions: Collection[str], wanted: str) -> bool:
+    # Helm takes a version with or without its v.
+    return wanted.removeprefix("v") in {each.removeprefix("v") for each in versions}
+
+
+def apis(env: Environment, served: Collection[str], phases: Collection[str]) -> list[Contradiction]:
+    """Parts of the environment whose API the Supervisor does not serve."""
+    versions = catalog.versions()
+    machines = any(each.route == "vm-service" for each in env.workstations)
+    needed = (
+        ("data", "database", env.database is not None and env.database.external is None, _DATABASES, "DSM"),
+        ("ai-services", "aiServices", env.ai_services is not None, _PAIS, "Private AI Services"),
+        (
+            "workstations",
+            "workstations",
+            machines,
+            f"vmoperator.vmware.com/{versions['vm-operator'].version}",
+            "the VM Service",
+        ),
+        ("clusters", "clusters", bool(env.clusters), f"cluster.x-k8s.io/{versions['cluster-api'].version}", "VKS"),
+    )
+    found = []
+    for phase, key, wanted, api, service in needed:
+        if phase in phases and wanted and api not in served:
+            group = api.partition("/")[0]
+            others = [each for each in served if each.partition("/")[0] == group]
+            there = f"it serves {listed(others)}" if others else f"is {service} installed there?"
+            found.append(contradiction((key,), f"a Supervisor that serves {api} ({there})"))
+    return found
+
+
+def same_release(given: str, full: str) -> bool:
+    """Whether a release as somebody spells it means one of the Supervisor's: prefix, short, full, or object name."""
+    wanted, version = given.replace("---", "+"), full.replace("---", "+")
+    if not version.startswith(wanted):
+        return False
+    rest = version[len(wanted) :]
+    # A build with FIPS is another one than that without.
+    return not rest or (rest[0] in ".+-" and not rest.startswith("-fips"))
+
+
+def releases(env: Environment, platform: Platform) -> tuple[list[Contradiction], list[tuple[str, Contradiction]]]:
+    """Releases that a cluster cannot be made of; and apart, those that the Supervisor does not know, each with why."""
+    wrong: list[Contradiction] = []
+    unknown: list[tuple[str, Contradiction]] = []
+    usable = [each.version for each in platform.offered if not each.against and each.images]
+    for index, cluster in enumerate(env.clusters):
+        release = cluster.release or catalog.versions()["kubernetes-release"].version
+        standing = platform.clusters.get(env.named("cluster", cluster.name), "")
+        if standing and (same_release(standing, release) or same_release(release, standing)):
+            continue
+        path: Path = ("clusters", index, "release")
+        there = _some(usable, release)
+        meant = [each for each in platform.offered if same_release(release, each.version)]
+        if not meant:
+            expected = f"a Kubernetes release that the Supervisor has: {there}"
+            unknown.append((release, contradiction(path, expected, release, nearest(release, usable))))
+        elif all(each.against for each in meant):
+            expected = f"a Kubernetes release that can be used ({meant[0].against}); there are: {there}"
+            wrong.append(contradiction(path, expected, release))
+        elif "images" not in platform.unanswered and not any(
+            image.os == _OS for each in meant if not each.against for image in each.images
+        ):
+            expected = (
+                f"a Kubernetes release whose OS image for {_OS} has come to the Supervisor, which may take minutes "
+                f"after the release shows; there are: {there}"
+            )
+            wrong.append(contradiction(path, expected, release))
+    return wrong, unknown
+
+
+def held(release: str, items: Collection[str]) -> bool:
+    """Whether a content library has an image of a release, which its items carry in their names."""
+    name = re.sub(r"-vkr\.\d+$", "", release).replace("+", "---")
+    return any(re.search(rf"{re.escape(name)}(?!\d)(?!-fips)", item.replace("+", "---")) for item in items)
+
+
+def _standing(env: Environment, platform: Platform) -> StandingDatabase | None:
+    asked = env.database
+    name = env.named("database", asked.name) if asked is not None and asked.created else ""
+    return next((each for each in platform.standing if each.name == name), None)
+
+
+def asks_dsm(env: Environment, platform: Platform) -> bool:
+    """Whether the database is one that DSM has still to make."""
+    return env.database is not None and env.database.created and _standing(env, platform) is None
+
+
+def database(env: Environment, platform: Platform) -> list[Contradiction]:
+    """What of a database DSM does not allow; what is in use already is not asked for again."""
+    asked = env.database
+    if asked is None or asked.external is not None:
+        return []
+    if asked.existing is not None:
+        names = [each.name for each in platform.standing]
+        if "databases" in platform.unanswered or asked.existing in names:
+            return []
+        expected = f"a PostgresCluster that namespace {env.namespace.name} has: {_some(names, asked.existing)}"
+        return [contradiction(("database", "existing"), expected, asked.existing, nearest(asked.existing, names))]
+    if not platform.allowed:
+        return []
+    return list(_not_allowed(env, asked, platform.allowed, _standing(env, platform)))
+
+
+def _not_allowed(
+    env: Environment, asked: Database, allowed: Sequence[DatabaseOffer], standing: StandingDatabase | None
+) -> Iterator[Contradiction]:
+    own = [each.namespace for each in allowed] == [env.namespace.name]
+    where = "in this namespace" if own else "in a namespace of this Supervisor"
+    # Another policy of DSM may be meant for a namespace that nobody has made yet.
+    way = "" if own else f"; where it is to allow more in this one, `./paif up {env.name} --until foundation` first"
+    policies = {policy.name for offer in allowed for policy in offer.infrastructure_policies}
+    versions = {version for offer in allowed for version in offer.versions}
+    locations = {location for offer in allowed for location in offer.backup_locations}
+    version = asked.version or catalog.versions()["dsm-postgresql"].version
+    policy = asked.infrastructure_policy or ""
+    location = asked.backup.location if asked.backup is not None else ""
+    checks: tuple[tuple[Path, str, str, str, set[str]], ...] = (
+        (
+            ("database", "infrastructurePolicy"),
+            "an infrastructure policy",
+            policy,
+            standing.infrastructure_policy if standing else "",
+            policies,
+        ),
+        (
+            ("database", "version"),
+            "a version of PostgreSQL",
+            version,
+            standing.version if standing else "",
+            # A major by itself is DSM's newest of it.
+            versions | {each.partition(".")[0] for each in versions} if version.isdecimal() else versions,
+        ),
+        (
+            ("database", "backup", "location"),
+            "a backup location",
+            location,
+            standing.backup_location if standing else "",
+            locations,
+        ),
+    )
+    for path, what, value, used, names in checks:
+        if value and value not in (used, *names):
+            there = _some(names - {each.partition(".")[0] for each in versions}, value)
+            expected = f"{what} that DSM allows {where}: {there}{way}"
+            yield contradiction(path, expected, value, nearest(value, names))
+    replicas = {number for offer in allowed for number in offer.replicas}
+    wanted = 1 if asked.high_availability else 0
+    if replicas and wanted not in replicas and (standing is None or standing.replicas != wanted):
+        sizes = listed(str(each) for each in replicas)
+        expected = f"a number of replicas that DSM allows {where}: {sizes}; this asks for {wanted}{way}"
+        yield contradiction(("database", "highAvailability"), expected, asked.high_availability)
+    yield from _too_large(asked, allowed, standing, where)
+    yield from _not_of_the_policy(env, asked, allowed, standing)
+
+
+def _too_large(
+    asked: Database, allowed: Sequence[DatabaseOffer], standing: StandingDatabase | None, where: str
+) -> Iterator[Contradiction]:
+    limits = [_gib(each.max_storage) for each in allowed]
+    most = max((limit for limit in limits if limit is not None), default=None)
+    used = _gib(standing.storage_space) if standing else None
+    if None not in limits and most is not None and asked.storage_gib > most and asked.storage_gib != used:
+        yield contradiction(
+            ("database", "storageGib"), f"at most {most:.0f}, which DSM allows {where}", asked.storage_gib
+        )
+
+
+def _gib(quantity: str) -> float | None:
+    found = re.fullmatch(r"(\d+)(Mi|Gi|Ti)", quantity)
+    return int(found[1]) * _UNITS[found[2]] if found else None
+
+
+def _not_of_the_policy(
+    env: Environment, asked: Database, allowed: Sequence[DatabaseOffer], standing: StandingDatabase | None
+) -> Iterator[Contradiction]:
+    """VM class and storage policy that the infrastructure policy leaves out, of those that the namespace may use.
+
+    What a namespace may not use yet says nothing: the policy shows it once the namespace does.
+    """
+    chosen = [
+        (offer, policy)
+        for offer in allowed
+        for policy in offer.infrastructure_policies
+        if policy.name == asked.infrastructure_policy
+    ]
+    vm_class, storage = env.vm_class_name(asked.vm_class), env.storage_policy(asked.storage_policy)
+    if not (standing and standing.vm_class == vm_class):
+        left_out = [policy for offer, policy in chosen if vm_class in offer.bound_classes]
+        classes = {each for policy in left_out for each in policy.vm_classes}
+        if left_out and classes and vm_class not in {each for _, policy in chosen for each in policy.vm_classes}:
+            expected = (
+                f"a class that infrastructure policy {asked.infrastructure_policy} allows: {_some(classes, vm_class)}"
+            )
+            yield contradiction(("database", "class"), expected, vm_class, nearest(vm_class, classes))
+    if not (standing and standing.storage_policy == storage):
+        left_out = [policy for offer, policy in chosen if storage_class(storage) in offer.bound_storage]
+        names = {each for policy in left_out for each in policy.storage_policies}
+        known = {storage_class(each) for _, policy in chosen for each in policy.storage_policies}
+        if left_out and names and storage_class(storage) not in known:
+            allows = f"a storage policy that infrastructure policy {asked.infrastructure_policy} allows"
+            path: Path = ("database", "storagePolicy")
+            yield contradiction(path, f"{allows}: {_some(names, storage)}", storage, nearest(storage, names))
