@@ -194,7 +194,7 @@ class Applied:
         self.there: dict[tuple[str, str], Object] = {}
 
     def apply(self, resource: Resource, body: Object) -> Object:
-        created = {"creationTimestamp": "2026-01-01T00:00:00Z"}
+        created = {"creationTimestamp": "2026-01-01T00:00:00Z", "generation": 1}
         self.there[resource.kind, body["metadata"]["name"]] = {**body, "metadata": {**body["metadata"], **created}}
         return self.there[resource.kind, body["metadata"]["name"]]
 
