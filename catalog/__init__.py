@@ -10,6 +10,7 @@ Raises `pydantic.ValidationError` when a file breaks its model, which the unit t
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -135,6 +136,43 @@ class DlvmProperties(_Model):
     login: DlvmLogin
 
 
+@dataclass(frozen=True)
+class Release:
+    """A Kubernetes release of VKS in any of its spellings; what a spelling leaves out is open.
+
+    Those are a prefix (v1.32), the short form that the server stores (v1.32.0+vmware.6-fips), the full one
+    (v1.32.0+vmware.6-fips-vkr.2) and the name of its object (v1.32.0---vmware.6-fips-vkr.2).
+    """
+
+    kubernetes: tuple[int, ...]
+    vmware: tuple[int, bool] | None = None
+    """The number after +vmware. and whether it is the FIPS variant."""
+    build: int | None = None
+    """The number after -vkr., by which builds around the same Kubernetes differ."""
+
+    @classmethod
+    def parse(cls, text: str) -> Release | None:
+        """The release that a text names, or None when it names none."""
+        match = _RELEASE.fullmatch(text)
+        if match is None:
+            return None
+        vmware = (int(match["vmware"]), match["fips"] is not None) if match["vmware"] else None
+        return cls(_numbers(match["kubernetes"]), vmware, int(match["build"]) if match["build"] else None)
+
+    def is_(self, other: Release) -> bool:
+        """Whether both may be the same release: they agree in all that both of them say."""
+        said = min(len(self.kubernetes), len(other.kubernetes))
+        same = self.kubernetes[:said] == other.kubernetes[:said]
+        pairs = ((self.vmware, other.vmware), (self.build, other.build))
+        return same and all(None in pair or pair[0] == pair[1] for pair in pairs)
+
+
+_RELEASE = re.compile(
+    r"v(?P<kubernetes>\d+\.\d+(?:\.\d+)?)"
+    r"(?:(?:\+|---)vmware\.(?P<vmware>\d+)(?P<fips>-fips)?(?:-vkr\.(?P<build>\d+))?)?"
+)
+
+
 class ClusterClass(Fact):
     """Kubernetes minors, first and last, that a ClusterClass takes. `central`: lives in the central namespace only."""
 
@@ -154,23 +192,46 @@ class VmSize(_Model):
     memory_gib: int
 
 
+class UbuntuVersions(Fact):
+    """Versions of Ubuntu between which a cluster chooses, from the Kubernetes minor on that has more than one."""
+
+    choice_from: str
+    versions: list[str]
+
+    def is_choice(self, release: str) -> bool:
+        """Whether a release has several of them, so that a cluster has to say which."""
+        return _numbers(release)[:2] >= _numbers(self.choice_from)
+
+
 class ClusterClasses(_Model):
     """ClusterClasses, the annotations around them, and the VM classes every Supervisor has."""
 
     worker_class: str
     os_image_annotation: str
     skip_rebase_annotation: str
-    ignore_changes: list[str]
     central_namespace: str
+    ubuntu: UbuntuVersions
     classes: dict[str, ClusterClass]
     default_vm_classes: dict[str, VmSize]
 
+    def is_newer(self, name: str, other: str) -> bool:
+        """Whether a ClusterClass is a later one than another; one that is not in the catalogue never is."""
+        return name in self.classes and _number_of(name) > _number_of(other)
+
 
 class Condition(Fact):
-    """When an object is ready: expressions of the annotation pulumi.com/waitFor, and the longest wait in seconds."""
+    """When an object is ready: expressions in the syntax of the annotation pulumi.com/waitFor, and the longest wait.
+
+    `failed_by` are those of which none may hold. `settle_seconds` is how long a changed object must stay ready before
+    it counts, of a kind whose status may be that of before. `patience` is how many seconds which reason of a condition
+    or container may last, "*" any other; 0 means that it does not go away by waiting.
+    """
 
     wait_for: list[str] = Field(min_length=1)
+    failed_by: list[str] = []
     timeout_seconds: int = Field(gt=0)
+    settle_seconds: int = Field(default=0, ge=0)
+    patience: dict[str, int] = {}
 
 
 class PublishedSecret(Fact):
@@ -295,6 +356,18 @@ def satisfies(version: str, constraint: str) -> bool:
         if not holds[match[1]]:
             return False
     return True
+
+
+def least(constraint: str) -> str:
+    """The least version that a constraint of `satisfies` admits, e.g. 1.32 of `>=1.32,<1.33`. Raises ValueError."""
+    match = re.search(r">=\s*v?(\d+(?:\.\d+)*)", constraint)
+    if match is None:
+        raise ValueError(f"version constraint {constraint!r}: expected one with a lower bound, such as >=0.8")
+    return match[1]
+
+
+def _number_of(cluster_class: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", cluster_class))
 
 
 def _numbers(version: str) -> tuple[int, ...]:

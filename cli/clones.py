@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import http.client
 import json
-import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from cli.output import Failed
+from providers.vcf.http import tls_context
 
 _MACHINE = "vsphere:index/virtualMachine:VirtualMachine"
 _PROVIDER = "pulumi:providers:vsphere"
@@ -214,7 +215,7 @@ def connected(account: Account, trust: str | None) -> Iterator[VCenter]:
             port=int(port or _HTTPS),
             user=account.user,
             pwd=account.password,
-            sslContext=ssl.create_default_context(cafile=trust),
+            sslContext=tls_context(Path(trust).read_text(encoding="ascii", errors="ignore") if trust else None),
             httpConnectionTimeout=30,
             version=_DIALECT,
         )

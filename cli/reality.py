@@ -30,6 +30,7 @@ from cli.redaction import scrub
 from lab.state import ROOT
 
 _CLUSTER = "kubernetes:cluster.x-k8s.io/*:Cluster"
+_READINESS = "vcf:index:Readiness"
 _NAMED = 4
 
 
@@ -144,7 +145,9 @@ def comparison(environment: str, preview: Any) -> Comparison:
         and (urn in gone or urn in failed or _cluster_of(urn, states) in gone)
     ]
     missed = {urn: cluster for urn in failed if urn not in contents and (cluster := _cluster_of(urn, states))}
-    settled = {*contents, *missed}
+    # What only tells of other resources differs with them.
+    telling = (urn for urn, state in states.items() if state.get("type") == _READINESS)
+    settled = {*contents, *missed, *telling}
     grown = {str(each["urn"]): paths for each in steps if each.get("urn") not in settled and (paths := _grow(each))}
     recording = read_preview(environment, _without(preview, settled, all_told=set(failed) <= settled))
     if recording.failed:

@@ -15,7 +15,6 @@ import base64
 import gzip
 import json
 import os
-import ssl
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +24,9 @@ import httpx
 import yaml
 
 import catalog
+from providers.vcf.errors import VcfError
+from providers.vcf.http import tls_context
+from providers.vcf.kubernetes import proxy_of
 
 _RELEASE = "kubernetes:helm.sh/v3:Release"
 _NAMESPACE = "kubernetes:core/v1:Namespace"
@@ -207,24 +209,27 @@ def _api(state: dict[str, Any], place: Place, *, proxies: bool) -> Iterator[_Api
     provider = next(wanted, None)
     given = _plain(((provider or {}).get("inputs") or {}).get("kubeconfig"))
     try:
-        server, context, token = login(given)
-    except (AttributeError, KeyError, TypeError, ValueError, OSError, yaml.YAMLError) as error:
+        client = api_client(given, proxies=proxies, timeout=_SECONDS)
+    except (AttributeError, KeyError, TypeError, ValueError, OSError, yaml.YAMLError, VcfError) as error:
         raise UnreachableError(
             f"{place.cluster}: its kubeconfig in the state cannot be used here ({type(error).__name__})"
         ) from None
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    with httpx.Client(base_url=server, verify=context, headers=headers, trust_env=proxies, timeout=_SECONDS) as client:
+    with client:
         yield _Api(place.cluster, client)
 
 
-def login(kubeconfig: str) -> tuple[str, ssl.SSLContext, str]:
-    """Address, certificates and token of a kubeconfig's present context."""
+def api_client(kubeconfig: str, *, proxies: bool, timeout: float) -> httpx.Client:
+    """A client of the API server of a kubeconfig's present context, with its login.
+
+    `proxies`: those of the environment count, where the kubeconfig names none; `timeout` in seconds.
+    """
     config = yaml.safe_load(kubeconfig)
     context = _named(config["contexts"], config.get("current-context"))["context"]
     cluster = _named(config["clusters"], context["cluster"])["cluster"]
     user = _named(config["users"], context["user"])["user"]
     authority = cluster.get("certificate-authority-data")
-    trust = ssl.create_default_context(cadata=base64.b64decode(authority).decode() if authority else None)
+    pem = base64.b64decode(authority).decode() if authority else None
+    trust = tls_context(pem, str(cluster.get("tls-server-name") or ""))
     if "client-certificate-data" in user:
         pair = base64.b64decode(user["client-certificate-data"]) + b"\n" + base64.b64decode(user["client-key-data"])
         # A file without a name: the key is on no disk, and gone with this process.
@@ -236,7 +241,9 @@ def login(kubeconfig: str) -> tuple[str, ssl.SSLContext, str]:
             os.close(handle)
     elif "token" not in user:
         raise ValueError("neither certificate nor token")
-    return str(cluster["server"]), trust, str(user.get("token", ""))
+    headers = {"Authorization": f"Bearer {user['token']}"} if user.get("token") else {}
+    server, proxy = str(cluster["server"]), proxy_of(cluster)
+    return httpx.Client(base_url=server, verify=trust, proxy=proxy, headers=headers, trust_env=proxies, timeout=timeout)
 
 
 def _named(items: list[dict[str, Any]], name: str | None) -> dict[str, Any]:

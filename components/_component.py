@@ -50,6 +50,23 @@ class Component(pulumi.ComponentResource):
         """
         return self.child(*depends_on, protect=False, **options)
 
+    def ready(
+        self,
+        name: str,
+        *objects: vcf.AwaitedObject,
+        depends_on: Sequence[pulumi.Resource],
+        kubeconfig: pulumi.Input[str] | None = None,
+    ) -> vcf.Readiness:
+        """Wait until objects of the Supervisor, or of the cluster behind `kubeconfig`, are ready.
+
+        `depends_on` makes them. As long as the slowest of their kinds may take.
+        """
+        known = catalog.conditions().conditions
+        limit = f"{max(known[f'{each.api_version}/{each.kind}'].timeout_seconds for each in objects)}s"
+        timeouts = pulumi.CustomTimeouts(create=limit, update=limit)
+        options = self.replaceable(*depends_on, custom_timeouts=timeouts)
+        return vcf.Readiness(name, objects=objects, kubeconfig=kubeconfig, opts=options)
+
     async def mark(self) -> str:
         """Whose it is, for what the engine cannot adopt: by this it is known again after a run that was cut off."""
         # Not the output itself, which would make a child wait for its parent.
@@ -73,11 +90,17 @@ class Check:
         value = self.args.get(name)
         return None if isinstance(value, pulumi.Output) else value
 
-    def label(self, name: str, value: object = None, longest: int = 63) -> None:
-        """Demand a DNS label of at most `longest` characters at property `name`."""
+    def label(self, name: str, value: object = None, longest: int = 63, *, of_service: bool = False) -> None:
+        """Demand a DNS label of at most `longest` characters at property `name`.
+
+        `of_service` is for what Services are named after: those begin with a letter (DNS-1035).
+        """
         text = value if value is not None else self.plain(name)
-        if isinstance(text, str) and (LABEL.fullmatch(text) is None or len(text) > longest):
-            self.add(name, f"{text!r}: expected a DNS label of at most {longest} characters")
+        if isinstance(text, str) and (
+            LABEL.fullmatch(text) is None or len(text) > longest or (of_service and text[0].isdigit())
+        ):
+            first = ", beginning with a letter" if of_service else ""
+            self.add(name, f"{text!r}: expected a DNS label of at most {longest} characters{first}")
 
     def one_of(self, name: str, choices: Collection[str] | Collection[int]) -> None:
         """Demand one of the choices at property `name`."""
@@ -99,7 +122,7 @@ class Check:
 
 
 class KubernetesObject(pulumi.CustomResource):
-    """An object of a custom resource definition that, unlike the class of pulumi-kubernetes, gives out its status."""
+    """An object of a custom resource definition, which can be waited for."""
 
     def __init__(
         self,
@@ -108,29 +131,44 @@ class KubernetesObject(pulumi.CustomResource):
         kind: str,
         *,
         metadata: Mapping[str, Any],
-        spec: Mapping[str, Any] | None = None,
-        wait_for: Sequence[str] | None = None,
+        spec: Mapping[str, Any],
         opts: pulumi.ResourceOptions,
     ) -> None:
-        """Create the object and wait until it is ready as the catalogue says, or as `wait_for` says instead."""
+        """Create the object, without waiting for anything: that is what `Component.ready` does."""
+        self.api_version, self.object_kind = api_version, kind
+        self._metadata, self._asked = metadata, spec
         condition = catalog.conditions().conditions.get(f"{api_version}/{kind}")
-        metadata = dict(metadata)
         if condition is not None:
-            metadata["annotations"] = {
-                **metadata.get("annotations", {}),
-                **wait_annotation(wait_for or condition.wait_for),
-            }
-            limit = f"{condition.timeout_seconds}s"
-            timeouts = pulumi.CustomTimeouts(create=limit, update=limit, delete=limit)
+            timeouts = pulumi.CustomTimeouts(delete=f"{condition.timeout_seconds}s")
             opts = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(custom_timeouts=timeouts), opts)
-        properties = {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec, "status": None}
+        properties = {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}
         super().__init__(f"kubernetes:{api_version}:{kind}", name, properties, opts)
 
-    @property
-    @pulumi.getter
-    def status(self) -> pulumi.Output[dict[str, Any]]:
-        """The status that the object's operator reports."""
-        return pulumi.get(self, "status")  # type: ignore[no-any-return]
+    def awaited(
+        self,
+        wait_for: Sequence[str] | None = None,
+        *,
+        nodes: vcf.AwaitedNodes | None = None,
+        values: Mapping[str, str] | None = None,
+    ) -> vcf.AwaitedObject:
+        """What it means that this object is ready: as the catalogue says, or `wait_for` instead, and its `nodes`.
+
+        `values` are paths in it, by the key under which the readiness gives out what is there.
+        """
+        # With its uid, since another object of the same name and spec has to become ready as well.
+        metadata: pulumi.Output[Any] = pulumi.get(self, "metadata")
+        uid = metadata.apply(lambda found: found.get("uid") if isinstance(found, Mapping) else None)
+        asked = pulumi.Output.unsecret(pulumi.Output.all(self._asked, self.id, uid).apply(digest))
+        return awaited_object(
+            self.api_version,
+            self.object_kind,
+            self._metadata["name"],
+            self._metadata["namespace"],
+            asked,
+            wait_for,
+            nodes=nodes,
+            values=values,
+        )
 
 
 class ExistingObject(pulumi.CustomResource):
@@ -154,6 +192,39 @@ class ExistingObject(pulumi.CustomResource):
         return pulumi.get(self, "status")  # type: ignore[no-any-return]
 
 
+def awaited_object(
+    api_version: str,
+    kind: str,
+    name: pulumi.Input[str],
+    namespace: pulumi.Input[str] | None,
+    asked: pulumi.Input[str],
+    wait_for: Sequence[str] | None = None,
+    *,
+    nodes: vcf.AwaitedNodes | None = None,
+    values: Mapping[str, str] | None = None,
+) -> vcf.AwaitedObject:
+    """An object to wait for, as the catalogue says of its kind, or `wait_for` instead; again with another `asked`."""
+    condition = catalog.conditions().conditions[f"{api_version}/{kind}"]
+    return vcf.AwaitedObject(
+        api_version=api_version,
+        kind=kind,
+        name=name,
+        namespace=namespace,
+        asked=asked,
+        wait_for=list(wait_for or condition.wait_for),
+        failed_by=condition.failed_by,
+        settle_seconds=condition.settle_seconds,
+        patience=[vcf.Patience(reason=reason, seconds=seconds) for reason, seconds in condition.patience.items()],
+        nodes=nodes,
+        values=[vcf.AwaitedValue(key=key, path=path) for key, path in (values or {}).items()],
+    )
+
+
+def digest(asked: Sequence[Any]) -> str:
+    """A short digest of what was asked for; not for secrets."""
+    return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
 def told(status: pulumi.Output[Any], *path: str | int) -> pulumi.Output[Any]:
     """What an object's status says at `path`, such as network, primaryIP4.
 
@@ -170,20 +241,6 @@ def told(status: pulumi.Output[Any], *path: str | int) -> pulumi.Output[Any]:
         return UNKNOWN if found is None and pulumi.runtime.is_dry_run() else found
 
     return status.apply(find)
-
-
-def wait_annotation(expressions: Sequence[str]) -> dict[str, str]:
-    """The annotation by which pulumi-kubernetes waits for all expressions."""
-    return {"pulumi.com/waitFor": json.dumps([_as_path(expression) for expression in expressions])}
-
-
-def _as_path(expression: str) -> str:
-    # Of an object that has no conditions yet, pulumi-kubernetes warns at a `condition=`, but not at a path.
-    kind, _, condition = expression.partition("=")
-    if kind != "condition":
-        return expression
-    name, _, status = condition.partition("=")
-    return f'jsonpath={{.status.conditions[?(@.type=="{name}")].status}}={status or "True"}'
 
 
 def published_secret(

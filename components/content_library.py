@@ -89,8 +89,8 @@ class ContentLibrary(Component):
             if needs_url in check.args and "subscription_url" not in check.args:
                 check.add(needs_url, "expected subscription_url as well: only a subscribed library has it")
 
-    def item(self, name: pulumi.Input[str]) -> pulumi.Output[str]:
-        """The name of an item, once the library lists it; fails with what it lists instead."""
+    def item(self, name: pulumi.Input[str]) -> pulumi.Output[vcf.LibraryItem]:
+        """An item, once the library lists it; fails with what it lists instead."""
         # A preview looks, but does not wait.
         patience = 5 if pulumi.runtime.is_dry_run() else _SYNC_SECONDS
         options = pulumi.InvokeOutputOptions(parent=self, depends_on=[self.library])

@@ -12,7 +12,9 @@ from components._component import LABEL, Check, Component, KubernetesObject, tol
 
 _VM_OPERATOR = "vmoperator.vmware.com"
 _SELECTOR = "paif.dev/workstation"
+_FIRST_BOOT = '{.status.conditions[?(@.type=="GuestBootstrap")].status}'
 _IMAGE = "paif.dev/image"
+_IMAGE_ID = "paif.dev/image-id"
 _READ_ONCE = {
     "password": "first password",
     "public-keys": "public key",
@@ -63,6 +65,9 @@ class DeepLearningVmArgs(TypedDict):
     """Name of the image in the content library."""
     password: pulumi.Input[str]
     """First password of the login; changed at first use."""
+    image_id: NotRequired[pulumi.Input[str]]
+    """How the VM Service names the image: its id vmi-…, where the name does not tell it from others; the name without
+    it (route VM Service)."""
     namespace: NotRequired[pulumi.Input[str]]
     """Supervisor namespace (route VM Service)."""
     vm_class: NotRequired[pulumi.Input[str]]
@@ -113,6 +118,8 @@ class DeepLearningVm(Component):
     """Command that logs in, None while there is no address for it."""
     jupyter_url: pulumi.Output[str | None]
     """Address of JupyterLab, None while there is none."""
+    first_boot: pulumi.Output[str | None]
+    """True or False as the guest reports its first boot, None or Unknown where it does not (route VM Service)."""
     password: pulumi.Output[str]
     """Password with which the machine was made, secret."""
     stale: pulumi.Output[list[str]]
@@ -122,6 +129,7 @@ class DeepLearningVm(Component):
         """Create the machine and wait for its address. Raises ComponentInputError."""
         super().__init__(name, args, opts)
         self.properties = self._ovf_properties(args)
+        self.first_boot = pulumi.Output.from_input(None)
         if "vsphere" in args:
             self.address = reached = self._clone(name, args, args["vsphere"])
         else:
@@ -141,7 +149,7 @@ class DeepLearningVm(Component):
 
     def validate(self, check: Check) -> None:
         """Right persona, all of one route, known properties, a proxy with its exceptions."""
-        check.label("vm_name")
+        check.label("vm_name", of_service="vsphere" not in check.args)
         if check.plain("persona") not in {"data-scientist", "mlops-engineer"}:
             check.add("persona", f"{check.plain('persona')!r}: expected data-scientist or mlops-engineer")
         if "vsphere" not in check.args:
@@ -189,15 +197,16 @@ class DeepLearningVm(Component):
         api_version = f"{_VM_OPERATOR}/{catalog.versions()['vm-operator'].version}"
         renewal = args.get("renewal", "")
         suffix = f"-{renewal}" if renewal else ""
-        content = {key: pulumi.Output.from_input(text).apply(_base64) for key, text in self.properties.items()}
+        bootstrap = pulumi.Output.concat(args["vm_name"], "-ovf", suffix)
+        content = {key: pulumi.Output.from_input(text).apply(_literally) for key, text in self.properties.items()}
         self.bootstrap = kubernetes.core.v1.Secret(
             # Another resource for another machine: its changes are ignored, which a mere replacement would do as well.
             f"{name}-bootstrap{suffix}",
             metadata={
-                "name": pulumi.Output.concat(args["vm_name"], "-ovf", suffix),
+                "name": bootstrap,
                 "namespace": namespace,
                 "labels": labels,
-                "annotations": {_IMAGE: args["image"]},
+                "annotations": {_IMAGE: args["image"], _IMAGE_ID: args.get("image_id", args["image"])},
             },
             # Not stringData: what is kept of it is read back, and the cluster gives out data.
             data=pulumi.Output.secret(content),
@@ -205,9 +214,13 @@ class DeepLearningVm(Component):
             opts=self.replaceable(ignore_changes=["data", "metadata.annotations"]),
         )
         self.made_with = self.bootstrap.data.apply(_decoded)
-        # None where a version made the machine that did not write it down.
-        noted = self.bootstrap.metadata.apply(lambda metadata: (metadata.annotations or {}).get(_IMAGE))
-        self.image = pulumi.Output.all(noted, args["image"]).apply(lambda found: str(found[0] or found[1]))
+        # Nothing where a version made the machine that did not write it down; at preview nothing of a new machine.
+        noted = self.bootstrap.metadata.apply(lambda metadata: metadata.annotations or {})
+        self.image = noted.apply(lambda found: found.get(_IMAGE) or args["image"])
+        # What was noted stays, also where the same name means another image or several by now.
+        image_id = noted.apply(
+            lambda found: found.get(_IMAGE_ID) or found.get(_IMAGE) or args.get("image_id", args["image"])
+        )
         self.machine = KubernetesObject(
             name,
             api_version,
@@ -215,14 +228,13 @@ class DeepLearningVm(Component):
             metadata={"name": args["vm_name"], "namespace": namespace, "labels": labels},
             spec={
                 "className": args["vm_class"],
-                "imageName": self.image,
+                "imageName": image_id,
                 "storageClass": args["storage_class"],
                 "powerState": "PoweredOn",
                 "powerOffMode": "TrySoft",
                 "network": {"interfaces": [{"name": "eth0"}]},
-                "bootstrap": {"vAppConfig": {"rawProperties": self.bootstrap.metadata["name"]}},
+                "bootstrap": {"vAppConfig": {"rawProperties": bootstrap}},
             },
-            wait_for=args.get("wait_for"),
             # Two machines cannot have one name, nor one GPU.
             opts=self.child(self.bootstrap, replacement_trigger=renewal, delete_before_replace=True),
         )
@@ -241,11 +253,17 @@ class DeepLearningVm(Component):
                     for port_name, port in ports.items()
                 ],
             },
-            wait_for=args.get("access_wait_for"),
             opts=self.child(self.machine),
         )
-        address = told(self.machine.status, "network", "primaryIP4")
-        return address, told(self.service.status, "loadBalancer", "ingress", 0, "ip")
+        machine = self.machine.awaited(
+            args.get("wait_for"), values={"address": "{.status.network.primaryIP4}", "firstBoot": _FIRST_BOOT}
+        )
+        access = self.service.awaited(
+            args.get("access_wait_for"), values={"access": "{.status.loadBalancer.ingress[0].ip}"}
+        )
+        ready = self.ready(f"{name}-ready", machine, access, depends_on=[self.machine, self.service])
+        self.first_boot = told(ready.values, "firstBoot")
+        return told(ready.values, "address"), told(ready.values, "access")
 
     def _clone(self, name: str, args: DeepLearningVmArgs, place: VspherePlacementArgs) -> pulumi.Output[str]:
         # Here, because an environment without such machines neither loads nor needs the vsphere plugin.
@@ -306,12 +324,20 @@ def _interface(
     return vsphere.VirtualMachineNetworkInterfaceArgs(network_id=network.id, ovf_mapping=place["ovf_network"])
 
 
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
+def _literally(text: str) -> str:
+    """A value as base64 so that VM Operator hands it to the guest as it is.
+
+    It takes every value for a Go template, takes backslashes off braces afterwards, and logs what is no template in
+    plain text, secret or not. With all braces behind backslashes nothing is a template. (vendor: VM Operator v1.8 to
+    v1.9 and its main branch of August 2026, pkg/providers/vsphere/vmlifecycle/bootstrap_templatedata.go)
+    """
+    return base64.b64encode(text.replace("{", "\\{").replace("}", "\\}").encode()).decode()
 
 
 def _decoded(data: Mapping[str, str]) -> dict[str, str]:
-    return {key: base64.b64decode(value).decode() for key, value in data.items()}
+    """The values of a Secret as the guest has got them."""
+    plain = {key: base64.b64decode(value).decode() for key, value in data.items()}
+    return {key: text.replace("\\{", "{").replace("\\}", "}") for key, text in plain.items()}
 
 
 def _stale(made_with: dict[str, str], given: dict[str, str], image: str, given_image: str) -> list[str]:

@@ -22,6 +22,8 @@ class GpuVmClassArgs(TypedDict):
     """vGPU profiles, e.g. grid_a100-40c, one per GPU of the machine."""
     gpu_model: NotRequired[str]
     """GPU model of the catalogue (DirectPath I/O)."""
+    device_id: NotRequired[str]
+    """PCI device id that the hosts have, four hex digits; needed where the model has several (DirectPath I/O)."""
     gpu_count: NotRequired[int]
     """Whole GPUs per machine (DirectPath I/O), 1 by default."""
     device_label: NotRequired[str]
@@ -44,9 +46,10 @@ class GpuVmClass(Component):
         super().__init__(name, args, opts)
         devices: list[vcf.DirectPathDevice] = []
         if "gpu_model" in args:
-            gpu = catalog.gpus().gpus[args["gpu_model"]]
             device = vcf.DirectPathDevice(
-                vendor_id=catalog.gpus().vendor_id, device_id=gpu.device_ids[0], custom_label=args.get("device_label")
+                vendor_id=catalog.gpus().vendor_id,
+                device_id=args.get("device_id", catalog.gpus().gpus[args["gpu_model"]].device_ids[0]),
+                custom_label=args.get("device_label"),
             )
             devices = [device] * args.get("gpu_count", 1)
         self.resource = vcf.VirtualMachineClass(
@@ -81,4 +84,9 @@ class GpuVmClass(Component):
         if len(prefixes) > 1:
             check.add("vgpu_profiles", f"{', '.join(sorted(prefixes))}: expected profiles of one GPU model")
         check.one_of("gpu_model", catalog.gpus().gpus)
+        if model in catalog.gpus().gpus:
+            ids = catalog.gpus().gpus[model].device_ids
+            check.one_of("device_id", ids)
+            if len(ids) > 1 and "device_id" not in check.args:
+                check.add("device_id", f"expected the one of {', '.join(ids)} that the hosts have")
         check.at_least("gpu_count", 1)

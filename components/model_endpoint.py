@@ -6,7 +6,7 @@ import pulumi
 
 import catalog
 from components import vcf
-from components._component import Check, Component, KubernetesObject
+from components._component import LABEL, Check, Component, KubernetesObject
 
 _API_VERSION = "pais.vmware.com/v1alpha1"
 _ENGINES = {"Completions": "vLLM", "Embeddings": "Infinity"}
@@ -16,7 +16,7 @@ class ModelEndpointArgs(TypedDict):
     """Arguments of ModelEndpoint."""
 
     endpoint_name: pulumi.Input[str]
-    """Name of the endpoint: a DNS label."""
+    """Name of the endpoint: DNS labels, which may be joined by dots, as in llama-3.1."""
     namespace: pulumi.Input[str]
     """Supervisor namespace with Private AI Services."""
     type: str
@@ -98,17 +98,24 @@ class ModelEndpoint(Component):
                 "virtualMachineClassName": args["vm_class"],
                 "storageClassName": args["storage_class"],
             },
-            wait_for=args.get("wait_for"),
             opts=self.child(),
         )
+        self.ready_endpoint = self.ready(
+            f"{name}-ready", self.endpoint.awaited(args.get("wait_for")), depends_on=[self.endpoint]
+        )
         # Through the endpoint, so that whoever uses the name comes after it.
-        self.routing_name = pulumi.Output.all(args["routing_name"], self.endpoint.id).apply(lambda found: str(found[0]))
+        self.routing_name = pulumi.Output.all(args["routing_name"], self.ready_endpoint.id).apply(
+            lambda found: str(found[0])
+        )
         self.digest = self.model.digest
         self.register_outputs({"routing_name": self.routing_name, "digest": self.digest})
 
     def validate(self, check: Check) -> None:
         """An engine that serves the type, a name that fits, at least one worker."""
-        check.label("endpoint_name", longest=catalog.naming().kinds["endpoint"].max_length)
+        name, longest = check.plain("endpoint_name"), catalog.naming().kinds["endpoint"].max_length
+        if isinstance(name, str) and (len(name) > longest or not all(map(LABEL.fullmatch, name.split(".")))):
+            expected = f"expected DNS labels, joined by dots where there are several, of at most {longest} characters"
+            check.add("endpoint_name", f"{name!r}: {expected}")
         check.label("namespace")
         check.at_least("replicas", 1)
         check.one_of("type", _ENGINES)

@@ -124,14 +124,16 @@ class PrivateAiServices(Component):
             # A singleton: PAIS looks for this name only.
             metadata={"name": "default", "namespace": namespace, "labels": labels},
             spec=spec,
-            wait_for=args.get("wait_for"),
             opts=self.child(*prerequisites),
+        )
+        self.ready_services = self.ready(
+            f"{name}-ready", self.configuration.awaited(args.get("wait_for")), depends_on=[self.configuration]
         )
         self.ingress = ExistingObject(
             f"{name}-ingress",
             "kubernetes:core/v1:Service",
             self.configuration.id.apply(lambda identity: f"{identity.split('/')[0]}/{_INGRESS}"),
-            opts=self.child(self.configuration),
+            opts=self.child(self.ready_services),
         )
         entry, port = (
             told(self.ingress.status, "loadBalancer", "ingress", 0),
@@ -139,7 +141,7 @@ class PrivateAiServices(Component):
         )
         self.url = pulumi.Output.all(entry, port).apply(lambda found: _url(*found))
         self.ca_bundle = pulumi.Output.unsecret(
-            published_secret(self, "paisCertificate", namespace, _INGRESS, [self.configuration])
+            published_secret(self, "paisCertificate", namespace, _INGRESS, [self.ready_services])
         )
         self.register_outputs({"url": self.url, "ca_bundle": self.ca_bundle})
 

@@ -17,6 +17,11 @@ from pulumi.runtime.sync_await import _sync_await
 
 __all__ = [
     "AccessEntry",
+    "AwaitedImage",
+    "AwaitedNodes",
+    "AwaitedObject",
+    "AwaitedPool",
+    "AwaitedValue",
     "ChartAnswer",
     "DatabaseOffer",
     "DirectPathDevice",
@@ -34,7 +39,9 @@ __all__ = [
     "MissingName",
     "ModelAnswer",
     "Namespace",
+    "NamespaceContents",
     "OsImage",
+    "Patience",
     "Platform",
     "PostgresExtension",
     "PostgresLogin",
@@ -42,14 +49,17 @@ __all__ = [
     "PostgresSchema",
     "PrincipalAnswer",
     "Provider",
+    "Readiness",
     "StandingDatabase",
     "StoragePolicy",
     "StorageSpec",
+    "StoredCluster",
     "Supervisor",
     "VirtualMachineClass",
     "ask",
     "chart_versions",
     "content_library",
+    "get_cluster",
     "get_content_library",
     "get_gpu_inventory",
     "get_library_item",
@@ -65,7 +75,7 @@ __all__ = [
 ]
 
 _NO_INPUTS = {"self", "resource_name", "opts", "__class__"}
-_SECRETS = {"password", "rolePassword"}
+_SECRETS = {"password", "rolePassword", "kubeconfig"}
 SslMode: TypeAlias = Literal["verify-full", "verify-ca"]
 
 
@@ -98,6 +108,69 @@ class DirectPathDevice:
     vendor_id: Input[str]
     device_id: Input[str]
     custom_label: Input[str] | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AwaitedPool:
+    """Nodes of a cluster with a label, `key=value`: how many there have to be, and the GPUs that each has to offer."""
+
+    name: Input[str]
+    label: Input[str]
+    minimum: Input[int]
+    maximum: Input[int]
+    gpus: Input[int] | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AwaitedNodes:
+    """Nodes that an object promises. Without a Secret with a kubeconfig they are in the object's own cluster."""
+
+    secret_name: Input[str] | None = None
+    secret_key: Input[str] | None = None
+    release: Input[str] | None = None
+    control_plane: Input[int] | None = None
+    pools: Sequence[AwaitedPool] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How many seconds a reason may last before waiting is given up; `*` is any other reason."""
+
+    reason: Input[str]
+    seconds: Input[int]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AwaitedValue:
+    """A JSONPath in an object, and the key under which what is there is given out."""
+
+    key: Input[str]
+    path: Input[str]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AwaitedObject:
+    """An object to wait for; again whenever `asked`, a digest of what was asked for, is another one."""
+
+    api_version: str
+    kind: str
+    name: Input[str]
+    namespace: Input[str] | None = None
+    asked: Input[str] | None = None
+    wait_for: Sequence[str] = ()
+    failed_by: Sequence[str] = ()
+    settle_seconds: int = 0
+    patience: Sequence[Patience] = ()
+    nodes: AwaitedNodes | None = None
+    values: Sequence[AwaitedValue] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AwaitedImage:
+    """An image by its name; `item_id`, of its item of a content library, tells it from others of that name."""
+
+    name: Input[str]
+    item_id: Input[str] | None = None
 
 
 class Provider(pulumi.ProviderResource):
@@ -242,10 +315,14 @@ class PostgresExtension(_Resource):
         ca_bundle: Input[str] | None = None,
         ssl_mode: Input[SslMode] | None = None,
         version: Input[str] | None = None,
+        minimum_version: Input[str] | None = None,
         adopt: Input[bool] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`port` defaults to 5432, `ssl_mode` to verify-full, `version` to the server's default."""
+        """`port` defaults to 5432, `ssl_mode` to verify-full, `version` to the server's default.
+
+        What is below `minimum_version` is not used, whoever installed it.
+        """
         super().__init__(resource_name, locals(), opts, outputs=("installedVersion",))
 
     @property
@@ -386,6 +463,60 @@ class GalleryModel(_Resource):
     def oci_ref(self) -> pulumi.Output[str]:
         """REGISTRY/REPOSITORY@DIGEST, whose content never changes."""
         return _output(self, "ociRef")
+
+
+class NamespaceContents(_Resource):
+    """What a namespace really has: it comes some time after the namespace is RUNNING. No object of its own.
+
+    Making it waits, and so does asking for more; removing it does nothing.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        namespace: Input[str],
+        vm_classes: Sequence[Input[str]] | None = None,
+        storage_classes: Sequence[Input[str]] | None = None,
+        images: Sequence[AwaitedImage] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """`storage_classes` by their Kubernetes names. Errors carry the names that there are."""
+        super().__init__(resource_name, locals(), opts, outputs=("imageNames",))
+
+    @property
+    def namespace(self) -> pulumi.Output[str]:
+        """Name of the namespace, once it has everything."""
+        return _output(self, "namespace")
+
+    def image_name(self, name: Input[str]) -> pulumi.Output[str]:
+        """How a machine has to name an image: by its name, or by its id `vmi-…` where others have that name too."""
+        found: pulumi.Output[Mapping[str, Any]] = pulumi.get(self, "imageNames")
+        return pulumi.Output.all(found, name).apply(lambda known: str(known[0][known[1]]))
+
+
+class Readiness(_Resource):
+    """Objects that are ready. No object of its own: making it waits, and removing it does nothing.
+
+    With `kubeconfig` they are objects of that cluster, else of the provider's Supervisor.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        objects: Sequence[AwaitedObject],
+        kubeconfig: Input[str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Errors carry conditions, recent events, and the values that the platform publishes as allowed."""
+        super().__init__(resource_name, locals(), opts, outputs=("values",))
+
+    @property
+    def values(self) -> pulumi.Output[Mapping[str, Any]]:
+        """What was asked for under `values`, by key; nothing where an object does not say it any more."""
+        value: pulumi.Output[Mapping[str, Any]] = pulumi.get(self, "values")
+        return value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -805,6 +936,25 @@ def _gpu_inventory(found: Any) -> GpuInventory:
     )
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StoredCluster:
+    """What the Supervisor has made of a cluster's class and Kubernetes release."""
+
+    cluster_class: str
+    release: str
+
+
+def get_cluster(
+    namespace: str, name: str, api_version: str, opts: pulumi.InvokeOptions | None = None
+) -> StoredCluster | None:
+    """A cluster of the Supervisor as it is stored; None when there is none, or nobody can look yet."""
+    args = {"namespace": namespace, "name": name, "apiVersion": api_version}
+    found = _invoke("getCluster", args, opts, required=False)
+    if not found.get("exists"):
+        return None
+    return StoredCluster(cluster_class=found["clusterClass"], release=found["release"])
+
+
 def get_secret(
     namespace: Input[str],
     name: Input[str],
@@ -826,18 +976,20 @@ def get_secret(
 
 def get_library_item(
     library: Input[str], name: Input[str], timeout_seconds: int, opts: pulumi.InvokeOutputOptions
-) -> pulumi.Output[str]:
-    """Name of an item of a content library (by name or id), waited for until the library lists it."""
+) -> pulumi.Output[LibraryItem]:
+    """An item of a content library (by name or id), waited for until the library lists it."""
     args = {"library": library, "name": name, "timeoutSeconds": timeout_seconds}
-    return pulumi.runtime.invoke_output("vcf:index:getLibraryItem", args, opts).apply(lambda found: str(found["name"]))
+    return pulumi.runtime.invoke_output("vcf:index:getLibraryItem", args, opts).apply(
+        lambda found: LibraryItem(id=str(found["id"]), name=str(found["name"]), type=str(found["type"]))
+    )
 
 
-def _invoke(function: str, args: Mapping[str, Any], opts: pulumi.InvokeOptions | None) -> Any:
+def _invoke(function: str, args: Mapping[str, Any], opts: pulumi.InvokeOptions | None, *, required: bool = True) -> Any:
     try:
         result = pulumi.runtime.invoke(f"vcf:index:{function}", args, opts).value
     except Exception as error:
         raise _in_short(error) from None
-    return _whole(function, result)
+    return {} if not result and not required else _whole(function, result)
 
 
 def _in_short(error: Exception) -> pulumi.RunError:
@@ -863,7 +1015,7 @@ def _wire(value: Any) -> Any:
         return [_wire(item) for item in value]
     if dataclasses.is_dataclass(value):
         members = {member.name: getattr(value, member.name) for member in dataclasses.fields(value)}
-        return {_camel(name): member for name, member in members.items() if member is not None}
+        return {_camel(name): _wire(member) for name, member in members.items() if member is not None}
     return value
 
 

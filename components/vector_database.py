@@ -126,11 +126,13 @@ class VectorDatabase(Component):
         super().__init__(name, args, opts)
         there = args.get("existing", False) or "external" in args
         if "external" in args:
-            after: pulumi.Resource = self._use(name, args, args["external"])
+            options = self.child(self._use(name, args, args["external"]), retain_on_delete=True)
+        elif there:
+            options = self.child(self._find(name, args), retain_on_delete=True)
         else:
-            after = self._find(name, args) if there else self._create(name, args)
-        # What is created goes as a whole: dropping the extension first would fail while tables use it.
-        options = self.child(after, retain_on_delete=True) if there else self.child(after, deleted_with=after)
+            cluster, ready = self._create(name, args)
+            # What is created goes as a whole: dropping the extension first would fail while tables use it.
+            options = self.child(ready, deleted_with=cluster)
         self.extension = vcf.PostgresExtension(
             f"{name}-vector",
             host=self.host,
@@ -140,6 +142,7 @@ class VectorDatabase(Component):
             password=self.password,
             ca_bundle=args.get("ca_bundle"),
             extension="vector",
+            minimum_version=catalog.least(catalog.versions()["pgvector"].constraint),
             adopt=True if there else None,
             opts=options,
         )
@@ -173,7 +176,7 @@ class VectorDatabase(Component):
             if not ways and name not in check.args:
                 check.add(name, "expected a value, since the database is neither existing nor external")
 
-    def _create(self, name: str, args: VectorDatabaseArgs) -> KubernetesObject:
+    def _create(self, name: str, args: VectorDatabaseArgs) -> tuple[KubernetesObject, vcf.Readiness]:
         labels = args.get("labels", {})
         depends: list[pulumi.Resource] = []
         version = args.get("version", catalog.versions()["dsm-postgresql"].version)
@@ -225,19 +228,23 @@ class VectorDatabase(Component):
             "PostgresCluster",
             metadata={"name": args["cluster_name"], "namespace": args["namespace"], "labels": labels},
             spec=spec,
-            wait_for=args.get("wait_for"),
             opts=self.child(*depends),
         )
+        ready = self.ready(
+            f"{name}-ready",
+            cluster.awaited(args.get("wait_for"), values={"connection": "{.status.connection}"}),
+            depends_on=[cluster],
+        )
         self.version = pulumi.Output.from_input(version)
-        connection = pulumi.Output.all(cluster.id, cluster.status).apply(
+        connection = pulumi.Output.all(cluster.id, ready.values).apply(
             # One that is being made again has none at preview.
             lambda known: _connection(known[0], known[1], may_come=pulumi.runtime.is_dry_run())
         )
-        self._connect(args, connection, cluster)
+        self._connect(args, connection, ready)
         # They are what was asked for; a preview without connection would take the extension's database for another one.
-        self.database_name = pulumi.Output.all(args["database_name"], cluster.id).apply(lambda known: str(known[0]))
-        self.username = pulumi.Output.all(args["admin_username"], cluster.id).apply(lambda known: str(known[0]))
-        return cluster
+        self.database_name = pulumi.Output.all(args["database_name"], ready.id).apply(lambda known: str(known[0]))
+        self.username = pulumi.Output.all(args["admin_username"], ready.id).apply(lambda known: str(known[0]))
+        return cluster, ready
 
     def _find(self, name: str, args: VectorDatabaseArgs) -> ExistingObject:
         identity = pulumi.Output.concat(args["namespace"], "/", args["cluster_name"])

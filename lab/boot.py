@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import secrets
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 
+from lab import admission
 from lab.control import Part, PartFailedError, Ready
 from lab.kubernetes import api_client, control_plane_parts, etcd_part, kubeconfig_path
 from lab.pki import lab_authority
@@ -139,7 +142,7 @@ def _operators(daemon: Daemon) -> Part:
 
 
 def _install_crds(daemon: Daemon) -> None:
-    """Create the definitions of the operators' objects, and wait until they are served.
+    """Create the definitions of the operators' objects, or bring them up to date.
 
     Raises ``PartFailedError`` with the API server's own words when one is refused.
     """
@@ -147,21 +150,40 @@ def _install_crds(daemon: Daemon) -> None:
     parser = YAML(typ="safe")
     with api_client(daemon, SUPERVISOR) as client:
         path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-        there = {each["metadata"]["name"] for each in client.get(path).raise_for_status().json()["items"]}
+        there = {
+            each["metadata"]["name"]: each["metadata"] for each in client.get(path).raise_for_status().json()["items"]
+        }
         for file in files:
             for document in parser.load_all(file.read_text(encoding="utf-8")):
                 if not document or document.get("kind") != "CustomResourceDefinition":
                     continue
                 body = one_version(document)
-                if body["metadata"]["name"] in there or not body["spec"]["versions"]:
+                metadata, made_of = body["metadata"], _mark(body)
+                old = there.get(metadata["name"])
+                if not body["spec"]["versions"] or (old and old.get("annotations", {}).get(_MADE_OF) == made_of):
                     continue
-                answer = client.post(path, json=body)
+                metadata["annotations"][_MADE_OF] = made_of
+                if old:
+                    metadata["resourceVersion"] = old["resourceVersion"]
+                    answer = client.put(f"{path}/{metadata['name']}", json=body)
+                else:
+                    answer = client.post(path, json=body)
                 if answer.is_error:
                     raise PartFailedError(f"{file.name}: the API server refused it: {answer.json().get('message')}")
-                there.add(body["metadata"]["name"])
+                there[metadata["name"]] = answer.json()["metadata"]
 
 
-SERVED_VERSIONS = {"cluster.x-k8s.io": "v1beta1", "vmoperator.vmware.com": "v1alpha3"}
+def _mark(definition: dict[str, Any]) -> str:
+    """What a definition is known by, so that a lab which an older version of this toolkit made gets the new ones."""
+    return hashlib.sha256(json.dumps(definition["spec"], sort_keys=True).encode()).hexdigest()[:16]
+
+
+_MADE_OF = "lab.paif.dev/made-of"
+SERVED_VERSIONS = {
+    "cluster.x-k8s.io": "v1beta1",
+    "controlplane.cluster.x-k8s.io": "v1beta1",
+    "vmoperator.vmware.com": "v1alpha3",
+}
 
 
 def one_version(definition: dict[str, Any]) -> dict[str, Any]:
@@ -203,7 +225,11 @@ async def bring_up(daemon: Daemon) -> None:
             task.cancel()
         await asyncio.gather(*served, return_exceptions=True)
     daemon.phase("operators, and what they had started")
-    await asyncio.gather(daemon.ensure(_operators(daemon), remember=False), daemon.bring_back())
+    await asyncio.gather(
+        daemon.ensure(admission.part(daemon, SUPERVISOR), remember=False),
+        daemon.ensure(_operators(daemon), remember=False),
+        daemon.bring_back(),
+    )
 
 
 async def _supervisor(daemon: Daemon) -> None:
@@ -214,3 +240,5 @@ async def _supervisor(daemon: Daemon) -> None:
     await asyncio.gather(*(daemon.ensure(Part(**each), remember=False) for each in others))
     daemon.phase("custom resource definitions")
     await asyncio.to_thread(_install_crds, daemon)
+    # Before anybody writes a Cluster: what is not registered refuses nothing.
+    await asyncio.to_thread(admission.register, daemon, SUPERVISOR)

@@ -16,6 +16,7 @@ import ssl
 import sys
 import tarfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ CHARTS = Path(__file__).resolve().parent / "charts"
 CLIENTS = ("pais",)
 """OIDC clients that the lab knows: public ones, as Private AI Services wants them."""
 
+_LATER = CHARTS / "later.yaml"
 _PACKAGED_AT = "2024-11-01T00:00:00Z"
 
 
@@ -44,20 +46,27 @@ class Chart:
         return f"{self.metadata['name']}-{self.metadata['version']}.tgz"
 
 
-def package(directory: Path) -> Chart:
+def package(directory: Path, later: Mapping[str, str] | None = None) -> Chart:
     """The chart in ``directory`` as ``helm package`` would make it; the same bytes every time.
 
-    Raises ``FileNotFoundError`` when there is no Chart.yaml.
+    ``later`` are versions of a later release by those of this one. Raises ``FileNotFoundError`` when there is no
+    Chart.yaml.
     """
-    metadata = yaml.safe_load((directory / "Chart.yaml").read_text(encoding="utf-8"))
+    metadata = yaml.safe_load(_renewed((directory / "Chart.yaml").read_bytes(), later))
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for path in sorted(each for each in directory.rglob("*") if each.is_file()):
             info = tarfile.TarInfo(f"{metadata['name']}/{path.relative_to(directory).as_posix()}")
-            info.size, info.mode = path.stat().st_size, 0o644
-            with path.open("rb") as stream:
-                archive.addfile(info, stream)
+            content = _renewed(path.read_bytes(), later)
+            info.size, info.mode = len(content), 0o644
+            archive.addfile(info, io.BytesIO(content))
     return Chart(metadata, gzip.compress(plain.getvalue(), mtime=0))
+
+
+def _renewed(content: bytes, later: Mapping[str, str] | None) -> bytes:
+    for before, after in (later or {}).items():
+        content = content.replace(f"ersion: {before}\n".encode(), f"ersion: {after}\n".encode())
+    return content
 
 
 def index(charts: list[Chart]) -> str:
@@ -183,6 +192,8 @@ def main(arguments: list[str]) -> int:
         parser.add_argument(f"--{name}", type=Path, required=True)
     options = parser.parse_args(arguments)
     charts = [package(path.parent) for path in sorted(CHARTS.glob("*/Chart.yaml"))]
+    for name, releases in yaml.safe_load(_LATER.read_text(encoding="utf-8")).items():
+        charts += [package(CHARTS / name, later) for later in releases]
     key = SigningKey.load_or_create(options.state / "oidc.pem")
     issuer = f"https://127.0.0.1:{options.oidc_port}/oidc"
     asyncio.run(

@@ -103,11 +103,23 @@ def read_inventory(file: Path, cluster: str) -> GpuInventory | None:
         return None
 
 
+def device_ids(env: Environment, inventory: GpuInventory) -> dict[str, list[str]]:
+    """PCI device ids of the environment's GPU model, each with the hosts that have it.
+
+    One product has several. A host that is out of reach for a while counts: what a class names must not depend on that.
+    """
+    found: dict[str, list[str]] = {}
+    for host in inventory.hosts:
+        for device_id in sorted({device.device_id for device in _devices(host, env.gpu.model)}):
+            found.setdefault(device_id, []).append(host.name)
+    return found
+
+
 def shortages(env: Environment, inventory: GpuInventory) -> list[Contradiction]:
     """What the hosts lack for this environment, each at what asks for it; empty when everything fits."""
     wanted = machines(env)
     if not wanted:
-        return []
+        return [*_without_device(env, inventory)]
     reached = [host for host in inventory.hosts if host.connected]
     hosts = [host for host in reached if _devices(host, env.gpu.model)]
     if not hosts:
@@ -116,12 +128,27 @@ def shortages(env: Environment, inventory: GpuInventory) -> list[Contradiction]:
         where = f"a connected host of compute cluster {env.vcenter.compute_cluster}"
         expected = f"a GPU that {where} has: {', '.join(there) or 'none has any'}"
         return [contradiction(("gpu", "model"), expected, env.gpu.model, nearest(env.gpu.model, there))]
-    return [*_lacking(env, hosts, wanted)] or [*_too_many(env.gpu.model, hosts, wanted)]
+    lacking = [*_without_device(env, inventory), *_lacking(env, hosts, wanted)]
+    return lacking or [*_too_many(env.gpu.model, hosts, wanted)]
 
 
 def _devices(host: GpuHost, model: str) -> list[GpuDevice]:
     """The host's GPUs of one model of the catalogue."""
     return [device for device in host.pci_devices if catalog.gpus().by_device(device.device_id) == model]
+
+
+def _without_device(env: Environment, inventory: GpuInventory) -> Iterator[Contradiction]:
+    """Classes of whole GPUs that name no device of the hosts, or leave open which."""
+    ids = device_ids(env, inventory)
+    there = ", ".join(f"{each} ({', '.join(hosts)})" for each, hosts in sorted(ids.items()))
+    for index, vm_class in enumerate(env.vm_classes):
+        path = ("vmClasses", index, "deviceId")
+        if not vm_class.gpus or vm_class.existing or not ids:
+            continue
+        if vm_class.device_id is None and len(ids) > 1:
+            yield contradiction(path, f"one id, since a class names one device, and the hosts have {there}")
+        elif vm_class.device_id is not None and vm_class.device_id not in ids:
+            yield contradiction(path, f"an id that a host has: {there}", vm_class.device_id)
 
 
 def _lacking(env: Environment, hosts: list[GpuHost], wanted: list[Machine]) -> Iterator[Contradiction]:
@@ -146,11 +173,11 @@ def _lacking(env: Environment, hosts: list[GpuHost], wanted: list[Machine]) -> I
 
 @dataclass
 class _Free:
-    """What is left of a host: memory in MiB, untouched GPUs, and room on GPUs that carry a profile."""
+    """What is left of a host: memory in MiB, untouched GPUs by device id, and room on GPUs that carry a profile."""
 
     name: str
     memory_mib: int
-    gpus: int
+    gpus: Counter[str]
     room: dict[str, int] = field(default_factory=dict)
 
     def place(self, vm_class: VmClass, framebuffer_gib: int) -> bool:
@@ -159,13 +186,15 @@ class _Free:
         if memory > self.memory_mib:
             return False
         if vm_class.profile is None:
-            if vm_class.gpus > self.gpus:
+            ids = [vm_class.device_id] if vm_class.device_id else list(self.gpus)
+            fitting = next((each for each in ids if self.gpus[each] >= vm_class.gpus), None)
+            if fitting is None:
                 return False
-            self.gpus -= vm_class.gpus
+            self.gpus[fitting] -= vm_class.gpus
         elif self.room.get(vm_class.profile, 0):
             self.room[vm_class.profile] -= 1
-        elif self.gpus:
-            self.gpus -= 1
+        elif self.gpus.total():
+            self.gpus[self.gpus.most_common(1)[0][0]] -= 1
             self.room[vm_class.profile] = self.room.get(vm_class.profile, 0) + _per_gpu(vm_class, framebuffer_gib) - 1
         else:
             return False
@@ -182,8 +211,8 @@ def _per_gpu(vm_class: VmClass, framebuffer_gib: int) -> int:
 def _too_many(model: str, hosts: list[GpuHost], wanted: list[Machine]) -> Iterator[Contradiction]:
     """Machines that find no place when the largest are placed first."""
     framebuffer = catalog.gpus().gpus[model].framebuffer_gib
-    gpus = [len(_devices(host, model)) for host in hosts]
-    free = [_Free(host.name, host.memory_mib, count) for host, count in zip(hosts, gpus, strict=True)]
+    gpus = [Counter(device.device_id for device in _devices(host, model)) for host in hosts]
+    free = [_Free(host.name, host.memory_mib, count.copy()) for host, count in zip(hosts, gpus, strict=True)]
 
     def size(machine: Machine) -> tuple[int, int, int]:
         return (machine.vm_class.gpus, -_per_gpu(machine.vm_class, framebuffer), machine.vm_class.memory_gib)
@@ -194,7 +223,8 @@ def _too_many(model: str, hosts: list[GpuHost], wanted: list[Machine]) -> Iterat
         if not any(host.place(machine.vm_class, framebuffer) for host in free)
     )
     left = "; free when all is placed that fits: " + ", ".join(
-        f"{each.name} {each.gpus} of {count} GPUs and {each.memory_mib // _MIB} of {host.memory_mib // _MIB} GiB"
+        f"{each.name} {each.gpus.total()} of {count.total()} GPUs and "
+        f"{each.memory_mib // _MIB} of {host.memory_mib // _MIB} GiB"
         for host, each, count in zip(hosts, free, gpus, strict=True)
     )
     for number, (machine, count) in enumerate(homeless.items(), 1):

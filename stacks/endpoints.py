@@ -53,9 +53,12 @@ class Oidc(_Model):
 
 
 class Helm(_Model):
-    """Repository of the GPU Operator's chart; "" for the catalogue's."""
+    """Repository of the GPU Operator's chart ("" for the catalogue's), its login, and its authority's PEM."""
 
     repository: str = ""
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    ca: str = ""
 
 
 class Endpoints(_Model):
@@ -142,7 +145,12 @@ def _vcf(env: Environment) -> Endpoints:
         )
         if env.ai_services and env.ai_services.oidc
         else None,
-        helm=Helm(repository=env.chart_repository),
+        helm=Helm(
+            repository=env.chart_repository.rstrip("/"),
+            username=env.chart_username or "",
+            password=env.chart_password or SecretStr(""),
+            ca=env.chart_ca_bundle,
+        ),
         database_ca=env.database.ca_bundle if env.database else "",
     )
     if missing:

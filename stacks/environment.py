@@ -50,6 +50,7 @@ SECRETS = (
     "kubeconfig",
     "libraryToken",
     "libraryPassword",
+    "chartPassword",
 )
 """Top-level keys that must be encrypted in a stack's configuration."""
 
@@ -137,6 +138,9 @@ Network = Annotated[str, AfterValidator(_network)]
 _NO_LOGIN = "without credentials, which would stand here, and wherever it is written to, in plain text"
 Https = Annotated[str, _matching(r"https://[^\s@]+", f"an https:// address {_NO_LOGIN}")]
 Address = Annotated[str, _matching(r"(https?://[^\s@]+)?", f"an http:// or https:// address {_NO_LOGIN}")]
+ChartRepository = Annotated[
+    str, _matching(r"((https?|oci)://[^\s@]+)?", f"an https://, http:// or oci:// address {_NO_LOGIN}")
+]
 LibraryUrl = Annotated[
     str,
     _matching(
@@ -172,7 +176,56 @@ def _authorities(value: str) -> str:
     return value
 
 
+_BASIC_CONSTRAINTS = bytes.fromhex("0603551d13")
+"""The X.509 extension that says who is an authority, as it begins in a certificate."""
+
+
+def _trusted(value: str) -> ssl.SSLContext:
+    """A context that knows the authorities of a bundle which is whole."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if value:
+        context.load_verify_locations(cadata=value)
+    return context
+
+
+def _called(name: Any) -> str:
+    """The common name of a certificate's subject or issuer, or all of it, as the ssl module has it."""
+    parts = [part for group in name for part in group]
+    return next((text for key, text in parts if key == "commonName"), ", ".join(text for _, text in parts))
+
+
+def _with_root(value: str) -> str:
+    """PostgreSQL's client trusts a chain up to a root only, where everybody else trusts any authority it is given."""
+    context = _trusted(value)
+    known = context.get_ca_certs()
+    # A server's own certificate may be given too, as long as it has signed itself.
+    if known and len(known) == context.cert_store_stats()["x509"]:
+        signed = [each for each in known if each["subject"] != each["issuer"]]
+        if len(signed) == len(known):
+            expected = (
+                f"the root authority too, {_called(signed[-1]['issuer'])!r}: there is only what it has signed, "
+                f"{_called(signed[-1]['subject'])!r}, and PostgreSQL's client trusts nothing without a root"
+            )
+            raise PydanticCustomError("paif", "{expected}", {"expected": expected})
+    return value
+
+
+def _constrained(value: str) -> str:
+    """Programs in Go, as most of the platform is, refuse an authority that does not say that it is one."""
+    context = _trusted(value)
+    for each, content in zip(context.get_ca_certs(), context.get_ca_certs(binary_form=True), strict=True):
+        if str(each["version"]) == "3" and _BASIC_CONSTRAINTS not in content:
+            expected = (
+                f"authorities that say so: {_called(each['subject'])!r} lacks the extension basicConstraints CA:TRUE, "
+                "and what runs on the platform trusts nothing that it has signed"
+            )
+            raise PydanticCustomError("paif", "{expected}", {"expected": expected})
+    return value
+
+
 Pem = Annotated[str, AfterValidator(_authorities)]
+PlatformPem = Annotated[Pem, AfterValidator(_constrained)]
+DatabasePem = Annotated[Pem, AfterValidator(_with_root)]
 
 _PUBLIC_KEY = re.compile(
     r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)|sk-(?:ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
@@ -351,12 +404,20 @@ class VmClass(_Model):
     profile: str | None = Field(default=None, description="vGPU profile, e.g. grid_a100-40c")
     gpus: int = Field(default=0, ge=0, le=16, description="whole GPUs (DirectPath I/O)")
     label: Text | None = Field(default=None, description="custom label that the hosts' devices carry (DirectPath I/O)")
+    device_id: Annotated[str, _matching(r"[0-9a-f]{4}", "a PCI device id such as 2330")] | None = Field(
+        default=None, description="PCI device id of these GPUs, where the hosts have several of paif:gpu.model"
+    )
     existing: bool = Field(default=False, description="the class exists under just this name and is not managed here")
 
     @property
     def has_gpu(self) -> bool:
         """Whether machines of this class carry a GPU."""
-        return self.profile is not None or self.gpus > 0
+        return self.gpu_count > 0
+
+    @property
+    def gpu_count(self) -> int:
+        """GPUs that each machine of this class carries: whole ones, or one virtual one."""
+        return self.gpus if self.profile is None else 1
 
 
 class Backup(_Model):
@@ -410,7 +471,7 @@ class Database(_Model):
     admin_username: PostgresName = "pgadmin"
     maintenance: Maintenance = Maintenance()
     backup: Backup | None = None
-    ca_bundle: Pem = Field(default="", description="PEM of the authority that signed the server's certificate")
+    ca_bundle: DatabasePem = Field(default="", description="PEM of the authority that signed the server's certificate")
 
     @property
     def created(self) -> bool:
@@ -423,7 +484,7 @@ class Oidc(_Model):
 
     issuer_url: Https
     client_id: Text
-    ca_bundle: Pem = ""
+    ca_bundle: PlatformPem = ""
 
 
 class Gallery(_Model):
@@ -431,7 +492,7 @@ class Gallery(_Model):
 
     registry: Annotated[str, _matching(r"[a-z0-9.-]+(?::\d+)?", "a registry as host or host:port")]
     username: Text
-    ca_bundle: Pem = ""
+    ca_bundle: PlatformPem = ""
 
 
 class AiServices(_Model):
@@ -533,7 +594,7 @@ class ControlPlane(_Model):
     """Control plane of a cluster: 1 machine in dev and qa, else 3."""
 
     vm_class: str = Field(default="guaranteed-medium", alias="class")
-    replicas: Literal[1, 3, 5] = 1
+    replicas: Literal[1, 3] = 1
 
 
 class GpuOperator(_Model):
@@ -548,7 +609,10 @@ class Cluster(_Model):
     """A Kubernetes cluster of VKS with GPU nodes."""
 
     name: Short
-    release: str | None = Field(default=None, description="Kubernetes release; the catalogue's by default")
+    release: str | None = Field(
+        default=None, description="Kubernetes release in any spelling; the catalogue's by default"
+    )
+    os_version: str | None = Field(default=None, description="version of Ubuntu, where the release has several")
     cluster_class: str | None = None
     control_plane: ControlPlane = ControlPlane()
     pools: list[NodePool] = Field(min_length=1)
@@ -588,7 +652,15 @@ class Environment(_Model):
     workstations: list[Workstation] = []
     clusters: list[Cluster] = []
     protection: Protection = Protection()
-    chart_repository: Address = Field(default="", description="Helm repository of the GPU Operator instead of NVIDIA's")
+    chart_repository: ChartRepository = Field(
+        default="",
+        description="Helm repository of the GPU Operator instead of NVIDIA's; of an OCI registry (oci://…) what comes "
+        "before the chart's name",
+    )
+    chart_username: Text | None = Field(
+        default=None, description="login of the chart repository; its password is paif:chartPassword"
+    )
+    chart_ca_bundle: Pem = Field(default="", description="PEM of the authorities that signed its certificate (https)")
     conditions: dict[str, list[Text]] = Field(default={}, description="wait conditions instead of the catalogue's")
     kept: dict[str, list[KeptProperty]] = Field(
         default={},
@@ -607,6 +679,7 @@ class Environment(_Model):
     kubeconfig: SecretStr | None = None
     library_token: SecretStr | None = Field(default=None, description="token in the address of a published library")
     library_password: SecretStr | None = Field(default=None, description="password of a published library")
+    chart_password: SecretStr | None = Field(default=None, description="password of the chart repository")
 
     _name: str = PrivateAttr(default="")
 
@@ -962,6 +1035,7 @@ def _contradictions(env: Environment, findings: _Findings) -> Iterator[Contradic
     yield from _check_endpoints(env, findings)
     yield from _check_workstations(env, findings)
     yield from _check_clusters(env, findings)
+    yield from _check_charts(env, findings)
     yield from _check_target(env, findings)
     if env.namespace.exclusive and not env.namespace.adopt:
         yield contradiction(("namespace", "exclusive"), "adopt: true beside it; what is made here is exclusive", True)
@@ -1094,6 +1168,13 @@ def _check_classes(env: Environment, findings: _Findings) -> Iterator[Contradict
             )
         if vm_class.label is not None and not vm_class.gpus and not findings.unsure(*path, "gpus"):
             yield contradiction((*path, "label"), "a class with gpus: only whole devices carry a label", vm_class.label)
+        if vm_class.device_id is not None and not findings.unsure(*path, "gpus"):
+            if not vm_class.gpus:
+                expected = "a class with gpus: a profile names its GPUs itself"
+                yield contradiction((*path, "deviceId"), expected, vm_class.device_id)
+            elif gpu is not None and vm_class.device_id not in gpu.device_ids and not findings.lacks("gpu", "model"):
+                expected = f"one of {listed(gpu.device_ids)}, which are {gpu.name}"
+                yield contradiction((*path, "deviceId"), expected, vm_class.device_id)
     given = findings.raw.get("vmClasses", [])
     # A class that is named but was itself found wrong is no second mistake: its name counts as well.
     own = [
@@ -1153,6 +1234,7 @@ def _check_secrets(env: Environment, findings: _Findings) -> Iterator[Contradict
         "vcenterPassword": env.vcenter_password,
         "libraryToken": env.library_token,
         "libraryPassword": env.library_password,
+        "chartPassword": env.chart_password,
     }
     for key, value in passwords.items():
         # A file's line end is easily taken along, and most of these are tried late or never.
@@ -1280,6 +1362,38 @@ def _check_libraries(env: Environment, findings: _Findings) -> Iterator[Contradi
             )
 
 
+def _check_charts(env: Environment, findings: _Findings) -> Iterator[Contradiction]:
+    """What Helm could not do with a chart repository, or would do in plain text."""
+    address, name = env.chart_repository, catalog.versions()["gpu-operator"].chart
+    if findings.lacks("chartRepository"):
+        return
+    if address.rstrip("/").endswith(f"/{name}") and address.startswith("oci://"):
+        yield contradiction(("chartRepository",), f"what comes before /{name}, the chart's name", address)
+    if env.chart_username is not None:
+        if not address.startswith(("https://", "oci://")):
+            yield contradiction(
+                ("chartRepository",),
+                "an https:// or oci:// address: there is a login, paif:chartUsername",
+                *([address] if address else []),
+            )
+        if env.chart_password is None and not findings.lacks("chartPassword"):
+            yield contradiction(
+                ("chartPassword",),
+                f"the password of {env.chart_username} at {address}: "
+                f"pulumi config set --secret {NAMESPACE}:chartPassword",
+            )
+    elif env.chart_password is not None and not findings.lacks("chartUsername"):
+        yield contradiction(("chartUsername",), "the user name that paif:chartPassword belongs to")
+    if env.chart_ca_bundle and not address.startswith("https://") and not findings.lacks("chartCaBundle"):
+        expected = (
+            "none: of an OCI registry Helm trusts only what the machine does; add it there, or put it into a file "
+        )
+        expected += "with the machine's own, and export SSL_CERT_FILE with its path"
+        if not address.startswith("oci://"):
+            expected = "none: only an https:// repository, paif:chartRepository, has a certificate"
+        yield contradiction(("chartCaBundle",), expected)
+
+
 _ENGINES = {"Completions": "vLLM", "Embeddings": "Infinity"}
 
 
@@ -1355,18 +1469,26 @@ def _check_workstations(env: Environment, findings: _Findings) -> Iterator[Contr
 
 
 def _check_clusters(env: Environment, findings: _Findings) -> Iterator[Contradiction]:
-    classes = catalog.cluster_classes().classes
+    known = catalog.cluster_classes()
+    classes = known.classes
     for index, cluster in enumerate(env.clusters):
         path: Path = ("clusters", index)
         release = cluster.release or catalog.versions()["kubernetes-release"].version
-        if re.fullmatch(r"v\d+\.\d+\.\d+\+vmware\.\d+(-fips)?(-vkr\.\d+)?", release) is None:
+        if catalog.Release.parse(release) is None:
             yield contradiction((*path, "release"), "a release such as v1.32.0+vmware.6-fips-vkr.2", release)
+        if cluster.os_version is not None and cluster.os_version not in known.ubuntu.versions:
+            yield contradiction(
+                (*path, "osVersion"), f"a version of Ubuntu: {listed(known.ubuntu.versions)}", cluster.os_version
+            )
         wanted = cluster.cluster_class or catalog.versions()["cluster-class"].version
         if wanted not in classes:
             yield contradiction((*path, "clusterClass"), f"one of {listed(classes)}", wanted, nearest(wanted, classes))
         elif not classes[wanted].takes(release) and not findings.unsure(*path, "clusterClass"):
             first, last = classes[wanted].kubernetes
             yield contradiction((*path, "release"), f"Kubernetes {first} to {last}, which {wanted} takes", release)
+        elif cluster.os_version is None and known.ubuntu.is_choice(release) and not findings.unsure(*path, "osVersion"):
+            expected = f"a version of Ubuntu, in quotes ({listed(known.ubuntu.versions)}): {release} has images of each"
+            yield contradiction((*path, "osVersion"), expected)
         yield from _check_networks(env, index, cluster, findings)
         for position, pool in enumerate(cluster.pools):
             if not any(findings.unsure(*path, "pools", position, key) for key in _POOL_SIZES):

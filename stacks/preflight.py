@@ -13,7 +13,7 @@ import pulumi
 import catalog
 from components import vcf
 from stacks import existence, verdicts
-from stacks.capacity import shortages, write_inventory
+from stacks.capacity import device_ids, shortages, write_inventory
 from stacks.endpoints import Endpoints
 from stacks.environment import Environment
 from stacks.problems import Contradiction
@@ -29,10 +29,16 @@ _WORDS = {
 
 @dataclass
 class Ahead:
-    """What a look found: problems, each at its place, and what could not be looked up, in words."""
+    """What a look found: problems, each at its place, and what could not be looked up, in words.
+
+    `device_ids` are the PCI device ids of the GPU model that the hosts have, `image_items` ids by the names of the
+    library's items.
+    """
 
     problems: list[Contradiction] = field(default_factory=list)
     unanswered: list[str] = field(default_factory=list)
+    device_ids: list[str] = field(default_factory=list)
+    image_items: dict[str, str] = field(default_factory=dict)
 
     def warn(self) -> None:
         """Tell what could not be looked up: it stops nothing, and must not look like right either."""
@@ -68,8 +74,10 @@ class _Look:
             if file := os.environ.get("PAIF_GPU_INVENTORY"):
                 write_inventory(Path(file), env.vcenter.compute_cluster, inventory)
             found.problems += shortages(env, inventory)
+            found.device_ids = [*device_ids(env, inventory)]
         if "library" in answers and ("contentLibraries", env.content.dlvm_library) not in absent:
             library = _sure(answers["library"])
+            found.image_items = {item.name: item.id for item in library.items}
             wrong = existence.image(env, library)
             found.problems += wrong
             if not wrong and there:
@@ -132,8 +140,10 @@ class _Look:
                 ca_bundle=gallery.ca,
             )
         if self._with_clusters() and any(cluster.gpu_operator.enabled for cluster in env.clusters):
+            helm = self.ends.helm
+            login = {"username": helm.username, "password": helm.password.get_secret_value(), "caBundle": helm.ca}
             chart = {"repository": self._repository(), "chart": versions["gpu-operator"].chart}
-            asked["charts"] = vcf.chart_versions([chart])
+            asked["charts"] = vcf.chart_versions([chart | {key: value for key, value in login.items() if value}])
         return asked
 
     def _with_clusters(self) -> bool:

@@ -4,7 +4,7 @@ Outputs of a stack, each only when its phase is built:
 
     environment       name, kind, target, organisation, owner, costCentre, gpuMode, namespace
     versions          deployed: baseline, pais, dlvm, database, pgvector, clusters {name: kubernetes, gpuOperator}
-    dataScientist     workstations {name: address, ssh, jupyter, owner, password (secret)}, login {user}
+    dataScientist     workstations {name: address, ssh, jupyter, owner, firstBoot, password (secret)}, login {user}
                       (their models are appDeveloper's: a model that fails must not hold back a machine's address)
     mlopsEngineer     workstations and login; gallery {registry, username, password (secret), caBundle};
                       models {name: digest, routingName, type}
@@ -23,7 +23,7 @@ from __future__ import annotations
 import importlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -45,7 +45,7 @@ from components.model_endpoint import ModelEndpoint
 from components.private_ai_services import PrivateAiServices, PrivateAiServicesArgs
 from components.vector_database import VectorDatabase, VectorDatabaseArgs
 from components.vsphere_tags import VsphereTags
-from stacks import kept, sdk
+from stacks import charts, kept, sdk
 from stacks.endpoints import Endpoints
 from stacks.environment import Access, Cluster, Database, Environment, VmClass, Workstation, storage_class
 from stacks.environment import ContentLibrary as Library
@@ -101,8 +101,11 @@ class Program:
     versions: dict[str, Any] = field(default_factory=dict)
     namespace: pulumi.Input[str] = ""
     classes: dict[str, pulumi.Input[str]] = field(default_factory=dict)
+    device_ids: list[str] = field(default_factory=list)
     libraries: dict[str, ContentLibrary] = field(default_factory=dict)
     image: pulumi.Input[str] = ""
+    image_items: dict[str, str] = field(default_factory=dict)
+    machine_contents: vcf.NamespaceContents | None = None
     tags: VsphereTags | None = None
     database: VectorDatabase | None = None
     services: PrivateAiServices | None = None
@@ -172,6 +175,7 @@ class Program:
         Found at preview, each at its place: the platform would tell of the first one only, and in the middle of a run.
         """
         ahead = look_ahead(self.env, self.ends, phases, pulumi.InvokeOptions(provider=self.vcenter))
+        self.device_ids, self.image_items = ahead.device_ids, ahead.image_items
         if ahead.problems:
             if file := os.environ.get("PAIF_PROBLEMS"):
                 write_problems(Path(file), ahead.problems)
@@ -275,6 +279,8 @@ class Program:
             gpu["vgpu_profiles"] = [asked.profile]
         else:
             gpu["gpu_model"], gpu["gpu_count"] = env.gpu.model, asked.gpus
+            # No host need have the GPUs of a class that nothing uses.
+            gpu["device_id"] = asked.device_id or [*self.device_ids, *catalog.gpus().gpus[env.gpu.model].device_ids][0]
             if asked.label is not None:
                 gpu["device_label"] = asked.label
         return GpuVmClass(name, gpu, options).class_name
@@ -311,7 +317,9 @@ class Program:
                 "password": password,
             }
         else:
+            contents = self._contents("database", phase, [asked.vm_class], [asked.storage_policy])
             args |= self._created_database(asked)
+            args["namespace"] = contents.namespace
             if password is not None:
                 args["admin_password"] = password
         options = self._kept(phase) if asked.created else pulumi.ResourceOptions(parent=phase)
@@ -364,8 +372,15 @@ class Program:
             "database": ends.database_ca,
             "gallery": ends.gallery.ca if ends.gallery else "",
         }
+        contents = self._contents(
+            "services",
+            phase,
+            [asked.control_plane_class, *(each.vm_class for each in env.model_endpoints)],
+            [asked.storage_policy, *(each.storage_policy for each in env.model_endpoints)],
+        )
         args: PrivateAiServicesArgs = {
-            "namespace": self.namespace,
+            "namespace": contents.namespace,
+            "namespace_name": env.namespace.name,
             "storage_class": storage_class(env.storage_policy(asked.storage_policy)),
             "control_plane_class": self.classes[asked.control_plane_class],
             "gpu_mode": gpu_mode,
@@ -447,7 +462,7 @@ class Program:
                     "labels": env.labels(persona="app-developer"),
                     **self._wait("pais.vmware.com/v1alpha1/ModelEndpoint"),  # type: ignore[typeddict-item]
                 },
-                pulumi.ResourceOptions(parent=phase, depends_on=[services.configuration, login]),
+                pulumi.ResourceOptions(parent=phase, depends_on=[services.ready_services, login]),
             )
             self.outputs["appDeveloper"]["models"][asked.name] = made.routing_name
         self.outputs.setdefault("mlopsEngineer", {})["models"] = {
@@ -466,10 +481,43 @@ class Program:
             "caBundle": gallery.ca,
         }
 
+    def _contents(
+        self,
+        name: str,
+        phase: Phase,
+        classes: Iterable[str],
+        policies: Iterable[str | None],
+        images: Sequence[vcf.AwaitedImage] = (),
+    ) -> vcf.NamespaceContents:
+        """Wait until the namespace has what objects of this phase name: the platform refuses what comes earlier.
+
+        Once for a whole phase, and for each by itself: an image that does not come holds back no database. `classes`
+        and `policies` are as the environment calls them; no policy means the namespace's first.
+        """
+        return vcf.NamespaceContents(
+            self.env.named("namespace", name),
+            namespace=self.namespace,
+            vm_classes=[self.classes[each] for each in sorted(set(classes))],
+            storage_classes=sorted({storage_class(self.env.storage_policy(each)) for each in policies}),
+            images=images or None,
+            opts=pulumi.ResourceOptions(parent=phase),
+        )
+
     def _workstations(self) -> None:
         phase = self._phase("workstations")
-        library = self.libraries.get(self.env.content.dlvm_library)
-        self.image = library.item(self.env.content.dlvm_image) if library else self.env.content.dlvm_image
+        self.image = self.env.content.dlvm_image
+        item: pulumi.Input[str] | None = self.image_items.get(self.image)
+        if library := self.libraries.get(self.env.content.dlvm_library):
+            made_of = library.item(self.image)
+            self.image, item = made_of.apply(lambda found: found.name), made_of.apply(lambda found: found.id)
+        if served := [each for each in self.env.workstations if each.vsphere is None]:
+            self.machine_contents = self._contents(
+                "workstations",
+                phase,
+                [each.vm_class for each in served],
+                [each.storage_policy for each in served],
+                [vcf.AwaitedImage(name=self.image, item_id=item)],
+            )
         people = {"data-scientist": "dataScientist", "mlops-engineer": "mlopsEngineer"}
         rotation = StaleMachines()
         for asked in self.env.workstations:
@@ -480,6 +528,7 @@ class Program:
                 "ssh": made.ssh,
                 "jupyter": made.jupyter_url,
                 "owner": asked.owner,
+                "firstBoot": made.first_boot,
                 "password": made.password,
             }
             told["login"] = {"user": catalog.dlvm_properties().login.user}
@@ -534,7 +583,9 @@ class Program:
             if self.tags is not None:
                 args["tags"] = [*self.tags.of(env.facts(persona=asked.persona))]
             return DeepLearningVm(name, args, self._vsphere_options(phase))
-        args["namespace"] = self.namespace
+        assert self.machine_contents is not None  # noqa: S101 (the phase waits for what its machines need)
+        args["namespace"] = self.machine_contents.namespace
+        args["image_id"] = self.machine_contents.image_name(self.image)
         args["vm_class"] = self.classes[asked.vm_class]
         args["storage_class"] = storage_class(env.storage_policy(asked.storage_policy))
         args["labels"] = env.labels(persona=asked.persona)
@@ -562,8 +613,15 @@ class Program:
         phase = self._phase("clusters")
         told = self.outputs.setdefault("clusters", {})
         versions = self.versions.setdefault("clusters", {})
-        for asked in self.env.clusters:
-            made = self._cluster(asked, phase)
+        every = self.env.clusters
+        contents = self._contents(
+            "clusters",
+            phase,
+            [name for each in every for name in (each.control_plane.vm_class, *(pool.vm_class for pool in each.pools))],
+            [each.storage_policy for each in every],
+        )
+        for asked in every:
+            made = self._cluster(asked, phase, contents.namespace)
             told[asked.name] = {"kubeconfig": made.kubeconfig, "name": made.cluster_name}
             versions[asked.name] = {"kubernetes": asked.release or catalog.versions()["kubernetes-release"].version}
             if asked.gpu_operator.enabled:
@@ -571,13 +629,22 @@ class Program:
                 told[asked.name]["gpuOperator"] = operator.state
                 versions[asked.name]["gpuOperator"] = operator.version
 
-    def _cluster(self, asked: Cluster, phase: Phase) -> GpuCluster:
+    def _cluster(self, asked: Cluster, phase: Phase, namespace: pulumi.Output[str]) -> GpuCluster:
         env, name = self.env, self.env.named("cluster", asked.name)
         pools: list[NodePoolArgs] = []
         for pool in asked.pools:
-            gpu = env.vm_class(pool.vm_class).has_gpu
-            args: NodePoolArgs = {"name": pool.name, "vm_class": self.classes[pool.vm_class], "gpu": gpu}
-            if gpu:
+            vm_class = env.vm_class(pool.vm_class)
+            args: NodePoolArgs = {
+                "name": pool.name,
+                "vm_class": self.classes[pool.vm_class],
+                "gpu": vm_class.has_gpu,
+                "capacity": {
+                    "cpu_count": vm_class.cpu_count,
+                    "memory_gib": vm_class.memory_gib,
+                    "gpus": vm_class.gpu_count,
+                },
+            }
+            if vm_class.has_gpu:
                 args["container_storage_gib"] = pool.container_storage_gib
             if pool.min_replicas is not None and pool.max_replicas is not None:
                 args["min_replicas"], args["max_replicas"] = pool.min_replicas, pool.max_replicas
@@ -587,7 +654,8 @@ class Program:
         version = catalog.versions()["cluster-api"].version
         cluster: GpuClusterArgs = {
             "cluster_name": name,
-            "namespace": self.namespace,
+            "namespace": namespace,
+            "namespace_name": env.namespace.name,
             "storage_class": storage_class(env.storage_policy(asked.storage_policy)),
             "control_plane_class": self.classes[asked.control_plane.vm_class],
             "control_plane_replicas": asked.control_plane.replicas,
@@ -599,6 +667,8 @@ class Program:
         }
         if asked.release is not None:
             cluster["release"] = asked.release
+        if asked.os_version is not None:
+            cluster["os_version"] = asked.os_version
         if asked.cluster_class is not None:
             cluster["cluster_class"] = asked.cluster_class
         if self.ends.gallery and self.ends.gallery.ca:
@@ -606,23 +676,44 @@ class Program:
         return GpuCluster(name, cluster, self._kept(phase))
 
     def _gpu_operator(self, asked: Cluster, cluster: GpuCluster) -> GpuOperator:
-        env, name = self.env, self.env.named("cluster", asked.name)
+        env, name, helm = self.env, self.env.named("cluster", asked.name), self.ends.helm
+        oci, password = helm.repository.startswith("oci://"), helm.password.get_secret_value()
+        settings = None
+        if oci and helm.username:
+            file = charts.login_file(env.name, helm.repository, helm.username, password)
+            settings = kubernetes.HelmReleaseSettingsArgs(registry_config_path=file)
         guest = kubernetes.Provider(
             f"{name}-guest",
             kubeconfig=cluster.kubeconfig,
             cluster_identifier=name,
             enable_secret_mutable=True,
             delete_unreachable=False,
+            helm_release_settings=settings,
             opts=pulumi.ResourceOptions(parent=cluster),
         )
         args: GpuOperatorArgs = {
+            "kubeconfig": cluster.kubeconfig,
+            "pools": [
+                {
+                    "name": pool.name,
+                    "gpus": env.vm_class(pool.vm_class).gpu_count,
+                    "min_replicas": pool.min_replicas if pool.min_replicas is not None else pool.replicas or 0,
+                    "max_replicas": pool.max_replicas if pool.max_replicas is not None else pool.replicas or 0,
+                }
+                for pool in asked.pools
+                if env.vm_class(pool.vm_class).has_gpu
+            ],
             "gpu_mode": env.gpu.mode,
             "labels": env.labels(),
             **self._licence(env.gpu.mode),  # type: ignore[typeddict-item]
             **self._wait("nvidia.com/v1/ClusterPolicy"),
         }
-        if self.ends.helm.repository:
-            args["repository"] = self.ends.helm.repository
+        if helm.repository:
+            args["repository"] = helm.repository
+        if helm.username and not oci:
+            args["repository_username"], args["repository_password"] = helm.username, pulumi.Output.secret(password)
+        if helm.ca:
+            args["repository_ca_file"] = charts.authority_file(env.name, helm.ca)
         if asked.gpu_operator.version is not None:
             args["version"] = asked.gpu_operator.version
         if asked.gpu_operator.driver_version is not None:

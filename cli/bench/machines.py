@@ -23,7 +23,6 @@ from cli import engine, labctl
 from cli.bench.scratch import lab_basics, scratch_project, write_yaml
 from cli.checkpoints import PROJECT
 from cli.output import Failed, say
-from components._component import wait_annotation
 from lab.process import die_with_parent
 from lab.state import ROOT, state_directory
 
@@ -144,7 +143,7 @@ class Bench:
     def _variables(self, machines: int) -> dict[str, str]:
         conditions = catalog.conditions().conditions
         waits = {
-            kind: next(iter(wait_annotation(conditions[f"vmoperator.vmware.com/v1alpha3/{kind}"].wait_for).values()))
+            kind: json.dumps(_paths(conditions[f"vmoperator.vmware.com/v1alpha3/{kind}"].wait_for))
             for kind in ("VirtualMachine", "VirtualMachineService")
         }
         image = YAML(typ="safe").load((ROOT / "stacks" / "Pulumi.dev.yaml").read_text(encoding="utf-8"))
@@ -267,3 +266,13 @@ def kept(found: list[Figure]) -> bool:
 
 def as_json(found: list[Figure]) -> str:
     return json.dumps([asdict(each) for each in found])
+
+
+def _paths(expressions: list[str]) -> list[str]:
+    """Wait conditions as paths: of an object without conditions pulumi-kubernetes warns at a `condition=`."""
+    found = []
+    for each in expressions:
+        name, _, status = each.removeprefix("condition=").partition("=")
+        path = f'jsonpath={{.status.conditions[?(@.type=="{name}")].status}}={status or "True"}'
+        found.append(path if each.startswith("condition=") else each)
+    return found

@@ -25,6 +25,7 @@ vcenter = vcf.Provider(
     username=ends["vcenter"]["username"],
     password=pulumi.Output.secret(ends["vcenter"]["password"]),
     ca_bundle=ends["vcenter"]["ca"],
+    kubeconfig=pulumi.Output.secret(ends["supervisor"]["kubeconfig"]),
 )
 supervisor = kubernetes.Provider(
     "supervisor",
@@ -51,6 +52,15 @@ namespace = vcf.Namespace(
     content_libraries=["dlvm-images", "kubernetes-releases"],
     opts=in_vcenter,
 )
+# The platform refuses machines that come before their image and their storage: a plain program has to wait as well.
+contents = vcf.NamespaceContents(
+    "contents",
+    namespace=namespace.name,
+    vm_classes=[vm_class.name],
+    storage_classes=["pai-gold"],
+    images=[vcf.AwaitedImage(name=os.environ["PAIF_BENCH_IMAGE"])],
+    opts=in_vcenter,
+)
 secrets = json.loads(os.environ["PAIF_BENCH_SECRETS"])
 properties = {
     "password": secrets["workstationPassword"],
@@ -61,7 +71,7 @@ for index in range(count):
     machine = f"{name}-dlvm-{index:03d}"
     bootstrap = kubernetes.core.v1.Secret(
         f"{machine}-bootstrap",
-        metadata={"name": f"{machine}-ovf", "namespace": namespace.name, "labels": labels},
+        metadata={"name": f"{machine}-ovf", "namespace": contents.namespace, "labels": labels},
         string_data=pulumi.Output.secret({"hostname": machine, **properties}),
         opts=pulumi.ResourceOptions(provider=supervisor),
     )
@@ -71,7 +81,7 @@ for index in range(count):
         kind="VirtualMachine",
         metadata={
             "name": machine,
-            "namespace": namespace.name,
+            "namespace": contents.namespace,
             "labels": {**labels, "workstation": machine},
             "annotations": {"pulumi.com/waitFor": os.environ["PAIF_BENCH_WAIT"]},
         },
@@ -92,7 +102,7 @@ for index in range(count):
         kind="VirtualMachineService",
         metadata={
             "name": machine,
-            "namespace": namespace.name,
+            "namespace": contents.namespace,
             "labels": labels,
             "annotations": {"pulumi.com/waitFor": os.environ["PAIF_BENCH_SERVICE_WAIT"]},
         },

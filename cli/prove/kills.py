@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import random
 import re
-import ssl
 import subprocess
 import sys
 import threading
@@ -31,7 +30,8 @@ import yaml
 
 from cli.bench.scratch import copy_of_this_checkout, own_lab
 from cli.output import Failed
-from cli.releases import login
+from cli.releases import api_client
+from providers.vcf.http import tls_context
 
 PHASES = ("foundation", "data", "ai-services", "endpoints", "workstations", "clusters")
 VICTIMS = ("engine", "plugin", "helm", "lab", "everything")
@@ -186,7 +186,7 @@ class Scene:
         """Virtual machines of vCenter by namespace and name, doubles included."""
         ends = json.loads((self.state / "lab" / "endpoints.json").read_text(encoding="utf-8"))["vcenter"]
         token = (self.state / "lab" / "token").read_text(encoding="utf-8")
-        context = ssl.create_default_context(cadata=ends["ca"])
+        context = tls_context(ends["ca"])
         with httpx.Client(verify=context, trust_env=False, timeout=30) as client:
             answer = client.get(f"https://{ends['server']}/lab/v1/vms", headers={"X-Lab-Token": token})
         return sorted(f"{each['namespace']}/{each['name']}" for each in answer.raise_for_status().json()["vms"])
@@ -213,8 +213,8 @@ class Scene:
 def _items(config: Path | None, path: str) -> list[dict[str, Any]]:
     """Objects below ``path``; none when the server does not answer, or does not know the kind."""
     try:
-        server, context, _ = login((config or Path()).read_text(encoding="utf-8"))
-        with httpx.Client(base_url=server, verify=context, trust_env=False, timeout=30) as client:
+        text = (config or Path()).read_text(encoding="utf-8")
+        with api_client(text, proxies=False, timeout=30) as client:
             answer = client.get(path)
             return list(answer.json()["items"]) if answer.is_success else []
     except (OSError, httpx.HTTPError, ValueError, KeyError, yaml.YAMLError):

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -19,7 +17,7 @@ import (
 const (
 	llama = "/v2/models/meta/llama-3.1-8b-instruct-simulated/manifests/"
 	// The digest is part of the promise: stack files may pin it.
-	llamaDigest = "sha256:7ede323caef70a9eca81be4478cf739c2deed1630c219fcfcb9de81ca4b177ae"
+	llamaDigest = "sha256:0c1fec1c202553a13e2e1ac8bac115fd04487d1b1126280dc9fcbe2143f64883"
 )
 
 func do(t *testing.T, h http.Handler, method, path, contentType string, body []byte) *httptest.ResponseRecorder {
@@ -63,6 +61,24 @@ func TestSeededBlobsCanBePulled(t *testing.T) {
 		if answer.Code != http.StatusOK || int64(answer.Body.Len()) != descriptor.Size {
 			t.Errorf("%s: status %d, %d bytes of %d", path, answer.Code, answer.Body.Len(), descriptor.Size)
 		}
+	}
+}
+
+func TestAModelHasOneLayerPerFile(t *testing.T) {
+	image, err := simulatedModels[1].image()
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := image.Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var files []string
+	for _, layer := range manifest.Layers {
+		files = append(files, layer.Annotations["org.opencontainers.image.title"])
+	}
+	if got := strings.Join(files, " "); got != "SIMULATED.txt config.json" {
+		t.Errorf("layers of the files %q", got)
 	}
 }
 
@@ -112,57 +128,5 @@ func TestIndexIsRestoredWhateverTheOrderOfFiles(t *testing.T) {
 	}
 	if answer := do(t, opened(t, directory), http.MethodHead, llama+"indexd", "", nil); answer.Code != http.StatusOK {
 		t.Errorf("after the restart: status %d", answer.Code)
-	}
-}
-
-func TestOnlyTheAccountGetsIn(t *testing.T) {
-	h := authenticated(opened(t, t.TempDir()), accounts{"robot": "right"}, "")
-	for password, status := range map[string]int{"right": http.StatusOK, "wrong": http.StatusUnauthorized} {
-		request := httptest.NewRequest(http.MethodGet, "/v2/", nil)
-		request.SetBasicAuth("robot", password)
-		answer := httptest.NewRecorder()
-		h.ServeHTTP(answer, request)
-		if answer.Code != status {
-			t.Errorf("password %q: status %d, expected %d", password, answer.Code, status)
-		}
-	}
-	if challenge := do(t, h, http.MethodGet, "/v2/", "", nil).Header().Get("WWW-Authenticate"); !strings.HasPrefix(challenge, "Basic ") {
-		t.Errorf("challenge %q", challenge)
-	}
-}
-
-func TestAPasswordChangesWhileItServesAndTheOldOneIsRefused(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "passwords.json")
-	h := authenticated(opened(t, t.TempDir()), accounts{"robot": "first"}, file)
-	status := func(username, password string) int {
-		request := httptest.NewRequest(http.MethodGet, "/v2/", nil)
-		request.SetBasicAuth(username, password)
-		answer := httptest.NewRecorder()
-		h.ServeHTTP(answer, request)
-		return answer.Code
-	}
-	for _, step := range []struct {
-		file  string
-		right map[string]string
-		wrong map[string]string
-	}{
-		{`{"gallery": {"second": "other"}}`, map[string]string{"robot": "first", "second": "other"}, map[string]string{"second": "first"}},
-		{`{"gallery": {"robot": "new"}}`, map[string]string{"robot": "new"}, map[string]string{"robot": "first", "second": "other"}},
-		{`{"vcenter": {"robot": "no"}}`, map[string]string{"robot": "first"}, map[string]string{"robot": "no"}},
-		{`half of a fi`, map[string]string{"robot": "first"}, map[string]string{"": ""}},
-	} {
-		if err := os.WriteFile(file, []byte(step.file), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		for username, password := range step.right {
-			if got := status(username, password); got != http.StatusOK {
-				t.Errorf("%s: %s with %s: status %d", step.file, username, password, got)
-			}
-		}
-		for username, password := range step.wrong {
-			if got := status(username, password); got != http.StatusUnauthorized {
-				t.Errorf("%s: %s with %s: status %d", step.file, username, password, got)
-			}
-		}
 	}
 }

@@ -1,5 +1,5 @@
-// Command gallery is the lab's model gallery: a small OCI registry on 127.0.0.1 with TLS and basic authentication, that
-// keeps everything on disk and holds a few tiny simulated models from the start.
+// Command gallery is the lab's model gallery: a small OCI registry on 127.0.0.1 with TLS, accounts, a token service and
+// projects as Harbor has them, that keeps everything on disk and holds a few tiny simulated models from the start.
 //
 //	gallery -listen 127.0.0.1:5443 -cert server.crt -key server.key -data directory -accounts passwords.json
 //
@@ -10,9 +10,7 @@ package main
 
 import (
 	"context"
-	"crypto/subtle"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -54,7 +52,7 @@ func run(listen, cert, key, data, file string) error {
 	}
 	server := &http.Server{
 		Addr:              listen,
-		Handler:           authenticated(gallery, accounts{username: password}, file),
+		Handler:           newGate(gallery, accounts{username: password}, file),
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          log.New(os.Stderr, "", log.LstdFlags),
 		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12},
@@ -79,45 +77,4 @@ func endWithParent(parent int) {
 		time.Sleep(time.Second)
 	}
 	os.Exit(0)
-}
-
-// accounts are passwords by user name.
-type accounts map[string]string
-
-// with gives the accounts as the file changes them. A file that cannot be read changes none.
-func (a accounts) with(file string) accounts {
-	var found struct{ Gallery accounts }
-	if text, err := os.ReadFile(file); err != nil || json.Unmarshal(text, &found) != nil {
-		return a
-	}
-	for username, password := range a {
-		if _, changed := found.Gallery[username]; !changed && found.Gallery != nil {
-			found.Gallery[username] = password
-		}
-	}
-	if found.Gallery == nil {
-		return a
-	}
-	return found.Gallery
-}
-
-// authenticated lets only the accounts through, and asks for basic authentication as a registry does.
-func authenticated(next http.Handler, known accounts, file string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		gotUser, gotPassword, _ := r.BasicAuth()
-		right := 0
-		// All are compared always, in constant time: the answer's delay says nothing about what was wrong.
-		for username, password := range known.with(file) {
-			right |= subtle.ConstantTimeCompare([]byte(gotUser), []byte(username)) &
-				subtle.ConstantTimeCompare([]byte(gotPassword), []byte(password))
-		}
-		if right != 1 {
-			w.Header().Set("WWW-Authenticate", `Basic realm="paif lab model gallery (simulation)"`)
-			w.Header().Set("Content-Type", "application/json")
-			w.WriteHeader(http.StatusUnauthorized)
-			fmt.Fprint(w, `{"errors":[{"code":"UNAUTHORIZED","message":"user name and password of the gallery are needed"}]}`)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
 }

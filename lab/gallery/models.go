@@ -36,8 +36,8 @@ func (m simulatedModel) image() (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	var archive bytes.Buffer
-	writer := tar.NewWriter(&archive)
+	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+	// One layer per file, as models are pushed.
 	for _, file := range []struct {
 		name string
 		text []byte
@@ -45,21 +45,17 @@ func (m simulatedModel) image() (v1.Image, error) {
 		{"SIMULATED.txt", []byte("This is a simulated model for the local lab. It holds no weights.\n")},
 		{"config.json", config},
 	} {
-		header := &tar.Header{Name: file.name, Mode: 0o644, Size: int64(len(file.text)), Format: tar.FormatUSTAR}
-		if err := writer.WriteHeader(header); err != nil {
+		layer, err := archived(file.name, file.text)
+		if err != nil {
 			return nil, err
 		}
-		if _, err := writer.Write(file.text); err != nil {
+		image, err = mutate.Append(image, mutate.Addendum{
+			Layer:       layer,
+			Annotations: map[string]string{"org.opencontainers.image.title": file.name},
+		})
+		if err != nil {
 			return nil, err
 		}
-	}
-	if err := writer.Close(); err != nil {
-		return nil, err
-	}
-	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
-	image, err = mutate.AppendLayers(image, static.NewLayer(archive.Bytes(), types.OCIUncompressedLayer))
-	if err != nil {
-		return nil, err
 	}
 	annotated, ok := mutate.Annotations(image, map[string]string{
 		"org.opencontainers.image.title": filepath.Base(m.repository),
@@ -73,6 +69,23 @@ func (m simulatedModel) image() (v1.Image, error) {
 	return annotated, nil
 }
 
+// archived is a layer with one file.
+func archived(name string, text []byte) (v1.Layer, error) {
+	var archive bytes.Buffer
+	writer := tar.NewWriter(&archive)
+	header := &tar.Header{Name: name, Mode: 0o644, Size: int64(len(text)), Format: tar.FormatUSTAR}
+	if err := writer.WriteHeader(header); err != nil {
+		return nil, err
+	}
+	if _, err := writer.Write(text); err != nil {
+		return nil, err
+	}
+	if err := writer.Close(); err != nil {
+		return nil, err
+	}
+	return static.NewLayer(archive.Bytes(), types.OCIUncompressedLayer), nil
+}
+
 // seed puts the models in once in the life of the directory: a model that somebody deleted stays deleted.
 func (s *store) seed(models []simulatedModel) error {
 	done := filepath.Join(s.directory, "seeded")
@@ -80,6 +93,9 @@ func (s *store) seed(models []simulatedModel) error {
 		return nil
 	}
 	for _, model := range models {
+		if _, err := s.addProject(project(model.repository)); err != nil {
+			return err
+		}
 		if err := s.push(model); err != nil {
 			return fmt.Errorf("simulated model %s:%s: %w", model.repository, model.tag, err)
 		}

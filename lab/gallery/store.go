@@ -26,6 +26,7 @@ type store struct {
 	registry  http.Handler
 	directory string
 	writing   sync.Mutex
+	projects  []string
 }
 
 // record is one manifest under one reference, as it is kept on disk.
@@ -50,6 +51,9 @@ func open(directory string) (*store, error) {
 	s := &store{registry: registry.New(registry.WithBlobHandler(blobs), quiet), directory: directory}
 	records, err := s.load()
 	if err != nil {
+		return nil, err
+	}
+	if err := s.loadProjects(records); err != nil {
 		return nil, err
 	}
 	return s, s.replay(records)

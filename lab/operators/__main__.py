@@ -16,7 +16,7 @@ import kopf
 from lab.operators.common import PREFIX
 from lab.process import die_with_parent
 
-MODULES = ("wcp", "vm_service", "dsm", "vks", "pais")
+MODULES = ("wcp", "vm_service", "vm_admission", "dsm", "vks", "pais")
 THREADS = 12
 
 

@@ -76,7 +76,6 @@ DEPLOYMENT = Resource("apps/v1", "Deployment", "deployments")
 ROLE_BINDING = Resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
 CLUSTER_ROLE = Resource("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", namespaced=False)
 STORAGE_CLASS = Resource("storage.k8s.io/v1", "StorageClass", "storageclasses", namespaced=False)
-CRD = Resource("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
 
 VM_OPERATOR = "vmoperator.vmware.com/v1alpha3"
 VIRTUAL_MACHINE = Resource(VM_OPERATOR, "VirtualMachine", "virtualmachines")
@@ -91,6 +90,8 @@ KUBERNETES_RELEASE = Resource("kubernetes.vmware.com/v1alpha1", "KubernetesRelea
 OS_IMAGE = Resource("run.tanzu.vmware.com/v1alpha3", "OSImage", "osimages", namespaced=False)
 CLUSTER = Resource("cluster.x-k8s.io/v1beta1", "Cluster", "clusters")
 CLUSTER_CLASS = Resource("cluster.x-k8s.io/v1beta1", "ClusterClass", "clusterclasses")
+KUBEADM_CONTROL_PLANE = Resource("controlplane.cluster.x-k8s.io/v1beta1", "KubeadmControlPlane", "kubeadmcontrolplanes")
+MACHINE_DEPLOYMENT = Resource("cluster.x-k8s.io/v1beta1", "MachineDeployment", "machinedeployments")
 POSTGRES_CLUSTER = Resource("databases.dataservices.vmware.com/v1alpha1", "PostgresCluster", "postgresclusters")
 POLICY_BINDING = Resource(
     "infrastructure.dataservices.vmware.com/v1alpha1", "DataServicePolicyBinding", "dataservicepolicybindings"

@@ -40,6 +40,8 @@ from lab.operators.common import (
 from lab.postgres import HOST, PostgresError, Server
 
 BINDING = "binding"
+_UNNOTICED = 1.2
+"""Seconds after a change in which the status says what it said before."""
 _UNITS = {"Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
 
@@ -183,7 +185,7 @@ def _serve(api: Api, item: Object) -> Object:
     if refused := objections(spec, binding.get("status") or {}):
         raise _NotYetError("PolicyViolation", "; ".join(refused))
     password = _password(api, item)
-    first = not (item.get("status") or {}).get("connection")
+    first = not ((item.get("status") or {}).get("connection") or {}).get("port")
     if first and fault("database-never-ready", item) is not None:
         raise _NotYetError("Provisioning", "the simulated fault database-never-ready keeps the database from starting")
     if first:
@@ -193,7 +195,8 @@ def _serve(api: Api, item: Object) -> Object:
             raise _NotYetError("Provisioning", "the database's VMs are being created (simulated)") from wait
     server = Server(control(), _key(metadata["namespace"], metadata["name"]))
     port = server.start(blocked=bool(spec.get("blockDatabaseConnections")))
-    versions = server.provide(port, database=spec["databaseName"], admin=spec["adminUsername"], password=password)
+    database, admin = database_of(item)
+    versions = server.provide(port, database=database, admin=admin, password=password)
     _publish(api, item, password, server.ca)
     plays = "a single server" if not spec.get("replicas") else "a primary; its replica and monitor exist by name only"
     said = (
@@ -206,10 +209,16 @@ def _serve(api: Api, item: Object) -> Object:
     return {
         "host": HOST,
         "port": port,
-        "dbname": spec["databaseName"],
-        "username": spec["adminUsername"],
+        "dbname": database,
+        "username": admin,
         "passwordRef": {"name": f"pg-{metadata['name']}"},
     }
+
+
+def database_of(item: Object) -> tuple[str, str]:
+    """Database and administrator of a PostgresCluster, which needs to name neither."""
+    spec = item["spec"]
+    return spec.get("databaseName") or item["metadata"]["name"], spec.get("adminUsername") or "pgadmin"
 
 
 @on_change(POSTGRES_CLUSTER)
@@ -219,6 +228,8 @@ def reconcile(name: str, namespace: str, retry: int, **_: Any) -> None:
     item = api.get(POSTGRES_CLUSTER, name, namespace)
     if item is None or item["metadata"].get("deletionTimestamp"):
         return
+    if retry == 0 and item.get("status"):
+        raise Later("a change is noticed a moment later", delay=_UNNOTICED)
     conditions = Conditions((item.get("status") or {}).get("conditions"))
     status: Object = {"observedGeneration": item["metadata"]["generation"]}
     waiting: Later | None = None
@@ -227,7 +238,11 @@ def reconcile(name: str, namespace: str, retry: int, **_: Any) -> None:
         conditions.set("Ready", True, "ConnectionsBlocked" if item["spec"].get("blockDatabaseConnections") else "Ready")
     except _NotYetError as error:
         conditions.set("Ready", False, error.reason, str(error))
-        if error.reason != "Provisioning":
+        if error.reason == "Provisioning":
+            # What is known already is told already: a port of 0 is none yet.
+            database, admin = database_of(item)
+            status["connection"] = {"host": "", "port": 0, "dbname": database, "username": admin}
+        else:
             api.event(POSTGRES_CLUSTER, item, error.reason, str(error), warning=True)
         waiting = Later(str(error), delay=backoff(retry, longest=5))
     except (PostgresError, psycopg.Error) as error:

@@ -237,12 +237,16 @@ class _Play:
             self._report("ready", "NFDLabelsMissing", "no node has labels of Node Feature Discovery; is nfd enabled?")
             return True
         if not discovery:
-            # The real operator says ready here, until the labels come: what waits for it would race.
-            self._report("notReady", "OperandNotReady", "Node Feature Discovery starts")
+            # As the real operator does, one second after its start: before the labels come it knows of no GPU.
+            self._report("ready", "NFDLabelsMissing", "no node has labels of Node Feature Discovery yet")
             return False
         if not self.gpus:
             self._report("ready", "NoGPUNodes", "no GPU node found; watching for new nodes to join the cluster")
             return True
+        if not any(operand.name in self.sets for operand in OPERANDS) and not self._said("Reconciled"):
+            # For a moment it has nothing to complain of, since there is nothing yet.
+            self._report("ready", "Reconciled", "ClusterPolicy is ready as all resources have been successfully made")
+            return False
         blocked = self._blocked()
         running = self._operands(blocked)
         unready = sorted(name for name, ready in running.items() if not ready)
@@ -258,6 +262,10 @@ class _Play:
         else:
             self._report("ready", "Reconciled", "ClusterPolicy is ready as all resources have been successfully made")
         return blocked is None and not unready
+
+    def _said(self, reason: str) -> bool:
+        status = self.policy.get("status") or {}
+        return any(each.get("reason") == reason for each in status.get("conditions") or [])
 
     def _feature_discovery(self) -> bool | None:
         """Label nodes as Node Feature Discovery does; whether it runs, None when it is not even installed."""

@@ -7,7 +7,7 @@ import binascii
 import json
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,6 +107,35 @@ def pull_secret_problem(secret: Object | None, name: str, registry: str) -> str:
     return "" if all(known[registry]) else f"Secret {name} has an empty user name or password for {registry}"
 
 
+class _Login(httpx.Auth):
+    """Asks without a login first and goes where the registry sends it, as a container runtime does."""
+
+    requires_response_body = True
+
+    def __init__(self, login: tuple[str, str] | None) -> None:
+        self._login = login
+        self._token = ""
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """The request, and once more with a token of the token service, or with the login itself."""
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        answer = yield request
+        scheme, _, told = answer.headers.get("www-authenticate", "").partition(" ")
+        if answer.status_code != httpx.codes.UNAUTHORIZED or self._login is None:
+            return
+        basic = httpx.BasicAuth(*self._login)
+        if scheme.lower() == "basic":
+            yield from basic.auth_flow(request)
+        elif scheme.lower() == "bearer":
+            parts = dict(re.findall(r'(\w+)="([^"]*)"', told))
+            answer = yield next(basic.auth_flow(httpx.Request("GET", parts.pop("realm"), params=parts)))
+            if answer.is_success:
+                self._token = answer.json()["token"]
+                request.headers["Authorization"] = f"Bearer {self._token}"
+                yield request
+
+
 def find_model(reference: Reference, login: tuple[str, str] | None, authorities: str) -> Model:
     """Look for a model in its registry, which is verified with ``authorities`` (PEM; empty: the system's).
 
@@ -116,7 +145,7 @@ def find_model(reference: Reference, login: tuple[str, str] | None, authorities:
     try:
         with httpx.Client(
             base_url=f"https://{reference.registry}/v2/{reference.repository}",
-            auth=login,
+            auth=_Login(login),
             verify=ssl.create_default_context(cadata=authorities or None),
             timeout=10,
             trust_env=False,
@@ -133,8 +162,18 @@ def find_model(reference: Reference, login: tuple[str, str] | None, authorities:
     except httpx.TransportError as error:
         raise ModelError("RegistryUnreachable", f"gallery {reference.registry}: {error}") from None
     if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        raise ModelError("ImagePullFailed", f"gallery {reference.registry} refuses the login of the pull secret")
+        raise ModelError(
+            "ImagePullFailed", f"gallery {reference.registry} refuses the login of the pull secret{_words(answer)}"
+        )
     if answer.is_error:
         raise ModelError("RegistryUnreachable", f"gallery {reference.registry}: status {answer.status_code}")
     digest = answer.headers.get("Docker-Content-Digest", reference.reference)
     return Model(digest, answer.json().get("annotations") or {})
+
+
+def _words(answer: httpx.Response) -> str:
+    """The registry's own words, to be appended."""
+    try:
+        return ": " + "; ".join(str(each["message"]) for each in answer.json()["errors"])
+    except (ValueError, KeyError, TypeError):
+        return ""

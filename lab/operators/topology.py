@@ -18,7 +18,8 @@ Object = dict[str, Any]
 
 OS_IMAGE = "run.tanzu.vmware.com/resolve-os-image"
 SKIP_REBASE = "kubernetes.vmware.com/skip-auto-cc-rebase"
-RELEASE_LABEL = "run.tanzu.vmware.com/kr"
+RELEASE_LABEL = "run.tanzu.vmware.com/tkr"
+"""Label of a Cluster with the object name of its release, in full: the version in its topology is the short one."""
 MIN_SIZE = "cluster.x-k8s.io/cluster-api-autoscaler-node-group-min-size"
 POOL_LABEL = "lab.paif.dev/pool"
 DEVICES = "lab.paif.dev/devices"
@@ -27,8 +28,7 @@ GPU = "nvidia.com/gpu"
 CONTROL_PLANE = "control-plane"
 
 _DEFAULT_OS = "photon"
-_CERTIFICATE_ROTATION = {"enabled": True, "renewalDaysBeforeExpiry": 90}
-_JSON_TYPES: dict[str, type] = {"string": str, "array": list, "object": dict}
+_BUILD = "-vkr."
 _NODE_LABELS = re.compile(
     r"^(node-role\.kubernetes\.io|node-restriction\.kubernetes\.io|([^/]+\.)?node\.cluster\.x-k8s\.io)(/|$)"
 )
@@ -36,11 +36,31 @@ _MIB_PER_KIB = 1024
 
 
 @dataclass(frozen=True)
+class KnownClass:
+    """A ClusterClass of VKS: the Kubernetes minors that it takes, and the set of variables that it has."""
+
+    min: str
+    max: str
+    variables: str
+    central: bool = False
+    """Lives in the central namespace; the others are copied into every namespace."""
+
+    def takes(self, minor: tuple[int, int]) -> bool:
+        return minor_of(self.min) <= minor <= minor_of(self.max)
+
+    def is_kin_of(self, other: KnownClass) -> bool:
+        """Whether a Cluster can go from one to the other as it is."""
+        return (self.variables, self.central) == (other.variables, other.central)
+
+
+@dataclass(frozen=True)
 class Knowledge:
     """The content of vks.yaml: ClusterClasses, variables, operating systems, GPUs."""
 
-    classes: dict[str, dict[str, str]]
-    variables: dict[str, dict[str, Any]]
+    central_namespace: str
+    classes: dict[str, KnownClass]
+    variables: dict[str, dict[str, dict[str, Any]]]
+    """By the name of a set: variables, each with its schema and whether it must be given."""
     worker_class: str
     systems: dict[str, dict[str, str]]
     containerd: str
@@ -50,7 +70,8 @@ class Knowledge:
     def load(cls) -> Knowledge:
         data = yaml.safe_load(Path(__file__).with_name("vks.yaml").read_text(encoding="utf-8"))
         return cls(
-            data["classes"],
+            data["centralNamespace"],
+            {name: KnownClass(**each) for name, each in data["classes"].items()},
             data["variables"],
             data["workerClass"],
             data["systems"],
@@ -102,6 +123,11 @@ class OsImage:
     version: str
     library: str = ""
 
+    @property
+    def system(self) -> str:
+        """Its entry in ``Knowledge.systems``."""
+        return f"{self.name}-{self.version}"
+
 
 @dataclass(frozen=True)
 class Release:
@@ -114,6 +140,16 @@ class Release:
     def object_name(self) -> str:
         """Its name as an object, where a plus sign is not allowed."""
         return self.version.replace("+", "---")
+
+    @property
+    def short(self) -> str:
+        """Its version as a Cluster's topology has it: without the number of its build."""
+        return short(self.version)
+
+    @property
+    def build(self) -> int:
+        """The number after ``-vkr.``; 0 when it has none."""
+        return int(self.version.partition(_BUILD)[2] or 0)
 
     @property
     def minor(self) -> tuple[int, int]:
@@ -164,11 +200,26 @@ def minor_of(version: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
+def short(version: str) -> str:
+    """A release as a Cluster's topology has it, of any of its spellings."""
+    return version.replace("---", "+").partition(_BUILD)[0]
+
+
 def find_release(version: str, releases: Iterable[Release]) -> Release | None:
-    """The release that ``version`` names: exactly, without its ``-vkr`` suffix, or in the form of an object's name."""
+    """The release that ``version`` names, in full or as an object's name; of a short one or a prefix, the newest."""
     wanted = version.replace("---", "+")
-    matching = [each for each in releases if each.version == wanted or each.version.startswith(f"{wanted}-vkr.")]
-    return max(matching, key=lambda each: each.version, default=None)
+    begins = (f"{wanted}.", f"{wanted}+") if re.fullmatch(r"v\d+\.\d+(\.\d+)?", wanted) else (f"{wanted}{_BUILD}",)
+    matching = [each for each in releases if each.version == wanted or each.version.startswith(begins)]
+    return max(matching, key=lambda each: [int(part) for part in re.findall(r"\d+", each.version)], default=None)
+
+
+def release_of(cluster: Object, releases: Iterable[Release]) -> Release | None:
+    """The release of a stored Cluster: its label names it in full."""
+    releases = tuple(releases)
+    version = cluster["spec"]["topology"]["version"]
+    label = (cluster["metadata"].get("labels") or {}).get(RELEASE_LABEL)
+    named = next((each for each in releases if each.object_name == label), None)
+    return named if named is not None and named.short == short(version) else find_release(version, releases)
 
 
 def _variables(entries: Iterable[Object] | None) -> dict[str, Any]:
@@ -184,45 +235,52 @@ def _annotations(part: Object) -> dict[str, str]:
 
 
 def normalise(cluster: Object, previous: Object | None, releases: Iterable[Release]) -> Object:
-    """The Cluster as the platform's admission stores it.
+    """The Cluster as VKS stores it: the release short, its full name as a label, the class raised.
 
-    The release is written in full, ``kubernetes.certificateRotation`` is filled in, the release's name becomes a label,
-    and a version bump moves the class to the newest one that fits unless the cluster's annotation forbids it.
-    ``previous`` is the stored object on update.
+    ``previous`` is the stored object on update. A new Cluster gets the newest class that takes its release, another
+    release does the same unless the Cluster's annotation forbids it, and nothing ever lowers it.
     """
     result = copy.deepcopy(cluster)
-    topology = result.get("spec", {}).get("topology")
-    if not topology:
+    topology = (result.get("spec") or {}).get("topology")
+    if not topology or not topology.get("version"):
         return result
-    release = find_release(topology.get("version", ""), releases)
+    releases = tuple(releases)
+    asked, there = topology["version"], None
+    if previous is not None and (previous["spec"].get("topology") or {}).get("version") == asked:
+        there = release_of(previous, releases)
+    release = there or find_release(asked, releases)
     if release is not None:
-        before = (previous or {}).get("spec", {}).get("topology", {}).get("version", release.version)
-        known = find_release(before, releases)
-        skip = SKIP_REBASE in (result["metadata"].get("annotations") or {})
-        if known is not None and known.version != release.version and not skip:
-            topology["class"] = _newest_class(release.minor) or topology["class"]
-        topology["version"] = release.version
+        topology["version"] = release.short
         result["metadata"].setdefault("labels", {})[RELEASE_LABEL] = release.object_name
-    variables = topology.setdefault("variables", [])
-    kubernetes = next((each for each in variables if each["name"] == "kubernetes"), None)
-    if kubernetes is None:
-        variables.append({"name": "kubernetes", "value": {"certificateRotation": dict(_CERTIFICATE_ROTATION)}})
-    elif isinstance(kubernetes.get("value"), dict):
-        kubernetes["value"].setdefault("certificateRotation", dict(_CERTIFICATE_ROTATION))
+        _raise_class(result, previous, release)
     return result
 
 
-def _newest_class(minor: tuple[int, int]) -> str | None:
-    fitting = [name for name, window in KNOWLEDGE.classes.items() if _in_window(minor, window)]
-    return max(fitting, key=lambda name: [int(part) for part in re.findall(r"\d+", name)], default=None)
+def _raise_class(cluster: Object, previous: Object | None, release: Release) -> None:
+    topology = cluster["spec"]["topology"]
+    before = ((previous or {}).get("spec") or {}).get("topology") or {}
+    asked = str(topology.get("class", ""))
+    if asked not in KNOWLEDGE.classes:
+        return
+    if before.get("class") in KNOWLEDGE.classes and _age(before["class"]) > _age(asked):
+        asked = topology["class"] = before["class"]
+        topology |= {key: before[key] for key in ("classNamespace",) if key in before}
+    skips = SKIP_REBASE in (cluster["metadata"].get("annotations") or {})
+    if not before or (before.get("version") != topology["version"] and not skips):
+        # Copies are raised to copies: what is in the central namespace only comes with a later VKS.
+        like = KNOWLEDGE.classes[asked]
+        kin = [
+            name for name, known in KNOWLEDGE.classes.items() if known.is_kin_of(like) and known.takes(release.minor)
+        ]
+        topology["class"] = max([asked, *kin], key=_age)
 
 
-def _in_window(minor: tuple[int, int], window: Mapping[str, str]) -> bool:
-    return minor_of(window["min"]) <= minor <= minor_of(window["max"])
+def _age(name: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", name)]
 
 
-def rejections(cluster: Object) -> list[str]:
-    """Why the admission refuses the Cluster: what can be seen from the object alone. Each with its path."""
+def rejections(cluster: Object, previous: Object | None, releases: Iterable[Release]) -> list[str]:
+    """Why VKS refuses the Cluster as ``normalise`` has made it, each with its path. The rest is Cluster API's own."""
     spec = cluster.get("spec") or {}
     found: list[str] = []
     services = ((spec.get("clusterNetwork") or {}).get("services") or {}).get("cidrBlocks") or []
@@ -231,26 +289,42 @@ def rejections(cluster: Object) -> list[str]:
     found += _network_problems(spec.get("clusterNetwork") or {})
     topology = spec.get("topology")
     if not topology:
-        return [*found, "spec.topology: Required value: VKS clusters are made from a ClusterClass"]
-    found += _variable_problems(topology.get("variables"), "spec.topology.variables", pool=False)
-    given = _variables(topology.get("variables"))
-    found += [
-        f"spec.topology.variables: Required value: variable {name!r} must be set"
-        for name, variable in KNOWLEDGE.variables.items()
-        if variable.get("required") and name not in given
-    ]
+        required = "spec.topology: Required value: VKS clusters are made from a ClusterClass"
+        return found if previous is not None else [*found, required]
     replicas = (topology.get("controlPlane") or {}).get("replicas", 1)
-    if replicas not in (1, 3, 5):
-        found.append(f"spec.topology.controlPlane.replicas: Invalid value: {replicas}: expected 1, 3 or 5")
-    for at, pool in enumerate(_pools(topology)):
-        path = f"spec.topology.workers.machineDeployments[{at}]"
-        if pool["class"] != KNOWLEDGE.worker_class:
-            found.append(f"{path}.class: Invalid value: {pool['class']!r}: expected {KNOWLEDGE.worker_class!r}")
-        overrides = (pool.get("variables") or {}).get("overrides")
-        found += _variable_problems(overrides, f"{path}.variables.overrides", pool=True)
-        if "replicas" in pool and MIN_SIZE in _annotations(pool):
-            found.append(f"{path}.replicas: Forbidden: the autoscaler's annotations size this pool")
+    if replicas not in (1, 3):
+        found.append(f"spec.topology.controlPlane.replicas: Invalid value: {replicas}: expected 1 or 3")
+    releases = tuple(releases)
+    release = release_of(cluster, releases)
+    if release is None:
+        known = ", ".join(each.version for each in releases) or "none"
+        found.append(
+            f"spec.topology.version: Invalid value: {topology.get('version')!r}: no KubernetesRelease matches; the"
+            f" content libraries hold {known}"
+        )
+        return found
+    if (problem := _window_problem(topology, release)) is not None:
+        found.append(f"spec.topology.version: Invalid value: {problem}")
+    if previous is not None and (previous["spec"].get("topology") or {}).get("version") == release.short:
+        before = release_of(previous, releases)
+        if before is not None and before.build > release.build:
+            found.append(
+                f"spec.topology.version: Invalid value: version cannot be decreased from {before.version} to"
+                f" {release.version}"
+            )
+    found += [
+        f"could not resolve the OS image of {where}: {each}"
+        for where, part in _parts(topology)
+        for each in _image_problems(part, release)
+    ]
     return found
+
+
+def _window_problem(topology: Object, release: Release) -> str | None:
+    known = KNOWLEDGE.classes.get(topology.get("class", ""))
+    if known is None or known.takes(release.minor):
+        return None
+    return f"{release.version} is outside the window {known.min} to {known.max} of ClusterClass {topology['class']}"
 
 
 def _network_problems(network: Object) -> list[str]:
@@ -268,44 +342,17 @@ def _network_problems(network: Object) -> list[str]:
     return []
 
 
-def _variable_problems(entries: Iterable[Object] | None, path: str, *, pool: bool) -> list[str]:
-    found = []
-    for name, value in _variables(entries).items():
-        variable = KNOWLEDGE.variables.get(name)
-        fits = variable is not None and isinstance(value, _JSON_TYPES[variable["type"]])
-        if variable is None:
-            known = ", ".join(KNOWLEDGE.variables)
-            found.append(f"{path}[{name}]: Invalid value: variable is not defined; the class has {known}")
-        elif pool and not variable.get("pool"):
-            found.append(f"{path}[{name}]: Forbidden: this variable holds for the whole cluster")
-        elif not fits:
-            found.append(f"{path}[{name}].value: Invalid value: must be of type {variable['type']}")
-        elif name == "node":
-            found += [
-                f"{path}[node].value.taints[{at}].value: Required value: a taint needs key, value and effect"
-                for at, taint in enumerate(value.get("taints") or [])
-                if "value" not in taint
-            ]
-    return found
-
-
 def problems(cluster: Object, around: Surroundings) -> list[str]:
     """Why the topology cannot be made where the Cluster is. Each says what was found and what there is."""
     topology = cluster["spec"]["topology"]
     found = []
-    window = KNOWLEDGE.classes.get(topology["class"])
-    if window is None:
+    if topology["class"] not in KNOWLEDGE.classes:
         known = ", ".join(KNOWLEDGE.classes)
         found.append(f"ClusterClass {topology['class']} does not exist in the namespace; there are {known}")
-    release = find_release(topology["version"], around.releases)
+    release = release_of(cluster, around.releases)
     if release is None:
         known = ", ".join(each.version for each in around.releases) or "none"
         found.append(f"no KubernetesRelease matches version {topology['version']}; the content libraries hold {known}")
-    elif window is not None and not _in_window(release.minor, window):
-        found.append(
-            f"version {topology['version']} is outside the window {window['min']} to {window['max']} of ClusterClass"
-            f" {topology['class']}"
-        )
     shared = _variables(topology.get("variables"))
     for where, part in _parts(topology):
         given = shared | _variables((part.get("variables") or {}).get("overrides"))
@@ -372,11 +419,10 @@ def secret_references(cluster: Object) -> list[tuple[str, str]]:
 def pools(cluster: Object, around: Surroundings) -> list[Pool]:
     """The control plane and the node pools, in the order they are made. The Cluster must have no problems."""
     topology = cluster["spec"]["topology"]
-    release = find_release(topology["version"], around.releases)
+    release = release_of(cluster, around.releases)
     if release is None:
         raise ValueError(f"no release matches {topology['version']}: problems() must be asked first")
-    # What the admission would have filled in must not look like a change when it was filled in later.
-    shared = _variables(normalise(cluster, None, around.releases)["spec"]["topology"]["variables"])
+    shared = _variables(topology.get("variables"))
     made = []
     for where, part in _parts(topology):
         control_plane = where == "control plane"
@@ -384,7 +430,7 @@ def pools(cluster: Object, around: Surroundings) -> list[Pool]:
         node = given.get("node") or {}
         metadata_labels = (part.get("metadata") or {}).get("labels") or {}
         image = _images(part, release)[0]
-        template = {"class": topology["class"], "version": release.version, "image": image.name, "given": given}
+        template = {"class": topology["class"], "version": release.version, "image": image.system, "given": given}
         digest = hashlib.sha256(json.dumps([cluster["metadata"]["uid"], template], sort_keys=True).encode())
         minimum = _annotations(part).get(MIN_SIZE, "1")
         surge = ((part.get("strategy") or {}).get("rollingUpdate") or {}).get("maxSurge", 1)
@@ -393,7 +439,7 @@ def pools(cluster: Object, around: Surroundings) -> list[Pool]:
                 name=CONTROL_PLANE if control_plane else part["name"],
                 replicas=int(part.get("replicas", minimum)),
                 vm_class=around.vm_classes[given["vmClass"]],
-                system=image.name,
+                system=image.system,
                 version=release.version,
                 # Cluster API gives only labels of these domains from a pool to its nodes.
                 labels={key: str(value) for key, value in metadata_labels.items() if _NODE_LABELS.match(key)}
@@ -447,7 +493,7 @@ def node_object(pool: Pool, name: str, vm: Mapping[str, Any]) -> Object:
         "ephemeral-storage": "100Gi",
         "pods": "110",
     }
-    release = pool.version.partition("-vkr.")[0]
+    release = short(pool.version)
     return {
         "metadata": {
             "name": name,

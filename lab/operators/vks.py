@@ -4,8 +4,9 @@ The control plane is started by ``lab.kubernetes``, kwok plays the kubelets, and
 simulation, so that memory and GPUs count. Everything is found again after a restart: nodes in the guest's API, VMs by
 their owner in vCenter, the rest in the Cluster's status.
 
-Ready waits for the nodes of every pool as well. Upstream's v1beta1 summary does not: a lab that hides a pool without
-capacity would help nobody.
+As with Cluster API 1.9 none of the conditions of v1beta1 waits for workers: they hold as soon as the control plane
+does, and go on holding while pools change. ``status.v1beta2.conditions`` has WorkersAvailable and RollingOut, late:
+after a change they are those of before for a moment, though ``observedGeneration`` is up to date.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import yaml
 
 from lab.control import Part, PartFailedError, Ready
 from lab.kubernetes import admin_kubeconfig, kubeconfig_path, start_cluster, stop_cluster
-from lab.operators import gpu_operator, topology
+from lab.operators import gpu_operator, machines, topology
 from lab.operators.common import (
     CLUSTER,
     KUBERNETES_RELEASE,
@@ -60,6 +61,8 @@ INTERVAL = 2.0
 
 _QUOTA = ".storageclass.storage.k8s.io/requests.storage"
 _UNITS_MIB = {"Ki": 1 / 1024, "Mi": 1, "Gi": 1024, "Ti": 1024**2, "": 1 / 1024**2}
+_UNNOTICED = 1.2
+"""Seconds after a change in which the status says what it said before (measured with Cluster API 1.9.5)."""
 _CONDITIONS = ("TopologyReconciled", "InfrastructureReady", "ControlPlaneInitialized", "ControlPlaneReady")
 
 
@@ -131,13 +134,12 @@ def admission(settings: kopf.OperatorSettings, **_: Any) -> None:
     )
 
 
-# Failures are ignored: a Cluster without defaults is understood as well, and a refused one would end an `up`.
-@kopf.on.mutate(*CLUSTER.selector, id="default", ignore_failures=True)  # type: ignore[arg-type]
+# Both fail closed, as the platform's own. Their names sort before those of Cluster API's, which judge what these have
+# made of a Cluster.
+@kopf.on.mutate(*CLUSTER.selector, id="default", ignore_failures=False)  # type: ignore[arg-type]
 def default(body: kopf.Body, old: Object | None, operation: str | None, patch: kopf.Patch, **_: Any) -> None:
-    """Store the Cluster as VKS does: release in full, defaults filled in."""
-    if operation not in ("CREATE", "UPDATE"):
-        return
-    if operation == "UPDATE" and old is not None and old.get("spec") == body.get("spec"):
+    """Store the Cluster as VKS does: release short and named by a label, class raised."""
+    if operation not in ("CREATE", "UPDATE") or _is_as_before(body, old):
         return
     made = topology.normalise(dict(body), dict(old) if old else None, _releases())
     if made["spec"] != body["spec"]:
@@ -147,15 +149,21 @@ def default(body: kopf.Body, old: Object | None, operation: str | None, patch: k
         patch["metadata"] = {"labels": labels}
 
 
-@kopf.on.validate(*CLUSTER.selector, id="validate", ignore_failures=True)  # type: ignore[arg-type]
-def validate(body: kopf.Body, operation: str | None, **_: Any) -> None:
-    """Refuse what VKS refuses at once: what is wrong by itself, wherever the Cluster is."""
-    if operation == "DELETE" or body["metadata"].get("deletionTimestamp"):
+@kopf.on.validate(*CLUSTER.selector, id="validate", ignore_failures=False)  # type: ignore[arg-type]
+def validate(body: kopf.Body, old: Object | None, operation: str | None, **_: Any) -> None:
+    """Refuse what VKS itself refuses; Cluster API's own admission (lab/clusterapi) refuses the rest."""
+    if operation not in ("CREATE", "UPDATE") or body["metadata"].get("deletionTimestamp") or _is_as_before(body, old):
         return
-    found = topology.rejections(dict(body))
+    found = topology.rejections(dict(body), dict(old) if old else None, _releases())
     if found:
         name = body["metadata"].get("name")
         raise kopf.AdmissionError(f"Cluster.cluster.x-k8s.io {name!r} is invalid: {'; '.join(found)}", code=422)
+
+
+def _is_as_before(body: kopf.Body, old: Object | None) -> bool:
+    """Whether nothing changes that VKS looks at: what was right once must not keep a Cluster from being deleted."""
+    before, now = (old or {}).get("spec"), body.get("spec") or {}
+    return before is not None and all(before.get(key) == now.get(key) for key in ("topology", "clusterNetwork"))
 
 
 # --- reconciliation --------------------------------------------------------------------------------------------------
@@ -189,6 +197,7 @@ def _remove(cluster: Object) -> None:
     control().remove(f"{part}-kwok")
     stop_cluster(control(), part)
     _guests.forget(metadata["uid"])
+    _shown.forget(metadata["uid"])
     for each in _owned_vms(metadata["uid"]):
         vcenter().delete_vm(each)
     for suffix in ("kubeconfig", "ssh-password"):
@@ -230,6 +239,7 @@ class _Guests:
 
 
 _guests = _Guests()
+_shown = machines.Shown()
 
 
 class _NotYetError(Exception):
@@ -251,19 +261,26 @@ class _Look:
         self.part = part_name(self.namespace, self.name)
         self.status: Object = dict(cluster.get("status") or {})
         self.conditions = Conditions(self.status.get("conditions"))
-        self.rolling = ""
+        self.workers = Conditions((self.status.get("v1beta2") or {}).get("conditions"))
 
     def run(self) -> bool:
         """Take every step that can be taken now; whether nothing is left to do."""
+        if self.conditions.is_true("Ready") and self._is_new():
+            self._write(None)
+            raise Later("a change is noticed a moment later", delay=_UNNOTICED)
         try:
             self._steps()
         except _NotYetError as why:
             self._not_yet(why)
+            if why.condition == "WorkersAvailable":
+                self._secrets()
+                gpu_operator.reconcile(self._guest())
             raise Later(f"{why.condition}: {why}", delay=1) from None
-        self.conditions.set("Ready", True)
-        self._write("Provisioned")
         self._secrets()
         return gpu_operator.reconcile(self._guest())
+
+    def _is_new(self) -> bool:
+        return bool(self.status.get("observedGeneration") != self.cluster["metadata"]["generation"])
 
     def _steps(self) -> None:
         if not self.conditions.is_true("ControlPlaneInitialized"):
@@ -272,11 +289,22 @@ class _Look:
         self._check(around)
         made = topology.pools(self.cluster, around)
         self._control_plane(made[0])
-        self._nodes(made)
-        self.conditions.set("TopologyReconciled", True)
+        self._nodes(made[:1], all_pools={pool.name for pool in made})
+        for kind in ("TopologyReconciled", "Ready"):
+            self.conditions.set(kind, True)
+        self._write("Provisioned")
+        since = self.conditions.since("ControlPlaneReady") or self.cluster["metadata"]["creationTimestamp"]
+        try:
+            not_before(since, pace(120, fast=1), "its VMs boot (simulated)")
+        except Later as wait:
+            raise _NotYetError("WorkersAvailable", "NotAvailable", str(wait)) from None
+        self._nodes(made, all_pools={pool.name for pool in made})
+        self.workers.set("WorkersAvailable", True, "Available")
+        self.workers.set("RollingOut", False, "NotRollingOut")
+        self._write("Provisioned")
 
     def _check(self, around: Surroundings) -> None:
-        found = topology.rejections(self.cluster) or topology.problems(self.cluster, around)
+        found = topology.problems(self.cluster, around)
         found += [problem for each in topology.secret_references(self.cluster) if (problem := self._trust(*each))]
         if found:
             raise _NotYetError("TopologyReconciled", "TopologyReconcileFailed", "; ".join(found))
@@ -313,8 +341,12 @@ class _Look:
         elif not self._file("admission", topology.pod_security(self.cluster)).exists():
             self._start()
         endpoint = {"host": "127.0.0.1", "port": control().port(f"{self.part}-apiserver")}
-        if self.cluster["spec"].get("controlPlaneEndpoint") != endpoint:
-            supervisor().merge(CLUSTER, self.name, self.namespace, {"spec": {"controlPlaneEndpoint": endpoint}})
+        made = {
+            "controlPlaneEndpoint": endpoint,
+            "controlPlaneRef": machines.control_plane_reference(self.cluster, pool),
+        }
+        if any(self.cluster["spec"].get(key) != value for key, value in made.items()):
+            supervisor().merge(CLUSTER, self.name, self.namespace, {"spec": made})
         self.conditions.set("ControlPlaneInitialized", True)
         self.conditions.set("ControlPlaneReady", True)
         self.status["controlPlaneReady"] = True
@@ -380,25 +412,32 @@ class _Look:
         blocks = ((self.cluster["spec"].get("clusterNetwork") or {}).get("pods") or {}).get("cidrBlocks") or []
         return str(blocks[0]) if blocks else "192.168.0.0/16"
 
-    def _nodes(self, made: list[Pool]) -> None:
+    def _nodes(self, made: list[Pool], all_pools: set[str]) -> None:
         existing = {node["metadata"]["name"]: node for node in self._guest().list(NODE)}
         ready = {name for name, node in existing.items() if _is_ready(node)}
         waiting: list[str] = []
+        rolling = False
         for pool in made:
             there = {name for name, node in existing.items() if _pool_of(node) == pool.name}
             wanted = pool.node_names(self.name)
             step = topology.next_step(wanted, there, ready, pool.max_surge)
             self._remove(step.remove)
             self._machines(pool, list(step.create))
+            _shown.show(supervisor(), self.cluster, pool, {"there": there, "wanted": wanted, "ready": ready})
             unready = [name for name in wanted if name not in ready]
-            if there - set(wanted) or unready:
-                kind = "ControlPlane" if pool.control_plane else "MachineDeployments"
-                word = f"{kind}UpgradePending" if there - set(wanted) else f"{kind}NotReady"
-                waiting.append(f"{word}: {pool.name}: {len(wanted) - len(unready)} of {len(wanted)} nodes are ready")
-        names = {pool.name for pool in made}
-        self._remove(tuple(sorted(name for name, node in existing.items() if _pool_of(node) not in names)))
+            old = there - set(wanted)
+            rolling = rolling or bool(old)
+            if old or unready:
+                waiting.append(f"{pool.name}: {len(wanted) - len(unready)} of {len(wanted)} nodes are ready")
+        if {pool.name for pool in made} == all_pools:
+            _shown.only(supervisor(), self.cluster, made)
+        self._remove(tuple(sorted(name for name, node in existing.items() if _pool_of(node) not in all_pools)))
+        if waiting and made[-1].control_plane:
+            word = "ControlPlaneUpgradePending" if rolling else "ControlPlaneNotReady"
+            raise _NotYetError("TopologyReconciled", word, "; ".join(waiting))
         if waiting:
-            raise _NotYetError("TopologyReconciled", waiting[0].partition(":")[0], "; ".join(waiting))
+            self.workers.set("RollingOut", rolling, "RollingOut" if rolling else "NotRollingOut")
+            raise _NotYetError("WorkersAvailable", "NotAvailable", "; ".join(waiting))
         self._collect(set(existing))
 
     def _machines(self, pool: Pool, names: list[str]) -> None:
@@ -415,7 +454,7 @@ class _Look:
             except ApiError as error:
                 if error.status != httpx.codes.CONFLICT:
                     raise
-                condition = "InfrastructureReady" if pool.control_plane else "TopologyReconciled"
+                condition = "InfrastructureReady" if pool.control_plane else "WorkersAvailable"
                 raise _NotYetError(
                     condition, error.reason or "InsufficientCapacity", f"node {name} of {pool.name}: {error}"
                 ) from None
@@ -439,7 +478,7 @@ class _Look:
     def _collect(self, names: set[str]) -> None:
         """Release VMs without a node: what was left when the operators were killed between the two."""
         wanted = {_owner(self.uid, name) for name in names}
-        if self.conditions.is_true("Ready"):
+        if self.workers.is_true("WorkersAvailable"):
             return
         for each in _owned_vms(self.uid):
             if each not in wanted:
@@ -475,11 +514,15 @@ class _Look:
         )
 
     def _not_yet(self, why: _NotYetError) -> None:
-        before = [(each.get("reason"), each.get("message")) for each in self.conditions.as_list()]
+        said = [*self.conditions.as_list(), *self.workers.as_list()]
+        before = [(each.get("reason"), each.get("message")) for each in said]
         if (why.reason, str(why)) not in before:
             supervisor().event(CLUSTER, self.cluster, why.reason, str(why), warning=True)
-        for kind in (why.condition, "Ready"):
-            self.conditions.set(kind, False, why.reason, str(why))
+        if why.condition == "WorkersAvailable":
+            self.workers.set(why.condition, False, why.reason, str(why))
+        else:
+            for kind in (why.condition, "Ready"):
+                self.conditions.set(kind, False, why.reason, str(why))
         for kind in _CONDITIONS:
             if self.conditions.since(kind) is None:
                 self.conditions.set(kind, False, "WaitingForTopology")
@@ -489,6 +532,7 @@ class _Look:
         if phase:
             self.status["phase"] = phase
         self.status["conditions"] = self.conditions.as_list()
+        self.status["v1beta2"] = {"conditions": self.workers.as_list()}
         self.status["observedGeneration"] = self.cluster["metadata"]["generation"]
         supervisor().status(CLUSTER, self.cluster, self.status)
 

@@ -1,24 +1,20 @@
 """The simulated VM Service: a VirtualMachine becomes a VM of the vCenter simulation, a VirtualMachineService an IP.
 
 Conditions, their order and their reasons are those of VM Operator v1.9 (vmware-tanzu/vm-operator,
-pkg/providers/vsphere); the guest and what it reports are simulated. What VM Operator's webhooks refuse is refused by a
-ValidatingAdmissionPolicy. One rule is stricter than the original: a vApp property that the image does not have is an
-error here, while VM Operator leaves it out silently and the guest misses it.
+pkg/providers/vsphere); the guest and what it reports are simulated. What VM Operator's webhooks refuse and fill in is
+in ``vm_admission``. As there, a vApp property that the image does not have, or that nobody may set, is left out in
+silence, and the guest misses it.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import functools
 import ipaddress
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
-
-import kopf
 
 from lab.operators.common import (
     CLUSTER_VIRTUAL_MACHINE_IMAGE,
@@ -156,7 +152,7 @@ def _bootstrap_finding(vm: Object, image: Object | None, get: Get) -> Finding:
 
 
 def bootstrap_keys(vm: Object, image: Object | None, get: Get) -> set[str]:
-    """Keys of the vApp properties that the guest gets; their Secrets are there, and the image knows them."""
+    """Keys of the vApp properties that the guest gets: those whose Secrets are there, and that the image has."""
     bootstrap = vm["spec"].get("bootstrap") or {}
     namespace = vm["metadata"]["namespace"]
 
@@ -188,22 +184,7 @@ def bootstrap_keys(vm: Object, image: Object | None, get: Get) -> set[str]:
             plain = (each.get("value") or {}).get("value") or ""
             values[each["key"]] = base64.b64encode(plain.encode()).decode()
     known = {each["key"] for each in ((image or {}).get("status") or {}).get("ovfProperties") or []}
-    if known and (unknown := sorted(set(values) - known)):
-        raise _BootstrapError(
-            "InvalidProperty",
-            f"vApp properties {', '.join(unknown)} are not in the image; it has {', '.join(sorted(known))}",
-        )
-    if "user-data" in values and not _is_base64(values["user-data"]):
-        raise _BootstrapError("InvalidProperty", "vApp property user-data must be base64 of the cloud-init document")
-    return set(values)
-
-
-def _is_base64(encoded: str) -> bool:
-    try:
-        base64.b64decode(base64.b64decode(encoded), validate=True)
-    except (binascii.Error, ValueError):
-        return False
-    return True
+    return values.keys() & known
 
 
 def guest_bootstrap(vm: Object, vm_class: Object, keys: set[str], *, licence_server_down: bool) -> Finding:
@@ -353,103 +334,3 @@ def expose(name: str, namespace: str, **_: Any) -> None:
 def _address(service: Object) -> str:
     ingress = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or [{}]
     return str(ingress[0].get("ip") or "")
-
-
-def _spec_rule(expression: str, message: str) -> Object:
-    return {"expression": expression, "message": message}
-
-
-def _same(field: str) -> str:
-    return (
-        f"request.operation != 'UPDATE' || (has(object.spec.{field}) ? object.spec.{field} : dyn(null))"
-        f" == (has(oldObject.spec.{field}) ? oldObject.spec.{field} : dyn(null))"
-    )
-
-
-def admission_policy() -> tuple[Object, Object]:
-    """What VM Operator's validating webhook refuses, as a policy and its binding."""
-    boot = "object.spec.bootstrap"
-    name = "vm-operator-simulation.lab.paif.dev"
-    has_boot = f"!has({boot})"
-    rules = [
-        _spec_rule(
-            f"{has_boot} || !has({boot}.cloudInit) || (!has({boot}.linuxPrep) && !has({boot}.sysprep)"
-            f" && !has({boot}.vAppConfig))",
-            "spec.bootstrap.cloudInit: CloudInit may not be used with any other bootstrap provider",
-        ),
-        _spec_rule(
-            f"{has_boot} || !has({boot}.linuxPrep) || !has({boot}.sysprep)",
-            "spec.bootstrap.linuxPrep: LinuxPrep may not be used with either CloudInit or Sysprep bootstrap providers",
-        ),
-        _spec_rule(
-            f"{has_boot} || !has({boot}.vAppConfig) || !has({boot}.vAppConfig.properties)"
-            f" || size({boot}.vAppConfig.properties) == 0 || !has({boot}.vAppConfig.rawProperties)",
-            "spec.bootstrap.vAppConfig: properties and rawProperties are mutually exclusive",
-        ),
-        _spec_rule(
-            f"{has_boot} || !has({boot}.vAppConfig) || !has({boot}.vAppConfig.properties)"
-            f" || {boot}.vAppConfig.properties.all(p, !has(p.value) || !has(p.value.from) || !has(p.value.value))",
-            "spec.bootstrap.vAppConfig.properties.value: from and value is mutually exclusive",
-        ),
-        *(
-            _spec_rule(_same(field), f"spec.{field}: field is immutable")
-            for field in ("className", "imageName", "image", "storageClass")
-        ),
-        _spec_rule(
-            "request.operation != 'UPDATE' || !has(oldObject.status) || !has(oldObject.status.powerState)"
-            f" || oldObject.status.powerState != 'PoweredOn' || ({_same('bootstrap')})",
-            "spec.bootstrap: updates to this field is not allowed when VM power is on",
-        ),
-    ]
-    match = {
-        "resourceRules": [
-            {
-                "apiGroups": [VIRTUAL_MACHINE.selector[0]],
-                "apiVersions": ["*"],
-                "operations": ["CREATE", "UPDATE"],
-                "resources": [VIRTUAL_MACHINE.plural],
-            }
-        ]
-    }
-    policy = {
-        "metadata": {"name": name},
-        "spec": {
-            "failurePolicy": "Fail",
-            "matchConstraints": match,
-            # An object that is going must not be held by a rule: its finalizer has to come off.
-            "matchConditions": [
-                {"name": "stays", "expression": "!has(object.metadata.deletionTimestamp)"},
-            ],
-            "validations": rules,
-        },
-    }
-    binding = {"metadata": {"name": name}, "spec": {"policyName": name, "validationActions": ["Deny"]}}
-    return policy, binding
-
-
-POLICY = Resource(
-    "admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", namespaced=False
-)
-POLICY_USE = Resource(
-    "admissionregistration.k8s.io/v1",
-    "ValidatingAdmissionPolicyBinding",
-    "validatingadmissionpolicybindings",
-    namespaced=False,
-)
-
-
-@kopf.on.startup()
-def install_admission_policy(**_: Any) -> None:
-    """Put the rules of the webhook into the API server; tried until the server answers."""
-    api = supervisor()
-    policy, binding = admission_policy()
-    for attempt in range(10):
-        try:
-            api.apply(POLICY, policy)
-            api.apply(POLICY_USE, binding)
-        except ApiError:
-            if attempt == 9:
-                raise
-            time.sleep(backoff(attempt, first=0.5, longest=5))
-        else:
-            return

@@ -1,7 +1,8 @@
 """The simulated workload control plane: makes the Supervisor look as vCenter wants it, and reports back.
 
-It follows vCenter's wishes by long poll. A namespace appears with its classes, images, storage and permissions, and is
-reported RUNNING; one that goes is emptied in the order in which its content depends on each other, and reported gone.
+It follows vCenter's wishes by long poll. A namespace appears with its permissions, and is reported RUNNING; its
+storage, classes and images come some time later, as do those that are added to it. One that goes is emptied in the
+order in which its content depends on each other, and reported gone.
 """
 
 from __future__ import annotations
@@ -14,20 +15,16 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import httpx
 import kopf
-import yaml
 
 from lab.operators import dsm
 from lab.operators.common import (
     CLUSTER,
     CLUSTER_CLASS,
     CLUSTER_VIRTUAL_MACHINE_IMAGE,
-    CRD,
     KUBERNETES_RELEASE,
     MODEL_ENDPOINT,
     NAMESPACE,
@@ -58,6 +55,7 @@ from lab.operators.common import (
     timestamp,
     vcenter,
 )
+from lab.operators.topology import KNOWLEDGE, KnownClass
 
 POLL_SECONDS = 25.0
 """How long vCenter may hold one long poll."""
@@ -293,51 +291,52 @@ def _release(version: str, images: list[Wanted]) -> Wanted:
     )
 
 
-@cache
-def _vks() -> Object:
-    """What the simulated VKS knows: its ClusterClasses and their variables."""
-    data: Object = yaml.safe_load(Path(__file__).with_name("vks.yaml").read_text(encoding="utf-8"))
-    return data
+def cluster_classes(namespace: str, *, central: bool) -> Iterator[Wanted]:
+    """The ClusterClasses of the central namespace, or those that VKS copies into ``namespace``.
+
+    Their templates exist by name only; their status is what Cluster API's controller makes of them.
+    """
+    for name, known in KNOWLEDGE.classes.items():
+        if known.central is central:
+            yield _cluster_class(name, known, namespace)
 
 
-def cluster_classes(namespace: str) -> Iterator[Wanted]:
-    """The ClusterClasses that VKS copies into every namespace; their templates exist by name only."""
-    vks = _vks()
+def _cluster_class(name: str, known: KnownClass, namespace: str) -> Wanted:
+    labels = {
+        "kubernetes.vmware.com/min-version-supported": known.min,
+        "kubernetes.vmware.com/max-version-supported": known.max,
+    }
     variables = [
-        {
-            "name": name,
-            "required": bool(variable.get("required")),
-            "schema": {"openAPIV3Schema": _schema(variable["type"])},
-        }
-        for name, variable in vks["variables"].items()
+        {"name": each, "required": bool(of.get("required")), "schema": {"openAPIV3Schema": of["schema"]}}
+        for each, of in KNOWLEDGE.variables[known.variables].items()
     ]
-    for name, window in vks["classes"].items():
-        labels = {
-            "kubernetes.vmware.com/min-version-supported": window["min"],
-            "kubernetes.vmware.com/max-version-supported": window["max"],
+    infrastructure = {"apiVersion": "infrastructure.cluster.x-k8s.io/v1beta1", "name": name}
+    machines = {"ref": {**infrastructure, "kind": "VSphereMachineTemplate"}}
+    bootstrap = {"apiVersion": "bootstrap.cluster.x-k8s.io/v1beta1", "kind": "KubeadmConfigTemplate", "name": name}
+    control_plane = {
+        "apiVersion": "controlplane.cluster.x-k8s.io/v1beta1",
+        "kind": "KubeadmControlPlaneTemplate",
+        "name": name,
+    }
+    template = {"bootstrap": {"ref": bootstrap}, "infrastructure": machines}
+    spec = {
+        "infrastructure": {"ref": {**infrastructure, "kind": "VSphereClusterTemplate"}},
+        "controlPlane": {"ref": control_plane, "machineInfrastructure": machines},
+        "workers": {"machineDeployments": [{"class": KNOWLEDGE.worker_class, "template": template}]},
+        "variables": variables,
+    }
+    reconciled = Conditions()
+    reconciled.set("VariablesReconciled", True)
+    definitions = [
+        {
+            "name": each["name"],
+            "definitionsConflict": False,
+            "definitions": [{"from": "inline", "required": each["required"], "schema": each["schema"]}],
         }
-        infrastructure = {"apiVersion": "infrastructure.cluster.x-k8s.io/v1beta1", "name": name}
-        machines = {"ref": {**infrastructure, "kind": "VSphereMachineTemplate"}}
-        bootstrap = {"apiVersion": "bootstrap.cluster.x-k8s.io/v1beta1", "kind": "KubeadmConfigTemplate", "name": name}
-        control_plane = {
-            "apiVersion": "controlplane.cluster.x-k8s.io/v1beta1",
-            "kind": "KubeadmControlPlaneTemplate",
-            "name": name,
-        }
-        template = {"bootstrap": {"ref": bootstrap}, "infrastructure": machines}
-        spec = {
-            "infrastructure": {"ref": {**infrastructure, "kind": "VSphereClusterTemplate"}},
-            "controlPlane": {"ref": control_plane, "machineInfrastructure": machines},
-            "workers": {"machineDeployments": [{"class": vks["workerClass"], "template": template}]},
-            "variables": variables,
-        }
-        yield Wanted(CLUSTER_CLASS, {"metadata": _metadata(name, namespace, labels=labels), "spec": spec})
-
-
-def _schema(kind: str) -> Object:
-    if kind == "array":
-        return {"type": "array", "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-    return {"type": kind} if kind == "string" else {"type": kind, "x-kubernetes-preserve-unknown-fields": True}
+        for each in variables
+    ]
+    status = {"conditions": reconciled.as_list(), "variables": definitions}
+    return Wanted(CLUSTER_CLASS, {"metadata": _metadata(name, namespace, labels=labels), "spec": spec}, status)
 
 
 def content(entry: Object, state: Object) -> Iterator[Wanted]:
@@ -352,6 +351,10 @@ def content(entry: Object, state: Object) -> Iterator[Wanted]:
     yield quota(entry, policies)
     for each in entry.get("access_list") or []:
         yield role_binding(each, name)
+    used = {each["policy"] for each in entry.get("storage_specs") or []}
+    for policy in state.get("storage_policies") or []:
+        if used & {policy["id"], policy["name"]}:
+            yield storage_class(policy)
     for each in entry.get("vm_classes") or []:
         if each in offered:
             yield vm_class(offered[each], name)
@@ -365,6 +368,14 @@ def content(entry: Object, state: Object) -> Iterator[Wanted]:
 OWNED = (RESOURCE_QUOTA, ROLE_BINDING, VIRTUAL_MACHINE_CLASS, VIRTUAL_MACHINE_IMAGE)
 """Kinds in a namespace that are removed when vCenter no longer wants them."""
 
+LATE: dict[Resource, tuple[float, float]] = {
+    STORAGE_CLASS: (5, 0.5),
+    RESOURCE_QUOTA: (5, 0.5),
+    VIRTUAL_MACHINE_CLASS: (10, 1.0),
+    VIRTUAL_MACHINE_IMAGE: (60, 1.5),
+}
+"""Kinds that come after their namespace is RUNNING: seconds at the pace of a real site, and of a fast lab."""
+
 
 class Wcp:
     """Brings the Supervisor to what vCenter wants, as often as that changes."""
@@ -373,6 +384,7 @@ class Wcp:
         self._api = api
         self._center = center
         self._applied: dict[tuple[str, str | None, str], str] = {}
+        self._awaited: dict[tuple[str, str | None, str], float] = {}
         self._leaving: set[str] = set()
         self._lock = threading.Lock()
 
@@ -389,7 +401,7 @@ class Wcp:
                 revision = 0 if pending else state["revision"]
                 failures = 0
                 if pending:
-                    time.sleep(1)
+                    time.sleep(0.5)
             except (ApiError, httpx.TransportError) as error:
                 revision, failures = 0, failures + 1
                 # The first miss is usual while the lab comes up or goes down.
@@ -412,6 +424,9 @@ class Wcp:
                 told = {each["metadata"]["namespace"] for each in self._api.list(POLICY_BINDING)}
                 for entry in state.get("namespaces") or []:
                     if entry["config_status"] == "RUNNING" and entry["name"] not in told:
+                        # It was there before this Supervisor was started, and so was what is in it.
+                        for each in (namespace_object(entry, state), *content(entry, state)):
+                            self._apply(each)
                         self._namespace(entry, state)
             except (ApiError, httpx.TransportError) as error:
                 say_once("wcp", str(error) or type(error).__name__, logging.INFO)
@@ -422,6 +437,9 @@ class Wcp:
     def follow(self, state: Object) -> bool:
         """Bring everything to ``state``; whether something has to wait. Raises the first namespace's ``ApiError``."""
         self._offer(state)
+        self._apply(Wanted(NAMESPACE, {"metadata": _metadata(KNOWLEDGE.central_namespace)}))
+        for each in cluster_classes(KNOWLEDGE.central_namespace, central=True):
+            self._apply(each)
         pending, first = False, None
         for entry in state.get("namespaces") or []:
             try:
@@ -436,8 +454,6 @@ class Wcp:
 
     def _offer(self, state: Object) -> None:
         """What the Supervisor has for all namespaces."""
-        for policy in state.get("storage_policies") or []:
-            self._apply(storage_class(policy))
         for release in releases(state):
             self._apply(release)
         shared = set(state.get("supervisor", {}).get("content_libraries") or [])
@@ -451,22 +467,43 @@ class Wcp:
             self._start_removal(name)
             return
         self._apply(namespace_object(entry, state))
-        wanted = [*content(entry, state), *(cluster_classes(name) if self._has_cluster_classes() else ())]
-        for each in wanted:
+        wanted = [*content(entry, state), *cluster_classes(name, central=False)]
+        running = entry["config_status"] == "RUNNING"
+        there = [each for each in wanted if self._has_come(each, running=running)]
+        # First, since whoever sees classes and storage may count on it.
+        self._publish_binding(name, there)
+        for each in there:
             self._apply(each)
         self._prune(name, {each.key for each in wanted})
-        classes = [each.body["metadata"]["name"] for each in wanted if each.resource is VIRTUAL_MACHINE_CLASS]
-        quotas = next(each for each in wanted if each.resource is RESOURCE_QUOTA).body["spec"]["hard"]
-        dsm.publish_binding(self._api, name, classes, [key.split(".storageclass.")[0] for key in quotas])
-        if entry["config_status"] != "RUNNING":
+        if not running:
             found = self._api.get(NAMESPACE, name)
             since = found["metadata"]["creationTimestamp"] if found else timestamp()
             not_before(since, pace(20), "the namespace is being configured")
             # vCenter takes no notice of a report about what it has changed since.
             self._center.report(name, {"config_status": "RUNNING", "revision": entry.get("revision", 0)})
+        if len(there) < len(wanted):
+            raise Later("what is in the namespace comes after it")
 
-    def _has_cluster_classes(self) -> bool:
-        return self._api.get(CRD, "clusterclasses.cluster.x-k8s.io") is not None
+    def _publish_binding(self, namespace: str, there: list[Wanted]) -> None:
+        classes = [each.body["metadata"]["name"] for each in there if each.resource is VIRTUAL_MACHINE_CLASS]
+        quotas = [key for each in there if each.resource is RESOURCE_QUOTA for key in each.body["spec"]["hard"]]
+        dsm.publish_binding(self._api, namespace, classes, [key.split(".storageclass.")[0] for key in quotas])
+
+    def _has_come(self, wanted: Wanted, *, running: bool) -> bool:
+        """Whether it is time for an object; what is there already stays, whatever it was that made it."""
+        if wanted.resource not in LATE or wanted.key in self._applied:
+            return True
+        metadata = wanted.body["metadata"]
+        if wanted.key not in self._awaited:
+            if self._api.get(wanted.resource, metadata["name"], metadata.get("namespace")) is not None:
+                return True
+            if not running:
+                return False
+            self._awaited[wanted.key] = time.monotonic()
+        if time.monotonic() - self._awaited[wanted.key] < pace(*LATE[wanted.resource]):
+            return False
+        del self._awaited[wanted.key]
+        return True
 
     def _apply(self, wanted: Wanted) -> None:
         """Apply what this process has not applied in the same form before."""
@@ -477,8 +514,11 @@ class Wcp:
         if wanted.resource is ROLE_BINDING:
             self._drop_other_role(wanted.body)
         item = self._api.apply(wanted.resource, wanted.body)
-        if wanted.status is not None and _without_times(item.get("status") or {}) != _without_times(wanted.status):
-            self._api.status(wanted.resource, item, wanted.status)
+        status = wanted.status
+        if status is not None and wanted.resource is CLUSTER_CLASS:
+            status = {**status, "observedGeneration": item["metadata"]["generation"]}
+        if status is not None and _without_times(item.get("status") or {}) != _without_times(status):
+            self._api.status(wanted.resource, item, status)
         self._applied[wanted.key] = mark
 
     def _drop_other_role(self, binding: Object) -> None:
@@ -525,6 +565,7 @@ class Wcp:
             self._api.delete(NAMESPACE, name)
             time.sleep(0.3)
         self._applied = {key: mark for key, mark in self._applied.items() if name not in (key[1], key[2])}
+        self._awaited = {key: since for key, since in self._awaited.items() if key[1] != name}
         self._center.report(name, {"gone": True})
 
     def _empty(self, resource: Resource, namespace: str) -> None:

@@ -103,7 +103,8 @@ def _pattern(kind: str, run: Context) -> tuple[str, re.Pattern[str]]:
         "organisation": re.escape(organisation) if organisation else "[a-z][a-z0-9]*",
         "environment": rf"(?P<environment>{re.escape(run.stack)})",
         "kind": re.escape(catalog.naming().kinds[kind].code),
-        "name": "(?P<name>[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)",
+        # An endpoint is often named like its model, whose name has a version in it.
+        "name": rf"(?P<name>[a-z0-9](?:[-{'.' if kind == 'endpoint' else ''}a-z0-9]*[a-z0-9])?)",
     }
     expression = "".join(
         parts.get(piece[1:-1], "") if piece.startswith("{") else re.escape(piece)
@@ -180,7 +181,8 @@ def _other_environment(name: str, run: Context) -> str:
 )
 def name_dns_label(resource: Resource, run: Context) -> Found:
     name = _name(resource)
-    if name is not None and _LABEL.fullmatch(name) is None:
+    labels = (name or "").split(".") if is_of(resource, ENDPOINT) else [name or ""]
+    if name is not None and not all(map(_LABEL.fullmatch, labels)):
         yield Violation("the name is no DNS label (RFC 1123)", _name_path(resource), name)
 
 

@@ -429,15 +429,15 @@ def gpu_operator_version(resource: Resource, run: Context) -> Found:
     "kubernetes-release",
     CLUSTER,
     severity=Severity.HIGH,
-    reason="the Supervisor offers other releases with other versions of VKS only, and rewrites shortened names",
-    remedy="use a full release of the catalogue's range, such as v1.32.0+vmware.6-fips-vkr.2",
+    reason="the Supervisor offers other releases with other versions of VKS only",
+    remedy="use a release of the catalogue's range, such as v1.32.0+vmware.6-fips-vkr.2",
     source=_VKS,
 )
 def kubernetes_release(resource: Resource, run: Context) -> Found:
     path = "spec.topology.version"
     version = str(resource.get(path, ""))
-    if re.fullmatch(r"v\d+\.\d+\.\d+\+vmware\.\d+(-fips)?(-vkr\.\d+)?", version) is None:
-        yield Violation("this is no release of VKS in its + form", path, version)
+    if catalog.Release.parse(version) is None:
+        yield Violation("this is no release of VKS", path, version)
     elif wanted := _outside(version, "kubernetes-release"):
         yield Violation(f"expected {wanted}", path, version)
 

@@ -130,6 +130,36 @@ async def _secret(context: Context, args: Props) -> Props:
     return {"value": value}
 
 
+_CLUSTERS = "/apis/{api_version}/namespaces/{namespace}/clusters/{name}"
+_RELEASE_LABEL = "run.tanzu.vmware.com/tkr"
+
+
+async def _cluster(context: Context, args: Props) -> Props:
+    from .api_server import RefusedReadError  # noqa: PLC0415 - few runs need it
+
+    if not context.kubeconfig:
+        raise VcfError("The vcf provider needs `kubeconfig`, the Supervisor's, to read clusters there.")
+    path = _CLUSTERS.format(
+        api_version=args["apiVersion"], namespace=segment(args["namespace"]), name=segment(args["name"])
+    )
+    try:
+        found = await context.api_server(context.kubeconfig).get(path)
+    except RefusedReadError:
+        # The rights in a namespace come with the namespace.
+        found = None
+    if found is None or "topology" not in (found.get("spec") or {}):
+        return {"exists": False}
+    topology = found["spec"]["topology"]
+    release = str(topology.get("version", ""))
+    # The stored version is short; the label has the number of its build as well.
+    named = str((found["metadata"].get("labels") or {}).get(_RELEASE_LABEL, "")).replace("---", "+")
+    return {
+        "exists": True,
+        "clusterClass": str(topology.get("class") or (topology.get("classRef") or {}).get("name", "")),
+        "release": named if named.startswith(f"{release}-vkr.") else release,
+    }
+
+
 _PCI_DEVICE = _object(
     "GpuDevice",
     "a GPU of a host",
@@ -236,6 +266,19 @@ FUNCTIONS = {
                 "hosts": _out("array", "the cluster's hosts, by name", _HOST),
             },
             _gpu_inventory,
+        ),
+        Function(
+            "vcf:index:getCluster",
+            "Tells what the Supervisor has made of a cluster's class and Kubernetes release.",
+            {
+                "namespace": f.Field(kind="string", doc="Supervisor namespace", required=True),
+                "name": f.Field(kind="string", doc="name of the cluster", required=True),
+                "apiVersion": f.Field(kind="string", doc="group and version of the API to read", required=True),
+                "exists": _out("boolean", "whether there is one that is made from a ClusterClass"),
+                "clusterClass": _out("string", "name of its ClusterClass"),
+                "release": _out("string", "its Kubernetes release, in full where the Supervisor says so"),
+            },
+            _cluster,
         ),
         Function(
             "vcf:index:getSecret",

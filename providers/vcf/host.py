@@ -14,15 +14,20 @@ async def silent(urn: str, text: str) -> None:
     del urn, text
 
 
-def tell_through(engine_address: str, severity: Literal["INFO", "WARNING"]) -> Tell:
-    """Messages through the engine at this address, which shows them beside the resource."""
+def tell_through(engine_address: str, severity: Literal["INFO", "WARNING"], *, passing: bool = False) -> Tell:
+    """Messages through the engine at this address, which shows them beside the resource.
+
+    `passing` ones are shown while the operation is under way, and not kept.
+    """
 
     async def tell(urn: str, text: str) -> None:
         import grpc.aio  # type: ignore[import-untyped] # noqa: PLC0415 - few runs have something to say
         from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc  # noqa: PLC0415
 
         async with grpc.aio.insecure_channel(engine_address) as channel:
-            message = engine_pb2.LogRequest(severity=engine_pb2.LogSeverity.Value(severity), message=text, urn=urn)
+            message = engine_pb2.LogRequest(
+                severity=engine_pb2.LogSeverity.Value(severity), message=text, urn=urn, ephemeral=passing
+            )
             await engine_pb2_grpc.EngineStub(channel).Log(message)
 
     return tell

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import socket
 import ssl
 import time
 from collections.abc import Mapping
@@ -32,9 +33,50 @@ def pem_bundle(text: str) -> str:
     return text
 
 
-def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
-    """Verifying context: trusts only the bundle when there is one, else the machine's CAs."""
-    return ssl.create_default_context(cadata=ca_bundle or None)
+class _Context(ssl.SSLContext):
+    """Asks for the certificate of another name than that of the address, where one is set."""
+
+    name = ""
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        return super().wrap_bio(incoming, outgoing, server_side, self.name or server_hostname, session)
+
+    def wrap_socket(
+        self,
+        sock: socket.socket,
+        server_side: bool = False,
+        do_handshake_on_connect: bool = True,
+        suppress_ragged_eofs: bool = True,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLSocket:
+        name = self.name or server_hostname
+        return super().wrap_socket(sock, server_side, do_handshake_on_connect, suppress_ragged_eofs, name, session)
+
+
+def tls_context(ca_bundle: str | None, server_name: str = "") -> ssl.SSLContext:
+    """Verifying context: trusts only the bundle when there is one, else the machine's CAs.
+
+    The same for every Python: an authority of the bundle need not be a root, and need not mark its basic constraints as
+    critical. Python's own default demands the first before 3.13, and the second from then on. `server_name` is the name
+    that the server's certificate must have, where it is not that of the address.
+    """
+    context = _Context(ssl.PROTOCOL_TLS_CLIENT)
+    context.name = server_name
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_TRUSTED_FIRST
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if ca_bundle:
+        context.load_verify_locations(cadata=ca_bundle)
+    else:
+        context.load_default_certs()
+    return context
 
 
 def retry_after(headers: Mapping[str, str]) -> float:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from .clock import Clock
-from .errors import VcfError
-from .http import tls_context
+from .errors import VcfError, listed
+from .http import pem_bundle, tls_context
 
 if TYPE_CHECKING:
     import httpx
@@ -25,6 +25,7 @@ _REQUEST_SECONDS: Final = 30
 # Not there, or refused until the new namespace's rights arrive: both pass.
 _NOT_YET: Final = frozenset({403, 404, 429, 502, 503, 504})
 _OK: Final = 200
+_PROXIES: Final = ("http://", "https://", "socks5://", "socks5h://")
 
 
 class Supervisor:
@@ -38,7 +39,8 @@ class Supervisor:
         self.server: str = str(cluster.get("server", "")).rstrip("/")
         if cluster.get("insecure-skip-tls-verify"):
             raise VcfError("The kubeconfig turns certificate checks off; give certificate-authority-data instead.")
-        self._tls = tls_context(_content(cluster, "certificate-authority") or None)
+        self._tls = tls_context(_authority(cluster), str(cluster.get("tls-server-name") or ""))
+        self._proxy = proxy_of(cluster)
 
     async def secret_value(
         self, namespace: str, name: str, key: str, patience: float, clock: Clock, awaited: str = ""
@@ -84,7 +86,7 @@ class Supervisor:
         """A client of this API server with these headers; `timeout` in seconds for each request."""
         import httpx  # noqa: PLC0415 - a third of a second that a plugin start need not pay
 
-        return httpx.AsyncClient(verify=self._tls, timeout=timeout, headers=dict(headers))
+        return httpx.AsyncClient(verify=self._tls, proxy=self._proxy, timeout=timeout, headers=dict(headers))
 
     async def authenticate(self) -> dict[str, str]:
         """Headers with a token, or none after loading a client certificate."""
@@ -115,6 +117,27 @@ def _named(loaded: Mapping[str, Any], group: str, kind: str, name: object) -> Ma
         if isinstance(entry, dict) and entry.get("name") == name and isinstance(entry.get(kind), dict):
             return dict(entry[kind])
     raise VcfError(f"The kubeconfig has no {kind} {name!r}, which its current context needs.")
+
+
+def proxy_of(cluster: Mapping[str, Any]) -> str | None:
+    """The proxy through which a kubeconfig's cluster is reached, whatever the environment says; None without one.
+
+    Raises VcfError, without the address, which may hold a password.
+    """
+    address = cluster.get("proxy-url")
+    if not address:
+        return None
+    if not isinstance(address, str) or not address.startswith(_PROXIES):
+        raise VcfError(f"The kubeconfig's proxy-url is none: expected an address that begins with {listed(_PROXIES)}.")
+    return address
+
+
+def _authority(cluster: Mapping[str, Any]) -> str | None:
+    authority = _content(cluster, "certificate-authority")
+    try:
+        return pem_bundle(authority) if authority else None
+    except ValueError as error:
+        raise VcfError(f"The kubeconfig's certificate-authority cannot be used: {error}.") from None
 
 
 def _content(entry: Mapping[str, Any], name: str) -> str:

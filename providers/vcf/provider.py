@@ -12,6 +12,7 @@ from pulumi.provider.experimental.property_value import PropertyValue
 
 from . import fields as f
 from . import values as v
+from .api_server import ApiServer
 from .clock import Clock
 from .errors import VcfError, listed, nearest
 from .functions import FUNCTIONS
@@ -19,10 +20,12 @@ from .host import Tell, silent
 from .http import pem_bundle
 from .ownership import parse
 from .resource import Change, Context, Resource, known
+from .resources.contents import NamespaceContents
 from .resources.gallery import GalleryModel
 from .resources.login import GalleryLogin, PostgresLogin
 from .resources.namespace import Namespace
 from .resources.postgres import PostgresExtension, PostgresRole, PostgresSchema
+from .resources.readiness import Readiness
 from .resources.vm_class import VirtualMachineClass
 from .vcenter import Account, VCenter
 
@@ -61,6 +64,8 @@ RESOURCES: Final[dict[str, Resource]] = {
         GalleryModel(),
         GalleryLogin(),
         PostgresLogin(),
+        Readiness(),
+        NamespaceContents(),
     )
 }
 
@@ -68,15 +73,21 @@ RESOURCES: Final[dict[str, Resource]] = {
 class VcfProvider(sdk.Provider):
     """Provider `vcf`. Contacts nothing before the first operation that needs it."""
 
-    def __init__(self, clock: Clock | None = None, warn: Tell = silent, inform: Tell = silent) -> None:
+    def __init__(
+        self, clock: Clock | None = None, warn: Tell = silent, inform: Tell = silent, progress: Tell = silent
+    ) -> None:
         self._clock = clock or Clock()
         self._warn = warn
         self._inform = inform
+        self._progress = progress
+        self._api_servers: dict[str, ApiServer] = {}
         self._config: v.Props = {}
         self._vcenter: VCenter | None = None
 
     async def close(self) -> None:
-        """Ends the vCenter session, for at most two seconds."""
+        """Ends the vCenter session, for at most two seconds, and connections to API servers."""
+        for each in self._api_servers.values():
+            await each.close()
         if self._vcenter:
             try:
                 await asyncio.wait_for(self._vcenter.close(), _CLOSE_SECONDS)
@@ -136,6 +147,8 @@ class VcfProvider(sdk.Provider):
             timeout=timeout,
             kubeconfig=str(kubeconfig or ""),
             warn=self._warn,
+            progress=self._progress,
+            api_servers=self._api_servers,
         )
 
     # Resources
@@ -171,7 +184,10 @@ class VcfProvider(sdk.Provider):
         if request.preview:
             if inputs.get("adopt") is True:
                 await self._foresee(resource, request.urn, {}, request.properties)
-            return sdk.CreateResponse(None, _marked(resource, resource.preview({}, inputs), request.properties))
+            expected = await resource.expect(self._context(request.urn), inputs)
+            return sdk.CreateResponse(
+                None, _marked(resource, expected or resource.preview({}, inputs), request.properties)
+            )
         resource_id, state = await resource.create(self._context(request.urn, request.timeout), inputs)
         return sdk.CreateResponse(resource_id, _marked(resource, state, request.properties))
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from . import fields as f
+from .api_server import ApiServer
 from .clock import Clock
 from .errors import Problem, VcfError
 from .host import Tell, silent
@@ -21,7 +22,8 @@ DEFAULT_TIMEOUT = 600.0
 class Context:
     """What an operation works with. `timeout`: seconds from `customTimeouts`, 0 when none was given.
 
-    `kubeconfig` is the Supervisor's, "" when none is configured. `warn` tells what does not stop the run.
+    `kubeconfig` is the Supervisor's, "" when none is configured. `api_servers` are those by kubeconfig that
+    operations share. `warn` tells what does not stop the run, `progress` what is going on, for as long as it does.
     """
 
     urn: str
@@ -30,6 +32,15 @@ class Context:
     timeout: float = 0.0
     kubeconfig: str = ""
     warn: Tell = silent
+    progress: Tell = silent
+    api_servers: dict[str, ApiServer] = field(default_factory=dict)
+
+    def api_server(self, kubeconfig: str) -> ApiServer:
+        """The API server of a kubeconfig, shared by all operations. Raises VcfError when it cannot be used."""
+        found = self.api_servers.get(kubeconfig)
+        if found is None:
+            found = self.api_servers[kubeconfig] = ApiServer(kubeconfig, self.clock)
+        return found
 
     @property
     def vcenter(self) -> VCenter:
@@ -136,6 +147,11 @@ class Resource(ABC):
         }
         return {**inputs, **outputs}
 
+    async def expect(self, context: Context, inputs: Props) -> Props | None:
+        """At preview, the state that a creation will come to, where that can be told; None where it cannot."""
+        del context, inputs
+        return None
+
     async def foresee(self, context: Context, state: Props, inputs: Props) -> Notice | None:
         """At preview, what will happen to an object that is there and was not made here; None when there is none.
 
@@ -172,10 +188,10 @@ def known(inputs: Props, *names: str) -> bool:
 def refresh_inputs(resource: Resource, state: Props, live: Props) -> Props:
     """Inputs after a read: the live value of every managed property, of all properties on import."""
     result: Props = {}
-    for name, field in f.inputs_of(resource.fields).items():
+    for name, declared in f.inputs_of(resource.fields).items():
         if state and name not in state:
             continue
         value = live[name] if name in live else state.get(name)
         # Where both mean the same, the program's own order and spelling stay.
-        result[name] = state[name] if state and f.same(field, state[name], value) else value
+        result[name] = state[name] if state and f.same(declared, state[name], value) else value
     return {name: value for name, value in result.items() if value is not None}

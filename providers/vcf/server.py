@@ -131,7 +131,11 @@ def _secrets_of(request: Any) -> Iterable[str]:
 
 async def serve(args: list[str], engine_address: str, engine_pid: int) -> None:
     """Serves until the engine goes: by signal, or by dying, which leaves no orphan behind."""
-    provider = VcfProvider(warn=tell_through(engine_address, "WARNING"), inform=tell_through(engine_address, "INFO"))
+    provider = VcfProvider(
+        warn=tell_through(engine_address, "WARNING"),
+        inform=tell_through(engine_address, "INFO"),
+        progress=tell_through(engine_address, "INFO", passing=True),
+    )
     server = grpc.aio.server(options=_GRPC_CHANNEL_OPTIONS)
     add: Any = provider_pb2_grpc.add_ResourceProviderServicer_to_server
     add(Servicer(args, provider, engine_address), server)

@@ -54,6 +54,19 @@ def test_a_preview_of_the_unchanged_environment_has_no_change(dev: dict[str, Any
     assert changes(paif.pulumi("preview", "--stack", "dev", "--json")) == {}
 
 
+def test_what_the_platform_fills_in_is_no_change(dev: dict[str, Any], paif: Paif, tmp_path: Path) -> None:
+    namespace = dev["environment"]["namespace"]
+    path = f"/apis/vmoperator.vmware.com/v1alpha3/namespaces/{namespace}/virtualmachines"
+    machines = _get(paif.endpoints()["supervisor"]["kubeconfig"], path, tmp_path)["items"]
+    assert len(machines) == 2
+    for machine in machines:
+        assert machine["spec"].keys() >= {"image", "instanceUUID", "biosUUID"}
+        assert all("network" in each for each in machine["spec"]["network"]["interfaces"])
+        assert "vmoperator.vmware.com/created-at-build-version" in machine["metadata"]["annotations"]
+    assert not json.loads(paif("drift", "dev", "--json").stdout)["drifted"]
+    paif("up", "dev", "--", "--expect-no-changes")
+
+
 def test_plain_pulumi_works_without_a_warning(dev: dict[str, Any], paif: Paif) -> None:
     for command in (("preview",), ("up", "--yes")):
         answer = paif.pulumi(*command, "--stack", "dev", "--non-interactive")

@@ -200,13 +200,22 @@ class Gallery:
         if response.status_code == _NOT_FOUND:
             raise GoneError(await self._missing())
         if response.status_code in (_UNAUTHORIZED, _FORBIDDEN):
-            user = self._inputs.get("username") or "an anonymous user"
-            raise VcfError(
-                f"The {self._where} does not let {user} pull {repository}: {_errors(response)} Check `username` "
-                "and `password`, "
-                "and that the account may pull from this project."
-            )
+            raise VcfError(await self._denied(_errors(response)))
         raise VcfError(f"The {self._where} answered {response.status_code} to GET {path}: {_errors(response)}")
+
+    async def _denied(self, words: str) -> str:
+        """Why a pull is denied: Harbor answers alike to a wrong login, a missing right and a missing project."""
+        repository, user = self._inputs["repository"], self._inputs.get("username") or "an anonymous user"
+        told = f"The {self._where} does not let {user} pull {repository}: {words}"
+        self._token = None
+        response = await self._get("GET", "/v2/")
+        if response.status_code in (_UNAUTHORIZED, _FORBIDDEN):
+            return f"{told} It does not take the login either: check `username` and `password`."
+        project = repository.partition("/")[0]
+        return (
+            f"{told} It takes the login: check that there is a project {project!r}, spelt so, and that the account may "
+            "pull from it."
+        )
 
     async def _missing(self) -> str:
         repository, reference = self._inputs["repository"], self._inputs["reference"]
@@ -221,12 +230,13 @@ class Gallery:
             response = await self._get("GET", "/v2/_catalog")
             known = [str(r) for r in (response.json().get("repositories") or [])] if response.is_success else []
             there = f"There is no such repository or it is empty{nearest(repository, known)}."
-        store, _, model = repository.rpartition("/")
+        # A gallery is a project, and a model has its organisation in its name.
+        project, _, model = repository.partition("/")
+        store = f"{self._inputs['registry']}/{project}"
         return (
             f"The model {name} is not in the gallery. {there} MLOps push it, for example from a DLVM: "
-            f"`vcf pais models push --modelName {model} --modelStore {self._inputs['registry']}/{store} -t "
-            f"{reference}`; "
-            "then run again."
+            f"`vcf pais models push --modelName {model or repository} --modelStore {store} --tag {reference}`, "
+            "in the model's folder; then run again."
         )
 
     async def _get(self, method: str, path: str) -> Any:
@@ -234,7 +244,7 @@ class Gallery:
         response = await self._http.send(method, path, headers={**accept, **self._authorization()}, **self._basic())
         challenge = response.headers.get("www-authenticate", "")
         if response.status_code == _UNAUTHORIZED and challenge.lower().startswith("bearer "):
-            self._token = await self._fetch_token(challenge)
+            self._token = await self._fetch_token(challenge, scoped=path != "/v2/")
             response = await self._http.send(method, path, headers={**accept, **self._authorization()})
         return response
 
@@ -246,14 +256,15 @@ class Gallery:
             return {}
         return {"auth": (self._inputs["username"], self._inputs["password"])}
 
-    async def _fetch_token(self, challenge: str) -> str | None:
+    async def _fetch_token(self, challenge: str, *, scoped: bool) -> str | None:
         parts = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
         realm = parts.pop("realm", "")
         if not realm.startswith("https://"):
             raise VcfError(f"The {self._where} asks for a token from {realm!r}; expected an https address.")
         self._token = None
-        if "repository" in self._inputs:
-            parts["scope"] = f"repository:{self._inputs['repository']}:pull"
+        if "repository" in self._inputs and scoped:
+            # What the challenge asks for, unless it asks for nothing.
+            parts.setdefault("scope", f"repository:{self._inputs['repository']}:pull")
         response = await self._http.send("GET", realm, params=parts, **self._basic())
         if response.status_code in (_UNAUTHORIZED, _FORBIDDEN):
             return None

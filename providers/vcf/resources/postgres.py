@@ -115,8 +115,6 @@ class PostgresResource(Resource):
         return await self._ensure(context, inputs, state)
 
     async def _ensure(self, context: Context, inputs: Props, state: Props) -> Props:
-        from psycopg import sql  # noqa: PLC0415 - only these resources need it
-
         name = str(inputs[self.key])
         async with connected(context, inputs) as connection:
             comment = await self._comment(connection, name)
@@ -125,18 +123,54 @@ class PostgresResource(Resource):
             if comment is None:
                 # Whatever the state knows of was another object, on a server that lacks it now.
                 mark = dataclasses.replace(mark, adopted=False, was={})
-                await connection.execute(await self.create_statement(connection, inputs))
+                await self._execute(connection, await self.create_statement(connection, inputs), inputs)
             else:
                 own, mark = self._taken(context, inputs, state, Stored.of(comment))
                 there = await self.restorable(connection, name)
                 for statement in await self.alter_statements(connection, inputs, state):
-                    await connection.execute(statement)
+                    await self._execute(connection, statement, inputs)
                 now = await self.restorable(connection, name)
                 mark = dataclasses.replace(mark, was=_former(mark, Stored.of(comment).others(own), there, now))
-            stored = Stored.of(await self._comment(connection, name))
-            await self._set_comment(connection, sql.Identifier(name), str(stored.replacing(own, mark)))
+            if objection := await self.objection(connection, inputs):
+                raise VcfError(objection)
+            await self._note(connection, name, own, mark, adopted=mark.adopted)
             outputs = await self.outputs(connection, name)
         return {**inputs, **outputs, "owner": str(mark)}
+
+    async def _execute(self, connection: Connection, statement: Composed, inputs: Props) -> None:
+        """Runs what changes the object; raises VcfError that says who else could."""
+        import psycopg  # noqa: PLC0415 - only these resources need it
+
+        try:
+            await connection.execute(statement)
+        except psycopg.errors.InsufficientPrivilege as error:
+            called = self._called(inputs, str(inputs[self.key]))
+            raise VcfError(
+                f"{called}: {inputs['username']} may not do this: {_words(error)} Give it the right; or have somebody "
+                "who has it bring the object to what is wanted here: with `adopt: true` it is then used as it is, for "
+                "which no right is needed."
+            ) from None
+
+    async def _note(
+        self, connection: Connection, name: str, own: Mark | None, mark: Mark | None, *, adopted: bool
+    ) -> None:
+        """Writes one's mark, or takes it away. Of an adopted object that others own the state alone knows it.
+
+        That is enough: what the state calls adopted is never dropped.
+        """
+        import psycopg  # noqa: PLC0415 - only these resources need it
+        from psycopg import sql  # noqa: PLC0415 - only these resources need it
+
+        comment = await self._comment(connection, name)
+        text = str(Stored.of(comment).replacing(own, mark))
+        if text == comment:
+            return
+        try:
+            async with connection.transaction():
+                await self._set_comment(connection, sql.Identifier(name), text)
+        except psycopg.errors.InsufficientPrivilege:
+            if not adopted:
+                raise
 
     def _taken(self, context: Context, inputs: Props, state: Props, stored: Stored) -> tuple[Mark | None, Mark]:
         """One's mark on an object that is there, and the one to write; raises VcfError when it is somebody else's."""
@@ -162,10 +196,13 @@ class PostgresResource(Resource):
             async with connected(dataclasses.replace(context, timeout=_LOOK_SECONDS), inputs) as connection:
                 comment = await self._comment(connection, name)
                 there = await self.restorable(connection, name) if comment is not None else {}
+                objection = await self.objection(connection, inputs) if comment is not None else ""
         except VcfError as error:
             return Notice(f"{what}: what adopting it would change cannot be told. {error}")
         if comment is None:
             return None
+        if objection:
+            raise VcfError(objection)
         _, mark = self._taken(context, inputs, state, Stored.of(comment))
         wanted = {part: _text(inputs[part]) for part in there if inputs.get(part) is not None}
         lines = [f"changes {part}: {there[part]} to {value}" for part, value in wanted.items() if there[part] != value]
@@ -206,7 +243,7 @@ class PostgresResource(Resource):
                 if ownership.adopted(state, own):
                     mark = own or recorded or Mark.of(context.urn)
                     await self._release(connection, state, mark, stored.others(own))
-                    await self._set_comment(connection, sql.Identifier(name), str(stored.replacing(own, None)))
+                    await self._note(connection, name, own, None, adopted=True)
                 else:
                     await connection.execute(sql.SQL(f"DROP {self.kind} {{}}").format(sql.Identifier(name)))
         except GoneError:
@@ -293,6 +330,11 @@ class PostgresResource(Resource):
         del connection, name
         return {}
 
+    async def objection(self, connection: Connection, inputs: Props) -> str:
+        """Why an object that is there must not be used as it is, or would be; empty when it may."""
+        del connection, inputs
+        return ""
+
     async def outputs(self, connection: Connection, name: str) -> Props:
         """Outputs other than `owner`."""
         del connection, name
@@ -316,11 +358,32 @@ class PostgresExtension(PostgresResource):
         **_CONNECTION,
         "extension": _identifier("name of the extension"),
         "version": f.Field(kind="string", doc="version; the server's default without it", pattern=r"\S+", kept=True),
+        "minimumVersion": f.Field(
+            kind="string",
+            doc="least version that is used, whoever installed it; matters when it is made or taken over",
+            pattern=r"\d+(\.\d+)*",
+            expected="a version such as 0.8",
+        ),
         "installedVersion": f.Field(
             kind="string", doc="version that is installed", output=True, source=("version", *_LOGIN)
         ),
         **_OWNER,
     }
+
+    def same(self, name: str, field: f.Field, old: Any, new: Any, state: Props) -> bool:
+        """What is used already stays in use."""
+        return name == "minimumVersion" or super().same(name, field, old, new, state)
+
+    async def objection(self, connection: Connection, inputs: Props) -> str:
+        """A version below the least."""
+        least, name = inputs.get("minimumVersion"), str(inputs["extension"])
+        version = inputs.get("version") or (await self.outputs(connection, name))["installedVersion"]
+        if not isinstance(least, str) or not isinstance(version, str) or _numbers(version) >= _numbers(least):
+            return ""
+        return (
+            f"{self._called(inputs, name)} is version {version}; expected at least {least}. Have its owner run `ALTER "
+            f"EXTENSION {name} UPDATE` where the server has a newer one, then run again."
+        )
 
     async def create_statement(self, connection: Connection, inputs: Props) -> Composed:
         """CREATE EXTENSION; raises VcfError when the server does not have it."""
@@ -402,8 +465,11 @@ class PostgresRole(PostgresResource):
         return self._statement("CREATE", connection, inputs)
 
     async def alter_statements(self, connection: Connection, inputs: Props, state: Props) -> list[Composed]:
-        """ALTER ROLE."""
-        del state
+        """ALTER ROLE, which demands a right over the role, where something is to change."""
+        given = inputs.get("rolePassword")
+        login = (await self.live(connection, str(inputs["name"])))["login"]
+        if login == inputs["login"] and (not given or given == state.get("rolePassword")):
+            return []
         return [self._statement("ALTER", connection, inputs)]
 
     def _statement(self, verb: str, connection: Connection, inputs: Props) -> Composed:
@@ -481,6 +547,12 @@ class PostgresSchema(PostgresResource):
     async def restorable(self, connection: Connection, name: str) -> dict[str, str]:
         """Its owner."""
         return {"ownerRole": _text((await self.live(connection, name))["ownerRole"])}
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The leading numbers of a version."""
+    found = re.match(r"\d+(\.\d+)*", version)
+    return tuple(map(int, found[0].split("."))) if found else ()
 
 
 def _text(value: Any) -> str:
@@ -600,7 +672,8 @@ def _remedy(words: str) -> str:
     text = words.lower()
     if "certificate" in text or "ssl" in text:
         return (
-            " Give the CA that signed the server's certificate as PEM text in `caBundle`, and the name in it as `host`."
+            " Give the CA that signed the server's certificate, its root included, as PEM text in `caBundle`, and the "
+            "name in it as `host`."
         )
     if "password authentication" in text:
         return " Check `username` and `password`."

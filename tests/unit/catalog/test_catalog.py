@@ -144,3 +144,38 @@ def test_a_file_that_breaks_its_model_is_refused(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(catalog, "_FOLDER", tmp_path)
     with pytest.raises(ValueError, match="extra"):
         catalog.naming.__wrapped__()
+
+
+def test_the_least_version_of_a_constraint_is_its_lower_bound() -> None:
+    assert catalog.least(">=1.32,<1.33") == "1.32"
+    with pytest.raises(ValueError, match="expected one with a lower bound"):
+        catalog.least("<1.33")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("v1.32", "v1.32.10+vmware.1-fips", True),
+        ("v1.32.0+vmware.6-fips", "v1.32.0---vmware.6-fips-vkr.2", True),
+        ("v1.32.0+vmware.6-fips-vkr.2", "v1.32.0---vmware.6-fips-vkr.2", True),
+        ("v1.32.0+vmware.6-fips-vkr.1", "v1.32.0+vmware.6-fips-vkr.2", False),
+        ("v1.32.0+vmware.6", "v1.32.0+vmware.6-fips", False),
+        ("v1.32.1", "v1.32.10+vmware.1-fips", False),
+    ],
+)
+def test_spellings_of_a_release_agree_in_what_both_say(one: str, other: str, same: bool) -> None:
+    first, second = catalog.Release.parse(one), catalog.Release.parse(other)
+    assert first is not None
+    assert second is not None
+    assert (first.is_(second), second.is_(first)) == (same, same)
+
+
+@pytest.mark.parametrize("text", ["1.32.0", "v1", "v1.32.0+vmware.6-fips-vkr", "v1.32.0+rke2r1", "latest"])
+def test_what_is_no_release_is_none(text: str) -> None:
+    assert catalog.Release.parse(text) is None
+
+
+def test_a_later_class_is_newer() -> None:
+    classes = catalog.cluster_classes()
+    assert classes.is_newer("builtin-generic-v3.4.0", "builtin-generic-v3.3.0")
+    assert not classes.is_newer("builtin-generic-v3.3.0", "builtin-generic-v3.10.0")

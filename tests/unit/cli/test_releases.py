@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import yaml
 
 from cli import releases
 from cli.releases import Place, Record
+from tests.unit.provider.double import Answer, Request, Server, make_certificates
+from tests.unit.provider.proxies import Proxy
 
 _GUEST = "urn:pulumi:dev::paif::pulumi:providers:kubernetes::acme-dev-vks-gpu-guest::1"
 _MARK = "urn:pulumi:dev::paif::"
@@ -94,3 +100,35 @@ def test_a_kubeconfig_that_cannot_be_used_is_told_and_not_shown(text: str) -> No
     )
     with pytest.raises(releases.UnreachableError, match="acme-dev-vks-gpu-guest: its kubeconfig"):
         list(releases.left(state, "dev::paif"))
+
+
+def test_a_cluster_is_asked_through_its_kubeconfigs_proxy_and_by_its_kubeconfigs_name(tmp_path: Path) -> None:
+    certificates = make_certificates(tmp_path, name="guest.example.test")
+    api, proxy = _Api(certificates), Proxy()
+    cluster = {
+        "server": "https://10.0.0.9:6443",
+        "certificate-authority-data": base64.b64encode(certificates.ca.encode()).decode(),
+        "proxy-url": f"http://{proxy.address}",
+        "tls-server-name": "guest.example.test",
+    }
+    given = {
+        "current-context": "c",
+        "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
+        "clusters": [{"name": "k", "cluster": cluster}],
+        "users": [{"name": "u", "user": {"token": "word"}}],
+    }
+    with api.serving(), proxy.serving(api.address):
+        with releases.api_client(yaml.safe_dump(given), proxies=False, timeout=20) as client:
+            assert client.get("/version").json() == {"authorization": "Bearer word"}
+        del cluster["tls-server-name"]
+        with (
+            releases.api_client(yaml.safe_dump(given), proxies=False, timeout=20) as client,
+            pytest.raises(httpx.ConnectError, match="certificate"),
+        ):
+            client.get("/version")
+    assert proxy.asked == ["10.0.0.9:6443"] * 2
+
+
+class _Api(Server):
+    def handle(self, request: Request) -> Answer:
+        return Answer(200, {"authorization": request.headers.get("authorization")})

@@ -9,6 +9,8 @@ from typing import Any
 import pulumi
 from pulumi.runtime import mocks, rpc
 
+from providers.vcf.readiness.expressions import path, value_at
+
 NAMESPACE = "acme-dev-ns-ai"
 
 
@@ -41,6 +43,7 @@ def _unwrapped(value: Any, path: str, secrets: set[str]) -> Any:
 
 STATUS: dict[str, dict[str, Any]] = {
     "VirtualMachine": {"network": {"primaryIP4": "192.0.2.10"}},
+    "ClusterPolicy": {"state": "ready"},
     "VirtualMachineService": {"loadBalancer": {"ingress": [{"ip": "198.51.100.7"}]}},
     "PostgresCluster": {
         "connection": {
@@ -60,6 +63,11 @@ POSTGRES = "kubernetes:databases.dataservices.vmware.com/v1alpha1:PostgresCluste
 DIGEST = f"sha256:{'0' * 64}"
 
 
+def _values(awaited: dict[str, Any]) -> dict[str, Any]:
+    item = {"status": STATUS.get(awaited["kind"], {})}
+    return {each["key"]: value_at(item, path(each["path"])) for each in awaited.get("values") or []}
+
+
 @dataclass
 class Engine(pulumi.runtime.Mocks):
     """Answers as engine and providers would, and remembers."""
@@ -70,15 +78,18 @@ class Engine(pulumi.runtime.Mocks):
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         secrets: set[str] = set()
         outputs: dict[str, Any] = _unwrapped(args.inputs, "", secrets)
-        outputs |= {"status": STATUS[outputs["kind"]]} if outputs.get("kind") in STATUS else {}
         if args.typ == "kubernetes:core/v1:Service":
             outputs = SERVICE
         elif args.typ == POSTGRES and args.resource_id:
             outputs = {"spec": {"version": "16.8+vmware.v9.0.1.0"}, "status": STATUS["PostgresCluster"]}
         elif args.typ == "vsphere:index/virtualMachine:VirtualMachine":
             outputs |= {"defaultIpAddress": "192.0.2.30"}
+        elif args.typ == "vcf:index:Readiness":
+            outputs |= {"values": {k: v for each in outputs["objects"] for k, v in _values(each).items()}}
         elif args.typ == "vcf:index:GalleryModel":
             outputs |= {"digest": DIGEST, "ociRef": f"{outputs['registry']}/{outputs['repository']}@{DIGEST}"}
+        elif args.typ == "vcf:index:NamespaceContents":
+            outputs |= {"imageNames": {each["name"]: each["name"] for each in outputs.get("images") or []}}
         elif args.typ == "vcf:index:PostgresExtension":
             outputs |= {"installedVersion": "0.8.0"}
         metadata = outputs.get("metadata") or {}
@@ -93,7 +104,7 @@ class Engine(pulumi.runtime.Mocks):
             found: dict[str, Any] = answer(args.args) if callable(answer) else answer
             return found, []
         if args.token == "vcf:index:getLibraryItem":
-            return {"name": args.args["name"]}, []
+            return {"name": args.args["name"], "id": f"item-{args.args['name']}", "type": "ovf"}, []
         return {"value": f"value-of-{args.args.get('name')}", "id": f"id-of-{args.args.get('name')}"}, []
 
 

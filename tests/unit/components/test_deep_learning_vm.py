@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import subprocess
 import sys
 from typing import Any
@@ -60,13 +59,13 @@ def _boot(secret: Registration) -> dict[str, str]:
 
 def test_the_vm_service_makes_secret_machine_and_service() -> None:
     declared = _declared(licence_token="licence", ngc_api_key="ngc-key", public_key="ssh-ed25519 A")
-    assert declared.types() == {_SECRET: 1, _VM: 1, _SERVICE: 1}
+    assert declared.types() == {_SECRET: 1, _VM: 1, _SERVICE: 1, "vcf:index:Readiness": 1}
     secret = declared.one(_SECRET)
     assert secret.inputs["metadata"] == {
         "name": "acme-dev-dlvm-alice-ovf",
         "namespace": NAMESPACE,
         "labels": _LABELS,
-        "annotations": {"paif.dev/image": "dlvm-9.0.1-simulated"},
+        "annotations": {"paif.dev/image": "dlvm-9.0.1-simulated", "paif.dev/image-id": "dlvm-9.0.1-simulated"},
     }
     assert _boot(secret) == {
         "hostname": "acme-dev-dlvm-alice",
@@ -95,21 +94,30 @@ def test_the_vm_service_makes_secret_machine_and_service() -> None:
     }
 
 
-def test_the_machine_is_waited_for_until_its_guest_is_ready() -> None:
-    machine = _declared().one(_VM)
-    assert json.loads(machine.inputs["metadata"]["annotations"]["pulumi.com/waitFor"]) == [
-        'jsonpath={.status.conditions[?(@.type=="VirtualMachineCreated")].status}=True',
-        'jsonpath={.status.conditions[?(@.type=="GuestBootstrap")].status}=True',
+def test_the_machine_is_waited_for_until_its_tools_run_and_it_has_an_address() -> None:
+    ready = _declared().one("vcf:index:Readiness")
+    machine, access = ready.inputs["objects"]
+    # Not GuestBootstrap, which stays Unknown unless the guest reports it.
+    assert machine["waitFor"] == [
+        "condition=VirtualMachineCreated",
+        "condition=VirtualMachineTools",
         "jsonpath={.status.network.primaryIP4}",
     ]
-    assert machine.request.customTimeouts.create == "2700s"
+    assert access["waitFor"] == ["jsonpath={.status.loadBalancer.ingress[0].ip}"]
+    assert ready.request.customTimeouts.create == "2700s"
 
 
 def test_other_wait_conditions_replace_the_catalogues() -> None:
-    machine = _declared(wait_for=["condition=VirtualMachineTools=False"]).one(_VM)
-    assert json.loads(machine.inputs["metadata"]["annotations"]["pulumi.com/waitFor"]) == [
-        'jsonpath={.status.conditions[?(@.type=="VirtualMachineTools")].status}=False'
-    ]
+    ready = _declared(wait_for=["condition=VirtualMachineTools=False"]).one("vcf:index:Readiness")
+    assert ready.inputs["objects"][0]["waitFor"] == ["condition=VirtualMachineTools=False"]
+
+
+def test_another_spec_is_waited_for_again() -> None:
+    def asked(**args: Any) -> str:
+        return str(_declared(**args).one("vcf:index:Readiness").inputs["objects"][0]["asked"])
+
+    assert asked() == asked()
+    assert asked() != asked(vm_class="another")
 
 
 def test_a_person_reaches_the_machine_through_its_service() -> None:
@@ -132,14 +140,17 @@ def test_a_proxy_reaches_the_guest_with_its_exceptions() -> None:
     assert "NO_PROXY=lab.test,10.0.0.0/8" in document
 
 
-def _after_a_change(made_with: dict[str, str], monkeypatch: pytest.MonkeyPatch, **given: Any) -> Declared:
-    """A machine whose Secret the engine keeps as it was, whatever is given now."""
+def _after_a_change(
+    made_with: dict[str, str], monkeypatch: pytest.MonkeyPatch, image_id: str = "", **given: Any
+) -> Declared:
+    """A machine whose Secret the engine keeps as it was, whatever is given now; `image_id` as it is noted there."""
     plain = Engine.new_resource
 
     def kept(self: Engine, args: Any) -> Any:
         identity, outputs = plain(self, args)
         if args.typ == _SECRET:
-            metadata = {**outputs["metadata"], "annotations": {"paif.dev/image": "dlvm-9.0.0"}}
+            noted = {"paif.dev/image": "dlvm-9.0.0"} | ({"paif.dev/image-id": image_id} if image_id else {})
+            metadata = {**outputs["metadata"], "annotations": noted}
             outputs = {**outputs, "metadata": metadata, "data": {k: _base64(v) for k, v in made_with.items()}}
         return identity, outputs
 
@@ -176,6 +187,44 @@ def test_a_machine_as_it_was_made_has_nothing_stale(monkeypatch: pytest.MonkeyPa
         "password": "first-password",
         "stale": [],
     }
+
+
+def test_an_image_is_named_by_its_id_where_its_name_does_not_tell_it_and_so_for_good(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    new = _declared(image_id="vmi-1")
+    assert new.one(_VM).inputs["spec"]["imageName"] == "vmi-1"
+    assert new.one(_SECRET).inputs["metadata"]["annotations"]["paif.dev/image"] == "dlvm-9.0.1-simulated"
+    # Whether the name tells it by now, or means another one: the platform refuses a change.
+    before = {"hostname": "acme-dev-dlvm-alice", "password": "first-password"}
+    kept = _after_a_change(before, monkeypatch, "vmi-1", image="dlvm-9.0.0")
+    assert kept.one(_VM).inputs["spec"]["imageName"] == "vmi-1"
+    assert kept.outputs["stale"] == []
+
+
+_BRACES = [
+    "a{{b",
+    "{{ .V1alpha3.VM.Name }}",
+    "{",
+    "}",
+    "{}{}",
+    r"a\{b",
+    r"\\}",
+    "{{{",
+    r"\{{\}}",
+    '{"a": {"b": "\\\\"}}',
+]
+
+
+@pytest.mark.parametrize("text", _BRACES)
+def test_no_value_is_a_template_to_vm_operator(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = _boot(_declared(password=text).one(_SECRET))["password"]
+    # Without an action between two braces a Go template is its own text; VM Operator takes the backslashes off then.
+    assert "{{" not in sent
+    assert sent.replace(r"\{", "{").replace(r"\}", "}") == text
+    before = {"hostname": "acme-dev-dlvm-alice", "password": sent}
+    kept = _after_a_change(before, monkeypatch, password=text, image="dlvm-9.0.0")
+    assert kept.outputs == {"password": text, "stale": []}
 
 
 def test_a_renewal_makes_another_secret_and_the_machine_anew() -> None:
@@ -245,6 +294,7 @@ def test_the_vsphere_sdk_is_loaded_only_for_its_route() -> None:
     [
         ({"persona": "app-developer"}, "persona"),
         ({"vm_name": "Alice"}, "vm_name"),
+        ({"vm_name": "1-alice"}, "vm_name"),
         ({"https_proxy": "http://p"}, "no_proxy"),
         ({"properties": {"vgpu-licence": "x"}}, 'properties["vgpu-licence"]'),
         ({"vsphere": _PLACE, "licence_token": "x"}, "licence_token"),
@@ -257,3 +307,8 @@ def test_a_wrong_argument_is_named_by_its_path(change: dict[str, Any], path: str
     with pytest.raises(ComponentInputError) as raised:
         DeepLearningVm("a", {**_ARGS, **change})  # type: ignore[typeddict-item]
     assert [error["property_path"] for error in raised.value.errors or []] == [path]
+
+
+def test_only_what_a_service_is_named_after_must_begin_with_a_letter() -> None:
+    machine = _declared(vsphere=_PLACE, vm_name="1-alice").one("vsphere:index/virtualMachine:VirtualMachine")
+    assert machine.inputs["name"] == "1-alice"

@@ -33,7 +33,7 @@ def test_the_endpoint_serves_the_digest_that_is_in_the_gallery() -> None:
         return {"routing": made.routing_name, "digest": made.digest}
 
     declared = declare(build)
-    assert declared.types() == {"vcf:index:GalleryModel": 1, _ENDPOINT: 1}
+    assert declared.types() == {"vcf:index:GalleryModel": 1, _ENDPOINT: 1, "vcf:index:Readiness": 1}
     assert declared.one("vcf:index:GalleryModel").inputs == {
         "registry": "harbor.test",
         "repository": "models/baai/bge-small",
@@ -58,6 +58,12 @@ def test_the_endpoint_serves_the_digest_that_is_in_the_gallery() -> None:
     assert declared.outputs == {"routing": "baai/bge-small", "digest": DIGEST}
 
 
+def test_an_endpoints_name_may_hold_dots_as_a_models_does() -> None:
+    args: ModelEndpointArgs = {**_ARGS, "endpoint_name": "acme-dev-ep-bge-1.5"}
+    declared = declare(lambda: {"routing": ModelEndpoint("bge", args).routing_name})
+    assert declared.one(_ENDPOINT).inputs["metadata"]["name"] == "acme-dev-ep-bge-1.5"
+
+
 @pytest.mark.parametrize(
     ("change", "path"),
     [
@@ -65,6 +71,8 @@ def test_the_endpoint_serves_the_digest_that_is_in_the_gallery() -> None:
         ({"replicas": 0}, "replicas"),
         ({"repository": "models/BAAI/bge"}, "repository"),
         ({"endpoint_name": "x" * 51}, "endpoint_name"),
+        ({"endpoint_name": "llama-.3"}, "endpoint_name"),
+        ({"endpoint_name": "llama."}, "endpoint_name"),
     ],
 )
 def test_a_wrong_argument_is_named_by_its_path(change: dict[str, Any], path: str) -> None:

@@ -46,7 +46,7 @@ def _without_licence(mode: str) -> Declared:
 
 def test_the_configuration_comes_last_and_names_everything_before_it() -> None:
     declared = _declared()
-    assert declared.types() == {_CONFIG_MAP: 3, _SECRET: 1, _PAIS: 1}
+    assert declared.types() == {_CONFIG_MAP: 3, _SECRET: 1, _PAIS: 1, "vcf:index:Readiness": 1}
     configuration = declared.one(_PAIS)
     assert configuration.depends_on == {"pais-trust-oidc", "pais-trust-gallery", "pais-licence", "pais-ngc"}
     licence = declared.one(_CONFIG_MAP, "pais-licence").inputs["metadata"]["name"]
@@ -122,12 +122,13 @@ def test_what_only_carries_the_configuration_can_be_replaced_below_what_is_prote
         "pais-trust-gallery",
         "pais-licence",
         "pais-ngc",
+        "pais-ready",
     }
 
 
 def test_directpath_has_a_driver_but_neither_licence_nor_pull_secret() -> None:
     declared = _without_licence("directpath")
-    assert declared.types() == {_CONFIG_MAP: 3, _PAIS: 1}
+    assert declared.types() == {_CONFIG_MAP: 3, _PAIS: 1, "vcf:index:Readiness": 1}
     overrides = declared.one(_CONFIG_MAP, "pais-gpu-operator").inputs["metadata"]["name"]
     assert overrides.startswith("gpu-operator-values-")
     assert declared.one(_PAIS).inputs["spec"]["nvidiaConfig"] == {"gpuOperatorOverridesRef": {"name": overrides}}
@@ -135,7 +136,7 @@ def test_directpath_has_a_driver_but_neither_licence_nor_pull_secret() -> None:
 
 def test_without_gpus_there_is_no_nvidia_part() -> None:
     declared = _without_licence("none")
-    assert declared.types() == {_CONFIG_MAP: 2, _PAIS: 1}
+    assert declared.types() == {_CONFIG_MAP: 2, _PAIS: 1, "vcf:index:Readiness": 1}
     assert "nvidiaConfig" not in declared.one(_PAIS).inputs["spec"]
 
 

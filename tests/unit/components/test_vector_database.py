@@ -37,7 +37,7 @@ def _declared(options: pulumi.ResourceOptions | None = None, **change: Any) -> D
 
 def test_a_single_server_without_backup_is_asked_for() -> None:
     declared = _declared()
-    assert declared.types() == {_CLUSTER: 1, _EXTENSION: 1}
+    assert declared.types() == {_CLUSTER: 1, _EXTENSION: 1, "vcf:index:Readiness": 1}
     assert declared.one(_CLUSTER).inputs["spec"] == {
         "version": "16.8+vmware.v9.0.1.0",
         "adminUsername": "pgadmin",
@@ -152,6 +152,7 @@ def test_an_existing_cluster_is_only_read_and_gets_the_extension() -> None:
         "password": "value-of-pg-acme-dev-pg-vectors",
         "caBundle": "PEM",
         "extension": "vector",
+        "minimumVersion": "0.8",
         "adopt": True,
     }
     assert extension.request.retainOnDelete
@@ -194,9 +195,12 @@ def test_an_external_database_gets_the_extension_and_its_password_a_secret_in_th
     assert declared.secret_outputs == {"password"}
 
 
-def test_a_cluster_without_a_connection_is_said_to_be_so(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("early", [{}, {"connection": {"host": "10.0.0.9", "port": 0, "dbname": "pais"}}])
+def test_a_cluster_without_a_connection_is_said_to_be_so(
+    monkeypatch: pytest.MonkeyPatch, early: dict[str, Any]
+) -> None:
     conditions = [{"type": "Ready", "status": "False", "message": "Provisioning"}]
-    monkeypatch.setitem(STATUS, "PostgresCluster", {"conditions": conditions})
+    monkeypatch.setitem(STATUS, "PostgresCluster", {"conditions": conditions, **early})
     with pytest.raises(
         pulumi.RunError,
         match=r"PostgresCluster acme-dev-ns-ai/shared is there, but has no connection yet \(Ready=False Provisioning\)",

@@ -37,6 +37,15 @@ def test_a_directpath_class_names_one_device_per_gpu() -> None:
     assert inputs["memoryReservationPercent"] == 100
 
 
+def test_a_directpath_class_names_the_device_that_the_hosts_have() -> None:
+    args: GpuVmClassArgs = {**_SIZE, "gpu_model": "H100", "device_id": "2331"}
+    inputs = declare(lambda: {"name": GpuVmClass("a", args).class_name}).one("vcf:index:VirtualMachineClass").inputs
+    assert [device["deviceId"] for device in inputs["directPathDevices"]] == ["2331"]
+    for wrong, said in (({}, "expected the one of 2330, 2331"), ({"device_id": "20b5"}, "expected one of 2330, 2331")):
+        with pytest.raises(ComponentInputError, match=said):
+            GpuVmClass("a", {**_SIZE, "gpu_model": "H100", **wrong})  # type: ignore[typeddict-item]
+
+
 def test_a_cpu_class_reserves_nothing_unless_asked() -> None:
     declared = declare(
         lambda: {
@@ -55,7 +64,7 @@ def test_a_cpu_class_reserves_nothing_unless_asked() -> None:
     [
         ({"class_name": "Not_A_Label"}, "class_name"),
         ({"cpu_count": 0}, "cpu_count"),
-        ({"gpu_model": "A100"}, "vgpu_profiles"),
+        ({"gpu_model": "L40S"}, "vgpu_profiles"),
         ({"vgpu_profiles": []}, "vgpu_profiles"),
         ({"vgpu_profiles": ["grid_a100-40q"]}, "vgpu_profiles[0]"),
         ({"vgpu_profiles": ["grid_a100-40c", "grid_h100-40c"]}, "vgpu_profiles"),

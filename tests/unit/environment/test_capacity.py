@@ -86,6 +86,36 @@ def test_a_device_that_is_not_passed_through_is_named() -> None:
     assert lack.endswith("of host esx-05")
 
 
+_H100 = {**_DIRECTPATH, "gpu": {"mode": "directpath", "model": "H100"}}
+
+
+def _h100(name: str, device: str, **change: Any) -> GpuHost:
+    return _host(name, 8, device, **{"passthrough": True, "profiles": [], **change})
+
+
+def test_a_class_names_one_device_where_the_hosts_have_several() -> None:
+    both = [_h100("esx-01", "2330"), _h100("esx-02", "2331", connected=False)]
+    assert _lacking(both, _H100) == [
+        f"paif:vmClasses[{index}].deviceId: expected one id, since a class names one device, and the hosts have "
+        "2330 (esx-01), 2331 (esx-02)"
+        for index in (0, 1)
+    ]
+    chosen = {**_H100, "vmClasses.0.deviceId": "2330", "vmClasses.1.deviceId": "2330"}
+    assert _lacking(both, chosen) == []
+    assert _lacking([_h100("esx-02", "2331")], chosen) == [
+        f"paif:vmClasses[{index}].deviceId is '2330': expected an id that a host has: 2331 (esx-02)" for index in (0, 1)
+    ]
+
+
+def test_only_gpus_of_the_named_device_hold_a_machine() -> None:
+    hosts = [_h100("esx-01", "2330"), _h100("esx-02", "2331")]
+    # Two workstations with one GPU each, and three machines with two: eight of one kind are enough, seven are not.
+    named = {**_H100, "vmClasses.0.deviceId": "2331", "vmClasses.1.deviceId": "2331"}
+    assert _lacking(hosts, named) == []
+    hosts[1].pci_devices.pop()  # type: ignore[attr-defined]  # a list here
+    assert len(_lacking(hosts, named)) == 1
+
+
 def test_whole_gpus_of_one_machine_come_from_one_host() -> None:
     # Two workstations and three machines with two GPUs each: eight GPUs, but a pair may not be split over hosts.
     assert _lacking([_host("esx-05", 8, "26b9")], _DIRECTPATH) == []

@@ -181,7 +181,7 @@ _MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ),
     (
         {"clusters.0.clusterClass": "builtin-generic-v3.2"},
-        "paif:clusters[0].clusterClass is 'builtin-generic-v3.2': expected one of builtin-generic-v3.1.0",
+        "paif:clusters[0].clusterClass is 'builtin-generic-v3.2': expected one of builtin-generic-v3.2.0",
         "builtin-generic-v3.2.0",
     ),
     ({"clusters.0.pools.0.class": "a100-40c"}, "paif:clusters[0].pools: expected also a pool without GPU", ""),
@@ -276,6 +276,12 @@ _PEM = "the text of certificates in PEM, -----BEGIN CERTIFICATE----- … "
 _ACCESS = {"subject": "mlops", "domain": "lab.test", "role": "EDIT"}
 _MISTAKES += [
     (
+        {"vmClasses.0.deviceId": "20b5"},
+        "paif:vmClasses[0].deviceId is '20b5': expected a class with gpus: a profile names its GPUs itself",
+        "",
+    ),
+    ({"vmClasses.0.deviceId": "0x20B5"}, "paif:vmClasses[0].deviceId is '0x20B5': expected a PCI device id such ", ""),
+    (
         {"workstations.0.publicKey": _HALF},
         "paif:workstations[0].publicKey is [secret]: expected the public half, the file that ends in .pub: this is a ",
         "",
@@ -305,6 +311,46 @@ _MISTAKES += [
     (
         {"chartRepository": "https://who:w/y@charts.test"},
         "paif:chartRepository is 'https://[secret]@charts.test': ",
+        "",
+    ),
+    (
+        {"chartRepository": "charts.test"},
+        "paif:chartRepository is 'charts.test': expected an https://, http:// or oci",
+        "",
+    ),
+    (
+        {"chartRepository": "oci://r.test/charts/gpu-operator"},
+        "paif:chartRepository is 'oci://r.test/charts/gpu-operator': expected what comes before /gpu-operator, the ch",
+        "",
+    ),
+    (
+        {"chartRepository": "oci://r.test/charts", "chartUsername": "u"},
+        "paif:chartPassword: expected the password of u at oci://r.test/charts: pulumi config set --secret paif:chart",
+        "",
+    ),
+    (
+        {"chartRepository": "http://charts.test", "chartUsername": "u", "chartPassword": "p"},
+        "paif:chartRepository is 'http://charts.test': expected an https:// or oci:// address: there is a login, paif",
+        "",
+    ),
+    (
+        {"chartUsername": "u", "chartPassword": "p"},
+        "paif:chartRepository: expected an https:// or oci:// address: there is a login, paif:chartUsername",
+        "",
+    ),
+    (
+        {"chartRepository": "https://charts.test", "chartPassword": "p"},
+        "paif:chartUsername: expected the user name that paif:chartPassword belongs to",
+        "",
+    ),
+    (
+        {"chartRepository": "oci://r.test/charts", "chartCaBundle": PEM},
+        "paif:chartCaBundle: expected none: of an OCI registry Helm trusts only what the machine does; add it there, ",
+        "",
+    ),
+    (
+        {"chartRepository": "http://charts.test", "chartCaBundle": PEM},
+        "paif:chartCaBundle: expected none: only an https:// repository, paif:chartRepository, has a certificate",
         "",
     ),
     (
@@ -417,6 +463,12 @@ def test_a_name_that_grows_too_long_says_which_and_why() -> None:
     [(path, problem)] = problems
     assert path == ("clusters", 0, "name")
     assert "has 46 characters, at most 42 fit (node names" in problem.message
+
+
+def test_every_name_begins_with_a_letter_since_services_are_named_after_some() -> None:
+    [(path, problem)] = validate(changed({"organisation": "3d"}), "dev", frozenset(SECRETS))[1]
+    assert path == ("organisation",)
+    assert "a letter first" in problem.message
 
 
 def test_a_secret_in_plain_text_is_refused_and_not_shown() -> None:

@@ -43,6 +43,8 @@ def test_the_complete_environment_is_exactly_these_resources() -> None:
         "pulumi:providers:kubernetes": 2,
         "vcf:index:VirtualMachineClass": 2,
         "vcf:index:Namespace": 1,
+        # for the database, AI services, workstations and clusters
+        "vcf:index:NamespaceContents": 4,
         "kubernetes:databases.dataservices.vmware.com/v1alpha1:PostgresCluster": 1,
         "vcf:index:PostgresExtension": 1,
         "kubernetes:pais.vmware.com/v1alpha1:PAISConfiguration": 1,
@@ -53,7 +55,8 @@ def test_the_complete_environment_is_exactly_these_resources() -> None:
         "kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachineService": 2,
         "kubernetes:cluster.x-k8s.io/v1beta1:Cluster": 1,
         "kubernetes:helm.sh/v3:Release": 1,
-        "kubernetes:nvidia.com/v1:ClusterPolicyPatch": 1,
+        # database, services, two endpoints, two workstations, cluster, GPU Operator
+        "vcf:index:Readiness": 8,
         "kubernetes:core/v1:Namespace": 1,
         # trust for identity provider, database and gallery; licences of PAIS and of the operator
         "kubernetes:core/v1:ConfigMap": 5,
@@ -93,9 +96,36 @@ def test_a_workstation_and_a_cluster_do_not_wait_for_ai_services() -> None:
     ):
         for each in (r for r in declared.registrations if r.type == kind):
             needed = " ".join(sorted(each.depends_on))
-            assert "acme-dev-ns-ai" in needed
+            assert "acme-dev-ns-workstations" in needed or "acme-dev-ns-clusters" in needed
             assert "-pg-" not in needed
             assert "-ep-" not in needed
+
+
+def _contents(declared: Declared, name: str) -> dict[str, Any]:
+    made = declared.one("vcf:index:NamespaceContents", f"acme-dev-ns-{name}")
+    assert "acme-dev-ns-ai" in made.depends_on
+    return {key: value for key, value in made.inputs.items() if key != "namespace"}
+
+
+def test_each_phase_waits_once_for_what_its_objects_name_in_the_namespace() -> None:
+    declared = _run()
+    assert _contents(declared, "workstations") == {
+        "vmClasses": ["acme-dev-class-a100-20c"],
+        "storageClasses": ["pai-gold"],
+        # The item tells it from other images of that name.
+        "images": [{"name": "dlvm-9.0.1-simulated", "itemId": "i"}],
+    }
+    machines = [each for each in declared.registrations if each.type.endswith(":VirtualMachine")]
+    assert len(machines) > 1
+    assert all("acme-dev-ns-workstations" in each.depends_on for each in machines)
+    clusters = _contents(declared, "clusters")
+    assert clusters["storageClasses"] == ["pai-gold"]
+    assert set(clusters["vmClasses"]) >= {"acme-dev-class-a100-40c", "best-effort-large"}
+    assert "images" not in clusters
+    database = declared.one("kubernetes:databases.dataservices.vmware.com/v1alpha1:PostgresCluster")
+    assert "acme-dev-ns-database" in database.depends_on
+    pais = declared.one("kubernetes:pais.vmware.com/v1alpha1:PAISConfiguration")
+    assert "acme-dev-ns-services" in pais.depends_on
 
 
 def test_ai_services_come_after_the_extension_and_endpoints_after_the_services() -> None:
@@ -105,7 +135,7 @@ def test_ai_services_come_after_the_extension_and_endpoints_after_the_services()
     component = declared.one("paif:index:PrivateAiServices")
     assert "acme-dev-pg-vectors-vector" in component.depends_on
     endpoint = declared.one("paif:index:ModelEndpoint", "acme-dev-ep-llama")
-    assert pais.name in endpoint.depends_on
+    assert f"{pais.name}-ready" in endpoint.depends_on
 
 
 def test_each_persona_gets_its_own_outputs() -> None:
@@ -197,6 +227,21 @@ def test_directpath_leaves_no_licence_anywhere() -> None:
     text = str([each.inputs for each in declared.registrations]).lower()
     for word in ("licensingconfig", "client_configuration_token", "vgpu-license", "nvcr.io", "ngc"):
         assert word not in text, word
+
+
+def test_a_class_of_whole_gpus_names_the_device_that_the_hosts_have() -> None:
+    whole: dict[str, Any] = {
+        "gpu": {"mode": "directpath", "model": "H100"},
+        "vmClasses.0.profile": GONE,
+        "vmClasses.0.gpus": 1,
+        "vmClasses.1.profile": GONE,
+        "vmClasses.1.gpus": 1,
+        "licenceToken": GONE,
+        "ngcApiKey": GONE,
+    }
+    declared = _run(whole, gpus=inventory(8, profiles=[], deviceId="2331", passthroughActive=True))
+    classes = [each for each in declared.registrations if each.type == "vcf:index:VirtualMachineClass"]
+    assert {each.inputs["directPathDevices"][0]["deviceId"] for each in classes} == {"2331"}
 
 
 def test_prod_protects_and_keeps_what_holds_data() -> None:
@@ -316,8 +361,9 @@ def test_one_library_may_hold_images_and_releases() -> None:
 @pytest.mark.parametrize("kind", _waited_for())
 def test_every_condition_that_an_environment_may_override_is_waited_for(kind: str) -> None:
     declared = _run({"conditions": {kind: ["condition=Overridden"]}})
-    said = [str(each.inputs.get("metadata", {}).get("annotations")) for each in declared.registrations]
-    assert any("Overridden" in each for each in said)
+    awaited = [it for each in declared.registrations for it in each.inputs.get("objects") or []]
+    said = {f"{each['apiVersion']}/{each['kind']}": each["waitFor"] for each in awaited}
+    assert said[kind] == ["condition=Overridden"]
 
 
 def test_a_missing_image_is_named_with_the_nearest() -> None:
@@ -473,7 +519,10 @@ def test_a_library_that_is_asked_for_is_made_and_the_namespace_and_the_machines_
     assert calls["vcf:index:getLibraryItem"] == asked
     machine = declared.one("kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachine", "acme-dev-dlvm-alice")
     assert machine.inputs["spec"]["imageName"] == "dlvm-9.0.1-simulated"
-    assert "dlvm-images" in machine.depends_on
+    contents = declared.one("vcf:index:NamespaceContents", "acme-dev-ns-workstations")
+    assert contents.inputs["images"] == [{"name": "dlvm-9.0.1-simulated", "itemId": "item-dlvm-9.0.1-simulated"}]
+    assert "dlvm-images" in contents.depends_on
+    assert "acme-dev-ns-workstations" in machine.depends_on
 
 
 def test_a_local_library_has_no_subscription_and_prod_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -86,3 +87,39 @@ def test_no_default_differs_from_the_real_chart() -> None:
     if not REFERENCE.exists():
         pytest.skip("the real chart's values are not at hand")
     assert _differences(yaml.safe_load(REFERENCE.read_text()), _values()) == []
+
+
+def _strict(schema: Any) -> Any:
+    """A schema by which what an API server would drop is refused."""
+    if isinstance(schema, list):
+        return [_strict(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = "properties" in schema and not schema.get("x-kubernetes-preserve-unknown-fields")
+    return {
+        **{key: _strict(each) for key, each in schema.items()},
+        **({"additionalProperties": False} if closed else {}),
+    }
+
+
+@pytest.mark.parametrize(
+    ("operand", "given"),
+    [
+        ("driver", {"licensingConfig": {"secretName": "of 25.10"}}),
+        ("driver", {"startupProbe": {"periodSeconds": 0}}),
+        ("driver", {"upgradePolicy": {"gpuPodDeletion": {}}}),
+        ("daemonsets", {"updateStrategy": "Recreate"}),
+        ("devicePlugin", {"env": [{"value": "no name"}]}),
+        ("gfd", {"resources": {"limits": {"cpu": "many"}}}),
+        ("mig", {"strategy": "double"}),
+        ("migManager", {"config": {"default": "all-1g.10gb"}}),
+        ("operator", {"defaultRuntime": "cri-o"}),
+        ("toolkit", {"enabled": "yes"}),
+    ],
+)
+def test_a_cluster_policy_holds_only_what_the_real_one_may(operand: str, given: dict[str, Any]) -> None:
+    definition = yaml.safe_load((CHARTS / "gpu-operator" / "crds" / "nvidia.com_clusterpolicies.yaml").read_text())
+    spec = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    validator = jsonschema.Draft202012Validator(_strict(spec[operand]))
+    assert list(validator.iter_errors(given))
+    assert not list(validator.iter_errors({"defaultRuntime": "containerd"} if operand == "operator" else {}))

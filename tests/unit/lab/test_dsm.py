@@ -51,6 +51,7 @@ def test_what_the_binding_offers_is_accepted() -> None:
         ({"storagePolicyName": "pai-silver"}, "storagePolicyName pai-silver"),
         ({"backupLocation": {"name": "tape"}}, "backupLocation tape"),
         ({"storageSpace": "3Ti"}, "storageSpace 3Ti exceeds 2Ti"),
+        ({"replicas": 3}, "replicas 3"),
     ],
 )
 def test_what_the_binding_does_not_offer_is_refused_by_name(changes: Object, said: str) -> None:
@@ -60,6 +61,13 @@ def test_what_the_binding_does_not_offer_is_refused_by_name(changes: Object, sai
 
 def test_all_objections_come_at_once() -> None:
     assert len(objections(version="1", vmClass={"name": "tiny"}, storageSpace="9Ti")) == 3
+
+
+def test_a_database_needs_neither_a_name_nor_an_administrator_of_its_own() -> None:
+    item: Object = {"metadata": {"name": "vectors"}, "spec": {}}
+    assert dsm.database_of(item) == ("vectors", "pgadmin")
+    item["spec"] = {"databaseName": "pais", "adminUsername": "root"}
+    assert dsm.database_of(item) == ("pais", "root")
 
 
 def test_a_policy_may_allow_less_than_the_namespace_has() -> None:

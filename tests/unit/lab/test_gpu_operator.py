@@ -238,15 +238,29 @@ def _with_dates(guest: _Guest) -> _Guest:
     return guest
 
 
-def test_node_announces_its_gpus_once_the_driver_runs() -> None:
+def _looked_at_once() -> _Guest:
     guest = _with_dates(_Guest())
+    assert not gpu_operator.reconcile(guest)  # type: ignore[arg-type]
+    assert guest.policy is not None
+    guest.policy["status"] = guest.state
+    return guest
+
+
+def test_it_says_ready_before_it_did_anything_as_the_real_one_does() -> None:
+    guest = _looked_at_once()
+    assert guest.state["state"] == "ready"
+    assert guest.allocatable is None
+
+
+def test_node_announces_its_gpus_once_the_driver_runs() -> None:
+    guest = _looked_at_once()
     assert gpu_operator.reconcile(guest)  # type: ignore[arg-type]
     assert guest.state["state"] == "ready"
     assert guest.allocatable == "1"
 
 
 def test_unlicensed_node_announces_no_gpu_and_the_policy_says_why() -> None:
-    guest = _with_dates(_Guest())
+    guest = _looked_at_once()
     del guest.objects["licence"]
     assert not gpu_operator.reconcile(guest)  # type: ignore[arg-type]
     assert guest.state["state"] == "notReady"

@@ -138,6 +138,42 @@ def test_refusing_gallery_is_told(monkeypatch: pytest.MonkeyPatch, status: int, 
     assert "not-a-real-password" not in str(caught.value)
 
 
+def test_a_pull_gets_a_token_where_the_registry_sends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, asked = httpx.Client, []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        given = request.headers.get("authorization", "").partition(" ")[0]
+        asked.append(f"{given} {request.url.path}")
+        if request.url.path == "/service/token":
+            assert dict(request.url.params) == {"service": "harbor-registry", "scope": "repository:models/bge:pull"}
+            return httpx.Response(200, json={"token": "t"})
+        if request.headers.get("authorization") == "Bearer t":
+            return httpx.Response(200, headers={"Docker-Content-Digest": DIGEST}, json={})
+        challenge = 'Bearer realm="https://gallery.test/service/token",service="harbor-registry"'
+        challenge += ',scope="repository:models/bge:pull"'
+        return httpx.Response(401, headers={"www-authenticate": challenge})
+
+    def client(**given: Any) -> httpx.Client:
+        given.pop("verify")
+        return real(**given, transport=httpx.MockTransport(answer))
+
+    monkeypatch.setattr(httpx, "Client", client)
+    assert find_model(REFERENCE, ("u", "p"), "").digest == DIGEST
+    path = "/v2/models/bge/manifests/v2"
+    assert asked == [f" {path}", "Basic /service/token", f"Bearer {path}"]
+
+
+def test_a_pull_from_a_missing_project_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    denied = httpx.Response(
+        401,
+        headers={"www-authenticate": ""},
+        json={"errors": [{"code": "UNAUTHORIZED", "message": "project x not found"}]},
+    )
+    _gallery(monkeypatch, {"/manifests/v2": denied})
+    with pytest.raises(ModelError, match="refuses the login of the pull secret: project x not found"):
+        find_model(REFERENCE, ("u", "p"), "")
+
+
 def test_routing_name_belongs_to_the_older_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     def endpoint(name: str, created: str) -> dict[str, Any]:
         metadata = {"name": name, "namespace": "n", "creationTimestamp": created}

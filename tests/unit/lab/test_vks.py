@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+import catalog
 from lab.operators import topology, vks
 from lab.operators.topology import Gpu, OsImage, Release, Step, Surroundings, VmClass, next_step
 
@@ -52,13 +53,22 @@ def _variables(cluster: dict[str, Any]) -> dict[str, Any]:
     return {each["name"]: each["value"] for each in cluster["spec"]["topology"]["variables"]}
 
 
+OTHER_BUILD = Release("v1.32.0+vmware.6-fips-vkr.10", RELEASE.images)
+
+
 @pytest.mark.parametrize(
-    "version", ["v1.32.0+vmware.6-fips", "v1.32.0---vmware.6-fips-vkr.2", "v1.32.0+vmware.6-fips-vkr.2"]
+    "version",
+    [
+        "v1.32.0+vmware.6-fips",
+        "v1.32.0---vmware.6-fips",
+        "v1.32.0---vmware.6-fips-vkr.2",
+        "v1.32.0+vmware.6-fips-vkr.2",
+    ],
 )
-def test_release_is_stored_in_full_however_it_was_written(version: str) -> None:
+def test_release_is_stored_short_and_named_by_a_label_however_it_was_written(version: str) -> None:
     stored = topology.normalise(_cluster(version=version), None, [RELEASE])
-    assert stored["spec"]["topology"]["version"] == RELEASE.version
-    assert stored["metadata"]["labels"] == {"run.tanzu.vmware.com/kr": "v1.32.0---vmware.6-fips-vkr.2"}
+    assert stored["spec"]["topology"]["version"] == "v1.32.0+vmware.6-fips"
+    assert stored["metadata"]["labels"] == {"run.tanzu.vmware.com/tkr": "v1.32.0---vmware.6-fips-vkr.2"}
 
 
 def test_unknown_release_is_stored_as_it_is() -> None:
@@ -66,21 +76,51 @@ def test_unknown_release_is_stored_as_it_is() -> None:
     assert stored["spec"]["topology"]["version"] == "v1.40.0"
 
 
-def test_certificate_rotation_is_filled_in() -> None:
-    stored = topology.normalise(_cluster(), None, [RELEASE])
-    assert _variables(stored)["kubernetes"] == {"certificateRotation": {"enabled": True, "renewalDaysBeforeExpiry": 90}}
+def _build(stored: dict[str, Any]) -> str:
+    return str(stored["metadata"]["labels"][topology.RELEASE_LABEL]).partition("-vkr.")[2]
 
 
-def test_certificate_rotation_that_was_chosen_stays() -> None:
-    cluster = _cluster()
-    chosen = {"certificateRotation": {"enabled": False}}
-    cluster["spec"]["topology"]["variables"].append({"name": "kubernetes", "value": chosen})
-    assert topology.normalise(cluster, None, [RELEASE])["spec"]["topology"]["variables"][-1]["value"] == chosen
+def test_a_short_release_is_its_newest_build_and_stays_the_one_it_was() -> None:
+    both = [RELEASE, OTHER_BUILD]
+    assert _build(topology.normalise(_cluster(), None, both)) == "10"
+    before = topology.normalise(_cluster(version=RELEASE.version), None, both)
+    assert _build(topology.normalise(_cluster(), before, both)) == "2"
+    assert _build(topology.normalise(_cluster(version=OTHER_BUILD.version), before, both)) == "10"
+    # Stored once more by somebody who changes something else.
+    assert topology.normalise(before, before, both) == before
+
+
+def test_a_build_is_never_lowered() -> None:
+    both = [RELEASE, OTHER_BUILD]
+    before = topology.normalise(_cluster(version=OTHER_BUILD.version), None, both)
+    lower = topology.normalise(_cluster(version=RELEASE.version), before, both)
+    [said] = topology.rejections(lower, before, both)
+    assert "version cannot be decreased from v1.32.0+vmware.6-fips-vkr.10 to v1.32.0+vmware.6-fips-vkr.2" in said
 
 
 def test_normalising_twice_changes_nothing_more() -> None:
     once = topology.normalise(_cluster(), None, [RELEASE])
     assert topology.normalise(once, once, [RELEASE]) == once
+
+
+def _class(cluster: dict[str, Any]) -> str:
+    return str(cluster["spec"]["topology"]["class"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "raised"),
+    [
+        ("builtin-generic-v3.2.0", "builtin-generic-v3.3.0"),
+        # Of its own kind: with the same variables, in the same namespace.
+        ("builtin-generic-v3.1.0", "builtin-generic-v3.1.0"),
+        ("builtin-generic-v3.4.0", "builtin-generic-v3.6.0"),
+        ("another-class", "another-class"),
+    ],
+)
+def test_a_new_cluster_gets_the_newest_class_that_takes_its_release(asked: str, raised: str) -> None:
+    cluster = _cluster(**{"class": asked})
+    cluster["metadata"]["annotations"] = {topology.SKIP_REBASE: ""}
+    assert _class(topology.normalise(cluster, None, [RELEASE])) == raised
 
 
 @pytest.mark.parametrize(
@@ -93,11 +133,34 @@ def test_version_bump_moves_the_class_unless_told_not_to(annotations: dict[str, 
     new = _cluster()
     new["metadata"]["annotations"] = annotations
     stored = topology.normalise(new, old, [old_release, RELEASE])
-    assert stored["spec"]["topology"]["class"] == stored_class
+    assert _class(stored) == stored_class
+
+
+def test_a_class_is_never_lowered_and_can_be_raised() -> None:
+    old = topology.normalise(_cluster(), None, [RELEASE])
+    assert _class(old) == "builtin-generic-v3.3.0"
+    assert _class(topology.normalise(_cluster(), old, [RELEASE])) == "builtin-generic-v3.3.0"
+    central = {"class": "builtin-generic-v3.6.0", "classNamespace": "vmware-system-vks-public"}
+    later = topology.normalise(_cluster(), _cluster(**central), [RELEASE])
+    assert central.items() <= later["spec"]["topology"].items()
+    old["spec"]["topology"]["class"] = "builtin-generic-v3.2.0"
+    asked = _cluster(**{"class": "builtin-generic-v3.3.0"})
+    assert _class(topology.normalise(asked, old, [RELEASE])) == "builtin-generic-v3.3.0"
+
+
+def test_every_class_of_the_catalogue_is_there_with_its_window() -> None:
+    known = {name: ((each.min, each.max), each.central) for name, each in topology.KNOWLEDGE.classes.items()}
+    offered = {name: (each.kubernetes, each.central) for name, each in catalog.cluster_classes().classes.items()}
+    assert offered.items() <= known.items()
+    assert topology.KNOWLEDGE.central_namespace == catalog.cluster_classes().central_namespace
+
+
+def _refused(cluster: dict[str, Any], *releases: Release) -> list[str]:
+    return topology.rejections(cluster, None, releases or (RELEASE,))
 
 
 def test_good_cluster_is_neither_rejected_nor_a_problem() -> None:
-    assert topology.rejections(_cluster()) == []
+    assert _refused(_cluster()) == []
     assert topology.problems(_cluster(), AROUND) == []
 
 
@@ -109,40 +172,24 @@ def _overlapping(cluster: dict[str, Any]) -> None:
     cluster["spec"]["clusterNetwork"]["pods"]["cidrBlocks"] = ["10.100.0.0/16"]
 
 
-def _unknown_variable(cluster: dict[str, Any]) -> None:
-    cluster["spec"]["topology"]["variables"].append({"name": "vmClas", "value": "cpu"})
+def _five_machines(cluster: dict[str, Any]) -> None:
+    cluster["spec"]["topology"]["controlPlane"]["replicas"] = 5
 
 
-def _missing_variable(cluster: dict[str, Any]) -> None:
-    del cluster["spec"]["topology"]["variables"][1]
+def _no_topology(cluster: dict[str, Any]) -> None:
+    del cluster["spec"]["topology"]
 
 
-def _wrong_type(cluster: dict[str, Any]) -> None:
-    cluster["spec"]["topology"]["variables"][0]["value"] = ["cpu"]
+def _unknown_release(cluster: dict[str, Any]) -> None:
+    cluster["spec"]["topology"]["version"] = "v1.32.5+vmware.1"
 
 
-def _cluster_variable_in_pool(cluster: dict[str, Any]) -> None:
-    pool = cluster["spec"]["topology"]["workers"]["machineDeployments"][0]
-    pool["variables"]["overrides"].append({"name": "kubernetes", "value": {}})
+def _unknown_image(cluster: dict[str, Any]) -> None:
+    cluster["spec"]["topology"]["controlPlane"]["metadata"]["annotations"][UBUNTU] = "os-name=ubuntu,os-version=24.04"
 
 
-def _taint_without_value(cluster: dict[str, Any]) -> None:
-    pool = cluster["spec"]["topology"]["workers"]["machineDeployments"][0]
-    taint = {"key": "nvidia.com/gpu", "effect": "NoSchedule"}
-    pool["variables"]["overrides"].append({"name": "node", "value": {"taints": [taint]}})
-
-
-def _two_sizes(cluster: dict[str, Any]) -> None:
-    pool = cluster["spec"]["topology"]["workers"]["machineDeployments"][0]
-    pool["metadata"]["annotations"][topology.MIN_SIZE] = "1"
-
-
-def _worker_class(cluster: dict[str, Any]) -> None:
-    cluster["spec"]["topology"]["workers"]["machineDeployments"][0]["class"] = "worker"
-
-
-def _even_control_plane(cluster: dict[str, Any]) -> None:
-    cluster["spec"]["topology"]["controlPlane"]["replicas"] = 2
+def _old_class(cluster: dict[str, Any]) -> None:
+    cluster["spec"]["topology"]["class"] = "builtin-generic-v3.7.0"
 
 
 @pytest.mark.parametrize(
@@ -150,21 +197,25 @@ def _even_control_plane(cluster: dict[str, Any]) -> None:
     [
         (_without_services, "spec.clusterNetwork.services.cidrBlocks: Required"),
         (_overlapping, "overlap"),
-        (_unknown_variable, "variables[vmClas]: Invalid value: variable is not defined"),
-        (_missing_variable, "variable 'storageClass' must be set"),
-        (_wrong_type, "must be of type string"),
-        (_cluster_variable_in_pool, "overrides[kubernetes]: Forbidden"),
-        (_taint_without_value, "taints[0].value: Required"),
-        (_two_sizes, "replicas: Forbidden"),
-        (_worker_class, "expected 'node-pool'"),
-        (_even_control_plane, "expected 1, 3 or 5"),
+        (_five_machines, "expected 1 or 3"),
+        (_no_topology, "spec.topology: Required"),
+        (_unknown_release, "no KubernetesRelease matches; the content libraries hold v1.32.0+vmware.6-fips-vkr.2"),
+        (_unknown_image, "could not resolve the OS image of control plane: no OS image"),
+        (_old_class, "outside the window 1.33 to 1.36 of ClusterClass builtin-generic-v3.7.0"),
     ],
 )
 def test_admission_refuses(change: Any, expected: str) -> None:
     cluster = _cluster()
     change(cluster)
-    (said,) = topology.rejections(cluster)
+    (said,) = _refused(cluster)
     assert expected in said
+
+
+def test_ubuntu_alone_is_ambiguous_once_a_release_has_two() -> None:
+    both = Release(RELEASE.version, (*RELEASE.images, OsImage("ubuntu", "24.04", "kr")))
+    said = _refused(_cluster(), both)
+    assert len(said) == 2
+    assert all("2 OS images" in each and "select one of them" in each for each in said)
 
 
 @pytest.mark.parametrize(
@@ -191,13 +242,6 @@ def test_topology_is_not_reconciled(changes: dict[str, Any], expected: str) -> N
     assert any(expected in said for said in topology.problems(_cluster(**changes), AROUND))
 
 
-def test_release_outside_the_classes_window_is_a_problem() -> None:
-    new = Release("v1.33.0+vmware.1", RELEASE.images)
-    around = Surroundings(AROUND.vm_classes, AROUND.storage_classes, (new,))
-    (said,) = topology.problems(_cluster(version=new.version), around)
-    assert "outside the window 1.27 to 1.32" in said
-
-
 def test_selector_that_matches_two_libraries_is_a_problem_until_one_is_named() -> None:
     twice = Release(RELEASE.version, (*RELEASE.images, OsImage("ubuntu", "22.04", "other")))
     around = Surroundings(AROUND.vm_classes, AROUND.storage_classes, (twice,))
@@ -215,7 +259,23 @@ def test_os_is_photon_unless_selected() -> None:
     cluster = _cluster()
     del cluster["spec"]["topology"]["controlPlane"]["metadata"]
     control_plane, gpu = topology.pools(cluster, AROUND)
-    assert (control_plane.system, gpu.system) == ("photon", "ubuntu")
+    assert (control_plane.system, gpu.system) == ("photon-5.0", "ubuntu-22.04")
+
+
+def test_another_version_of_ubuntu_replaces_nodes() -> None:
+    two = Release(RELEASE.version, (*RELEASE.images, OsImage("ubuntu", "24.04", "kr")))
+    around = Surroundings(AROUND.vm_classes, AROUND.storage_classes, (two,))
+
+    def templates(version: str) -> list[tuple[str, str]]:
+        cluster = _cluster()
+        topology_ = cluster["spec"]["topology"]
+        for part in (topology_["controlPlane"], topology_["workers"]["machineDeployments"][0]):
+            part["metadata"]["annotations"][UBUNTU] = f"os-name=ubuntu,os-version={version}"
+        return [(pool.system, pool.template) for pool in topology.pools(cluster, around)]
+
+    before, after = templates("22.04"), templates("24.04")
+    assert {system for system, _ in after} == {"ubuntu-24.04"}
+    assert not set(before) & set(after)
 
 
 def test_pool_without_replicas_has_the_autoscalers_minimum() -> None:
@@ -228,11 +288,6 @@ def test_pool_without_replicas_has_the_autoscalers_minimum() -> None:
 
 def _templates(cluster: dict[str, Any]) -> list[str]:
     return [pool.template for pool in topology.pools(cluster, AROUND)]
-
-
-def test_defaults_that_come_later_replace_no_node() -> None:
-    stored = topology.normalise(_cluster(), None, [RELEASE])
-    assert _templates(stored) == _templates(_cluster())
 
 
 def test_number_of_nodes_and_labels_of_a_pool_replace_no_node() -> None:

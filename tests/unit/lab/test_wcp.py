@@ -128,6 +128,18 @@ def test_the_same_release_in_two_libraries_shows_both_images() -> None:
     assert len({each["content-library"] for each in labels if each["os-name"] == "ubuntu"}) == 2
 
 
+@pytest.mark.parametrize(("central", "first"), [(False, "builtin-generic-v3.1.0"), (True, "builtin-generic-v3.4.0")])
+def test_a_cluster_class_is_what_its_controller_would_have_made_of_it(central: bool, first: str) -> None:
+    shown = next(wcp.cluster_classes("pai-dev", central=central))
+    assert shown.body["metadata"]["name"] == first
+    variables = shown.body["spec"]["variables"]
+    assert shown.status is not None
+    assert [(each["type"], each["status"]) for each in shown.status["conditions"]] == [("VariablesReconciled", "True")]
+    told = {each["name"]: each["definitions"][0]["schema"] for each in shown.status["variables"]}
+    assert told == {each["name"]: each["schema"] for each in variables}
+    assert {each["name"] for each in variables if each["required"]} == {"vmClass", "storageClass"}
+
+
 class Cluster:
     """A stand-in for the API server: objects by path, every call recorded."""
 
@@ -189,15 +201,88 @@ def test_a_supervisor_that_is_called_ready_has_its_releases_and_what_dsm_allows(
             made.append(wanted.resource.kind)
 
         def _namespace(self, entry: Object, state: Object) -> None:
-            made.append(f"namespace {entry['name']}")
+            made.append(f"the rest of {entry['name']}")
 
     class State:
         def wcp(self, *_: Any) -> Object:
             running = {"config_status": "RUNNING"}
-            names = [{**running, "name": "other-team"}, {"name": "new", "config_status": "CONFIGURING"}]
+            names = [{**ENTRY, **running, "name": "other-team"}, {"name": "new", "config_status": "CONFIGURING"}]
             return {**STATE, "namespaces": names}
 
     monkeypatch.setattr("time.sleep", lambda _: None)
     center: Any = State()
     Follower(Cluster().api, center).begin()
-    assert made == ["StorageClass", "OSImage", "OSImage", "KubernetesRelease", "namespace other-team"]
+    assert made[:4] == ["OSImage", "OSImage", "KubernetesRelease", "Namespace"]
+    # What is in it was there before, and comes no later than it.
+    assert set(made[4:-1]) >= _LATE
+    assert made[-1] == "the rest of other-team"
+
+
+class Applied:
+    """An API server that remembers what is applied."""
+
+    def __init__(self) -> None:
+        self.there: dict[tuple[str, str], Object] = {}
+
+    def apply(self, resource: Resource, body: Object) -> Object:
+        created = {"creationTimestamp": "2026-01-01T00:00:00Z", "generation": 1}
+        self.there[resource.kind, body["metadata"]["name"]] = {**body, "metadata": {**body["metadata"], **created}}
+        return self.there[resource.kind, body["metadata"]["name"]]
+
+    def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object | None:
+        del namespace
+        return self.there.get((resource.kind, name))
+
+    def list(self, *_: Any) -> list[Object]:
+        return []
+
+    def status(self, *_: Any) -> None:
+        """Taken."""
+
+    def kinds(self) -> set[str]:
+        return {kind for kind, _ in self.there}
+
+
+_LATE = {"StorageClass", "ResourceQuota", "VirtualMachineClass", "VirtualMachineImage"}
+
+
+def test_what_is_in_a_namespace_comes_after_it_is_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PAIF_LAB_LATENCY", raising=False)
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    api, center = Applied(), Center()
+    any_api: Any = api
+    any_center: Any = center
+    follower = wcp.Wcp(any_api, any_center)
+
+    def follow(status: str, *classes: str) -> bool:
+        entry = {**ENTRY, "config_status": status, "vm_classes": [*ENTRY["vm_classes"], *classes]}
+        return follower.follow({**STATE, "namespaces": [entry]})
+
+    assert follow("CONFIGURING")
+    assert [state["config_status"] for _, state in center.reports] == ["RUNNING"]
+    now[0] = 100.0
+    assert follow("RUNNING")
+    assert not api.kinds() & _LATE
+    now[0] = 100.6
+    assert follow("RUNNING")
+    assert api.kinds() & _LATE == {"StorageClass", "ResourceQuota"}
+    now[0] = 101.6
+    assert not follow("RUNNING")
+    assert api.kinds() >= _LATE
+    # Another class of a namespace that is there comes no sooner.
+    assert follow("RUNNING", "unbound")
+    assert ("VirtualMachineClass", "unbound") not in api.there
+    now[0] = 103.0
+    assert not follow("RUNNING", "unbound")
+    assert ("VirtualMachineClass", "unbound") in api.there
+
+
+def test_after_a_restart_what_is_there_is_not_late_again() -> None:
+    api, center = Applied(), Center()
+    any_api: Any = api
+    any_center: Any = center
+    state = {**STATE, "namespaces": [{**ENTRY, "config_status": "RUNNING"}]}
+    for each in wcp.content(ENTRY, STATE):
+        api.apply(each.resource, each.body)
+    assert not wcp.Wcp(any_api, any_center).follow(state)

@@ -49,17 +49,25 @@ class Certificates:
         return self.directory / "server.key"
 
 
-def make_certificates(directory: Path) -> Certificates:
-    """Issues both into the directory."""
+def make_certificates(
+    directory: Path, *, critical: bool | None = True, signed: bool = False, name: str = "127.0.0.1"
+) -> Certificates:
+    """Issues both into the directory.
+
+    The CA says that it is one as `critical` or not, or (None) nowhere; it is a root, or `signed` by another. `name` is
+    a name or an address that the server's certificate is for, beside localhost.
+    """
     now = datetime.datetime.now(datetime.UTC)
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    root_key = ec.generate_private_key(ec.SECP256R1()) if signed else ca_key
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "unit test CA")])
+    root_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "unit test root")]) if signed else ca_name
 
-    def builder(subject: x509.Name, public: Any) -> x509.CertificateBuilder:
+    def builder(subject: x509.Name, public: Any, issuer: x509.Name = ca_name) -> x509.CertificateBuilder:
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
-            .issuer_name(ca_name)
+            .issuer_name(issuer)
             .public_key(public)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(hours=1))
@@ -78,14 +86,20 @@ def make_certificates(directory: Path) -> Certificates:
         decipher_only=False,
     )
     identifier = x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key())
+    authority_of = builder(ca_name, ca_key.public_key(), root_name)
+    if critical is not None:
+        constraints = x509.BasicConstraints(ca=True, path_length=None)
+        authority_of = authority_of.add_extension(constraints, critical=critical)
     ca = (
-        builder(ca_name, ca_key.public_key())
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(usage, critical=True)
+        authority_of.add_extension(usage, critical=True)
         .add_extension(identifier, critical=False)
-        .sign(ca_key, hashes.SHA256())
+        .sign(root_key, hashes.SHA256())
     )
-    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    try:
+        named: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        named = x509.DNSName(name)
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), named])
     authority = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     cert = (
@@ -355,7 +369,11 @@ class VCenterDouble(Server):
 
 
 class GalleryDouble(Server):
-    """An OCI registry with manifests and tags; `auth` is none, basic or token."""
+    """An OCI registry with manifests and tags; `auth` is none, basic or token.
+
+    With a login a project (the first part of a name) that is not there is denied like one that may not be read, as
+    Harbor does.
+    """
 
     def __init__(self, certificates: Certificates) -> None:
         super().__init__(certificates)
@@ -379,9 +397,14 @@ class GalleryDouble(Server):
             return self._denied('Basic realm="gallery"')
         for_what = "" if request.path == "/v2/" else "repository:"
         if self.auth == "token" and not given.startswith(f"Bearer token-for-{for_what}"):
-            return self._denied(f'Bearer realm="https://{self.address}/service/token",service="gallery"')
+            found = re.fullmatch(r"/v2/(.+)/(?:manifests|tags)/.+", request.path)
+            scope = f',scope="repository:{found[1]}:pull"' if found else ""
+            return self._denied(f'Bearer realm="https://{self.address}/service/token",service="gallery"{scope}')
         if request.path == "/v2/":
             return Answer(200, {})
+        project = request.path.removeprefix("/v2/").partition("/")[0]
+        if self.auth != "none" and project != "_catalog" and project not in {m.partition("/")[0] for m in self.models}:
+            return self._denied('Basic realm="gallery"', f"project {project} not found")
         if request.path == "/v2/_catalog":
             return Answer(200, {"repositories": list(self.models)})
         found = re.fullmatch(r"/v2/(.+)/(manifests|tags)/(.+)", request.path)
@@ -395,6 +418,6 @@ class GalleryDouble(Server):
         digest = "sha256:" + hashlib.sha256(content).hexdigest()
         return Answer(200, raw=content, headers={"docker-content-digest": digest})
 
-    def _denied(self, challenge: str) -> Answer:
-        body = {"errors": [{"code": "UNAUTHORIZED", "message": "authentication required"}]}
+    def _denied(self, challenge: str, words: str = "authentication required") -> Answer:
+        body = {"errors": [{"code": "UNAUTHORIZED", "message": words}]}
         return Answer(401, body, {"www-authenticate": challenge})

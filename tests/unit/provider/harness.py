@@ -43,13 +43,18 @@ class Engine:
         self.clock = FakeClock()
         self.warnings: list[str] = []
         self.notices: list[str] = []
-        self.provider = VcfProvider(self.clock, self._warn, self._inform)
+        self.progress: list[str] = []
+        self.provider = VcfProvider(self.clock, self._warn, self._inform, self._going_on)
         self.loop = asyncio.new_event_loop()
         request = sdk.ConfigureRequest({}, wire_map(config, {"password"}), accept_secrets=True, accept_resources=True)
         self.run(self.provider.configure(request))
 
     async def _warn(self, urn: str, text: str) -> None:
         self.warnings.append(f"{urn}: {text}")
+
+    async def _going_on(self, urn: str, text: str) -> None:
+        del urn
+        self.progress.append(text)
 
     async def _inform(self, urn: str, text: str) -> None:
         del urn

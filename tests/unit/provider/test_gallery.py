@@ -68,7 +68,8 @@ def test_missing_tag_tells_which_there_are_and_how_to_push(
     text = str(raised.value)
     assert "llama-3-8b:1.0 is not in the gallery" in text
     assert "tags 0.9, 1.0.1; the nearest is '1.0.1'" in text
-    assert "vcf pais models push --modelName llama-3-8b" in text
+    # A store is a project of the gallery, a model's name has its organisation, as documented.
+    assert f"vcf pais models push --modelName meta/llama-3-8b --modelStore {gallery.address}/pai --tag 1.0`" in text
 
 
 def test_missing_repository_suggests_the_nearest(
@@ -82,11 +83,22 @@ def test_missing_repository_suggests_the_nearest(
 def test_wrong_credentials_are_told_apart_from_a_missing_model(
     engine: Engine, gallery: GalleryDouble, inputs: dict[str, Any]
 ) -> None:
+    gallery.push(REPOSITORY, "1.0", b"model")
     for auth in ("basic", "token"):
         gallery.auth = auth
-        with pytest.raises(VcfError, match=r"does not let robot\$pais pull") as raised:
+        with pytest.raises(VcfError, match=r"does not let robot\$pais pull.*does not take the login either") as raised:
             engine.create(MODEL, {**inputs, "password": "wrong-password"})
         assert "wrong-password" not in str(raised.value)
+
+
+@pytest.mark.parametrize("auth", ["basic", "token"])
+def test_a_missing_project_is_told_apart_from_a_wrong_login(
+    engine: Engine, gallery: GalleryDouble, inputs: dict[str, Any], auth: str
+) -> None:
+    gallery.auth = auth
+    gallery.push("models/meta/llama-3-8b", "1.0", b"model")
+    with pytest.raises(VcfError, match=r"project pai not found.*takes the login: check that there is a project 'pai'"):
+        engine.create(MODEL, inputs, timeout=100)
 
 
 def test_waits_for_the_push_as_long_as_the_custom_timeout_says(

@@ -14,8 +14,9 @@ import yaml
 
 from providers.vcf.errors import VcfError
 from providers.vcf.kubernetes import Supervisor
-from tests.unit.provider.double import Answer, Certificates, Request, Server
+from tests.unit.provider.double import Answer, Certificates, Request, Server, make_certificates
 from tests.unit.provider.harness import Engine
+from tests.unit.provider.proxies import Proxy
 
 _SECRET = "GET /api/v1/namespaces/ns/secrets/gpu-kubeconfig"
 _ASKED = {"namespace": "ns", "name": "gpu-kubeconfig", "key": "value", "timeoutSeconds": 60}
@@ -176,6 +177,36 @@ def test_certificates_are_always_checked(api: _ApiServer, certificates: Certific
     with pytest.raises(VcfError, match="cannot be reached"):
         engine.invoke("getSecret", **_ASKED)
     assert api.requests == []
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+def test_the_proxy_of_a_kubeconfig_is_used_and_the_certificate_asked_for_by_its_own_name(
+    tmp_path: Path, scheme: str
+) -> None:
+    certificates = make_certificates(tmp_path, name="supervisor.example.test")
+    api, proxy = _ApiServer(certificates), Proxy()
+    with api.serving(), proxy.serving(api.address):
+        cluster = {"server": "https://10.0.0.9:6443", "proxy-url": f"{scheme}://{proxy.address}"}
+        given = _kubeconfig(api, certificates, {"token": _TOKEN}, **cluster)
+        with pytest.raises(VcfError, match=r"cannot be reached .*10\.0\.0\.9"):
+            _engine(given).invoke("getSecret", **_ASKED)
+        named = {**cluster, "tls-server-name": "supervisor.example.test"}
+        engine = _engine(_kubeconfig(api, certificates, {"token": _TOKEN}, **named))
+        assert engine.invoke("getSecret", **_ASKED)["value"] == "the kubeconfig"
+    assert set(proxy.asked) == {"10.0.0.9:6443"}
+
+
+def test_a_proxy_that_cannot_be_used_is_refused_without_its_address(
+    api: _ApiServer, certificates: Certificates
+) -> None:
+    with pytest.raises(VcfError, match="proxy-url is none: expected an address that begins with http://") as raised:
+        Supervisor(_kubeconfig(api, certificates, {}, **{"proxy-url": "ftp://me:hidden@proxy"}))
+    assert "hidden" not in str(raised.value)
+
+
+def test_an_authority_that_is_none_is_told(api: _ApiServer, certificates: Certificates) -> None:
+    with pytest.raises(VcfError, match="certificate-authority cannot be used: expected one or more certificates"):
+        Supervisor(_kubeconfig(api, certificates, {}, **{"certificate-authority-data": "bm9uZQ=="}))
 
 
 @pytest.mark.parametrize(

@@ -213,6 +213,86 @@ def test_an_adopted_object_whose_comment_was_lost_is_not_dropped(
     assert _one(sql, "SELECT count(*) FROM pg_extension WHERE extname = 'vector'") == 1
 
 
+@pytest.fixture
+def guest(server: dict[str, Any], sql: psycopg.Connection[Any]) -> Iterator[dict[str, Any]]:
+    """The login of somebody who owns nothing, as inputs."""
+    sql.execute("CREATE ROLE guest LOGIN PASSWORD 'of-a-guest'")
+    yield {**server, "username": "guest", "password": "of-a-guest"}
+    sql.execute("DROP ROLE guest")
+
+
+@pytest.mark.parametrize(
+    ("made", "kind", "inputs"),
+    [
+        ("EXTENSION vector", EXTENSION, {"extension": "vector"}),
+        ("SCHEMA team_a", SCHEMA, {"name": "team_a", "ownerRole": "pgadmin"}),
+        ("ROLE team_a NOLOGIN", ROLE, {"name": "team_a", "login": False}),
+    ],
+)
+def test_what_somebody_else_made_well_is_adopted_without_a_right_over_it(
+    pg: Engine,
+    sql: psycopg.Connection[Any],
+    guest: dict[str, Any],
+    made: str,
+    kind: str,
+    inputs: dict[str, Any],
+) -> None:
+    sql.execute(f"CREATE {made}".encode())
+    wanted = {**guest, **inputs, "adopt": True}
+    resource_id, state = pg.create(kind, wanted)
+    assert pg.diff(kind, state, wanted).changes is False
+    read = pg.read(kind, resource_id, state, pg.checked(kind, wanted))
+    assert plain_map(read.properties) == plain_map(state)
+    assert pg.diff(kind, read.properties, wanted).changes is False
+    state = pg.update(kind, resource_id, read.properties, {**wanted, "sslMode": "verify-ca"})
+    pg.delete(kind, resource_id, state)
+    # Nothing was dropped: what is there cannot be made.
+    with pytest.raises(psycopg.errors.DuplicateObject if kind != SCHEMA else psycopg.errors.DuplicateSchema):
+        sql.execute(f"CREATE {made}".encode())
+
+
+def test_an_extension_below_the_least_version_is_neither_made_nor_used(
+    pg: Engine, sql: psycopg.Connection[Any], server: dict[str, Any]
+) -> None:
+    installed = "SELECT extversion FROM pg_extension WHERE extname = 'vector'"
+    too_high, said = vector(server, minimumVersion="0.99", adopt=True), "vector.* is version 0.8.*at least 0.99"
+    with pytest.raises(VcfError, match=said):
+        pg.create(EXTENSION, too_high)
+    assert _one(sql, installed) is None
+    sql.execute("CREATE EXTENSION vector")
+    for preview in (True, False):
+        with pytest.raises(VcfError, match=said):
+            pg.create(EXTENSION, too_high, preview=preview)
+    _, state = pg.create(EXTENSION, vector(server, minimumVersion="0.8", adopt=True))
+    # What is used already stays in use when the catalogue moves on.
+    assert pg.diff(EXTENSION, state, too_high).changes is False
+    assert pg.diff(EXTENSION, state, vector(server, adopt=True)).changes is False
+    assert "minimumVersion" in pg.problems(EXTENSION, vector(server, minimumVersion="new"))
+
+
+@pytest.mark.parametrize(
+    ("made", "kind", "inputs", "reason"),
+    [
+        ("SCHEMA team_a", SCHEMA, {"name": "team_a", "ownerRole": "guest"}, "must be owner of schema team_a"),
+        ("ROLE team_a NOLOGIN", ROLE, {"name": "team_a"}, "permission denied to alter role"),
+        ("", EXTENSION, {"extension": "vector"}, "permission denied to create extension"),
+    ],
+)
+def test_what_only_an_owner_may_change_says_so_and_changes_nothing(
+    pg: Engine,
+    sql: psycopg.Connection[Any],
+    guest: dict[str, Any],
+    made: str,
+    kind: str,
+    inputs: dict[str, Any],
+    reason: str,
+) -> None:
+    if made:
+        sql.execute(f"CREATE {made}".encode())
+    with pytest.raises(VcfError, match=f"guest may not do this: {reason}.* used as it is"):
+        pg.create(kind, {**guest, **inputs, "adopt": True})
+
+
 def test_adopted_roles_and_schemas_get_their_former_values_back(
     pg: Engine, sql: psycopg.Connection[Any], server: dict[str, Any]
 ) -> None:

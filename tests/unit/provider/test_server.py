@@ -136,7 +136,7 @@ def test_provider_config_marks_its_password_and_names_what_is_wrong(stub: Any) -
 def test_schema_lists_every_resource_and_marks_secrets(stub: Any) -> None:
     schema = json.loads(stub.GetSchema(provider_pb2.GetSchemaRequest(version=0)).schema)
     assert schema == json.loads(json.dumps(package_schema()))
-    assert len(schema["resources"]) == 8
+    assert len(schema["resources"]) == 10
     extension = schema["resources"]["vcf:index:PostgresExtension"]
     assert extension["inputProperties"]["password"]["secret"] is True
     assert extension["requiredInputs"] == ["database", "extension", "host", "password", "username"]

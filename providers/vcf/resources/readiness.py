@@ -1,0 +1,429 @@
+"""Readiness: waits until objects of a Supervisor or cluster are what was asked for, and fails when they cannot be."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final
+
+from .. import fields as f
+from ..api_server import ApiServer, RefusedReadError, UnansweredError
+from ..errors import VcfError
+from ..readiness import allowed, expressions, nodes, operands, status, workers
+from ..readiness.status import Finding, Look
+from ..resource import Context, Resource, known
+from ..values import Props, Unknown, has_unknown
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.3, 5.0
+_TELL_SECONDS: Final = 25.0
+_RIGHTS_SECONDS: Final = 120.0
+"""How long a refused read may last: rights in a new namespace arrive after it."""
+_ANY: Final = "*"
+_EVENTS: Final = 3
+_MESSAGE_LENGTH: Final = 400
+
+
+def _expression(text: str) -> str:
+    expressions.parse(text)
+    return text
+
+
+def _path(text: str) -> str:
+    expressions.path(text)
+    return text
+
+
+_POOL: Final = f.Field(
+    kind="object",
+    doc="a node pool of the cluster",
+    type_name="AwaitedPool",
+    fields={
+        "name": f.Field(kind="string", doc="name, for messages", required=True),
+        "label": f.Field(kind="string", doc="label by which its nodes are known, key=value", required=True),
+        "minimum": f.Field(kind="integer", doc="least nodes", required=True, minimum=0),
+        "maximum": f.Field(kind="integer", doc="most nodes", required=True, minimum=0),
+        "gpus": f.Field(kind="integer", doc="allocatable nvidia.com/gpu of each node", minimum=0),
+    },
+)
+_NODES: Final = f.Field(
+    kind="object",
+    doc="nodes that the object promises: of a Cluster, or those on which a ClusterPolicy serves GPUs",
+    type_name="AwaitedNodes",
+    fields={
+        "secretName": f.Field(
+            kind="string", doc="Secret in the object's namespace with the kubeconfig of the nodes' cluster"
+        ),
+        "secretKey": f.Field(kind="string", doc="key in that Secret"),
+        "release": f.Field(kind="string", doc="Kubernetes release of every kubelet, in any spelling"),
+        "controlPlane": f.Field(kind="integer", doc="nodes of the control plane", minimum=0),
+        "pools": f.Field(kind="array", doc="node pools", items=_POOL),
+    },
+)
+_PATIENCE: Final = f.Field(
+    kind="object",
+    doc="how long a reason may last before waiting is given up",
+    type_name="Patience",
+    fields={
+        "reason": f.Field(kind="string", doc="reason of a condition or container; * is any other", required=True),
+        "seconds": f.Field(kind="integer", doc="seconds; 0: it does not go away by waiting", required=True, minimum=0),
+    },
+)
+_VALUE: Final = f.Field(
+    kind="object",
+    doc="something to give out once the object is ready",
+    type_name="AwaitedValue",
+    fields={
+        "key": f.Field(kind="string", doc="key in `values`", required=True),
+        "path": f.Field(kind="string", doc="JSONPath in the object", required=True, parse=_path),
+    },
+)
+_OBJECT: Final = f.Field(
+    kind="object",
+    doc="an object to wait for",
+    type_name="AwaitedObject",
+    fields={
+        "apiVersion": f.Field(kind="string", doc="API version", required=True),
+        "kind": f.Field(kind="string", doc="kind", required=True),
+        "namespace": f.Field(kind="string", doc="namespace; none for an object of the whole cluster"),
+        "name": f.Field(kind="string", doc="name", required=True),
+        "asked": f.Field(
+            kind="string", doc="digest of what was asked for: another one means that the object is waited for again"
+        ),
+        "waitFor": f.Field(
+            kind="array",
+            doc="wait conditions in the syntax of the annotation pulumi.com/waitFor; all of them have to hold",
+            items=f.Field(kind="string", doc="condition=TYPE or jsonpath={.PATH}", parse=_expression),
+        ),
+        "failedBy": f.Field(
+            kind="array",
+            doc="wait conditions of which none may hold: each says that something has failed",
+            items=f.Field(kind="string", doc="condition=TYPE=False", parse=_expression),
+        ),
+        "settleSeconds": f.Field(
+            kind="integer", doc="how long a changed object must stay ready before it counts", minimum=0, default=0
+        ),
+        "patience": f.Field(kind="array", doc="how long which reason may last", items=_PATIENCE),
+        "nodes": _NODES,
+        "values": f.Field(kind="array", doc="what to give out", items=_VALUE),
+    },
+)
+_WHAT_IS_WAITED_FOR: Final = ("apiVersion", "kind", "namespace", "name", "asked", "waitFor", "nodes", "values")
+
+
+class Readiness(Resource):
+    """See the module's docstring. It is no object of its own: making it waits, removing it does nothing."""
+
+    tok: ClassVar = "vcf:index:Readiness"
+    doc: ClassVar = (
+        "Objects that are ready: their controllers have seen what was asked for, their conditions hold, and what they "
+        "promise is there (nodes of a cluster, GPUs of nodes). Waited for when it is created, and again whenever "
+        "`asked` changes; given up as soon as the platform says that it cannot be."
+    )
+    import_id: ClassVar = "none: it is no object of its own"
+    identity: ClassVar = ()
+    fields: ClassVar[f.Fields] = {
+        "objects": f.Field(kind="array", doc="what to wait for", required=True, items=_OBJECT),
+        "kubeconfig": f.Field(
+            kind="string", doc="kubeconfig of the API server as YAML text; the provider's without it", secret=True
+        ),
+        "values": f.Field(kind="object", doc="what was asked for under `values`, by key", output=True),
+    }
+
+    def same(self, name: str, field: f.Field, old: Any, new: Any, state: Props) -> bool:
+        """Another login, or another patience, is no reason to wait again."""
+        if name == "kubeconfig":
+            return True
+        if name == "objects" and isinstance(old, list) and isinstance(new, list):
+            old, new = _essence(old), _essence(new)
+        return super().same(name, field, old, new, state)
+
+    def preview(self, state: Props, inputs: Props) -> Props:
+        """What was given out stays, as far as can be told: what depends on it need not be made anew."""
+        values = state.get("values") if state and not has_unknown(inputs.get("objects")) else None
+        return {**inputs, "values": Unknown() if values is None else values}
+
+    async def expect(self, context: Context, inputs: Props) -> Props | None:
+        """At preview, of what is there and ready already: what it will give out; None when that cannot be told."""
+        if has_unknown(inputs.get("objects")) or not known(inputs, "kubeconfig"):
+            return None
+        try:
+            waits = [_Wait(context, self._api(context, inputs), each) for each in inputs["objects"]]
+            looks = await asyncio.gather(*(wait.look() for wait in waits))
+        except VcfError:
+            return None
+        return None if any(look.waiting for look in looks) else {**inputs, "values": _values(waits)}
+
+    async def create(self, context: Context, inputs: Props) -> tuple[str, Props]:
+        """Waits."""
+        values = await self._wait(context, inputs)
+        return "/".join(f"{each['kind']}/{each['name']}" for each in inputs["objects"]), {**inputs, "values": values}
+
+    async def update(self, context: Context, resource_id: str, state: Props, inputs: Props) -> Props:
+        """Waits again."""
+        del resource_id, state
+        return {**inputs, "values": await self._wait(context, inputs)}
+
+    async def read(self, context: Context, resource_id: str, state: Props) -> tuple[str, Props] | None:
+        """What the objects say now; None when one is gone. Unreachable, it is as it was: nothing is lost by that."""
+        if not state:
+            raise VcfError(f"Cannot import {resource_id!r}: a readiness is no object; declare it without importing it.")
+        waits = [_Wait(context, self._api(context, state), each) for each in state["objects"]]
+        try:
+            there = await asyncio.gather(*(wait.find() for wait in waits))
+        except VcfError:
+            # The objects are read by resources of their own, which tell why they cannot be.
+            return resource_id, state
+        return (resource_id, {**state, "values": _values(waits)}) if all(there) else None
+
+    async def delete(self, context: Context, resource_id: str, state: Props) -> None:
+        """Leaves the objects as they are."""
+        del context, resource_id, state
+
+    @staticmethod
+    def _api(context: Context, inputs: Props) -> ApiServer:
+        kubeconfig = str(inputs.get("kubeconfig") or context.kubeconfig)
+        if not kubeconfig:
+            raise VcfError("The vcf provider needs `kubeconfig`, the Supervisor's, to see whether objects are ready.")
+        return context.api_server(kubeconfig)
+
+    async def _wait(self, context: Context, inputs: Props) -> dict[str, Any]:
+        api = self._api(context, inputs)
+        waits = [_Wait(context, api, each) for each in inputs["objects"]]
+        watch = _Watch(context, waits)
+        tasks = [asyncio.ensure_future(wait.until_ready(watch.tell)) for wait in waits]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+        return _values(waits)
+
+
+def _essence(objects: Sequence[Any]) -> list[Any]:
+    return [
+        {key: each[key] for key in _WHAT_IS_WAITED_FOR if each.get(key)} if isinstance(each, dict) else each
+        for each in objects
+    ]
+
+
+def _values(waits: Sequence[_Wait]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for wait in waits:
+        found |= wait.values()
+    return found
+
+
+class _Watch:
+    """Says what is waited for: when that changes, and again before a person thinks that nothing happens."""
+
+    def __init__(self, context: Context, waits: Sequence[_Wait]) -> None:
+        self._context, self._waits = context, waits
+        self._told, self._when = "", 0.0
+
+    async def tell(self) -> None:
+        text = "; ".join(each.progress for each in self._waits if each.progress)
+        now = self._context.clock.now()
+        if text and (text != self._told or now - self._when > _TELL_SECONDS):
+            self._told, self._when = text, now
+            await self._context.progress(self._context.urn, text[:_MESSAGE_LENGTH])
+
+
+@dataclass
+class _Wait:
+    """One object that is waited for."""
+
+    context: Context
+    api: ApiServer
+    asked: Mapping[str, Any]
+    item: dict[str, Any] | None = None
+    progress: str = ""
+    _since: dict[str, float] = field(default_factory=dict)
+    _guest: ApiServer | None = None
+
+    @property
+    def name(self) -> str:
+        """Kind, namespace and name, for a person."""
+        within = f"{self.asked['namespace']}/" if self.asked.get("namespace") else ""
+        return f"{self.asked['kind']} {within}{self.asked['name']}"
+
+    def values(self) -> dict[str, Any]:
+        """What the object gives out; nothing for what it does not say."""
+        found = {
+            each["key"]: expressions.value_at(self.item or {}, expressions.path(each["path"]))
+            for each in self.asked.get("values") or []
+        }
+        return {key: value for key, value in found.items() if value is not None}
+
+    async def find(self, since: float | None = None) -> bool:
+        """Read the object; whether there is one. Raises UnansweredError or RefusedReadError."""
+        asked = self.asked
+        self.item = await self.api.item(
+            asked["apiVersion"], asked["kind"], asked.get("namespace") or "", asked["name"], since
+        )
+        return self.item is not None
+
+    async def look(self, since: float | None = None) -> Look:
+        """One look at the object, and at what it promises. Raises UnansweredError or RefusedReadError."""
+        if not await self.find(since) or self.item is None:
+            return Look([Finding("it is not there", "NotFound")])
+        wait_for, failed_by = (
+            [expressions.parse(each) for each in self.asked.get(name) or []] for name in ("waitFor", "failedBy")
+        )
+        found = status.of(self.item, wait_for, failed_by)
+        # What it says of itself comes first: of an object that is refused nobody wants to hear that it has no nodes.
+        wanted = self.asked.get("nodes")
+        if wanted and not any(self._patience(each.reason) == 0 for each in found.waiting):
+            found.waiting += await self._promised(wanted, since)
+        return found
+
+    async def _promised(self, wanted: Mapping[str, Any], since: float | None) -> list[Finding]:
+        pools = [
+            nodes.Pool(each["name"], each["label"], each["minimum"], each["maximum"], each.get("gpus"))
+            for each in wanted.get("pools") or []
+        ]
+        guest = await self._cluster(wanted)
+        if guest is None:
+            return [Finding("its kubeconfig is not published yet")]
+        there = await guest.items("v1", "Node", since=since)
+        found = workers.lacking(self.item) if self.item is not None and self.asked["kind"] == "Cluster" else []
+        if wanted.get("release") or wanted.get("controlPlane"):
+            found += nodes.lacking(there, pools, wanted.get("controlPlane") or 0, wanted.get("release") or "")
+        if self.asked["kind"] == "ClusterPolicy" and self.item is not None:
+            found += await self._operands(guest, there, pools, since)
+        return found
+
+    async def _operands(
+        self, guest: ApiServer, there: list[dict[str, Any]], pools: list[nodes.Pool], since: float | None
+    ) -> list[Finding]:
+        assert self.item is not None  # noqa: S101 (the caller's condition)
+        few = [
+            Finding(f"{pool.name}: {len(members)} of {pool.minimum} nodes")
+            for pool in pools
+            if len(members := [each for each in there if pool.has(each)]) < pool.minimum
+        ]
+        sets = operands.owned(await guest.items("apps/v1", "DaemonSet", since=since), self.item["metadata"]["uid"])
+        lacking = nodes.without_gpus(there, pools)
+        found = [*few, *(finding for _, finding in lacking), *operands.not_rolled_out(self.item, sets)]
+        if not found:
+            return []
+        namespace = {each["metadata"]["namespace"] for each in sets}
+        pods = [pod for each in namespace for pod in await guest.items("v1", "Pod", each, since=since)]
+        mine = [pod for each in sets for pod in operands.owned(pods, each["metadata"]["uid"])]
+        on = [each["metadata"]["name"] for each in there if any(pool.has(each) for pool in pools)]
+        held = operands.held_up(mine, on)
+        # Reasons first: they are what can be mended.
+        return [*held, *found]
+
+    async def _cluster(self, wanted: Mapping[str, Any]) -> ApiServer | None:
+        if not wanted.get("secretName"):
+            return self.api
+        if self._guest is None:
+            base = f"/api/v1/namespaces/{self.asked.get('namespace')}/secrets/{wanted['secretName']}"
+            text = ((await self.api.get(base) or {}).get("data") or {}).get(wanted.get("secretKey") or "value")
+            if not text:
+                return None
+            self._guest = self.context.api_server(base64.b64decode(text).decode())
+        return self._guest
+
+    async def until_ready(self, tell: Callable[[], Awaitable[None]]) -> None:
+        """Look until nothing is waited for. Raises VcfError when it cannot become ready, or time is over."""
+        clock = self.context.clock
+        start = clock.now()
+        ready_since: float | None = None
+        changing = False
+        for pause in clock.backoff(first=_FIRST_PAUSE, factor=1.4, ceiling=_LONGEST_PAUSE):
+            look = await self._looked(start)
+            if not look.waiting:
+                ready_since = clock.now() if ready_since is None else ready_since
+                # What was seen to become ready is; what was ready all along may be so by a status of before.
+                left = ready_since + (0 if changing else self._settle()) - clock.now()
+                if left <= 0:
+                    self.progress = ""
+                    return
+                wait = min(pause, left)
+                self.progress = f"{self.name} is ready; whether it stays so"
+            else:
+                wait, ready_since = pause, None
+                changing = changing or any(each.told for each in look.waiting)
+                self.progress = f"{self.name}: {'; '.join(look.texts)}"
+                if hopeless := self._given_up(look):
+                    raise VcfError(await self._failure(look, hopeless))
+            await tell()
+            if clock.now() - start + wait > self.context.patience:
+                raise VcfError(await self._failure(look, f"was not ready within {self.context.patience:.0f} s"))
+            await clock.sleep(wait)
+
+    async def _looked(self, start: float) -> Look:
+        try:
+            return await self.look(start)
+        except UnansweredError as error:
+            # Another look decides; what was seen of the object so far still stands.
+            return Look([Finding(str(error), told=False)])
+        except RefusedReadError as error:
+            return Look([Finding(str(error), "Forbidden", told=False)])
+
+    def _settle(self) -> float:
+        """How long what is ready at the first look must stay so: it may not have begun to change yet.
+
+        Whether something changed it is not known: a run before this one may have, and was cut off.
+        """
+        return float(self.asked.get("settleSeconds") or 0)
+
+    def _patience(self, reason: str) -> float | None:
+        """How long a reason may last, None when as long as the whole may."""
+        if reason == "Forbidden":
+            return _RIGHTS_SECONDS
+        if reason == "NotFound":
+            return _LONGEST_PAUSE
+        known = {each["reason"]: float(each["seconds"]) for each in self.asked.get("patience") or []}
+        return known.get(reason, known.get(_ANY)) if reason else None
+
+    def _given_up(self, look: Look) -> str:
+        """Why waiting is no use any more; empty while it is."""
+        now = self.context.clock.now()
+        reasons = {finding.reason for finding in look.waiting if finding.reason}
+        self._since = {reason: self._since.get(reason, now) for reason in reasons}
+        for finding in look.waiting:
+            patience = self._patience(finding.reason)
+            if patience is None or now - self._since[finding.reason] < patience:
+                continue
+            return (
+                "cannot become ready" if not patience else f"is not getting ready: nothing changed in {patience:.0f} s"
+            )
+        return ""
+
+    async def _failure(self, look: Look, what: str) -> str:
+        lines = [f"{self.name} {what}:", *(f"  {line}" for line in look.texts)]
+        lines += [f"  {line}" for line in await self._told_besides(look)]
+        lines.append("Mend it, then run `pulumi up` again: it goes on from here. Nothing was removed.")
+        return "\n".join(lines)
+
+    async def _told_besides(self, look: Look) -> list[str]:
+        """What the platform says elsewhere: values that it allows, and recent events."""
+        asked = self.asked
+        namespace = asked.get("namespace") or ""
+        try:
+            found = [line async for line in allowed.lines(self.api, asked["kind"], namespace)]
+            events = await self._events(namespace)
+        except VcfError:
+            # The reason is told above; this was only to add to it.
+            return []
+        said = {each.text for each in look.waiting}
+        return found + [f"event {text}" for text in events if not any(text.partition(": ")[2] in line for line in said)]
+
+    async def _events(self, namespace: str) -> list[str]:
+        selector = f"involvedObject.kind={self.asked['kind']},involvedObject.name={self.asked['name']}"
+        answer = await self.api.get(f"/api/v1/namespaces/{namespace or 'default'}/events", {"fieldSelector": selector})
+        items = sorted((answer or {}).get("items") or [], key=_when)
+        texts = (f"{each.get('reason')}: {str(each.get('message') or '').strip()}" for each in items if _warns(each))
+        return list(dict.fromkeys(text[:_MESSAGE_LENGTH] for text in texts))[-_EVENTS:]
+
+
+def _when(event: Mapping[str, Any]) -> str:
+    return str(event.get("lastTimestamp") or event.get("eventTime") or "")
+
+
+def _warns(event: Mapping[str, Any]) -> bool:
+    return event.get("type") != "Normal"
