@@ -99,8 +99,6 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.issue(w, r, login)
 	case r.URL.Path == projectPath:
 		g.projects(w, r, login)
-	case listingPath.MatchString(r.URL.Path):
-		g.repositories(w, listingPath.FindStringSubmatch(r.URL.Path)[1], login)
 	case r.URL.Path == "/v2/_catalog":
 		deny(w, `Basic realm="paif lab model gallery (simulation)"`, "unauthorized to list catalog")
 	case repository == "":
@@ -226,26 +224,6 @@ func (g *gate) projects(w http.ResponseWriter, r *http.Request, login bool) {
 		}
 	default:
 		w.WriteHeader(http.StatusMethodNotAllowed)
-	}
-}
-
-var listingPath = regexp.MustCompile(`^` + regexp.QuoteMeta(projectPath) + `/([^/]+)/repositories$`)
-
-// repositories lists those of one project, all on one page.
-func (g *gate) repositories(w http.ResponseWriter, project string, login bool) {
-	switch {
-	case !login:
-		deny(w, "", "unauthorized")
-	case !g.store.hasProject(project):
-		tell(w, http.StatusForbidden, problem("FORBIDDEN", "forbidden"))
-	default:
-		found := []map[string]string{}
-		for _, name := range g.store.repositories() {
-			if strings.HasPrefix(name, project+"/") {
-				found = append(found, map[string]string{"name": name})
-			}
-		}
-		tell(w, http.StatusOK, found)
 	}
 }
 

@@ -123,21 +123,6 @@ func TestNobodyListsTheCatalogue(t *testing.T) {
 	}
 }
 
-func TestTheRepositoriesOfAProjectAreListedToAnAccount(t *testing.T) {
-	g := gated(t)
-	path := projectPath + "/models/repositories?page_size=100"
-	want := `[{"name":"models/baai/bge-small-en-v1.5-simulated"},{"name":"models/meta/llama-3.1-8b-instruct-simulated"}]`
-	if got := strings.TrimSpace(asked(g, http.MethodGet, path, word, "").Body.String()); got != want {
-		t.Errorf("got %s", got)
-	}
-	if answer := asked(g, http.MethodGet, path, token(t, g, "repository:models/x:pull"), ""); answer.Code != http.StatusUnauthorized {
-		t.Errorf("with the registry's token: status %d", answer.Code)
-	}
-	if answer := asked(g, http.MethodGet, projectPath+"/pai/repositories", word, ""); answer.Code != http.StatusForbidden {
-		t.Errorf("a missing project: status %d", answer.Code)
-	}
-}
-
 func TestAProjectThatIsMadeStays(t *testing.T) {
 	directory := t.TempDir()
 	g := newGate(opened(t, directory), accounts{robot: word}, "")

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -58,11 +57,4 @@ func (s *store) addProject(name string) (bool, error) {
 	}
 	s.projects = projects
 	return true, nil
-}
-
-// repositories are the names of all that the registry itself lists.
-func (s *store) repositories() []string {
-	var listed struct{ Repositories []string }
-	_ = json.Unmarshal(s.call(http.MethodGet, "/v2/_catalog", "", nil).Body.Bytes(), &listed) // else there are none
-	return slices.Sorted(slices.Values(listed.Repositories))
 }

@@ -185,15 +185,7 @@ class Gallery:
     async def repositories(self) -> list[str]:
         """Repositories that the registry lists for the account, none where it does not list any."""
         response = await self._get("GET", "/v2/_catalog")
-        if response.is_success:
-            return [str(each) for each in response.json().get("repositories") or []]
-        # Harbor lists all of them to its administrators only, those of a project to whoever may read it, and knows the
-        # login there, not the registry's token.
-        self._token = None
-        project = self._inputs["repository"].partition("/")[0]
-        response = await self._get("GET", f"/api/v2.0/projects/{project}/repositories?page_size=100")
-        found = response.json() if response.is_success else []
-        return [str(each["name"]) for each in found if isinstance(each, dict) and "name" in each]
+        return [str(each) for each in response.json().get("repositories") or []] if response.is_success else []
 
     async def digest(self) -> str:
         """Digest of the reference; raises GoneError with what there is instead."""
@@ -235,7 +227,8 @@ class Gallery:
         if tags:
             there = f"The repository has the tags {listed(tags)}{nearest(reference, tags)}."
         else:
-            known = await self.repositories()
+            response = await self._get("GET", "/v2/_catalog")
+            known = [str(r) for r in (response.json().get("repositories") or [])] if response.is_success else []
             there = f"There is no such repository or it is empty{nearest(repository, known)}."
         # A gallery is a project, and a model has its organisation in its name.
         project, _, model = repository.partition("/")
