@@ -319,7 +319,8 @@ def _not_of_the_policy(
         if policy.name == asked.infrastructure_policy
     ]
     vm_class, storage = env.vm_class_name(asked.vm_class), env.storage_policy(asked.storage_policy)
-    if not (standing and standing.vm_class == vm_class):
+    same = standing is not None and standing.infrastructure_policy == asked.infrastructure_policy
+    if not (same and standing and standing.vm_class == vm_class):
         left_out = [policy for offer, policy in chosen if vm_class in offer.bound_classes]
         classes = {each for policy in left_out for each in policy.vm_classes}
         if left_out and classes and vm_class not in {each for _, policy in chosen for each in policy.vm_classes}:
@@ -327,7 +328,7 @@ def _not_of_the_policy(
                 f"a class that infrastructure policy {asked.infrastructure_policy} allows: {_some(classes, vm_class)}"
             )
             yield contradiction(("database", "class"), expected, vm_class, nearest(vm_class, classes))
-    if not (standing and standing.storage_policy == storage):
+    if not (same and standing and standing.storage_policy == storage):
         left_out = [policy for offer, policy in chosen if storage_class(storage) in offer.bound_storage]
         names = {each for policy in left_out for each in policy.storage_policies}
         known = {storage_class(each) for _, policy in chosen for each in policy.storage_policies}

@@ -30,6 +30,7 @@ from lab.operators.common import (
     NAMESPACE,
     OS_IMAGE,
     PAIS_CONFIGURATION,
+    POLICY_BINDING,
     POSTGRES_CLUSTER,
     PREFIX,
     RESOURCE_QUOTA,
@@ -69,6 +70,7 @@ REMOVAL = (
 )
 """Kinds that hold something outside the Supervisor: what uses others goes first."""
 
+_ATTEMPTS = 6
 _ROLES = {"OWNER": "admin", "EDIT": "edit", "VIEW": "view"}
 _NO_LIMIT = str(2**63 - 1)
 _RELEASE = re.compile(r"(?P<os>ubuntu|photon)-?(?P<digits>\d+)?.*?(?P<release>v\d+\.\d+\.\d+(?:---|\+)vmware[\w.+-]*)")
@@ -411,26 +413,33 @@ class Wcp:
                 time.sleep(5)
 
     def begin(self) -> None:
-        """Bring everything to what vCenter wants once: what the Supervisor offers is there before it is called ready.
+        """Have the Supervisor offer what it has before it is called ready: releases, and what DSM allows.
 
-        What fails is tried again by ``run``.
+        A definition may not be served yet; what fails to the end is tried again by ``run``.
         """
-        try:
-            self.follow(self._center.wcp(0, 0))
-        except (ApiError, httpx.TransportError) as error:
-            say_once("wcp", str(error) or type(error).__name__, logging.INFO)
+        for attempt in range(_ATTEMPTS):
+            try:
+                state = self._center.wcp(0, 0)
+                self._offer(state)
+                told = {each["metadata"]["namespace"] for each in self._api.list(POLICY_BINDING)}
+                for entry in state.get("namespaces") or []:
+                    if entry["config_status"] == "RUNNING" and entry["name"] not in told:
+                        # It was there before this Supervisor was started, and so was what is in it.
+                        for each in (namespace_object(entry, state), *content(entry, state)):
+                            self._apply(each)
+                        self._namespace(entry, state)
+            except (ApiError, httpx.TransportError) as error:
+                say_once("wcp", str(error) or type(error).__name__, logging.INFO)
+                time.sleep(backoff(attempt, first=0.2, longest=2))
+            else:
+                return
 
     def follow(self, state: Object) -> bool:
         """Bring everything to ``state``; whether something has to wait. Raises the first namespace's ``ApiError``."""
-        for release in releases(state):
-            self._apply(release)
+        self._offer(state)
         self._apply(Wanted(NAMESPACE, {"metadata": _metadata(KNOWLEDGE.central_namespace)}))
         for each in cluster_classes(KNOWLEDGE.central_namespace, central=True):
             self._apply(each)
-        shared = set(state.get("supervisor", {}).get("content_libraries") or [])
-        for library in state.get("libraries") or []:
-            for item in (library.get("items") or []) if library["id"] in shared else []:
-                self._apply(image(item, library, None))
         pending, first = False, None
         for entry in state.get("namespaces") or []:
             try:
@@ -442,6 +451,15 @@ class Wcp:
         if first is not None:
             raise first
         return pending
+
+    def _offer(self, state: Object) -> None:
+        """What the Supervisor has for all namespaces."""
+        for release in releases(state):
+            self._apply(release)
+        shared = set(state.get("supervisor", {}).get("content_libraries") or [])
+        for library in state.get("libraries") or []:
+            for item in (library.get("items") or []) if library["id"] in shared else []:
+                self._apply(image(item, library, None))
 
     def _namespace(self, entry: Object, state: Object) -> None:
         name = entry["name"]

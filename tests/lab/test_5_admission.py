@@ -50,6 +50,10 @@ def supervisor(paif: Paif, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         site.remove(_NAMESPACE)
 
 
+def _sees_nothing(phases: set[str]) -> None:
+    del phases
+
+
 def _of_stack(name: str) -> Object:
     """The Cluster that the program makes of a stack file; its secrets are not needed for that."""
     data = YAML(typ="safe").load((ROOT / "stacks" / f"Pulumi.{name}.yaml").read_text(encoding="utf-8"))["config"]
@@ -61,7 +65,7 @@ def _of_stack(name: str) -> Object:
     assert env is not None, problems
     program = Program(env, ENDPOINTS)
     # There is no vCenter behind these answers.
-    vars(program)["_look_ahead"] = lambda _: None
+    program._look_ahead = _sees_nothing  # type: ignore[method-assign]
     [made] = [each for each in declare(lambda: program.build(""), ANSWERS).registrations if each.type == _TYPE]
     return made.inputs
 

@@ -313,6 +313,14 @@ def test_what_a_database_has_already_may_have_left_the_site(found: Any) -> None:
     assert set(changed) == {("database", "version")}
 
 
+def test_another_infrastructure_policy_must_allow_what_the_database_has(found: Any) -> None:
+    answers = platform(allowed=[_OWN], standing=[_MINE])
+    assert set(found({"database.infrastructurePolicy": "pai-small"}, answers)) == {
+        ("database", "class"),
+        ("database", "storagePolicy"),
+    }
+
+
 def test_a_machine_that_is_there_is_not_asked_what_its_image_declares(found: Any) -> None:
     declares = {"vcf:index:getImageProperties": {"known": True, "properties": ["hostname"], "unanswered": ""}}
     there = [f"acme-dev-dlvm-{name}" for name in ("alice", "bob")]

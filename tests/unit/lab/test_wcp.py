@@ -15,6 +15,7 @@ from lab.operators.common import (
     VIRTUAL_MACHINE,
     VIRTUAL_MACHINE_CLASS,
     Api,
+    ApiError,
     Object,
     Resource,
 )
@@ -187,6 +188,36 @@ def test_what_uses_others_is_removed_first_and_the_namespace_last(monkeypatch: p
     assert center.reports == [("pai-dev", {"gone": True})]
 
 
+def test_a_supervisor_that_is_called_ready_has_its_releases_and_what_dsm_allows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[str] = []
+    refusals = ["not served yet"]
+
+    class Follower(wcp.Wcp):
+        def _apply(self, wanted: wcp.Wanted) -> None:
+            if refusals:
+                raise ApiError(404, "NotFound", refusals.pop())
+            made.append(wanted.resource.kind)
+
+        def _namespace(self, entry: Object, state: Object) -> None:
+            made.append(f"the rest of {entry['name']}")
+
+    class State:
+        def wcp(self, *_: Any) -> Object:
+            running = {"config_status": "RUNNING"}
+            names = [{**ENTRY, **running, "name": "other-team"}, {"name": "new", "config_status": "CONFIGURING"}]
+            return {**STATE, "namespaces": names}
+
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    center: Any = State()
+    Follower(Cluster().api, center).begin()
+    assert made[:4] == ["OSImage", "OSImage", "KubernetesRelease", "Namespace"]
+    # What is in it was there before, and comes no later than it.
+    assert set(made[4:-1]) >= _LATE
+    assert made[-1] == "the rest of other-team"
+
+
 class Applied:
     """An API server that remembers what is applied."""
 
@@ -194,7 +225,7 @@ class Applied:
         self.there: dict[tuple[str, str], Object] = {}
 
     def apply(self, resource: Resource, body: Object) -> Object:
-        created = {"creationTimestamp": "2026-01-01T00:00:00Z"}
+        created = {"creationTimestamp": "2026-01-01T00:00:00Z", "generation": 1}
         self.there[resource.kind, body["metadata"]["name"]] = {**body, "metadata": {**body["metadata"], **created}}
         return self.there[resource.kind, body["metadata"]["name"]]
 
