@@ -16,7 +16,7 @@ _NAMESPACE = "vm-rules"
 _SERVER = f"/api/v1/namespaces/{_NAMESPACE}"
 _MACHINES = f"{_GROUP}/namespaces/{_NAMESPACE}/virtualmachines"
 _SERVICES = f"{_GROUP}/namespaces/{_NAMESPACE}/virtualmachineservices"
-_QUOTA = "pai-gold.storageclass.storage.k8s.io/requests.storage"
+_QUOTA = "rules-gold.storageclass.storage.k8s.io/requests.storage"
 _MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
@@ -38,10 +38,9 @@ def supervisor(paif: Paif, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     kubeconfig = paif.endpoints()["supervisor"]["kubeconfig"]
     with api_client(kubeconfig, tmp_path_factory.mktemp("pair")) as client:
         client.post("/api/v1/namespaces", json={"metadata": {"name": _NAMESPACE}}).raise_for_status()
-        for name in ("pai-gold", "pai-silver"):
+        for name in ("rules-gold", "rules-silver"):
             stored = {"metadata": {"name": name}, "provisioner": "csi.vsphere.vmware.com"}
-            # Whether a namespace of the lab has made it already: it is the same for all.
-            client.post("/apis/storage.k8s.io/v1/storageclasses", json=stored)
+            client.post("/apis/storage.k8s.io/v1/storageclasses", json=stored).raise_for_status()
         hard = {"metadata": {"name": "quota"}, "spec": {"hard": {_QUOTA: "1Ti"}}}
         client.post(f"{_SERVER}/resourcequotas", json=hard).raise_for_status()
         _image(client, "VirtualMachineImage", "vmi-00000000000000001", "one")
@@ -51,6 +50,8 @@ def supervisor(paif: Paif, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         _image(client, "VirtualMachineImage", "vmi-00000000000000005", "twice")
         yield client
         client.delete(f"/api/v1/namespaces/{_NAMESPACE}")
+        for name in ("rules-gold", "rules-silver"):
+            client.delete(f"/apis/storage.k8s.io/v1/storageclasses/{name}")
 
 
 def _machine(**spec: Any) -> dict[str, Any]:
@@ -59,7 +60,7 @@ def _machine(**spec: Any) -> dict[str, Any]:
     asked = {
         "className": "best-effort-small",
         "imageName": "one",
-        "storageClass": "pai-gold",
+        "storageClass": "rules-gold",
         "powerState": "PoweredOn",
         "network": {"interfaces": [{"name": "eth0"}]},
         "bootstrap": {"vAppConfig": {"rawProperties": "ovf"}},
@@ -110,8 +111,9 @@ _NEW: dict[str, tuple[dict[str, Any], str]] = {
         'spec.storageClass: Invalid value: "bronze": Storage policy bronze does not exist',
     ),
     "storage class without quota": (
-        {"storageClass": "pai-silver"},
-        'spec.storageClass: Invalid value: "pai-silver": Storage policy is not associated with the namespace vm-rules',
+        {"storageClass": "rules-silver"},
+        'spec.storageClass: Invalid value: "rules-silver": Storage policy is not associated with the namespace'
+        " vm-rules",
     ),
     "Suspended": (
         {"powerState": "Suspended"},
@@ -262,8 +264,8 @@ _EXISTING: dict[str, tuple[dict[str, Any], str]] = {
         'spec.image: Invalid value: "vmi-2": field is immutable',
     ),
     "storage class": (
-        {"spec": {"storageClass": "pai-silver"}},
-        'spec.storageClass: Invalid value: "pai-silver": field is immutable',
+        {"spec": {"storageClass": "rules-silver"}},
+        'spec.storageClass: Invalid value: "rules-silver": field is immutable',
     ),
     "biosUUID": ({"spec": {"biosUUID": _UUID}}, f'spec.biosUUID: Invalid value: "{_UUID}": field is immutable'),
     "instanceUUID": (
