@@ -58,7 +58,7 @@ def _of_stack(name: str) -> Object:
     assert env is not None, problems
     program = Program(env, ENDPOINTS)
     # There is no vCenter behind these answers.
-    program._look_ahead = lambda _: None  # type: ignore[method-assign]
+    program._look_ahead = lambda phases: None  # type: ignore[method-assign]  # noqa: ARG005
     [made] = [each for each in declare(lambda: program.build(""), ANSWERS).registrations if each.type == _TYPE]
     return made.inputs
 
