@@ -159,6 +159,13 @@ class Release:
         vmware = (int(match["vmware"]), match["fips"] is not None) if match["vmware"] else None
         return cls(_numbers(match["kubernetes"]), vmware, int(match["build"]) if match["build"] else None)
 
+    @property
+    def short(self) -> str:
+        """As the server stores it: without the number of its build, and with what is open left open."""
+        number, fips = self.vmware or (None, False)
+        variant = "" if number is None else f"+vmware.{number}{'-fips' if fips else ''}"
+        return f"v{'.'.join(map(str, self.kubernetes))}{variant}"
+
     def is_(self, other: Release) -> bool:
         """Whether both may be the same release: they agree in all that both of them say."""
         said = min(len(self.kubernetes), len(other.kubernetes))
@@ -209,6 +216,7 @@ class ClusterClasses(_Model):
     worker_class: str
     os_image_annotation: str
     skip_rebase_annotation: str
+    release_label: str
     central_namespace: str
     ubuntu: UbuntuVersions
     classes: dict[str, ClusterClass]

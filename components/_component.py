@@ -150,21 +150,23 @@ class KubernetesObject(pulumi.CustomResource):
         *,
         nodes: vcf.AwaitedNodes | None = None,
         values: Mapping[str, str] | None = None,
+        asked: pulumi.Input[Any] = None,
     ) -> vcf.AwaitedObject:
         """What it means that this object is ready: as the catalogue says, or `wait_for` instead, and its `nodes`.
 
-        `values` are paths in it, by the key under which the readiness gives out what is there.
+        `values` are paths in it, by the key under which the readiness gives out what is there. Another `asked`, by
+        default another spec, has to become ready again.
         """
         # With its uid, since another object of the same name and spec has to become ready as well.
         metadata: pulumi.Output[Any] = pulumi.get(self, "metadata")
         uid = metadata.apply(lambda found: found.get("uid") if isinstance(found, Mapping) else None)
-        asked = pulumi.Output.unsecret(pulumi.Output.all(self._asked, self.id, uid).apply(digest))
+        of_what = self._asked if asked is None else asked
         return awaited_object(
             self.api_version,
             self.object_kind,
             self._metadata["name"],
             self._metadata["namespace"],
-            asked,
+            pulumi.Output.unsecret(pulumi.Output.all(of_what, self.id, uid).apply(digest)),
             wait_for,
             nodes=nodes,
             values=values,

@@ -1,6 +1,7 @@
 """Kubernetes cluster of VKS with GPU nodes."""
 
 import base64
+from collections.abc import Sequence
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
@@ -165,15 +166,21 @@ class GpuCluster(Component):
         )
         published = catalog.conditions().secrets["kubeconfig"]
         secret = pulumi.Output.concat(args["cluster_name"], published.suffix)
+        # As the server has stored it: neither another spelling of a release nor a class that it has raised is a change.
+        stored: pulumi.Output[Any] = pulumi.Output.all(
+            pulumi.get(self.cluster, "spec"), pulumi.get(self.cluster, "metadata"), self.cluster.id
+        )
         nodes = vcf.AwaitedNodes(
             secret_name=secret,
             secret_key=published.key,
-            release=topology["version"],
+            release=stored.apply(lambda found: _short(found[0]["topology"]["version"])),
             control_plane=args["control_plane_replicas"],
             pools=[_awaited(pool) for pool in args["pools"]],
         )
         ready = self.ready(
-            f"{name}-ready", self.cluster.awaited(args.get("wait_for"), nodes=nodes), depends_on=[self.cluster]
+            f"{name}-ready",
+            self.cluster.awaited(args.get("wait_for"), nodes=nodes, asked=stored.apply(_asked)),
+            depends_on=[self.cluster],
         )
         self.cluster_name = pulumi.Output.all(args["cluster_name"], ready.id).apply(lambda found: str(found[0]))
         self.kubeconfig = published_secret(self, "kubeconfig", namespace, secret, [ready])
@@ -272,6 +279,19 @@ def _check_window(check: Check, cluster_class: str, release: str) -> bool:
     first, last = known.kubernetes
     check.add("release", f"{release}: {cluster_class} takes Kubernetes {first} to {last}")
     return False
+
+
+def _asked(stored: Sequence[Any]) -> list[Any]:
+    """What nodes are made from: the stored spec, and the build of the release, which only a label tells."""
+    spec, metadata, _ = stored
+    build = (metadata.get("labels") or {}).get(catalog.cluster_classes().release_label)
+    return [spec["clusterNetwork"], spec["topology"], build]
+
+
+def _short(release: str) -> str:
+    """The release as nodes tell it, in whatever spelling it is asked for."""
+    parsed = catalog.Release.parse(release)
+    return release if parsed is None else parsed.short
 
 
 def pool_label(pool: str) -> str:

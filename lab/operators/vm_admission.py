@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import kopf
@@ -230,11 +230,17 @@ def _hardware_rules() -> list[Object]:
     ]
 
 
-def _metadata_rules() -> list[Object]:
+def _host_rule() -> Object:
     name = f"{_NEW}.?network.?hostName.orValue('')"
     host = f"({name} == '' ? object.metadata.name : {name})"
     where = f"({name} == '' ? 'metadata.name' : 'spec.network.hostName')"
+    return _telling(
+        f"isIP({host}) || {host}.matches('{_HOST_NAME}')",
+        f"""{where} + ': Invalid value: "' + {host} + '": host name must adhere to RFC-1123'""",
+    )
 
+
+def _metadata_rules() -> list[Object]:
     def entry(of: str, kind: str, key: str) -> str:
         return f"{of}.metadata.?{kind}[?'{key}'].orValue('')"
 
@@ -243,10 +249,6 @@ def _metadata_rules() -> list[Object]:
 
     zone, old_zone = entry("object", "labels", ZONE_LABEL), entry("oldObject", "labels", ZONE_LABEL)
     return [
-        _telling(
-            f"isIP({host}) || {host}.matches('{_HOST_NAME}')",
-            f"""{where} + ': Invalid value: "' + {host} + '": host name must adhere to RFC-1123'""",
-        ),
         _rule(
             f"{entry('object', 'labels', PAUSED_LABEL)} == {former('labels', PAUSED_LABEL)}",
             f"metadata.labels.{PAUSED_LABEL}: Forbidden: modifying this label is not allowed for non-admin users",
@@ -273,7 +275,7 @@ def _metadata_rules() -> list[Object]:
 
 
 def machine_rules() -> list[Object]:
-    """Rules of a VirtualMachine that need nothing but the object, and what it was before."""
+    """Rules of a VirtualMachine's spec that need nothing but the object, and what it was before."""
     probe = f"{_NEW}.?readinessProbe"
     disk = f"{_NEW}.?advanced.?bootDiskCapacity.orValue('0')"
     return [
@@ -293,7 +295,7 @@ def machine_rules() -> list[Object]:
         *_power_rules(),
         *_network_rules(),
         *_hardware_rules(),
-        *_metadata_rules(),
+        _host_rule(),
         _rule(
             f"[{probe}.?tcpSocket.hasValue(), {probe}.?guestHeartbeat.hasValue(), size({probe}.?guestInfo.orValue([]))"
             " > 0].filter(given, given).size() <= 1",
@@ -411,13 +413,46 @@ POLICY_USE = Resource(
 )
 
 
-def admission_policy(resource: Resource, rules: list[Object]) -> tuple[Object, Object]:
-    """What is refused of a kind by its rules, as a policy and its binding."""
-    name = f"vm-operator-simulation-{resource.plural}.lab.paif.dev"
+_POLICIES = "vm-operator-simulation"
+_STAYS = {"name": "stays", "expression": "!has(object.metadata.deletionTimestamp)"}
+"""An object that is going must not be held by a rule: its finalizer has to come off."""
+
+
+def _concerning(operation: str, rules: Iterable[Object]) -> list[Object]:
+    """Those that are not of the other operation only."""
+    other = _on("UPDATE" if operation == "CREATE" else "CREATE", "")[:-2]
+    return [each for each in rules if not each["expression"].startswith(other)]
+
+
+def admission_policies() -> list[tuple[Object, Object]]:
+    """What is refused by its rules, as policies with their bindings.
+
+    By what a request does: operators write annotations of a machine all the time, and each rule takes its time.
+    """
+    changed, described = "object.spec != oldObject.spec", "object.metadata != oldObject.metadata"
+    found = []
+    for resource, rules, metadata in (
+        (VIRTUAL_MACHINE, machine_rules(), _metadata_rules()),
+        (VIRTUAL_MACHINE_SERVICE, service_rules(), []),
+    ):
+        for part, operation, asked, condition in (
+            ("new", "CREATE", [*rules, *metadata], None),
+            ("changed", "UPDATE", rules, changed),
+            ("described", "UPDATE", metadata, described),
+        ):
+            if validations := _concerning(operation, asked):
+                found.append(_policy(resource, part, operation, validations, condition))
+    return found
+
+
+def _policy(
+    resource: Resource, part: str, operation: str, validations: list[Object], condition: str | None
+) -> tuple[Object, Object]:
+    name = f"{_POLICIES}-{resource.plural}-{part}.lab.paif.dev"
     match = {
         "apiGroups": [GROUP],
         "apiVersions": ["*"],
-        "operations": ["CREATE", "UPDATE"],
+        "operations": [operation],
         "resources": [resource.plural],
     }
     policy = {
@@ -425,28 +460,33 @@ def admission_policy(resource: Resource, rules: list[Object]) -> tuple[Object, O
         "spec": {
             "failurePolicy": "Fail",
             "matchConstraints": {"resourceRules": [match]},
-            # An object that is going must not be held by a rule: its finalizer has to come off.
-            "matchConditions": [{"name": "stays", "expression": "!has(object.metadata.deletionTimestamp)"}],
-            "validations": rules,
+            "matchConditions": [_STAYS, *([{"name": part, "expression": condition}] if condition else [])],
+            "validations": validations,
         },
     }
     binding = {"metadata": {"name": name}, "spec": {"policyName": name, "validationActions": ["Deny"]}}
     return policy, binding
 
 
+def put_policies(api: Api) -> None:
+    """Put the rules into the API server, and take away those that an older lab has left in it."""
+    policies = admission_policies()
+    for policy, binding in policies:
+        api.apply(POLICY, policy)
+        api.apply(POLICY_USE, binding)
+    names = {policy["metadata"]["name"] for policy, _ in policies}
+    for resource in (POLICY_USE, POLICY):
+        for name in (each["metadata"]["name"] for each in api.list(resource)):
+            if name.startswith(_POLICIES) and name not in names:
+                api.delete(resource, name)
+
+
 @kopf.on.startup()
 def install_admission_policies(**_: Any) -> None:
     """Put the rules into the API server; tried until the server answers."""
-    api = supervisor()
-    policies = [
-        admission_policy(VIRTUAL_MACHINE, machine_rules()),
-        admission_policy(VIRTUAL_MACHINE_SERVICE, service_rules()),
-    ]
     for attempt in range(10):
         try:
-            for policy, binding in policies:
-                api.apply(POLICY, policy)
-                api.apply(POLICY_USE, binding)
+            put_policies(supervisor())
         except ApiError:
             if attempt == 9:
                 raise

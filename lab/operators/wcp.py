@@ -516,7 +516,7 @@ class Wcp:
         item = self._api.apply(wanted.resource, wanted.body)
         status = wanted.status
         if status is not None and wanted.resource is CLUSTER_CLASS:
-            status = {**status, "observedGeneration": item["metadata"]["generation"]}
+            status = {**status, "observedGeneration": item["metadata"].get("generation", 1)}
         if status is not None and _without_times(item.get("status") or {}) != _without_times(status):
             self._api.status(wanted.resource, item, status)
         self._applied[wanted.key] = mark

@@ -659,15 +659,15 @@ def control_plane_replicas(resource: Resource, run: Context) -> Found:
     "control-plane-odd",
     CLUSTER,
     severity=Severity.MEDIUM,
-    reason="etcd needs a majority: an even number tolerates no more failures than one less",
-    remedy="use 1, 3 or 5 machines",
+    reason="etcd needs a majority: an even number tolerates no more failures than one less; VKS takes 1 or 3",
+    remedy="use 1 or 3 machines",
     source="https://etcd.io/docs/v3.5/faq/",
 )
 def control_plane_odd(resource: Resource, run: Context) -> Found:
     path = "spec.topology.controlPlane.replicas"
     replicas = resource.get(path, 1)
-    if replicas % 2 == 0:
-        yield Violation("the number is even", path, replicas)
+    if replicas not in (1, 3):
+        yield Violation("expected 1 or 3", path, replicas)
 
 
 # Secrets, transport, sources.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,11 +12,13 @@ import pytest
 from ruamel.yaml import YAML
 
 import catalog
+from cli.bench.scratch import lab_basics, write_yaml
 from components.gpu_cluster import GpuCluster
 from stacks.environment import SECRETS, validate
 from stacks.program import Program
 from tests.lab.conftest import ROOT, Paif, api_client, wait_until
 from tests.lab.test_5_adoption import _site
+from tests.lab.test_5_machines import Project
 from tests.unit.components.harness import declare
 from tests.unit.components.test_gpu_cluster import _ARGS
 from tests.unit.environment.site import ANSWERS
@@ -47,6 +50,10 @@ def supervisor(paif: Paif, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         site.remove(_NAMESPACE)
 
 
+def _sees_nothing(phases: set[str]) -> None:
+    del phases
+
+
 def _of_stack(name: str) -> Object:
     """The Cluster that the program makes of a stack file; its secrets are not needed for that."""
     data = YAML(typ="safe").load((ROOT / "stacks" / f"Pulumi.{name}.yaml").read_text(encoding="utf-8"))["config"]
@@ -58,7 +65,7 @@ def _of_stack(name: str) -> Object:
     assert env is not None, problems
     program = Program(env, ENDPOINTS)
     # There is no vCenter behind these answers.
-    program._look_ahead = lambda phases: None  # type: ignore[method-assign]  # noqa: ARG005
+    program._look_ahead = _sees_nothing  # type: ignore[method-assign]
     [made] = [each for each in declare(lambda: program.build(""), ANSWERS).registrations if each.type == _TYPE]
     return made.inputs
 
@@ -339,3 +346,53 @@ def test_every_registration_fails_closed(supervisor: httpx.Client) -> None:
         "validation.cluster.cluster.x-k8s.io",
     }
     assert set(policies.values()) == {"Fail"}
+
+
+class Edited(Project):
+    """A project whose stack file a test edits."""
+
+    def cluster(self, **values: Any) -> None:
+        """Give the only cluster these keys."""
+        path = self._folder / "stacks" / f"Pulumi.{self.stack}.yaml"
+        content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        content["config"]["paif:clusters"][0] |= values
+        write_yaml(path, content)
+
+    def changes_nothing(self) -> str:
+        return self("preview", "--stack", self.stack, "--expect-no-changes")
+
+
+def _class_and_release(client: httpx.Client, name: str) -> tuple[str, str]:
+    topology = client.get(_CLUSTERS.replace(_NAMESPACE, "spelled") + f"/{name}").json()["spec"]["topology"]
+    return topology["class"], topology["version"]
+
+
+def test_what_the_server_made_of_class_and_release_is_no_change_and_what_is_asked_for_later_is_sent(
+    supervisor: httpx.Client, paif: Paif, tmp_path: Path
+) -> None:
+    pools = [{"name": "cpu", "class": "best-effort-large", "replicas": 1}]
+    config = lab_basics() | {
+        "paif:gpu": {"mode": "directpath", "model": "L40S"},
+        "paif:namespace": {"name": "spelled", "storage": [{"policy": "pai-gold", "limitGib": 500}]},
+        "paif:clusters": [{"name": "gpu", "pools": pools, "gpuOperator": {"enabled": False}}],
+    }
+    project, name = Edited(paif, tmp_path, "spelled", config), "acme-spelled-vks-gpu"
+    up = ("up", "--yes", "--skip-preview", "--stack", "spelled")
+    project(*up)
+    short = "v1.32.0+vmware.6-fips"
+    assert _class_and_release(supervisor, name) == ("builtin-generic-v3.3.0", short)
+    for spelling in ("v1.32.0---vmware.6-fips-vkr.2", "v1.32.0"):
+        project.cluster(release=spelling)
+        assert "warning: cluster" not in project.changes_nothing()
+    # Somebody asks for what the server has left behind.
+    project.cluster(clusterClass="builtin-generic-v3.2.0")
+    assert f"cluster {name} has ClusterClass builtin-generic-v3.3.0" in project.changes_nothing()
+    project.cluster(clusterClass="builtin-generic-v3.4.0", release="v1.32.10+vmware.1-fips-vkr.2")
+    project(*up)
+    assert _class_and_release(supervisor, name) == ("builtin-generic-v3.4.0", "v1.32.10+vmware.1-fips")
+    project.changes_nothing()
+    project.cluster(release=short)
+    said = project.refused("preview", "--stack", "spelled")
+    assert _REAL in said
+    assert "version cannot be decreased" in said
+    project("destroy", "--yes", "--skip-preview", "--stack", "spelled")

@@ -302,6 +302,10 @@ _EXISTING: dict[str, tuple[dict[str, Any], str]] = {
         {"spec": {"minHardwareVersion": 21}},
         "spec.minHardwareVersion: Invalid value: 21: cannot upgrade hardware version unless powered off",
     ),
+    "host name": (
+        {"spec": {"network": {"hostName": "a_b"}}},
+        'spec.network.hostName: Invalid value: "a_b": host name must adhere to RFC-1123',
+    ),
     "where it was made": (
         {"metadata": {"annotations": {"vmoperator.vmware.com/created-at-build-version": "mine"}}},
         "metadata.annotations[vmoperator.vmware.com/created-at-build-version]: Forbidden: modifying this annotation is"

@@ -170,6 +170,20 @@ def test_spellings_of_a_release_agree_in_what_both_say(one: str, other: str, sam
     assert (first.is_(second), second.is_(first)) == (same, same)
 
 
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ("v1.32.0---vmware.6-fips-vkr.2", "v1.32.0+vmware.6-fips"),
+        ("v1.32.0+vmware.6-vkr.2", "v1.32.0+vmware.6"),
+        ("v1.32", "v1.32"),
+    ],
+)
+def test_a_release_is_short_as_the_server_stores_it(text: str, short: str) -> None:
+    found = catalog.Release.parse(text)
+    assert found is not None
+    assert found.short == short
+
+
 @pytest.mark.parametrize("text", ["1.32.0", "v1", "v1.32.0+vmware.6-fips-vkr", "v1.32.0+rke2r1", "latest"])
 def test_what_is_no_release_is_none(text: str) -> None:
     assert catalog.Release.parse(text) is None

@@ -302,7 +302,7 @@ def test_it_is_ready_when_every_node_of_its_release_is_there() -> None:
     (cluster,) = ready.inputs["objects"]
     nodes = cluster["nodes"]
     assert nodes["secretName"] == "acme-dev-vks-gpu-kubeconfig"
-    assert nodes["release"] == "v1.32.0+vmware.6-fips-vkr.2"
+    assert nodes["release"] == "v1.32.0+vmware.6-fips"
     assert nodes["controlPlane"] == 1
     assert nodes["pools"] == [
         {"name": "cpu", "label": "paif.dev/pool=cpu", "minimum": 1, "maximum": 1},

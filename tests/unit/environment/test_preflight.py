@@ -10,9 +10,11 @@ import pulumi
 import pytest
 
 import catalog
-from stacks import verdicts
+from stacks import existence, verdicts
+from stacks.endpoints import Helm
+from stacks.preflight import _Look
 from stacks.problems import Problem, read_problems
-from stacks.program import Program
+from stacks.program import PHASES, Program
 from tests.unit.components.harness import Declared, declare
 from tests.unit.environment.samples import GONE, environment
 from tests.unit.environment.site import (
@@ -299,6 +301,10 @@ def test_a_phase_that_is_not_wanted_is_asked_nothing_of(found: Any) -> None:
     wrong = {"database.infrastructurePolicy": "x", "clusters.0.release": "v1.32.7+vmware.1"}
     assert found(wrong, _models(status="missing"), "foundation") == {}
     assert set(found(wrong, _models(status="missing"), "data")) == {("database", "infrastructurePolicy")}
+    calls = dict(_declared({}, ANSWERS, "foundation").calls)
+    asked = calls["vcf:index:getPlatform"]
+    assert [asked[what] for what in ("releases", "offers", "databases", "machines")] == [False] * 4
+    assert not calls.keys() & {"vcf:index:getModels", "vcf:index:getCharts"}
 
 
 # What is there already
@@ -484,3 +490,12 @@ def test_the_properties_that_are_looked_for_are_those_that_a_machine_gets(change
     declared = declare(lambda: Program(env, ENDPOINTS).build("workstations"), _answers(getGpuInventory=gpus))
     secret = declared.one("kubernetes:core/v1:Secret", "acme-dev-dlvm-alice-bootstrap")
     assert set(secret.inputs["data"]) == verdicts.property_keys(env, env.workstations[0])
+
+
+def test_a_private_chart_repository_is_asked_with_its_login() -> None:
+    private = {"repository": "https://charts.test", "username": "u", "password": "of-u", "ca": "PEM"}
+    ends = ENDPOINTS.model_copy(update={"helm": Helm.model_validate(private)})
+    look = _Look(environment({}), ends, frozenset(PHASES))
+    asked = look._questions(existence.names(look.env))["charts"].arguments
+    chart = {"repository": "https://charts.test", "chart": "gpu-operator"}
+    assert asked == {"charts": [{**chart, "username": "u", "password": "of-u", "caBundle": "PEM"}]}

@@ -17,7 +17,16 @@ from lab.operators.common import (
     Object,
     Resource,
 )
-from lab.operators.vm_admission import DeniedError, filled_in, objections, resolved_image
+from lab.operators.vm_admission import (
+    POLICY,
+    POLICY_USE,
+    DeniedError,
+    admission_policies,
+    filled_in,
+    objections,
+    put_policies,
+    resolved_image,
+)
 
 _NS = "pai-dev"
 
@@ -43,6 +52,12 @@ class Site:
         self.listed += 1
         return list(self.there[resource])
 
+    def apply(self, resource: Resource, body: Object) -> None:
+        self.there[resource].append(body)
+
+    def delete(self, resource: Resource, name: str) -> None:
+        self.there[resource] = [each for each in self.there[resource] if each["metadata"]["name"] != name]
+
     def get(self, resource: Resource, name: str) -> Object | None:
         return next((each for each in self.there[resource] if each["metadata"]["name"] == name), None)
 
@@ -55,6 +70,10 @@ class Site:
 def site(monkeypatch: pytest.MonkeyPatch) -> Site:
     monkeypatch.setattr(vm_admission, "_seen", {})
     return Site()
+
+
+def _named(*names: str) -> list[Object]:
+    return [{"metadata": {"name": name}} for name in names]
 
 
 def _vm(**spec: Any) -> Object:
@@ -105,3 +124,26 @@ def test_only_the_supervisors_own_zone_is_known(site: Site) -> None:
 
     assert objections(site.api, labelled("domain-c7"), _NS) == []
     assert "not found" in objections(site.api, labelled("moon"), _NS)[0]
+
+
+def test_each_request_is_judged_by_the_rules_that_concern_it() -> None:
+    policies = {policy["metadata"]["name"].split("-simulation-")[1]: policy for policy, _ in admission_policies()}
+    assert [each.partition(".")[0] for each in policies] == [
+        "virtualmachines-new",
+        "virtualmachines-changed",
+        "virtualmachines-described",
+        "virtualmachineservices-new",
+        "virtualmachineservices-changed",
+    ]
+    for policy in policies.values():
+        (rule,) = policy["spec"]["matchConstraints"]["resourceRules"]
+        other = "CREATE" if rule["operations"] == ["UPDATE"] else "UPDATE"
+        expressions = [each["expression"] for each in policy["spec"]["validations"]]
+        assert not any(each.startswith(f"request.operation != '{other}'") for each in expressions)
+
+
+def test_rules_of_an_older_lab_go(site: Site) -> None:
+    site.there |= {POLICY: _named("vm-operator-simulation.lab.paif.dev", "of-others"), POLICY_USE: _named("of-others")}
+    put_policies(site.api)
+    names = {each["metadata"]["name"] for each in site.there[POLICY]}
+    assert names == {"of-others", *(policy["metadata"]["name"] for policy, _ in admission_policies())}
