@@ -169,16 +169,26 @@ def _may_be(given: str, other: str) -> bool:
     return one is not None and two is not None and one.is_(two)
 
 
+def coming_releases(env: Environment, platform: Platform) -> dict[int, str]:
+    """Releases of clusters, by their place, that are to be made or to get another one than they have."""
+    asked = {
+        index: cluster.release or catalog.versions()["kubernetes-release"].version
+        for index, cluster in enumerate(env.clusters)
+    }
+    has = [platform.clusters.get(env.named("cluster", cluster.name), "") for cluster in env.clusters]
+    return {index: release for index, release in asked.items() if not _may_be(has[index], release)}
+
+
 def releases(env: Environment, platform: Platform) -> tuple[list[Contradiction], list[tuple[str, Contradiction]]]:
     """Releases that a cluster cannot be made of; and apart, those that the Supervisor does not know, each with why."""
     wrong: list[Contradiction] = []
     unknown: list[tuple[str, Contradiction]] = []
+    coming = coming_releases(env, platform)
     usable = [each.version for each in platform.offered if not each.against and each.images]
     for index, cluster in enumerate(env.clusters):
-        release = cluster.release or catalog.versions()["kubernetes-release"].version
-        standing = platform.clusters.get(env.named("cluster", cluster.name), "")
-        if standing and _may_be(standing, release):
+        if index not in coming:
             continue
+        release = coming[index]
         path: Path = ("clusters", index, "release")
         there = _some(usable, release)
         meant = [each for each in platform.offered if _may_be(release, each.version)]
@@ -218,8 +228,20 @@ def _standing(env: Environment, platform: Platform) -> StandingDatabase | None:
 
 
 def asks_dsm(env: Environment, platform: Platform) -> bool:
-    """Whether the database is one that DSM has still to make."""
-    return env.database is not None and env.database.created and _standing(env, platform) is None
+    """Whether the database is one that DSM has still to make, or to make another of."""
+    asked, standing = env.database, _standing(env, platform)
+    if asked is None or not asked.created or standing is None:
+        return asked is not None and asked.created
+    location = asked.backup.location if asked.backup is not None else ""
+    return (
+        _database_version(asked) != standing.version
+        or asked.infrastructure_policy != standing.infrastructure_policy
+        or location not in ("", standing.backup_location)
+    )
+
+
+def _database_version(asked: Database) -> str:
+    return asked.version or catalog.versions()["dsm-postgresql"].version
 
 
 def database(env: Environment, platform: Platform) -> list[Contradiction]:
@@ -248,7 +270,7 @@ def _not_allowed(
     policies = {policy.name for offer in allowed for policy in offer.infrastructure_policies}
     versions = {version for offer in allowed for version in offer.versions}
     locations = {location for offer in allowed for location in offer.backup_locations}
-    version = asked.version or catalog.versions()["dsm-postgresql"].version
+    version = _database_version(asked)
     policy = asked.infrastructure_policy or ""
     location = asked.backup.location if asked.backup is not None else ""
     checks: tuple[tuple[Path, str, str, str, set[str]], ...] = (

@@ -428,6 +428,22 @@ def test_a_chart_repository_that_does_not_answer_is_told_where_the_cluster_is_th
     assert "the chart of the GPU Operator (no route)" in _told(caplog)
 
 
+def test_what_is_not_changed_is_not_missed_by_who_may_not_look_it_up(caplog: pytest.LogCaptureFixture) -> None:
+    unanswered = [{"what": each, "reason": "no right"} for each in ("releases", "images", "offers")]
+    there = [{"name": "acme-dev-vks-gpu", "release": RELEASE}]
+    nothing = platform(unanswered=unanswered, offered=[], allowed=[], clusters=there, standing=[_MINE])
+    _declared({}, nothing)
+    assert _told(caplog) == ""
+
+
+def test_what_is_changed_is_missed_by_who_may_not_look_it_up(caplog: pytest.LogCaptureFixture) -> None:
+    unanswered = [{"what": each, "reason": "no right"} for each in ("releases", "offers")]
+    there = [{"name": "acme-dev-vks-gpu", "release": "v1.31.4+vmware.1-fips"}]
+    answers = platform(unanswered=unanswered, offered=[], allowed=[], clusters=there, standing=[_MINE])
+    _declared({"database.version": "16.9"}, answers)
+    assert "Kubernetes releases, what DSM allows for the database (no right)" in _told(caplog)
+
+
 def test_nothing_is_said_of_a_site_that_is_right(caplog: pytest.LogCaptureFixture) -> None:
     _declared({"namespace.accessList": [_GROUP]}, ANSWERS)
     assert _told(caplog) == ""
