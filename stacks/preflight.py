@@ -180,7 +180,7 @@ class _Look:
         found.problems += unserved
         told = {path[0] for path, _ in unserved}
         unknown = dict(platform.unanswered)
-        if "clusters" in told:
+        if "clusters" in told or not verdicts.coming_releases(self.env, platform):
             unknown = {what: reason for what, reason in unknown.items() if what not in ("releases", "images")}
         elif self._asks_releases() and "releases" not in unknown:
             self._releases(platform, found, opts)
@@ -188,7 +188,9 @@ class _Look:
             unknown = {what: reason for what, reason in unknown.items() if what not in ("offers", "databases")}
         elif "data" in self.phases and self.env.database is not None:
             found.problems += verdicts.database(self.env, platform)
-            if not platform.allowed and "offers" not in unknown and verdicts.asks_dsm(self.env, platform):
+            if not verdicts.asks_dsm(self.env, platform):
+                unknown.pop("offers", None)
+            elif not platform.allowed and "offers" not in unknown:
                 unknown["offers"] = (
                     "no namespace of the Supervisor has a DataServicePolicyBinding that the kubeconfig's user may "
                     f"read; `./paif up {self.env.name} --until foundation` makes the namespace, of which the next run "

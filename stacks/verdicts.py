@@ -163,50 +163,62 @@ def apis(env: Environment, served: Collection[str], phases: Collection[str]) -> 
     return found
 
 
-def same_release(given: str, full: str) -> bool:
-    """Whether a release as somebody spells it means one of the Supervisor's: prefix, short, full, or object name."""
-    wanted, version = given.replace("---", "+"), full.replace("---", "+")
-    if not version.startswith(wanted):
-        return False
-    rest = version[len(wanted) :]
-    # A build with FIPS is another one than that without.
-    return not rest or (rest[0] in ".+-" and not rest.startswith("-fips"))
+def _may_be(given: str, other: str) -> bool:
+    """Whether two spellings may mean the same release."""
+    one, two = catalog.Release.parse(given), catalog.Release.parse(other)
+    return one is not None and two is not None and one.is_(two)
+
+
+def coming_releases(env: Environment, platform: Platform) -> dict[int, str]:
+    """Releases of clusters, by their place, that are to be made or to get another one than they have."""
+    asked = {
+        index: cluster.release or catalog.versions()["kubernetes-release"].version
+        for index, cluster in enumerate(env.clusters)
+    }
+    has = [platform.clusters.get(env.named("cluster", cluster.name), "") for cluster in env.clusters]
+    return {index: release for index, release in asked.items() if not _may_be(has[index], release)}
 
 
 def releases(env: Environment, platform: Platform) -> tuple[list[Contradiction], list[tuple[str, Contradiction]]]:
     """Releases that a cluster cannot be made of; and apart, those that the Supervisor does not know, each with why."""
     wrong: list[Contradiction] = []
     unknown: list[tuple[str, Contradiction]] = []
+    coming = coming_releases(env, platform)
     usable = [each.version for each in platform.offered if not each.against and each.images]
     for index, cluster in enumerate(env.clusters):
-        release = cluster.release or catalog.versions()["kubernetes-release"].version
-        standing = platform.clusters.get(env.named("cluster", cluster.name), "")
-        if standing and (same_release(standing, release) or same_release(release, standing)):
+        if index not in coming:
             continue
+        release = coming[index]
         path: Path = ("clusters", index, "release")
         there = _some(usable, release)
-        meant = [each for each in platform.offered if same_release(release, each.version)]
+        meant = [each for each in platform.offered if _may_be(release, each.version)]
         if not meant:
             expected = f"a Kubernetes release that the Supervisor has: {there}"
             unknown.append((release, contradiction(path, expected, release, nearest(release, usable))))
         elif all(each.against for each in meant):
             expected = f"a Kubernetes release that can be used ({meant[0].against}); there are: {there}"
             wrong.append(contradiction(path, expected, release))
-        elif "images" not in platform.unanswered and not any(
-            image.os == _OS for each in meant if not each.against for image in each.images
-        ):
-            expected = (
-                f"a Kubernetes release whose OS image for {_OS} has come to the Supervisor, which may take minutes "
-                f"after the release shows; there are: {there}"
-            )
-            wrong.append(contradiction(path, expected, release))
+        elif "images" not in platform.unanswered:
+            come = {image.version for each in meant if not each.against for image in each.images if image.os == _OS}
+            if not come:
+                expected = (
+                    f"a Kubernetes release whose OS image for {_OS} has come to the Supervisor, which may take minutes "
+                    f"after the release shows; there are: {there}"
+                )
+                wrong.append(contradiction(path, expected, release))
+            elif cluster.os_version is not None and cluster.os_version not in come:
+                expected = f"a version of Ubuntu of which {release} has an image here: {listed(come)}"
+                path = ("clusters", index, "osVersion")
+                wrong.append(contradiction(path, expected, cluster.os_version))
     return wrong, unknown
+
+
+_NAMED = re.compile(r"v\d+\.\d+\.\d+(?:\+|---)vmware\.\d+(?:-fips)?(?:-vkr\.\d+)?")
 
 
 def held(release: str, items: Collection[str]) -> bool:
     """Whether a content library has an image of a release, which its items carry in their names."""
-    name = re.sub(r"-vkr\.\d+$", "", release).replace("+", "---")
-    return any(re.search(rf"{re.escape(name)}(?!\d)(?!-fips)", item.replace("+", "---")) for item in items)
+    return any(_may_be(release, found[0]) for item in items if (found := _NAMED.search(item)))
 
 
 def _standing(env: Environment, platform: Platform) -> StandingDatabase | None:
@@ -216,8 +228,20 @@ def _standing(env: Environment, platform: Platform) -> StandingDatabase | None:
 
 
 def asks_dsm(env: Environment, platform: Platform) -> bool:
-    """Whether the database is one that DSM has still to make."""
-    return env.database is not None and env.database.created and _standing(env, platform) is None
+    """Whether the database is one that DSM has still to make, or to make another of."""
+    asked, standing = env.database, _standing(env, platform)
+    if asked is None or not asked.created or standing is None:
+        return asked is not None and asked.created
+    location = asked.backup.location if asked.backup is not None else ""
+    return (
+        _database_version(asked) != standing.version
+        or asked.infrastructure_policy != standing.infrastructure_policy
+        or location not in ("", standing.backup_location)
+    )
+
+
+def _database_version(asked: Database) -> str:
+    return asked.version or catalog.versions()["dsm-postgresql"].version
 
 
 def database(env: Environment, platform: Platform) -> list[Contradiction]:
@@ -246,7 +270,7 @@ def _not_allowed(
     policies = {policy.name for offer in allowed for policy in offer.infrastructure_policies}
     versions = {version for offer in allowed for version in offer.versions}
     locations = {location for offer in allowed for location in offer.backup_locations}
-    version = asked.version or catalog.versions()["dsm-postgresql"].version
+    version = _database_version(asked)
     policy = asked.infrastructure_policy or ""
     location = asked.backup.location if asked.backup is not None else ""
     checks: tuple[tuple[Path, str, str, str, set[str]], ...] = (

@@ -99,6 +99,8 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.issue(w, r, login)
 	case r.URL.Path == projectPath:
 		g.projects(w, r, login)
+	case listPath.MatchString(r.URL.Path):
+		g.repositories(w, r, login)
 	case r.URL.Path == "/v2/_catalog":
 		deny(w, `Basic realm="paif lab model gallery (simulation)"`, "unauthorized to list catalog")
 	case repository == "":
@@ -119,6 +121,26 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 var repositoryPath = regexp.MustCompile(`^/v2/(.+)/(?:manifests|blobs|tags|referrers)(?:/|$)`)
+
+var listPath = regexp.MustCompile(`^` + projectPath + `/([^/]+)/repositories$`)
+
+// repositories lists those of a project, by Harbor's own API.
+func (g *gate) repositories(w http.ResponseWriter, r *http.Request, login bool) {
+	name := listPath.FindStringSubmatch(r.URL.Path)[1]
+	if !login || r.Method != http.MethodGet || !g.store.hasProject(name) {
+		deny(w, "", fmt.Sprintf("unauthorized to list the repositories of project %s", name))
+		return
+	}
+	var all struct{ Repositories []string }
+	_ = json.Unmarshal(g.store.call(http.MethodGet, "/v2/_catalog", "", nil).Body.Bytes(), &all)
+	found := []map[string]string{}
+	for _, repository := range all.Repositories {
+		if project(repository) == name {
+			found = append(found, map[string]string{"name": repository})
+		}
+	}
+	tell(w, http.StatusOK, found)
+}
 
 // needed is the repository that a request is about, "" for none, and what it does there.
 func needed(r *http.Request) (repository, action string) {

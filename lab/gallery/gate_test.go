@@ -180,3 +180,17 @@ func TestAPasswordChangesWhileItServesAndTheOldOneIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoLogsInMayListTheRepositoriesOfAProject(t *testing.T) {
+	g := gated(t)
+	if answer := asked(g, http.MethodGet, projectPath+"/models/repositories", "", ""); answer.Code != http.StatusUnauthorized {
+		t.Errorf("without a login: status %d", answer.Code)
+	}
+	if answer := asked(g, http.MethodGet, projectPath+"/other/repositories", word, ""); answer.Code != http.StatusUnauthorized {
+		t.Errorf("of no project: status %d", answer.Code)
+	}
+	answer := asked(g, http.MethodGet, projectPath+"/models/repositories", word, "")
+	if want := `{"name":"models/meta/llama-3.1-8b-instruct-simulated"}`; !strings.Contains(answer.Body.String(), want) {
+		t.Errorf("status %d: %s; wanted %s", answer.Code, answer.Body, want)
+	}
+}

@@ -181,7 +181,7 @@ _WRONG = (
         _CLUSTER,
         "    - name: gpu\n      release: v1.32.1+vmware.6-fips-vkr.2\n      pools:\n",
         "v1.32.1+vmware",
-        ("a Kubernetes release that the Supervisor has: v1.32.0+vmware.6-fips-vkr.2",),
+        ("a Kubernetes release that the Supervisor has: v1.32.0+vmware.6-fips-vkr.2, v1.32.10",),
     ),
     Wrong(
         "model's tag",
@@ -202,7 +202,7 @@ _WRONG = (
         "      pools:\n",
         "      gpuOperator: {version: v24.9.1}\n      pools:\n",
         "v24.9.1",
-        ("a version of chart gpu-operator", "v24.9.0", "'v24.9.0'?"),
+        ("a version of chart gpu-operator", "v24.9.0", "(did you mean 'v24.9."),
     ),
 )
 
@@ -342,7 +342,12 @@ def supervisor(site: Paif, tmp_path: Path) -> Iterator[httpx.Client]:
 
 def test_a_release_whose_os_image_has_not_come_is_refused(look: Look, paif: Paif, supervisor: httpx.Client) -> None:
     items = supervisor.get(_IMAGES).raise_for_status().json()["items"]
-    [image] = [each for each in items if each["metadata"]["labels"]["os-name"] == "ubuntu"]
+    [image] = [
+        each
+        for each in items
+        if each["metadata"]["labels"]["os-name"] == "ubuntu"
+        and each["metadata"]["labels"]["run.tanzu.vmware.com/tkr"] == _RELEASE.rpartition("/")[2]
+    ]
     supervisor.delete(f"{_IMAGES}/{image['metadata']['name']}").raise_for_status()
     try:
         [said] = _messages(look(_changed(_dev(paif), ())))

@@ -183,9 +183,18 @@ class Gallery:
         return found
 
     async def repositories(self) -> list[str]:
-        """Repositories that the registry lists for the account, none where it does not list any."""
+        """Repositories beside the one that is asked for, none where the account may not list them."""
         response = await self._get("GET", "/v2/_catalog")
-        return [str(each) for each in response.json().get("repositories") or []] if response.is_success else []
+        if response.is_success:
+            return [str(each) for each in response.json().get("repositories") or []]
+        # Harbor lets administrators only list all, and others those of a project, by its own API.
+        self._token = None
+        path = f"/api/v2.0/projects/{self._inputs['repository'].partition('/')[0]}/repositories"
+        response = await self._http.send("GET", path, params={"page_size": "100"}, **self._basic())
+        try:
+            return [str(each["name"]) for each in response.json()] if response.is_success else []
+        except (ValueError, KeyError, TypeError):
+            return []
 
     async def digest(self) -> str:
         """Digest of the reference; raises GoneError with what there is instead."""
@@ -227,8 +236,7 @@ class Gallery:
         if tags:
             there = f"The repository has the tags {listed(tags)}{nearest(reference, tags)}."
         else:
-            response = await self._get("GET", "/v2/_catalog")
-            known = [str(r) for r in (response.json().get("repositories") or [])] if response.is_success else []
+            known = await self.repositories()
             there = f"There is no such repository or it is empty{nearest(repository, known)}."
         # A gallery is a project, and a model has its organisation in its name.
         project, _, model = repository.partition("/")

@@ -177,6 +177,14 @@ _CASES: list[tuple[str, dict[str, Any], dict[str, Any], tuple[Any, ...], str, st
         "",
     ),
     (
+        "version of Ubuntu",
+        {"clusters.0.osVersion": "24.04"},
+        ANSWERS,
+        ("clusters", 0, "osVersion"),
+        f"a version of Ubuntu of which {RELEASE} has an image here: 22.04",
+        "",
+    ),
+    (
         "infrastructure policy",
         {"database.infrastructurePolicy": "pai-infro"},
         ANSWERS,
@@ -293,6 +301,10 @@ def test_a_phase_that_is_not_wanted_is_asked_nothing_of(found: Any) -> None:
     wrong = {"database.infrastructurePolicy": "x", "clusters.0.release": "v1.32.7+vmware.1"}
     assert found(wrong, _models(status="missing"), "foundation") == {}
     assert set(found(wrong, _models(status="missing"), "data")) == {("database", "infrastructurePolicy")}
+    calls = dict(_declared({}, ANSWERS, "foundation").calls)
+    asked = calls["vcf:index:getPlatform"]
+    assert [asked[what] for what in ("releases", "offers", "databases", "machines")] == [False] * 4
+    assert not calls.keys() & {"vcf:index:getModels", "vcf:index:getCharts"}
 
 
 # What is there already
@@ -416,6 +428,22 @@ def test_a_chart_repository_that_does_not_answer_is_told_where_the_cluster_is_th
     assert "the chart of the GPU Operator (no route)" in _told(caplog)
 
 
+def test_what_is_not_changed_is_not_missed_by_who_may_not_look_it_up(caplog: pytest.LogCaptureFixture) -> None:
+    unanswered = [{"what": each, "reason": "no right"} for each in ("releases", "images", "offers")]
+    there = [{"name": "acme-dev-vks-gpu", "release": RELEASE}]
+    nothing = platform(unanswered=unanswered, offered=[], allowed=[], clusters=there, standing=[_MINE])
+    _declared({}, nothing)
+    assert _told(caplog) == ""
+
+
+def test_what_is_changed_is_missed_by_who_may_not_look_it_up(caplog: pytest.LogCaptureFixture) -> None:
+    unanswered = [{"what": each, "reason": "no right"} for each in ("releases", "offers")]
+    there = [{"name": "acme-dev-vks-gpu", "release": "v1.31.4+vmware.1-fips"}]
+    answers = platform(unanswered=unanswered, offered=[], allowed=[], clusters=there, standing=[_MINE])
+    _declared({"database.version": "16.9"}, answers)
+    assert "Kubernetes releases, what DSM allows for the database (no right)" in _told(caplog)
+
+
 def test_nothing_is_said_of_a_site_that_is_right(caplog: pytest.LogCaptureFixture) -> None:
     _declared({"namespace.accessList": [_GROUP]}, ANSWERS)
     assert _told(caplog) == ""
@@ -424,22 +452,13 @@ def test_nothing_is_said_of_a_site_that_is_right(caplog: pytest.LogCaptureFixtur
 # Spellings
 
 
-@pytest.mark.parametrize(
-    ("given", "same"),
-    [
-        (RELEASE, True),
-        ("v1.32.0---vmware.6-fips-vkr.2", True),
-        ("v1.32.0+vmware.6-fips", True),
-        ("v1.32.0", True),
-        ("v1.32", True),
-        ("v1.3", False),
-        ("v1.32.0+vmware.6", False),
-        ("v1.32.0+vmware.6-fips-vkr.1", False),
-        ("v1.32.0+vmware.60-fips", False),
-    ],
-)
-def test_a_release_is_known_by_each_of_its_spellings(given: str, same: bool) -> None:
-    assert verdicts.same_release(given, RELEASE) is same
+@pytest.mark.parametrize("given", ["v1.32", "v1.32.0", *_SPELT])
+def test_a_release_is_known_by_each_of_its_spellings(found: Any, given: str) -> None:
+    assert found({"clusters.0.release": given}, ANSWERS) == {}
+
+
+def test_a_build_with_fips_is_another_release_than_one_without(found: Any) -> None:
+    assert set(found({"clusters.0.release": "v1.32.0+vmware.6"}, ANSWERS)) == {("clusters", 0, "release")}
 
 
 @pytest.mark.parametrize(

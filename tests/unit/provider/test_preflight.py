@@ -333,6 +333,15 @@ def test_models_are_looked_for_each_by_itself(gallery: GalleryDouble, certificat
     assert (found[1]["tags"], found[2]["tags"], found[2]["repositories"]) == (["v1"], [], ["pai/meta/llama"])
 
 
+def test_a_gallery_that_lets_only_administrators_list_all_is_asked_for_its_project(
+    gallery: GalleryDouble, certificates: Certificates
+) -> None:
+    gallery.fail("GET /v2/_catalog", Answer(401, {"errors": [{"code": "UNAUTHORIZED"}]}))
+    gallery.fail("GET /api/v2.0/projects/pai/repositories", Answer(200, [{"name": "pai/meta/llama"}]))
+    [found] = _models(gallery, certificates, "pai/meta/lama:v1")
+    assert found["repositories"] == ["pai/meta/llama"]
+
+
 def test_a_gallery_that_does_not_let_pull_is_told_in_its_words(
     gallery: GalleryDouble, certificates: Certificates
 ) -> None:
