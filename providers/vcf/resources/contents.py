@@ -99,7 +99,9 @@ class NamespaceContents(Resource):
             raise VcfError(f"Cannot import {resource_id!r}: contents are no object; declare them without importing.")
         try:
             found, failed = await c.look(_api(context), state["namespace"], _kinds(state))
-            gone = not failed and _nothing_of(found, state)
+            # Of a namespace that is gone a Supervisor may let nothing be read.
+            refused = all(isinstance(error, RefusedReadError) for error in failed.values())
+            gone = refused and _nothing_of(found, failed, state)
         except VcfError as error:
             await context.warn(context.urn, f"What the namespace has could not be looked up: {error}")
             gone = False
@@ -131,10 +133,10 @@ def _state(found: Contents, inputs: Props) -> Props:
     return {**inputs, "imageNames": names}
 
 
-def _nothing_of(found: Contents, state: Props) -> bool:
-    asked = sum(len(state.get(name) or []) for name in _ASKED)
+def _nothing_of(found: Contents, failed: Mapping[str, VcfError], state: Props) -> bool:
+    asked = sum(len(state.get(name) or []) for name, kind in _ASKED.items() if kind not in failed)
     try:
-        return bool(asked) and sum(not each.reason for each in c.lacking(found, state)) == asked
+        return bool(_kinds(state)) and sum(not each.reason for each in c.lacking(found, state)) == asked
     except AmbiguousNameError:
         return False
 

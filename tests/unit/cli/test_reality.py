@@ -20,6 +20,7 @@ _VM = f"{_P}kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachine::alice"
 _SECRET, _RELEASE = f"{_P}kubernetes:core/v1:Secret::ngc", f"{_P}kubernetes:helm.sh/v3:Release::operator"
 _DATABASE = f"{_P}kubernetes:databases.dataservices.vmware.com/v1alpha1:PostgresCluster::pg"
 _EXTENSION = f"{_P}vcf:index:PostgresExtension::pg-vector"
+_CONTENTS, _READY = f"{_P}vcf:index:NamespaceContents::workstations", f"{_P}vcf:index:Readiness::alice-ready"
 _UNREACHABLE = "error: Preview failed: failed to read resource state due to unreachable cluster."
 
 
@@ -36,6 +37,8 @@ _STATES = {
         _state(_VM, id="ns/alice", provider=f"{_SUPERVISOR}::1", dependencies=[_NAMESPACE]),
         _state(_DATABASE, id="ns/pg", provider=f"{_SUPERVISOR}::1"),
         _state(_EXTENSION, id="x", deletedWith=_DATABASE),
+        _state(_CONTENTS, id="ns", dependencies=[_NAMESPACE]),
+        _state(_READY, id="VirtualMachine/alice", dependencies=[_VM]),
         _state(_GUEST, id="2", dependencies=[_NAMESPACE, _CLUSTER]),
         _state(_SECRET, id="gpu-operator/ngc", provider=f"{_GUEST}::2", deletedWith=_CLUSTER),
         # Of a state that was made before objects of a cluster were deleted with it.
@@ -63,6 +66,10 @@ def test_nothing_drifted() -> None:
     found = reality.comparison("dev", _preview())
     assert _gone(found) == {}
     assert (found.contents, found.missed, found.ending) == ((), {}, ())
+
+
+def test_what_only_tells_of_other_resources_is_not_told_beside_them() -> None:
+    assert set(_gone(reality.comparison("dev", _preview((_VM, _CONTENTS, _READY))))) == {"alice"}
 
 
 @pytest.mark.parametrize("answering", [True, False])

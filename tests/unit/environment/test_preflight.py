@@ -10,9 +10,11 @@ import pulumi
 import pytest
 
 import catalog
-from stacks import verdicts
+from stacks import existence, verdicts
+from stacks.endpoints import Helm
+from stacks.preflight import _Look
 from stacks.problems import Problem, read_problems
-from stacks.program import Program
+from stacks.program import PHASES, Program
 from tests.unit.components.harness import Declared, declare
 from tests.unit.environment.samples import GONE, environment
 from tests.unit.environment.site import (
@@ -485,3 +487,12 @@ def test_the_properties_that_are_looked_for_are_those_that_a_machine_gets(change
     declared = declare(lambda: Program(env, ENDPOINTS).build("workstations"), _answers(getGpuInventory=gpus))
     secret = declared.one("kubernetes:core/v1:Secret", "acme-dev-dlvm-alice-bootstrap")
     assert set(secret.inputs["data"]) == verdicts.property_keys(env, env.workstations[0])
+
+
+def test_a_private_chart_repository_is_asked_with_its_login() -> None:
+    private = {"repository": "https://charts.test", "username": "u", "password": "of-u", "ca": "PEM"}
+    ends = ENDPOINTS.model_copy(update={"helm": Helm.model_validate(private)})
+    look = _Look(environment({}), ends, frozenset(PHASES))
+    asked = look._questions(existence.names(look.env))["charts"].arguments
+    chart = {"repository": "https://charts.test", "chart": "gpu-operator"}
+    assert asked == {"charts": [{**chart, "username": "u", "password": "of-u", "caBundle": "PEM"}]}

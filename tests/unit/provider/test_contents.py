@@ -231,6 +231,9 @@ def test_contents_of_a_namespace_that_was_made_anew_are_waited_for_again(api: _S
     assert engine.read(_KIND, identity, state).resource_id == identity
     api.lists = {path: [] for path in api.lists}
     assert engine.read(_KIND, identity, state).resource_id == ""
+    for path in (_CLASSES, _QUOTAS, _IMAGES):
+        api.fail(f"GET {path}", Answer(403, {"message": "no such namespace"}), times=1)
+    assert engine.read(_KIND, identity, state).resource_id == ""
     api.fail(f"GET {_GROUP}", Answer(503), times=100)
     assert engine.read(_KIND, identity, state).resource_id == identity
     assert "could not be looked up" in engine.warnings[-1]
