@@ -193,10 +193,14 @@ def releases(env: Environment, platform: Platform) -> tuple[list[Contradiction],
             expected = f"a Kubernetes release that can be used ({meant[0].against}); there are: {there}"
             wrong.append(contradiction(path, expected, release))
         elif "images" not in platform.unanswered and not any(
-            image.os == _OS for each in meant if not each.against for image in each.images
+            image.os == _OS and cluster.os_version in (None, image.version)
+            for each in meant
+            if not each.against
+            for image in each.images
         ):
+            system = f"{_OS} {cluster.os_version}" if cluster.os_version else _OS
             expected = (
-                f"a Kubernetes release whose OS image for {_OS} has come to the Supervisor, which may take minutes "
+                f"a Kubernetes release whose OS image for {system} has come to the Supervisor, which may take minutes "
                 f"after the release shows; there are: {there}"
             )
             wrong.append(contradiction(path, expected, release))

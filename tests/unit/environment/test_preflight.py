@@ -177,6 +177,14 @@ _CASES: list[tuple[str, dict[str, Any], dict[str, Any], tuple[Any, ...], str, st
         "",
     ),
     (
+        "OS image of another version of Ubuntu",
+        {"clusters.0.osVersion": "24.04"},
+        platform(offered=[_release(RELEASE)]),
+        ("clusters", 0, "release"),
+        "whose OS image for ubuntu 24.04 has come to the Supervisor",
+        "",
+    ),
+    (
         "infrastructure policy",
         {"database.infrastructurePolicy": "pai-infro"},
         ANSWERS,
