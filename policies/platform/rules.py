@@ -455,14 +455,17 @@ def cluster_class(resource: Resource, run: Context) -> Found:
     name, path = resource.get("spec.topology.class"), "spec.topology.class"
     if name is None:
         name, path = resource.get("spec.topology.classRef.name"), "spec.topology.classRef.name"
+    # What the server has raised a class to, by itself, is not what the program asks for.
+    raised = path in resource.ignored or path.removesuffix(".name") in resource.ignored
     if name not in classes.classes:
-        yield Violation("the class is not in the catalogue", path, name)
+        if not raised:
+            yield Violation("the class is not in the catalogue", path, name)
         return
     found, release = classes.classes[name], str(resource.get("spec.topology.version", ""))
     if re.match(r"v\d", release) and not found.takes(release):
         yield Violation(f"the class takes Kubernetes {' to '.join(found.kubernetes)}, not {release}", path, name)
     namespace = resource.get("spec.topology.classNamespace") or resource.get("spec.topology.classRef.namespace")
-    if bool(namespace) != found.central:
+    if bool(namespace) != found.central and not raised:
         wanted = classes.central_namespace if found.central else "none: the class is copied into each namespace"
         yield Violation(f"expected {wanted}", "spec.topology.classNamespace", namespace)
 

@@ -479,6 +479,7 @@ def decode(request: Any) -> Resource:
         properties=properties,
         secrets=frozenset(decoder.secrets),
         protect=request.options.protect,
+        ignored=frozenset(request.options.ignoreChanges),
         provider=provider,
     )
 

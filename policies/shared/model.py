@@ -122,6 +122,8 @@ class Resource:
     secrets: frozenset[str] = frozenset()
     """Dotted paths of the properties that are marked secret; what is below one is secret too."""
     protect: bool = False
+    ignored: frozenset[str] = frozenset()
+    """Paths of properties whose changes are ignored: of what is there already they say what is there."""
     provider: Provider | None = None
 
     def get(self, path: str, default: Any = None) -> Any:

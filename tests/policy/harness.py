@@ -52,6 +52,7 @@ class Asked:
     name: str
     properties: Mapping[str, Any]
     protect: bool = False
+    ignored: tuple[str, ...] = ()
     provider: str = "urn:pulumi:dev::paif::pulumi:providers:kubernetes::supervisor"
     after: tuple[str, ...] = ()
     """Names of those that it depends on in a run of the engine, which registers it after them."""
@@ -147,6 +148,7 @@ class Process:
             properties=struct(asked.properties),
         )
         request.options.protect = asked.protect
+        request.options.ignoreChanges.extend(asked.ignored)
         if asked.provider:
             request.provider.urn = asked.provider
             request.provider.type = asked.provider.split("::")[2]

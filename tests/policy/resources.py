@@ -56,7 +56,13 @@ def changed(asked: Asked, changes: Mapping[str, Any], name: str = "", **options:
             place[int(last)] = value
         else:
             place[last] = value
-    values = {"protect": asked.protect, "provider": asked.provider, "after": asked.after, **options}
+    values = {
+        "protect": asked.protect,
+        "ignored": asked.ignored,
+        "provider": asked.provider,
+        "after": asked.after,
+        **options,
+    }
     return Asked(
         options.pop("type", asked.type) if "type" in options else asked.type,
         name or asked.name,

@@ -10,7 +10,7 @@ import pytest
 
 from tests.policy.cases import CASES, Case, Side
 from tests.policy.harness import Diagnostic, Process, urn
-from tests.policy.resources import CONFIG, FUTURE, PAST, SETTINGS, UNKNOWN, changed
+from tests.policy.resources import CLUSTER, CONFIG, FUTURE, PAST, SETTINGS, UNKNOWN, changed
 
 
 def _parameters(wanted: Callable[[Case], bool]) -> list[Any]:
@@ -160,3 +160,20 @@ def test_an_expired_exemption_fails_the_run(packs: dict[str, Process], pack: str
     assert [each.level for each in expired] == ["mandatory"]
     assert "has expired" in expired[0].message
     assert "mandatory" in {each.level for each in found if each.rule == case.rule}
+
+
+@pytest.mark.parametrize("raised", ["builtin-generic-v3.6.0", "builtin-generic-v99.0.0"])
+def test_a_class_that_the_server_raised_is_not_what_the_program_asks_for(
+    packs: dict[str, Process], raised: str
+) -> None:
+    # Central, or newer than the catalogue, and stored without the namespace that the server has added.
+    change = {"spec>topology>class": raised}
+    sides = [Side((changed(CLUSTER, change, ignored=ignored),)) for ignored in ((), ("spec.topology.class",))]
+    asked_for, left_alone = ([*_judged(packs["platform"], side)] for side in sides)
+    assert len(asked_for) == 1
+    assert left_alone == []
+
+
+def _judged(process: Process, side: Side) -> list[Diagnostic]:
+    begin(process, "platform", side)
+    return judge(process, side, "cluster-class")

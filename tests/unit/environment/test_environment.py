@@ -184,6 +184,18 @@ _MISTAKES: list[tuple[dict[str, Any], str, str]] = [
         "paif:clusters[0].clusterClass is 'builtin-generic-v3.2': expected one of builtin-generic-v3.2.0",
         "builtin-generic-v3.2.0",
     ),
+    ({"clusters.0.release": "1.32"}, "paif:clusters[0].release is '1.32': expected a release such as v1.32.0", ""),
+    (
+        {"clusters.0.release": "v1.33", "clusters.0.clusterClass": "builtin-generic-v3.4.0"},
+        "paif:clusters[0].osVersion: expected a version of Ubuntu, in quotes (22.04, 24.04): v1.33 has images of each",
+        "",
+    ),
+    (
+        {"clusters.0.osVersion": "20.04"},
+        "paif:clusters[0].osVersion is '20.04': expected a version of Ubuntu: 22.04, 24.04",
+        "",
+    ),
+    ({"clusters.0.controlPlane": {"replicas": 5}}, "paif:clusters[0].controlPlane.replicas is 5: expected", ""),
     ({"clusters.0.pools.0.class": "a100-40c"}, "paif:clusters[0].pools: expected also a pool without GPU", ""),
     ({"clusters.0.pools.0.minReplicas": 1}, "paif:clusters[0].pools[0].replicas: expected either replicas, or", ""),
     (

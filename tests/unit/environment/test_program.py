@@ -36,6 +36,21 @@ def _run(changes: dict[str, Any] | None = None, until: str = "", gpus: dict[str,
     return declare(lambda: Program(env, ENDPOINTS).build(until), answers)
 
 
+def test_a_pool_from_zero_has_the_size_of_its_class() -> None:
+    pool = {"name": "gpu", "class": "a100-40c", "minReplicas": 0, "maxReplicas": 3}
+    cluster = _run({"clusters.0.pools.1": pool}).one("kubernetes:cluster.x-k8s.io/v1beta1:Cluster")
+    made = cluster.inputs["spec"]["topology"]["workers"]["machineDeployments"][1]
+    told = {
+        key.removeprefix("capacity.cluster-autoscaler.kubernetes.io/"): value
+        for key, value in made["metadata"]["annotations"].items()
+    }
+    assert {key: told[key] for key in ("cpu", "memory", "gpu-count")} == {
+        "cpu": "16",
+        "memory": "128Gi",
+        "gpu-count": "1",
+    }
+
+
 def test_the_complete_environment_is_exactly_these_resources() -> None:
     assert _run().types() == {
         "pulumi:providers:vcf": 1,
