@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -151,6 +152,8 @@ def declare(build: Callable[[], dict[str, Any]], answers: dict[str, Any] | None 
     """Run a piece of program; returns its registrations, calls and resolved outputs."""
     engine = Engine(answers=answers or {})
     monitor = _Monitor(engine)
+    # Pulumi takes the thread's loop, and another test in this process may have closed or removed it.
+    asyncio.set_event_loop(asyncio.new_event_loop())
     pulumi.runtime.set_mocks(engine, project="paif", stack=stack, monitor=monitor)
     outputs: dict[str, Any] = {}
     secret: set[str] = set()
