@@ -328,8 +328,8 @@ def _literally(text: str) -> str:
     """A value as base64 so that VM Operator hands it to the guest as it is.
 
     It takes every value for a Go template, takes backslashes off braces afterwards, and logs what is no template in
-    plain text, secret or not. With all braces behind backslashes nothing is a template. (vendor: VM Operator v1.8 to
-    v1.9 and its main branch of August 2026, pkg/providers/vsphere/vmlifecycle/bootstrap_templatedata.go)
+    plain text, secret or not. With all braces behind backslashes nothing is a template. (vendor: VM Operator
+    1.9 and its main branch of August 2026, pkg/providers/vsphere/vmlifecycle/bootstrap_templatedata.go)
     """
     return base64.b64encode(text.replace("{", "\\{").replace("}", "\\}").encode()).decode()
 

@@ -242,8 +242,9 @@ class VectorDatabase(Component):
         )
         self._connect(args, connection, ready)
         # They are what was asked for; a preview without connection would take the extension's database for another one.
-        self.database_name = pulumi.Output.all(args["database_name"], ready.id).apply(lambda known: str(known[0]))
-        self.username = pulumi.Output.all(args["admin_username"], ready.id).apply(lambda known: str(known[0]))
+        # By the urn, which a preview knows of what is still to come as well.
+        self.database_name = pulumi.Output.all(args["database_name"], ready.urn).apply(lambda known: str(known[0]))
+        self.username = pulumi.Output.all(args["admin_username"], ready.urn).apply(lambda known: str(known[0]))
         return cluster, ready
 
     def _find(self, name: str, args: VectorDatabaseArgs) -> ExistingObject:

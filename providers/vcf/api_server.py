@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 _FRESH_SECONDS: Final = 1.0
 """For how long what one has read serves others that ask for the same kind."""
+_MANY: Final = 6
+"""So many objects of a kind, asked for within that time, are read as one list."""
 _REQUEST_SECONDS: Final = 20
 _OK, _NO_LOGIN, _NO_RIGHTS, _NOT_THERE = 200, 401, 403, 404
 _MESSAGE_LENGTH: Final = 300
@@ -38,7 +41,8 @@ class ApiServer:
         self._client: httpx.AsyncClient | None = None
         self._former: list[httpx.AsyncClient] = []
         self._plurals: dict[str, dict[str, tuple[str, bool]]] = {}
-        self._lists: dict[str, tuple[float, asyncio.Task[dict[str, Any]]]] = {}
+        self._lists: dict[str, tuple[float, asyncio.Task[dict[str, dict[str, Any]]]]] = {}
+        self._asked: dict[str, deque[float]] = {}
 
     @property
     def server(self) -> str:
@@ -120,30 +124,53 @@ class ApiServer:
         path = await self.path(api_version, kind, namespace)
         if path is None:
             return []
-        key = f"{path}?{labels}"
-        begun, task = self._lists.get(key, (0.0, None))
-        now = self._clock.now()
-        if task is None or since is None or begun < since or now - begun > _FRESH_SECONDS:
-            task = asyncio.ensure_future(self._read(path, labels))
-            self._lists[key] = (now, task)
+        task = self._fresh(f"{path}?{labels}", since)
+        if task is None:
+            task = asyncio.ensure_future(self._read(path, labels, api_version, kind))
+            self._lists[f"{path}?{labels}"] = (self._clock.now(), task)
         # One of several that wait may be cancelled, and the others still want the answer.
-        found = await asyncio.shield(task)
-        return [{"apiVersion": api_version, "kind": kind, **each} for each in found.get("items") or []]
+        return list((await asyncio.shield(task)).values())
 
-    async def _read(self, path: str, labels: str) -> dict[str, Any]:
-        return await self.get(path, {"labelSelector": labels} if labels else None) or {}
+    def _fresh(self, key: str, since: float | None) -> asyncio.Task[dict[str, dict[str, Any]]] | None:
+        """A list that somebody else has read, or is reading, after `since`."""
+        begun, task = self._lists.get(key, (0.0, None))
+        late = since is None or begun < since or self._clock.now() - begun > _FRESH_SECONDS
+        return None if late else task
+
+    async def _read(self, path: str, labels: str, api_version: str, kind: str) -> dict[str, dict[str, Any]]:
+        found = await self.get(path, {"labelSelector": labels} if labels else None) or {}
+        # An entry of a list says neither.
+        named = {"apiVersion": api_version, "kind": kind}
+        return {f"{_place(each)}": named | each for each in found.get("items") or []}
 
     async def item(
         self, api_version: str, kind: str, namespace: str, name: str, since: float | None = None
     ) -> dict[str, Any] | None:
-        """One object, None when there is none. Read with others of its kind where the rights allow."""
+        """One object, None when there is none. Where many are asked for, all of its kind are read at once for all."""
+        path = await self.path(api_version, kind, namespace)
+        if path is None:
+            return None
+        task = self._fresh(f"{path}?", since)
+        if task is None and not self._much_asked(path):
+            return await self.get(f"{path}/{name}")
         try:
-            found = await self.items(api_version, kind, namespace, since=since)
+            if task is None:
+                await self.items(api_version, kind, namespace, since=since)
+                _, task = self._lists[f"{path}?"]
+            return (await asyncio.shield(task)).get(f"{namespace}/{name}")
         except RefusedReadError:
             # Who may read an object, but not list them all.
-            path = await self.path(api_version, kind, namespace)
-            return await self.get(f"{path}/{name}") if path else None
-        return next((each for each in found if each["metadata"]["name"] == name), None)
+            return await self.get(f"{path}/{name}")
+
+    def _much_asked(self, path: str) -> bool:
+        """Whether so many objects of a kind are asked for one by one that a list costs less."""
+        times, now = self._asked.setdefault(path, deque(maxlen=_MANY)), self._clock.now()
+        times.append(now)
+        return len(times) == _MANY and now - times[0] < _FRESH_SECONDS
+
+
+def _place(item: Mapping[str, Any]) -> str:
+    return f"{item['metadata'].get('namespace', '')}/{item['metadata']['name']}"
 
 
 def _message(answer: httpx.Response) -> str:

@@ -48,12 +48,19 @@ class _ApiServer(Server):
             return Answer(200, _GROUPS[request.path])
         if request.path in self.objects:
             return Answer(200, self.objects[request.path])
-        looks = self.lists.get(request.path)
-        if looks is None:
+        parent, _, name = request.path.rpartition("/")
+        if parent in self.lists:
+            named = {each["metadata"]["name"]: each for each in self._look(parent)}
+            return Answer(200, named[name]) if name in named else Answer(404, {"message": "not found"})
+        if request.path not in self.lists:
             return (
                 Answer(404, {"kind": "Status", "message": "not found"}) if "/api/" in request.path else Answer(200, {})
             )
-        return Answer(200, {"items": looks.pop(0) if len(looks) > 1 else looks[0]})
+        return Answer(200, {"items": self._look(request.path)})
+
+    def _look(self, path: str) -> list[dict[str, Any]]:
+        looks = self.lists[path]
+        return looks.pop(0) if len(looks) > 1 else looks[0]
 
 
 @pytest.fixture
@@ -224,14 +231,22 @@ def test_an_object_that_is_not_there_fails_soon(api: _ApiServer, engine: Engine)
 @pytest.mark.parametrize("answer", [Answer(503), Answer(429), Answer(drop=True), Answer(500)])
 def test_an_api_server_that_does_not_answer_is_waited_for(api: _ApiServer, engine: Engine, answer: Answer) -> None:
     api.lists[_DATABASES] = [[_database()]]
-    api.fail(f"GET {_DATABASES}", answer, times=5)
+    api.fail(f"GET {_DATABASES}/pg", answer, times=5)
     engine.create("Readiness", _inputs(settleSeconds=0))
 
 
 def test_who_may_not_list_reads_the_object_itself(api: _ApiServer, engine: Engine) -> None:
-    api.fail(f"GET {_DATABASES}", Answer(403, {"message": "may not list"}), times=1)
-    api.objects[f"{_DATABASES}/pg"] = _database()
-    engine.create("Readiness", _inputs())
+    api.fail(f"GET {_DATABASES}", Answer(403, {"message": "may not list"}), times=10)
+    api.lists[_DATABASES] = [[_database()]]
+    engine.create("Readiness", {"objects": [_ASKED] * 20})
+
+
+def test_many_are_read_at_once(api: _ApiServer, engine: Engine) -> None:
+    several = [{**_database(), "metadata": {"name": f"pg-{index}", "namespace": "ns"}} for index in range(50)]
+    api.lists[_DATABASES] = [several]
+    engine.create("Readiness", {"objects": [{**_ASKED, "name": f"pg-{index}"} for index in range(50)]})
+    assert api.count(f"GET {_DATABASES}") == 1
+    assert api.count(f"GET {_DATABASES}/.*") < 10
 
 
 def test_missing_rights_are_told_after_a_while(api: _ApiServer, engine: Engine) -> None:
