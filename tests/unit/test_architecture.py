@@ -21,8 +21,8 @@ _ALLOWED = {
 }
 _PACKAGES = set(_ALLOWED)
 # The benchmark compares Pulumi programs of its own, which are made of components as stacks are. What checks the packs'
-# settings does it by the packs' own models (decisions/0005). What asks a site by itself trusts whom the provider trusts:
-# that is decided in one place.
+# settings does it by the packs' own models (decisions/0005). What asks a site by itself trusts whom the provider does,
+# which is decided in one place.
 _ALSO = {
     "cli/bench": {"components"},
     "cli/clones.py": {"providers"},
