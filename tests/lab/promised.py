@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ def lacking(paif: Paif, env: str, tmp_path: Path) -> list[str]:
     """
     config = YAML(typ="safe").load(paif.root / "stacks" / f"Pulumi.{env}.yaml")["config"]
     namespace = config["paif:namespace"]["name"]
-    outputs = paif.outputs(env)
     found = []
     with api_client(paif.endpoints()["supervisor"]["kubeconfig"], tmp_path) as supervisor:
 
@@ -41,8 +41,12 @@ def lacking(paif: Paif, env: str, tmp_path: Path) -> list[str]:
         addresses = [name for name, each in machines.items() if _address(each)]
         if len(addresses) < len(routed):
             found.append(f"{len(addresses)} of {len(routed)} machines have an address")
-    for cluster in config.get("paif:clusters") or []:
-        found += _guest(cluster, config, outputs["clusters"][cluster["name"]]["kubeconfig"], tmp_path)
+        made = [_name(each) for each in items("cluster.x-k8s.io/v1beta1", "clusters")]
+        for cluster in config.get("paif:clusters") or []:
+            [name] = [each for each in made if each.endswith(f"-{cluster['name']}")]
+            secret = supervisor.get(f"/api/v1/namespaces/{namespace}/secrets/{name}-kubeconfig").raise_for_status()
+            kubeconfig = base64.b64decode(secret.json()["data"]["value"]).decode()
+            found += _guest(cluster, config, kubeconfig, tmp_path)
     return found
 
 

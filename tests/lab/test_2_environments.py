@@ -8,16 +8,29 @@ import re
 import pytest
 
 from tests.lab.conftest import Paif
+from tests.lab.promised import lacking
 
 ENVIRONMENTS = ("dev", "qa", "staging", "prod")
 
 
 @pytest.fixture(scope="module")
-def everything(paif: Paif) -> Paif:
+def missing() -> dict[str, list[str]]:
+    """What was not there, by environment, when its `up` returned."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def everything(paif: Paif, missing: dict[str, list[str]], tmp_path_factory: pytest.TempPathFactory) -> Paif:
     """The toolkit, with all four environments up."""
     for name in ENVIRONMENTS:
         paif("up", name)
+        missing[name] = lacking(paif, name, tmp_path_factory.mktemp("asked"))
     return paif
+
+
+def test_all_of_it_was_there_when_up_returned(everything: Paif, missing: dict[str, list[str]]) -> None:
+    assert everything
+    assert missing == {name: [] for name in ENVIRONMENTS}
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
