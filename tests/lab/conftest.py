@@ -132,7 +132,7 @@ def changes(answer: subprocess.CompletedProcess[str]) -> dict[str, int]:
     return {kind: count for kind, count in summary.items() if kind not in {"same", "read"} and count}
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 120) -> None:
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 300) -> None:
     """Poll ``condition``; the wait is bounded and its length proves nothing."""
     event = threading.Event()
     for _ in range(int(seconds / 0.1)):
