@@ -326,15 +326,16 @@ class _Play:
         return self.api.apply(DAEMON_SET, wanted)
 
     def _pods(self, pods: list[Object], operand: Operand, blocked: Blocked | None) -> None:
-        """Let pods that wait go on when nothing holds them any more; start anew those that wait for another reason."""
+        """Start anew pods that wait when nothing holds them any more, or for another reason than before.
+
+        Anew, since only so they are of the DaemonSet's present form, as the real operator's upgrade leaves them.
+        """
         mine = [pod for pod in pods if (pod["metadata"].get("labels") or {}).get("app") == operand.name]
         for pod in mine:
             annotations = pod["metadata"].get("annotations") or {}
             name, waits = pod["metadata"]["name"], annotations.get(WAITING)
-            if blocked is None and waits:
-                gone = {"metadata": {"annotations": {WAITING: None, WAITING_MESSAGE: None}}}
-                self.api.merge(POD, name, self.namespace, gone)
-            elif blocked is not None and (waits, annotations.get(WAITING_MESSAGE)) != (blocked.reason, blocked.message):
+            now = (None, None) if blocked is None else (blocked.reason, blocked.message)
+            if (waits, annotations.get(WAITING_MESSAGE)) != now:
                 self.api.delete(POD, name, self.namespace)
         if operand.key == "driver" and blocked is None:
             self._upgrade(mine)
