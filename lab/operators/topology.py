@@ -14,6 +14,8 @@ from typing import Any
 
 import yaml
 
+import catalog
+
 Object = dict[str, Any]
 
 OS_IMAGE = "run.tanzu.vmware.com/resolve-os-image"
@@ -296,6 +298,8 @@ def rejections(cluster: Object, previous: Object | None, releases: Iterable[Rele
         found.append(f"spec.topology.controlPlane.replicas: Invalid value: {replicas}: expected 1 or 3")
     releases = tuple(releases)
     release = release_of(cluster, releases)
+    if release is None and catalog.Release.parse(str(topology.get("version"))) is None:
+        return found
     if release is None:
         known = ", ".join(each.version for each in releases) or "none"
         found.append(
