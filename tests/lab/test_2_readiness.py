@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,14 @@ _LATER_OPERATOR = "v24.9.2"
 
 
 @pytest.fixture(scope="module")
-def elsewhere(paif: Paif, tmp_path_factory: pytest.TempPathFactory) -> Paif:
-    """The toolkit with a stack file of dev that these tests change, dev being up."""
+def elsewhere(paif: Paif, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Paif]:
+    """The toolkit with a stack file of dev that these tests change, dev being up; it is gone afterwards.
+
+    A cluster does not go back to the release before.
+    """
     paif("up", "dev")
-    return paif.elsewhere(tmp_path_factory.mktemp("readiness") / "checkout")
+    yield paif.elsewhere(tmp_path_factory.mktemp("readiness") / "checkout")
+    paif("destroy", "dev")
 
 
 def _edit(paif: Paif, change: Callable[[dict[str, Any]], None]) -> None:
