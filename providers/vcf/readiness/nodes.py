@@ -77,7 +77,7 @@ def lacking(
                 said.append(f"{len(old)} still of {', '.join(sorted({_kubelet(node) for node in old}))}")
             if len(members) > maximum:
                 said.append(f"{len(members) - maximum} more than asked for")
-            found.append(Finding(", ".join(said)))
+            found.append(Finding(", ".join(said), surplus=len(ready) == len(members) > maximum))
     return found
 
 

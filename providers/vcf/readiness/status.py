@@ -13,12 +13,14 @@ from .expressions import Expression, condition_of
 class Finding:
     """One thing that is not so yet. `reason` is the platform's own word for it, "" when it gives none.
 
+    `surplus` is of something that is there beyond what was promised: it may be going, or be somebody else's.
     `told` is whether the platform says so of what is asked for now; else it has not looked, or did not answer.
     """
 
     text: str
     reason: str = ""
     told: bool = True
+    surplus: bool = False
 
 
 @dataclass
@@ -26,6 +28,13 @@ class Look:
     """What one look at an object found: what is waited for, nothing when it is ready."""
 
     waiting: list[Finding] = field(default_factory=list)
+
+    def without_surplus(self) -> list[str]:
+        """Where nothing else is waited for, forget what is there beyond what was promised; what was forgotten."""
+        if not all(each.surplus for each in self.waiting):
+            return []
+        forgotten, self.waiting = self.texts, []
+        return forgotten
 
     @property
     def texts(self) -> list[str]:

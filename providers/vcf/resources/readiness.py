@@ -20,6 +20,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.3, 5.0
 _TELL_SECONDS: Final = 25.0
 _RIGHTS_SECONDS: Final = 120.0
 """How long a refused read may last: rights in a new namespace arrive after it."""
+_SURPLUS_SECONDS: Final = 60.0
+"""How long what is there beyond what was asked for, such as a node that is being drained, is waited for."""
 _ANY: Final = "*"
 _EVENTS: Final = 3
 _MESSAGE_LENGTH: Final = 400
@@ -335,6 +337,9 @@ class _Wait:
         changing = False
         for pause in clock.backoff(first=_FIRST_PAUSE, factor=1.4, ceiling=_LONGEST_PAUSE):
             look = await self._looked(start)
+            if clock.now() - start > _SURPLUS_SECONDS and (surplus := look.without_surplus()):
+                told = f"{self.name}: {'; '.join(surplus)}. Is it somebody else's? It was waited for no longer."
+                await self.context.warn(self.context.urn, told)
             if not look.waiting:
                 ready_since = clock.now() if ready_since is None else ready_since
                 # What was seen to become ready is; what was ready all along may be so by a status of before.

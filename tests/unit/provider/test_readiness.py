@@ -437,6 +437,23 @@ def test_a_cluster_is_ready_when_its_own_api_server_has_the_nodes(
     assert any("gpu: 1 of 2 nodes ready" in each for each in engine.progress)
 
 
+def test_a_node_too_many_of_somebody_else_is_not_waited_for_forever(
+    api: _ApiServer, engine: Engine, kubeconfig: str
+) -> None:
+    secret = base64.b64encode(kubeconfig.encode()).decode()
+    api.objects["/api/v1/namespaces/ns/secrets/gpu-kubeconfig"] = {"data": {"value": secret}}
+    api.lists[_CLUSTERS] = [[_cluster()]]
+    api.lists[_NODES] = [[_node("cp", ""), _node("a"), _node("b")]]
+    pool = {"name": "gpu", "label": "paif.dev/pool=gpu", "minimum": 1, "maximum": 1}
+    wanted = {"secretName": "gpu-kubeconfig", "secretKey": "value", "release": _RELEASE, "pools": [pool]}
+    asked = {**_ASKED, "apiVersion": "cluster.x-k8s.io/v1beta1", "kind": "Cluster", "name": "gpu", "nodes": wanted}
+    asked |= {"waitFor": ["condition=Ready"], "values": []}
+    api.lists[_NODES] = [[_node("a"), _node("b")]]
+    engine.create("Readiness", {"objects": [asked]}, 5400)
+    assert sum(engine.clock.slept) < 120
+    assert "1 more than asked for" in engine.warnings[0]
+
+
 # What the GPU Operator promises
 
 
