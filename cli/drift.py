@@ -178,6 +178,8 @@ def _disagreeing(stack: engine.Stack) -> Recording:
     if recording.failed:
         reasons = "\n".join(recording.problems)
         raise Failed(f"{stack.name} is as it was applied, but whether the program agrees is not known:\n{reasons}")
+    # To wait once more changes nothing of what is there.
+    recording.changes = [each for each in recording.changes if each.type not in reality.TELLING]
     return recording
 
 

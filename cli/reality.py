@@ -30,7 +30,7 @@ from cli.redaction import scrub
 from lab.state import ROOT
 
 _CLUSTER = "kubernetes:cluster.x-k8s.io/*:Cluster"
-_TELLING = {"vcf:index:Readiness", "vcf:index:NamespaceContents"}
+TELLING = {"vcf:index:Readiness", "vcf:index:NamespaceContents"}
 _NAMED = 4
 
 
@@ -146,7 +146,7 @@ def comparison(environment: str, preview: Any) -> Comparison:
     ]
     missed = {urn: cluster for urn in failed if urn not in contents and (cluster := _cluster_of(urn, states))}
     # What only tells of other resources differs with them.
-    telling = (urn for urn, state in states.items() if state.get("type") in _TELLING)
+    telling = (urn for urn, state in states.items() if state.get("type") in TELLING)
     settled = {*contents, *missed, *telling}
     grown = {str(each["urn"]): paths for each in steps if each.get("urn") not in settled and (paths := _grow(each))}
     recording = read_preview(environment, _without(preview, settled, all_told=set(failed) <= settled))
