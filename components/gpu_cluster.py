@@ -183,7 +183,7 @@ class GpuCluster(Component):
             depends_on=[self.cluster],
         )
         self.cluster_name = pulumi.Output.all(args["cluster_name"], ready.id).apply(lambda found: str(found[0]))
-        self.kubeconfig = published_secret(self, "kubeconfig", namespace, secret, [ready])
+        self.kubeconfig = published_secret(self, "kubeconfig", namespace, secret, [self.cluster, ready])
         self.register_outputs({"cluster_name": self.cluster_name, "kubeconfig": self.kubeconfig})
 
     def validate(self, check: Check) -> None:
