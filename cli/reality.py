@@ -23,6 +23,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+import catalog
 from cli import engine
 from cli.output import Failed
 from cli.recording import Change, Recording, events_of, read_preview
@@ -147,7 +148,8 @@ def comparison(environment: str, preview: Any) -> Comparison:
     missed = {urn: cluster for urn in failed if urn not in contents and (cluster := _cluster_of(urn, states))}
     # What only tells of other resources differs with them.
     telling = (urn for urn, state in states.items() if state.get("type") in TELLING)
-    settled = {*contents, *missed, *telling}
+    stored = (str(each.get("urn")) for each in steps if _is_as_stored(each))
+    settled = {*contents, *missed, *telling, *stored}
     grown = {str(each["urn"]): paths for each in steps if each.get("urn") not in settled and (paths := _grow(each))}
     recording = read_preview(environment, _without(preview, settled, all_told=set(failed) <= settled))
     if recording.failed:
@@ -164,6 +166,28 @@ def comparison(environment: str, preview: Any) -> Comparison:
         if each.get("op") == "update" and each.get("urn") not in settled
     }
     return Comparison(recording, tuple(contents), missed, ending, properties, grown)
+
+
+def _is_as_stored(step: dict[str, Any]) -> bool:
+    """Whether a Cluster differs only by what the server makes of a release and a class: neither is drift.
+
+    Takes such differences out of the step. docs/decisions/0017 has what the server does.
+    """
+    old, new, differing = _mapping(step, "oldState"), _mapping(step, "newState"), _mapping(step, "detailedDiff")
+    if step.get("op") != "update" or not differing or not fnmatchcase(str(old.get("type", "")), _CLUSTER):
+        return False
+    asked, there = (
+        _mapping(_mapping(_mapping(state, part), "spec"), "topology")
+        for state, part in ((old, "inputs"), (new, "outputs"))
+    )
+    one, other = (catalog.Release.parse(str(each.get("version"))) for each in (asked, there))
+    if one is not None and other is not None and one.is_(other):
+        differing.pop("spec.topology.version", None)
+    classes = catalog.cluster_classes()
+    if "class" in asked and "class" in there and classes.is_newer(str(there["class"]), str(asked["class"])):
+        for name in ("class", "classNamespace"):
+            differing.pop(f"spec.topology.{name}", None)
+    return not differing
 
 
 def _grow(step: dict[str, Any]) -> tuple[str, ...]:
