@@ -159,6 +159,12 @@ class Release:
         vmware = (int(match["vmware"]), match["fips"] is not None) if match["vmware"] else None
         return cls(_numbers(match["kubernetes"]), vmware, int(match["build"]) if match["build"] else None)
 
+    @classmethod
+    def agree(cls, one: str, other: str) -> bool:
+        """Whether two spellings may mean the same release; what names none agrees with nothing."""
+        first, second = cls.parse(one), cls.parse(other)
+        return first is not None and second is not None and first.is_(second)
+
     @property
     def short(self) -> str:
         """As the server stores it: without the number of its build, and with what is open left open."""

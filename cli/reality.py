@@ -180,8 +180,7 @@ def _is_as_stored(step: dict[str, Any]) -> bool:
         _mapping(_mapping(_mapping(state, part), "spec"), "topology")
         for state, part in ((old, "inputs"), (new, "outputs"))
     )
-    one, other = (catalog.Release.parse(str(each.get("version"))) for each in (asked, there))
-    if one is not None and other is not None and one.is_(other):
+    if catalog.Release.agree(str(asked.get("version")), str(there.get("version"))):
         differing.pop("spec.topology.version", None)
     classes = catalog.cluster_classes()
     if "class" in asked and "class" in there and classes.is_newer(str(there["class"]), str(asked["class"])):

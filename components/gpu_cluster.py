@@ -237,8 +237,7 @@ class GpuCluster(Component):
         stored = vcf.get_cluster(str(namespace), str(name), api_version, pulumi.InvokeOptions(parent=self))
         if stored is None:
             return []
-        there, wanted = catalog.Release.parse(stored.release), catalog.Release.parse(release)
-        same = there is not None and wanted is not None and there.is_(wanted)
+        same = catalog.Release.agree(stored.release, release)
         held = [_VERSION] if same else []
         if catalog.cluster_classes().is_newer(cluster_class, stored.cluster_class):
             return held

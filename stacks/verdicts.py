@@ -163,12 +163,6 @@ def apis(env: Environment, served: Collection[str], phases: Collection[str]) -> 
     return found
 
 
-def _may_be(given: str, other: str) -> bool:
-    """Whether two spellings may mean the same release."""
-    one, two = catalog.Release.parse(given), catalog.Release.parse(other)
-    return one is not None and two is not None and one.is_(two)
-
-
 def coming_releases(env: Environment, platform: Platform) -> dict[int, str]:
     """Releases of clusters, by their place, that are to be made or to get another one than they have."""
     asked = {
@@ -176,7 +170,7 @@ def coming_releases(env: Environment, platform: Platform) -> dict[int, str]:
         for index, cluster in enumerate(env.clusters)
     }
     has = [platform.clusters.get(env.named("cluster", cluster.name), "") for cluster in env.clusters]
-    return {index: release for index, release in asked.items() if not _may_be(has[index], release)}
+    return {index: release for index, release in asked.items() if not catalog.Release.agree(has[index], release)}
 
 
 def releases(env: Environment, platform: Platform) -> tuple[list[Contradiction], list[tuple[str, Contradiction]]]:
@@ -191,7 +185,7 @@ def releases(env: Environment, platform: Platform) -> tuple[list[Contradiction],
         release = coming[index]
         path: Path = ("clusters", index, "release")
         there = _some(usable, release)
-        meant = [each for each in platform.offered if _may_be(release, each.version)]
+        meant = [each for each in platform.offered if catalog.Release.agree(release, each.version)]
         if not meant:
             expected = f"a Kubernetes release that the Supervisor has: {there}"
             unknown.append((release, contradiction(path, expected, release, nearest(release, usable))))
@@ -218,7 +212,7 @@ _NAMED = re.compile(r"v\d+\.\d+\.\d+(?:\+|---)vmware\.\d+(?:-fips)?(?:-vkr\.\d+)
 
 def held(release: str, items: Collection[str]) -> bool:
     """Whether a content library has an image of a release, which its items carry in their names."""
-    return any(_may_be(release, found[0]) for item in items if (found := _NAMED.search(item)))
+    return any(catalog.Release.agree(release, found[0]) for item in items if (found := _NAMED.search(item)))
 
 
 def _standing(env: Environment, platform: Platform) -> StandingDatabase | None:

@@ -115,7 +115,7 @@ class ApiServer:
         return f"{base}/namespaces/{namespace}/{plural}" if namespaced and namespace else f"{base}/{plural}"
 
     async def items(
-        self, api_version: str, kind: str, namespace: str = "", *, labels: str = "", since: float | None = None
+        self, api_version: str, kind: str, namespace: str = "", *, since: float | None = None
     ) -> list[dict[str, Any]]:
         """All objects of a kind, as they are now, or were read for somebody else after `since` (the clock's seconds).
 
@@ -124,24 +124,24 @@ class ApiServer:
         path = await self.path(api_version, kind, namespace)
         if path is None:
             return []
-        task = self._fresh(f"{path}?{labels}", since)
+        task = self._fresh(path, since)
         if task is None:
-            task = asyncio.ensure_future(self._read(path, labels, api_version, kind))
-            self._lists[f"{path}?{labels}"] = (self._clock.now(), task)
+            task = asyncio.ensure_future(self._read(path, api_version, kind))
+            self._lists[path] = (self._clock.now(), task)
         # One of several that wait may be cancelled, and the others still want the answer.
         return list((await asyncio.shield(task)).values())
 
-    def _fresh(self, key: str, since: float | None) -> asyncio.Task[dict[str, dict[str, Any]]] | None:
+    def _fresh(self, path: str, since: float | None) -> asyncio.Task[dict[str, dict[str, Any]]] | None:
         """A list that somebody else has read, or is reading, after `since`."""
-        begun, task = self._lists.get(key, (0.0, None))
+        begun, task = self._lists.get(path, (0.0, None))
         late = since is None or begun < since or self._clock.now() - begun > _FRESH_SECONDS
         return None if late else task
 
-    async def _read(self, path: str, labels: str, api_version: str, kind: str) -> dict[str, dict[str, Any]]:
-        found = await self.get(path, {"labelSelector": labels} if labels else None) or {}
+    async def _read(self, path: str, api_version: str, kind: str) -> dict[str, dict[str, Any]]:
+        found = await self.get(path) or {}
         # An entry of a list says neither.
         named = {"apiVersion": api_version, "kind": kind}
-        return {f"{_place(each)}": named | each for each in found.get("items") or []}
+        return {_place(each): named | each for each in found.get("items") or []}
 
     async def item(
         self, api_version: str, kind: str, namespace: str, name: str, since: float | None = None
@@ -150,13 +150,13 @@ class ApiServer:
         path = await self.path(api_version, kind, namespace)
         if path is None:
             return None
-        task = self._fresh(f"{path}?", since)
+        task = self._fresh(path, since)
         if task is None and not self._much_asked(path):
             return await self.get(f"{path}/{name}")
         try:
             if task is None:
                 await self.items(api_version, kind, namespace, since=since)
-                _, task = self._lists[f"{path}?"]
+                _, task = self._lists[path]
             return (await asyncio.shield(task)).get(f"{namespace}/{name}")
         except RefusedReadError:
             # Who may read an object, but not list them all.

@@ -137,13 +137,12 @@ _RELEASE_LABEL = "run.tanzu.vmware.com/tkr"
 async def _cluster(context: Context, args: Props) -> Props:
     from .api_server import RefusedReadError  # noqa: PLC0415 - few runs need it
 
-    if not context.kubeconfig:
-        raise VcfError("The vcf provider needs `kubeconfig`, the Supervisor's, to read clusters there.")
+    supervisor = context.supervisor("to read clusters there")
     path = _CLUSTERS.format(
         api_version=args["apiVersion"], namespace=segment(args["namespace"]), name=segment(args["name"])
     )
     try:
-        found = await context.api_server(context.kubeconfig).get(path)
+        found = await supervisor.get(path)
     except RefusedReadError:
         # The rights in a namespace come with the namespace.
         found = None

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from .bindings import allowed
 from .errors import VcfError
 from .kubernetes import Supervisor
 from .resource import Context
@@ -223,42 +224,11 @@ def _merged(bindings: Iterable[Props]) -> list[Props]:
     """What bindings allow, one entry for each namespace; nothing of one that DSM has not filled yet."""
     found: dict[str, Props] = {}
     for binding in bindings:
-        status = binding.get("status") or {}
-        if not status.get("infrastructurePolicies"):
+        offer = allowed(binding.get("status") or {})
+        if not offer["infrastructurePolicies"]:
             continue
-        offer = found.setdefault(
-            binding["metadata"]["namespace"],
-            {
-                "namespace": binding["metadata"]["namespace"],
-                "infrastructurePolicies": [],
-                "versions": [],
-                "backupLocations": [],
-                "replicas": [],
-                "maxStorage": "",
-            },
-        )
-        limits = status.get("aggregatePostgresPolicy") or {}
-        common = limits.get("common") or {}
-        offer["infrastructurePolicies"] += [
-            {
-                "name": str(each["name"]),
-                "vmClasses": [_name(one) for one in each.get("vmClasses") or []],
-                "storagePolicies": [_name(one) for one in each.get("storagePolicies") or []],
-            }
-            for each in status["infrastructurePolicies"]
-        ]
-        offer["versions"] += [
-            str(each["version"])
-            for service in status.get("dataServiceVersions") or []
-            if "postgres" in str(service.get("serviceType"))
-            for each in service.get("versions") or []
-        ]
-        offer["backupLocations"] += [_name(each) for each in common.get("allowedBackupLocations") or []]
-        offer["replicas"] += [int(each) for each in limits.get("allowedReplicas") or []]
-        offer["maxStorage"] = offer["maxStorage"] or str((common.get("allowedStorageSpace") or {}).get("max") or "")
+        namespace = binding["metadata"]["namespace"]
+        before = found.setdefault(namespace, {"namespace": namespace, **allowed({})})
+        for key, value in offer.items():
+            before[key] = before[key] + value if isinstance(value, list) else before[key] or value
     return list(found.values())
-
-
-def _name(value: Any) -> str:
-    # A name by itself in one release of DSM, an object with it in another.
-    return str(value.get("name") or "") if isinstance(value, dict) else str(value)

@@ -42,6 +42,12 @@ class Context:
             found = self.api_servers[kubeconfig] = ApiServer(kubeconfig, self.clock)
         return found
 
+    def supervisor(self, purpose: str) -> ApiServer:
+        """The Supervisor's API server; raises VcfError, naming the purpose, when no kubeconfig is configured."""
+        if not self.kubeconfig:
+            raise VcfError(f"The vcf provider needs `kubeconfig`, the Supervisor's, {purpose}.")
+        return self.api_server(self.kubeconfig)
+
     @property
     def vcenter(self) -> VCenter:
         """The vCenter of the provider's configuration; raises VcfError when that is incomplete."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
+from .. import bindings
 from ..api_server import ApiServer
 from ..errors import listed
 
@@ -22,24 +23,18 @@ async def lines(api: ApiServer, kind: str, namespace: str) -> AsyncIterator[str]
 
 
 def of_binding(status: Mapping[str, Any]) -> list[str]:
-    """What a DataServicePolicyBinding of DSM allows a PostgresCluster, in its status's own form."""
-    found = []
-    for service in status.get("dataServiceVersions") or []:
-        if service.get("serviceType") == "postgres":
-            found.append(f"version: {_names(service.get('versions'), 'version')}")
-    for policy in status.get("infrastructurePolicies") or []:
-        classes, storage = listed(policy.get("vmClasses") or []), listed(policy.get("storagePolicies") or [])
-        found.append(f"infrastructure policy {policy.get('name')}, with VM class: {classes}; storage policy: {storage}")
-    limits = status.get("aggregatePostgresPolicy") or {}
-    common = limits.get("common") or {}
-    if limits.get("allowedReplicas"):
-        found.append(f"replicas: {listed(map(str, limits['allowedReplicas']))}")
-    if common.get("allowedBackupLocations"):
-        found.append(f"backup location: {listed(common['allowedBackupLocations'])}")
-    if (common.get("allowedStorageSpace") or {}).get("max"):
-        found.append(f"storage space up to {common['allowedStorageSpace']['max']}")
+    """What a DataServicePolicyBinding allows a PostgresCluster, for a person."""
+    offer = bindings.allowed(status)
+    found = [f"version: {listed(offer['versions'])}"] if offer["versions"] else []
+    found += [
+        f"infrastructure policy {policy['name']}, with VM class: {listed(policy['vmClasses'])}; "
+        f"storage policy: {listed(policy['storagePolicies'])}"
+        for policy in offer["infrastructurePolicies"]
+    ]
+    if offer["replicas"]:
+        found.append(f"replicas: {listed(map(str, offer['replicas']))}")
+    if offer["backupLocations"]:
+        found.append(f"backup location: {listed(offer['backupLocations'])}")
+    if offer["maxStorage"]:
+        found.append(f"storage space up to {offer['maxStorage']}")
     return found
-
-
-def _names(items: Iterable[Mapping[str, Any]] | None, key: str) -> str:
-    return listed(str(each[key]) for each in items or [] if each.get(key))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 _STEP: Final = re.compile(
@@ -59,6 +60,7 @@ def _shown(step: Step) -> str:
     return f"[{step}]" if isinstance(step, int) else f".{step}"
 
 
+@cache
 def parse(text: str) -> Expression:
     """One wait condition. Raises ValueError, whose text is what was expected."""
     kind, _, rest = text.partition("=")
@@ -72,6 +74,7 @@ def parse(text: str) -> Expression:
     return Expression(text, path(match["braced"] or match["bare"] or ""), match["wanted"])
 
 
+@cache
 def path(text: str) -> tuple[Step, ...]:
     """The steps of a JSONPath such as `.status.conditions[?(@.type=="Ready")].status`. Raises ValueError.
 

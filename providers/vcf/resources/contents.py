@@ -10,15 +10,13 @@ from .. import fields as f
 from ..api_server import ApiServer, RefusedReadError
 from ..contents import Contents, Missing
 from ..errors import AmbiguousNameError, VcfError
+from ..progress import RIGHTS_SECONDS, Progress
 from ..resource import Context, Resource
 from ..values import Props, has_unknown
 from .namespace import DNS_LABEL
 
 _SETTLED_SECONDS: Final = 60.0
 """How long a list of names must stay as it is before a name that it does not have is taken for wrong."""
-_RIGHTS_SECONDS: Final = 120.0
-"""How long a refused read may last: rights in a new namespace arrive after it."""
-_TELL_SECONDS: Final = 25.0
 _NAME: Final = f.Field(kind="string", doc="name", required=True)
 
 
@@ -116,9 +114,7 @@ _ASKED: Final = {"vmClasses": c.VM_CLASS, "storageClasses": c.STORAGE_CLASS, "im
 
 
 def _api(context: Context) -> ApiServer:
-    if not context.kubeconfig:
-        raise VcfError("The vcf provider needs `kubeconfig`, the Supervisor's, to see what a namespace has.")
-    return context.api_server(context.kubeconfig)
+    return context.supervisor("to see what a namespace has")
 
 
 def _kinds(inputs: Props) -> list[str]:
@@ -169,7 +165,7 @@ class _Watch:
         self._context, self._start = context, context.clock.now()
         self._refused: dict[str, float] = {}
         self._there: dict[str, tuple[tuple[str, ...], float]] = {}
-        self._told, self._when = "", 0.0
+        self._progress = Progress(context)
 
     async def forgive(self, failed: Mapping[str, VcfError]) -> None:
         """Do without a kind that the login may not look at: what is made with it tells whether it was there."""
@@ -178,7 +174,7 @@ class _Watch:
             kind: self._refused.get(kind, now) for kind, error in failed.items() if isinstance(error, RefusedReadError)
         }
         for kind, since in self._refused.items():
-            if kind not in self.forgiven and now - since >= _RIGHTS_SECONDS:
+            if kind not in self.forgiven and now - since >= RIGHTS_SECONDS:
                 self.forgiven.add(kind)
                 text = f"Whether namespace {self.namespace} has its {kind} is not waited for: {failed[kind]}"
                 await self._context.warn(self._context.urn, text)
@@ -201,9 +197,7 @@ class _Watch:
             )
         waits = [str(each) for each in missing] + [f"{kind}: {error}" for kind, error in failed.items()]
         self.last = "waiting for " + "; ".join(waits)
-        if self.last != self._told or now - self._when >= _TELL_SECONDS:
-            self._told, self._when = self.last, now
-            await self._context.progress(self._context.urn, self.last)
+        await self._progress.tell(self.last)
 
     def out_of_patience(self, pause: float) -> None:
         """Raises VcfError when there is no time for another look."""

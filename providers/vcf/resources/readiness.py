@@ -11,15 +11,13 @@ from typing import Any, ClassVar, Final
 from .. import fields as f
 from ..api_server import ApiServer, RefusedReadError, UnansweredError
 from ..errors import VcfError
+from ..progress import RIGHTS_SECONDS, Progress
 from ..readiness import allowed, expressions, nodes, operands, status, workers
 from ..readiness.status import Finding, Look
 from ..resource import Context, Resource, known
 from ..values import Props, Unknown, has_unknown
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.3, 5.0
-_TELL_SECONDS: Final = 25.0
-_RIGHTS_SECONDS: Final = 120.0
-"""How long a refused read may last: rights in a new namespace arrive after it."""
 _SURPLUS_SECONDS: Final = 60.0
 """How long what is there beyond what was asked for, such as a node that is being drained, is waited for."""
 _ANY: Final = "*"
@@ -185,16 +183,19 @@ class Readiness(Resource):
 
     @staticmethod
     def _api(context: Context, inputs: Props) -> ApiServer:
-        kubeconfig = str(inputs.get("kubeconfig") or context.kubeconfig)
-        if not kubeconfig:
-            raise VcfError("The vcf provider needs `kubeconfig`, the Supervisor's, to see whether objects are ready.")
-        return context.api_server(kubeconfig)
+        if inputs.get("kubeconfig"):
+            return context.api_server(str(inputs["kubeconfig"]))
+        return context.supervisor("to see whether objects are ready")
 
     async def _wait(self, context: Context, inputs: Props) -> dict[str, Any]:
         api = self._api(context, inputs)
         waits = [_Wait(context, api, each) for each in inputs["objects"]]
-        watch = _Watch(context, waits)
-        tasks = [asyncio.ensure_future(wait.until_ready(watch.tell)) for wait in waits]
+        progress = Progress(context)
+
+        async def tell() -> None:
+            await progress.tell("; ".join(each.progress for each in waits if each.progress)[:_MESSAGE_LENGTH])
+
+        tasks = [asyncio.ensure_future(wait.until_ready(tell)) for wait in waits]
         try:
             await asyncio.gather(*tasks)
         finally:
@@ -215,21 +216,6 @@ def _values(waits: Sequence[_Wait]) -> dict[str, Any]:
     for wait in waits:
         found |= wait.values()
     return found
-
-
-class _Watch:
-    """Says what is waited for: when that changes, and again before a person thinks that nothing happens."""
-
-    def __init__(self, context: Context, waits: Sequence[_Wait]) -> None:
-        self._context, self._waits = context, waits
-        self._told, self._when = "", 0.0
-
-    async def tell(self) -> None:
-        text = "; ".join(each.progress for each in self._waits if each.progress)
-        now = self._context.clock.now()
-        if text and (text != self._told or now - self._when > _TELL_SECONDS):
-            self._told, self._when = text, now
-            await self._context.progress(self._context.urn, text[:_MESSAGE_LENGTH])
 
 
 @dataclass
@@ -379,7 +365,7 @@ class _Wait:
     def _patience(self, reason: str) -> float | None:
         """How long a reason may last, None when as long as the whole may."""
         if reason == "Forbidden":
-            return _RIGHTS_SECONDS
+            return RIGHTS_SECONDS
         if reason == "NotFound":
             return _LONGEST_PAUSE
         known = {each["reason"]: float(each["seconds"]) for each in self.asked.get("patience") or []}

@@ -68,6 +68,33 @@ def test_nothing_drifted() -> None:
     assert (found.contents, found.missed, found.ending) == ((), {}, ())
 
 
+def _topology(release: str, cluster_class: str) -> dict[str, Any]:
+    return {"spec": {"topology": {"version": release, "class": cluster_class}}}
+
+
+@pytest.mark.parametrize(
+    ("release", "cluster_class", "drifted"),
+    [
+        ("v1.32.0+vmware.6-fips", "builtin-generic-v3.3.0", False),
+        ("v1.32.10+vmware.1-fips", "builtin-generic-v3.3.0", True),
+        ("v1.32.0+vmware.6-fips", "builtin-generic-v3.1.0", True),
+    ],
+)
+def test_a_release_that_the_server_spells_and_a_class_that_it_raised_are_no_drift(
+    release: str, cluster_class: str, drifted: bool
+) -> None:
+    preview = _preview()
+    [step] = [each for each in preview["steps"] if each["urn"] == _CLUSTER]
+    step["op"] = "update"
+    step["oldState"] = {
+        **step["oldState"],
+        "inputs": _topology("v1.32.0+vmware.6-fips-vkr.2", "builtin-generic-v3.2.0"),
+    }
+    step["newState"] = {**step["newState"], "outputs": _topology(release, cluster_class)}
+    step["detailedDiff"] = {f"spec.topology.{name}": {"kind": "update"} for name in ("version", "class")}
+    assert bool(_gone(reality.comparison("dev", preview))) is drifted
+
+
 def test_what_only_tells_of_other_resources_is_not_told_beside_them() -> None:
     assert set(_gone(reality.comparison("dev", _preview((_VM, _CONTENTS, _READY))))) == {"alice"}
 

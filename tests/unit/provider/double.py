@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -421,3 +422,17 @@ class GalleryDouble(Server):
     def _denied(self, challenge: str, words: str = "authentication required") -> Answer:
         body = {"errors": [{"code": "UNAUTHORIZED", "message": words}]}
         return Answer(401, body, {"www-authenticate": challenge})
+
+
+def kubeconfig_of(api: Server, certificates: Certificates, user: dict[str, Any], **cluster: Any) -> str:
+    """Text of a kubeconfig of a server here, for a user who says so who they are."""
+    authority = base64.b64encode(certificates.ca.encode()).decode()
+    server = {"server": f"https://{api.address}", "certificate-authority-data": authority, **cluster}
+    return yaml.safe_dump(
+        {
+            "current-context": "c",
+            "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
+            "clusters": [{"name": "k", "cluster": server}],
+            "users": [{"name": "u", "user": user}],
+        }
+    )

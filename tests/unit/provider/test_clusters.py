@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 
-from tests.unit.provider.double import Answer, Certificates, Request, Server
+from tests.unit.provider.double import Answer, Certificates, Request, Server, kubeconfig_of
 from tests.unit.provider.harness import Engine
 
 _PATH = "/apis/cluster.x-k8s.io/v1beta1/namespaces/ns/clusters/gpu"
@@ -38,19 +36,7 @@ def api(certificates: Certificates) -> Iterator[_ApiServer]:
 
 @pytest.fixture
 def engine(api: _ApiServer, certificates: Certificates) -> Engine:
-    authority = base64.b64encode(certificates.ca.encode()).decode()
-    config = {
-        "current-context": "c",
-        "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
-        "clusters": [
-            {
-                "name": "k",
-                "cluster": {"server": f"https://{api.address}", "certificate-authority-data": authority},
-            }
-        ],
-        "users": [{"name": "u", "user": {"token": "t"}}],
-    }
-    return Engine(kubeconfig=yaml.safe_dump(config))
+    return Engine(kubeconfig=kubeconfig_of(api, certificates, {"token": "t"}))
 
 
 def _cluster(topology: dict[str, Any], label: str = "") -> dict[str, Any]:

@@ -9,9 +9,8 @@ import pytest
 
 from providers.vcf.errors import AmbiguousNameError, VcfError
 from providers.vcf.values import Unknown, plain_map
-from tests.unit.provider.double import Answer, Certificates, Request, Server
+from tests.unit.provider.double import Answer, Certificates, Request, Server, kubeconfig_of
 from tests.unit.provider.harness import Engine
-from tests.unit.provider.test_kubernetes import _kubeconfig
 
 _KIND = "NamespaceContents"
 _GROUP = "/apis/vmoperator.vmware.com"
@@ -94,7 +93,7 @@ def api(certificates: Certificates) -> Iterator[_Supervisor]:
 
 @pytest.fixture
 def engine(api: _Supervisor, certificates: Certificates) -> Iterator[Engine]:
-    engine = Engine(kubeconfig=_kubeconfig(api, certificates, {"token": "t"}))
+    engine = Engine(kubeconfig=kubeconfig_of(api, certificates, {"token": "t"}))
     yield engine
     engine.close()
 

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from providers.vcf.errors import VcfError
 from providers.vcf.kubernetes import Supervisor
-from tests.unit.provider.double import Answer, Certificates, Request, Server, make_certificates
+from tests.unit.provider.double import Answer, Certificates, Request, Server, kubeconfig_of, make_certificates
 from tests.unit.provider.harness import Engine
 from tests.unit.provider.proxies import Proxy
 
@@ -41,25 +40,12 @@ def api(certificates: Certificates) -> Iterator[_ApiServer]:
         yield server
 
 
-def _kubeconfig(api: Server, certificates: Certificates, user: dict[str, Any], **cluster: Any) -> str:
-    authority = base64.b64encode(certificates.ca.encode()).decode()
-    server = {"server": f"https://{api.address}", "certificate-authority-data": authority, **cluster}
-    return yaml.safe_dump(
-        {
-            "current-context": "c",
-            "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
-            "clusters": [{"name": "k", "cluster": server}],
-            "users": [{"name": "u", "user": user}],
-        }
-    )
-
-
 def _engine(kubeconfig: str) -> Engine:
     return Engine(kubeconfig=kubeconfig)
 
 
 def test_a_secret_that_is_there_is_read_at_once(api: _ApiServer, certificates: Certificates) -> None:
-    engine = _engine(_kubeconfig(api, certificates, {"token": _TOKEN}))
+    engine = _engine(kubeconfig_of(api, certificates, {"token": _TOKEN}))
     assert engine.invoke("getSecret", **_ASKED)["value"] == "the kubeconfig"
     assert engine.clock.slept == []
 
@@ -69,7 +55,7 @@ def test_a_secret_that_is_not_there_yet_is_waited_for(
     api: _ApiServer, certificates: Certificates, early: Answer
 ) -> None:
     api.fail(_SECRET, early, times=3)
-    engine = _engine(_kubeconfig(api, certificates, {"token": _TOKEN}))
+    engine = _engine(kubeconfig_of(api, certificates, {"token": _TOKEN}))
     assert engine.invoke("getSecret", **_ASKED)["value"] == "the kubeconfig"
     assert api.count(_SECRET) == 4
     assert len(engine.clock.slept) == 3
@@ -77,7 +63,7 @@ def test_a_secret_that_is_not_there_yet_is_waited_for(
 
 def test_waiting_ends_and_says_what_was_missing(api: _ApiServer, certificates: Certificates) -> None:
     api.fail(_SECRET, Answer(404), times=1000)
-    engine = _engine(_kubeconfig(api, certificates, {"token": _TOKEN}))
+    engine = _engine(kubeconfig_of(api, certificates, {"token": _TOKEN}))
     with pytest.raises(
         VcfError, match=r"Secret ns/gpu-kubeconfig with key value was not published within 60 s"
     ) as raised:
@@ -91,7 +77,7 @@ def test_a_value_that_an_operator_was_asked_for_is_waited_for_until_it_is_publis
 ) -> None:
     old = Answer(200, {"data": {"value": base64.b64encode(b"the old one").decode()}})
     api.fail(_SECRET, old, times=3)
-    engine = _engine(_kubeconfig(api, certificates, {"token": _TOKEN}))
+    engine = _engine(kubeconfig_of(api, certificates, {"token": _TOKEN}))
     assert engine.invoke("getSecret", **_ASKED, awaited="the kubeconfig")["value"] == "the kubeconfig"
     assert api.count(_SECRET) == 4
     with pytest.raises(VcfError, match="it still holds another value than was asked for") as raised:
@@ -100,7 +86,7 @@ def test_a_value_that_an_operator_was_asked_for_is_waited_for_until_it_is_publis
 
 
 def test_a_refused_login_is_not_waited_for(api: _ApiServer, certificates: Certificates) -> None:
-    engine = _engine(_kubeconfig(api, certificates, {"token": "old"}))
+    engine = _engine(kubeconfig_of(api, certificates, {"token": "old"}))
     with pytest.raises(VcfError, match=r"answers 401 .* check the rights and the age of the kubeconfig's credentials"):
         engine.invoke("getSecret", **_ASKED)
     assert engine.clock.slept == []
@@ -122,16 +108,16 @@ def test_a_credential_plugin_is_run_as_kubectl_does(
         "command": str(plugin),
         "env": [{"name": "WORD", "value": _TOKEN}],
     }
-    engine = _engine(_kubeconfig(api, certificates, {"exec": spec}))
+    engine = _engine(kubeconfig_of(api, certificates, {"exec": spec}))
     assert engine.invoke("getSecret", **_ASKED)["value"] == "the kubeconfig"
 
 
 def test_a_credential_plugin_that_fails_is_named(api: _ApiServer, certificates: Certificates) -> None:
     spec = {"command": sys.executable, "args": ["-c", "raise SystemExit('not logged in')"]}
     with pytest.raises(VcfError, match=r"credential plugin .* failed: not logged in"):
-        _engine(_kubeconfig(api, certificates, {"exec": spec})).invoke("getSecret", **_ASKED)
+        _engine(kubeconfig_of(api, certificates, {"exec": spec})).invoke("getSecret", **_ASKED)
     with pytest.raises(VcfError, match=r"credential plugin /nowhere/login cannot be run"):
-        _engine(_kubeconfig(api, certificates, {"exec": {"command": "/nowhere/login"}})).invoke("getSecret", **_ASKED)
+        _engine(kubeconfig_of(api, certificates, {"exec": {"command": "/nowhere/login"}})).invoke("getSecret", **_ASKED)
 
 
 @pytest.mark.parametrize("printed", ["not json", "[]", "{}", '{"status": {}}', '{"status": "half-a-token"}'])
@@ -140,7 +126,7 @@ def test_what_a_credential_plugin_must_not_print_is_said_without_it(
 ) -> None:
     spec = {"command": sys.executable, "args": ["-c", f"print({printed!r})"]}
     with pytest.raises(VcfError, match="printed no ExecCredential") as raised:
-        _engine(_kubeconfig(api, certificates, {"exec": spec})).invoke("getSecret", **_ASKED)
+        _engine(kubeconfig_of(api, certificates, {"exec": spec})).invoke("getSecret", **_ASKED)
     assert printed not in str(raised.value)
 
 
@@ -160,20 +146,20 @@ def test_a_login_of_a_kubeconfig_that_cannot_be_used_is_named(
     api: _ApiServer, certificates: Certificates, user: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(VcfError, match=reason):
-        _engine(_kubeconfig(api, certificates, user)).invoke("getSecret", **_ASKED)
+        _engine(kubeconfig_of(api, certificates, user)).invoke("getSecret", **_ASKED)
 
 
 def test_a_token_file_is_read(api: _ApiServer, certificates: Certificates, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(f"{_TOKEN}\n")
-    engine = _engine(_kubeconfig(api, certificates, {"tokenFile": str(file)}))
+    engine = _engine(kubeconfig_of(api, certificates, {"tokenFile": str(file)}))
     assert engine.invoke("getSecret", **_ASKED)["value"] == "the kubeconfig"
 
 
 def test_certificates_are_always_checked(api: _ApiServer, certificates: Certificates) -> None:
     with pytest.raises(VcfError, match="turns certificate checks off"):
-        Supervisor(_kubeconfig(api, certificates, {}, **{"insecure-skip-tls-verify": True}))
-    engine = _engine(_kubeconfig(api, certificates, {"token": _TOKEN}, **{"certificate-authority-data": ""}))
+        Supervisor(kubeconfig_of(api, certificates, {}, **{"insecure-skip-tls-verify": True}))
+    engine = _engine(kubeconfig_of(api, certificates, {"token": _TOKEN}, **{"certificate-authority-data": ""}))
     with pytest.raises(VcfError, match="cannot be reached"):
         engine.invoke("getSecret", **_ASKED)
     assert api.requests == []
@@ -187,11 +173,11 @@ def test_the_proxy_of_a_kubeconfig_is_used_and_the_certificate_asked_for_by_its_
     api, proxy = _ApiServer(certificates), Proxy()
     with api.serving(), proxy.serving(api.address):
         cluster = {"server": "https://10.0.0.9:6443", "proxy-url": f"{scheme}://{proxy.address}"}
-        given = _kubeconfig(api, certificates, {"token": _TOKEN}, **cluster)
+        given = kubeconfig_of(api, certificates, {"token": _TOKEN}, **cluster)
         with pytest.raises(VcfError, match=r"cannot be reached .*10\.0\.0\.9"):
             _engine(given).invoke("getSecret", **_ASKED)
         named = {**cluster, "tls-server-name": "supervisor.example.test"}
-        engine = _engine(_kubeconfig(api, certificates, {"token": _TOKEN}, **named))
+        engine = _engine(kubeconfig_of(api, certificates, {"token": _TOKEN}, **named))
         assert engine.invoke("getSecret", **_ASKED)["value"] == "the kubeconfig"
     assert set(proxy.asked) == {"10.0.0.9:6443"}
 
@@ -200,13 +186,13 @@ def test_a_proxy_that_cannot_be_used_is_refused_without_its_address(
     api: _ApiServer, certificates: Certificates
 ) -> None:
     with pytest.raises(VcfError, match="proxy-url is none: expected an address that begins with http://") as raised:
-        Supervisor(_kubeconfig(api, certificates, {}, **{"proxy-url": "ftp://me:hidden@proxy"}))
+        Supervisor(kubeconfig_of(api, certificates, {}, **{"proxy-url": "ftp://me:hidden@proxy"}))
     assert "hidden" not in str(raised.value)
 
 
 def test_an_authority_that_is_none_is_told(api: _ApiServer, certificates: Certificates) -> None:
     with pytest.raises(VcfError, match="certificate-authority cannot be used: expected one or more certificates"):
-        Supervisor(_kubeconfig(api, certificates, {}, **{"certificate-authority-data": "bm9uZQ=="}))
+        Supervisor(kubeconfig_of(api, certificates, {}, **{"certificate-authority-data": "bm9uZQ=="}))
 
 
 @pytest.mark.parametrize(

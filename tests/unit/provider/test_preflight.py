@@ -11,9 +11,16 @@ from pyVmomi import vim as vim_types
 
 from providers.vcf import directory
 from providers.vcf.errors import VcfError
-from tests.unit.provider.double import Answer, Certificates, GalleryDouble, Request, Server, VCenterDouble
+from tests.unit.provider.double import (
+    Answer,
+    Certificates,
+    GalleryDouble,
+    Request,
+    Server,
+    VCenterDouble,
+    kubeconfig_of,
+)
 from tests.unit.provider.harness import Engine
-from tests.unit.provider.test_kubernetes import _kubeconfig
 
 # pyvmomi makes its types at run time.
 vim: Any = vim_types
@@ -113,7 +120,7 @@ def platform(supervisor: _Supervisor, certificates: Certificates) -> Iterator[An
     engines: list[Engine] = []
 
     def ask(token: str = _TOKEN, **arguments: Any) -> dict[str, Any]:
-        engines.append(Engine(kubeconfig=_kubeconfig(supervisor, certificates, {"token": token})))
+        engines.append(Engine(kubeconfig=kubeconfig_of(supervisor, certificates, {"token": token})))
         return engines[-1].invoke("getPlatform", **{**_ALL, **arguments})
 
     yield ask

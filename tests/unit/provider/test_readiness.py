@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 
 from providers.vcf.errors import VcfError
 from providers.vcf.readiness import expressions, nodes, operands, status, workers
 from providers.vcf.values import plain_map
-from tests.unit.provider.double import Answer, Certificates, Request, Server
+from tests.unit.provider.double import Answer, Certificates, Request, Server, kubeconfig_of
 from tests.unit.provider.harness import UNKNOWN, Engine
 
 _NODES = "/api/v1/nodes"
@@ -72,16 +71,7 @@ def api(certificates: Certificates) -> Iterator[_ApiServer]:
 
 @pytest.fixture
 def kubeconfig(api: _ApiServer, certificates: Certificates) -> str:
-    authority = base64.b64encode(certificates.ca.encode()).decode()
-    cluster = {"server": f"https://{api.address}", "certificate-authority-data": authority}
-    return yaml.safe_dump(
-        {
-            "current-context": "c",
-            "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
-            "clusters": [{"name": "k", "cluster": cluster}],
-            "users": [{"name": "u", "user": {"token": "t"}}],
-        }
-    )
+    return kubeconfig_of(api, certificates, {"token": "t"})
 
 
 @pytest.fixture
