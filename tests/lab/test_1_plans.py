@@ -67,10 +67,10 @@ def test_a_planned_update_is_what_happens(staging: Change) -> None:
     pool = "{name: gpu, class: vgpu-a100-40c, replicas: 2}"
     assert pool in before
     staging.stack_file.write_text(before.replace(pool, pool.replace("2}", "3}")))
-    # The cluster, and the wait for its third node.
-    assert staging.plan()["changes"] == 2
+    # The cluster, the wait for its third node and the wait for that node's GPU.
+    assert staging.plan()["changes"] == 3
     staging.up()
-    assert staging.done() == {"update": 2}
+    assert staging.done() == {"update": 3}
 
 
 def test_what_is_no_longer_as_planned_is_refused_without_showing_a_value(staging: Change) -> None:

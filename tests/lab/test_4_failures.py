@@ -52,7 +52,7 @@ def test_a_failure_deletes_nothing_and_the_next_run_makes_it_whole(
 
 def test_a_mistake_that_only_up_can_know_deletes_nothing_through_the_command_itself(scratch: Scratch) -> None:
     before = scratch.resources("dev")
-    [namespace] = [urn for urn in before if "vcf:index:Namespace" in urn]
+    [namespace] = [urn for urn in before if "vcf:index:Namespace::" in urn]
     file = scratch.stack_file("dev")
     text = file.read_text()
     file.write_text(text.replace(_STORAGE, f"{_STORAGE}      - {{policy: pai-gold}}\n"))
@@ -101,6 +101,7 @@ def test_what_serves_people_goes_only_when_its_name_is_given(scratch: Scratch) -
     assert {urn.rsplit("::", 1)[-1].removesuffix("-access") for urn in allowed.about("Delete")} <= {
         "acme-dev-dlvm-bob",
         "acme-dev-dlvm-bob-bootstrap",
+        "acme-dev-dlvm-bob-ready",
     }
     assert {urn for urn in before if "dlvm-bob" not in urn} <= scratch.resources("dev").keys()
     file.write_text(text)
