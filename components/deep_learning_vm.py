@@ -8,7 +8,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 import catalog
-from components._component import LABEL, Check, Component, KubernetesObject, told
+from components._component import LABEL, Check, Component, KubernetesObject, SharedReadiness, told
 
 _VM_OPERATOR = "vmoperator.vmware.com"
 _SELECTOR = "paif.dev/workstation"
@@ -101,6 +101,8 @@ class DeepLearningVmArgs(TypedDict):
     """Wait conditions of the machine instead of the catalogue's (route VM Service)."""
     access_wait_for: NotRequired[list[str]]
     """Wait conditions of the machine's access from outside instead of the catalogue's (route VM Service)."""
+    readiness: NotRequired[SharedReadiness]
+    """The wait that this machine shares with others; one of its own without (route VM Service)."""
 
 
 class DeepLearningVm(Component):
@@ -255,15 +257,27 @@ class DeepLearningVm(Component):
             },
             opts=self.child(self.machine),
         )
-        machine = self.machine.awaited(
-            args.get("wait_for"), values={"address": "{.status.network.primaryIP4}", "firstBoot": _FIRST_BOOT}
+        awaited = (
+            self.machine.awaited(
+                args.get("wait_for"), values={"address": "{.status.network.primaryIP4}", "firstBoot": _FIRST_BOOT}
+            ),
+            self.service.awaited(
+                args.get("access_wait_for"), values={"access": "{.status.loadBalancer.ingress[0].ip}"}
+            ),
         )
-        access = self.service.awaited(
-            args.get("access_wait_for"), values={"access": "{.status.loadBalancer.ingress[0].ip}"}
+        made, of = [self.machine, self.service], pulumi.Output.from_input("")
+        if "readiness" in args:
+            values, of = args["readiness"].add(*awaited, depends_on=made), pulumi.Output.concat(args["vm_name"], "/")
+        else:
+            values = self.ready(f"{name}-ready", *awaited, depends_on=made).values
+        # Not all of them in one output: it would be searched for unknown values as often as there are machines.
+        found = of.apply(
+            lambda prefix: values.apply(
+                lambda known: {key: known.get(f"{prefix}{key}") for key in ("address", "access", "firstBoot")}
+            )
         )
-        ready = self.ready(f"{name}-ready", machine, access, depends_on=[self.machine, self.service])
-        self.first_boot = told(ready.values, "firstBoot")
-        return told(ready.values, "address"), told(ready.values, "access")
+        self.first_boot = told(found, "firstBoot")
+        return told(found, "address"), told(found, "access")
 
     def _clone(self, name: str, args: DeepLearningVmArgs, place: VspherePlacementArgs) -> pulumi.Output[str]:
         # Here, because an environment without such machines neither loads nor needs the vsphere plugin.

@@ -21,7 +21,6 @@ __all__ = [
     "AwaitedNodes",
     "AwaitedObject",
     "AwaitedPool",
-    "AwaitedValue",
     "ChartAnswer",
     "DatabaseOffer",
     "DirectPathDevice",
@@ -41,7 +40,6 @@ __all__ = [
     "Namespace",
     "NamespaceContents",
     "OsImage",
-    "Patience",
     "Platform",
     "PostgresExtension",
     "PostgresLogin",
@@ -133,36 +131,26 @@ class AwaitedNodes:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Patience:
-    """How many seconds a reason may last before waiting is given up; `*` is any other reason."""
-
-    reason: Input[str]
-    seconds: Input[int]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class AwaitedValue:
-    """A JSONPath in an object, and the key under which what is there is given out."""
-
-    key: Input[str]
-    path: Input[str]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class AwaitedObject:
-    """An object to wait for; again whenever `asked`, a digest of what was asked for, is another one."""
+    """An object to wait for; again whenever `asked`, a digest of what was asked for, is another one.
+
+    Of one kind, several are `members`: the digests by their names; `values` are given out under <name>/<key> then.
+    `patience` is how many seconds a reason may last before waiting is given up, `*` any other reason. `values` are
+    JSONPaths in the object, by the key under which what is there is given out.
+    """
 
     api_version: str
     kind: str
-    name: Input[str]
+    name: Input[str] | None = None
     namespace: Input[str] | None = None
     asked: Input[str] | None = None
+    members: Input[Mapping[str, str]] | None = None
     wait_for: Sequence[str] = ()
     failed_by: Sequence[str] = ()
     settle_seconds: int = 0
-    patience: Sequence[Patience] = ()
+    patience: Mapping[str, int] | None = None
     nodes: AwaitedNodes | None = None
-    values: Sequence[AwaitedValue] = ()
+    values: Mapping[str, str] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

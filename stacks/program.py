@@ -33,7 +33,7 @@ import pulumi_kubernetes as kubernetes
 
 import catalog
 from components import vcf
-from components._component import pull_secret_content
+from components._component import SharedReadiness, pull_secret_content
 from components.ai_namespace import AccessArgs, AiNamespace, AiNamespaceArgs, StorageArgs
 from components.content_library import ContentLibrary, ContentLibraryArgs
 from components.cpu_vm_class import CpuVmClass, CpuVmClassArgs
@@ -63,6 +63,11 @@ PHASES: dict[str, tuple[str, ...]] = {
 }
 """Phases, each with those it needs. Environment variable PAIF_UNTIL names the last one that is wanted."""
 
+_WAITED_FOR_ALONE = 8
+"""So many machines have a readiness each, by which one that fails holds back no other's address. More share one.
+
+The engine of the smallest runner, with two processors, runs so many operations at a time, and each wait is one of them.
+"""
 _MIB_PER_GIB = 1024
 _OPENAI_PATH = "/api/v1/compatibility/openai/v1"
 
@@ -520,8 +525,9 @@ class Program:
             )
         people = {"data-scientist": "dataScientist", "mlops-engineer": "mlopsEngineer"}
         rotation = StaleMachines()
+        together = SharedReadiness() if len(served) > _WAITED_FOR_ALONE else None
         for asked in self.env.workstations:
-            made = self._workstation(asked, phase)
+            made = self._workstation(asked, phase, together)
             told = self.outputs.setdefault(people[asked.persona], {})
             told.setdefault("workstations", {})[asked.name] = {
                 "address": made.address,
@@ -533,6 +539,8 @@ class Program:
             }
             told["login"] = {"user": catalog.dlvm_properties().login.user}
             rotation.remember(asked, made)
+        if together:
+            together.wait(f"{self.env.named('workstation', 'all')}-ready", pulumi.ResourceOptions(parent=phase))
         rotation.tell()
         self.versions["dlvm"] = self.env.content.dlvm_image
 
@@ -540,7 +548,7 @@ class Program:
         secret = self.env.workstation_password
         return pulumi.Output.secret(secret.get_secret_value() if secret else "")
 
-    def _workstation(self, asked: Workstation, phase: Phase) -> DeepLearningVm:
+    def _workstation(self, asked: Workstation, phase: Phase, together: SharedReadiness | None) -> DeepLearningVm:
         env = self.env
         name = env.named("workstation", asked.name)
         api_version = f"vmoperator.vmware.com/{catalog.versions()['vm-operator'].version}"
@@ -589,6 +597,8 @@ class Program:
         args["vm_class"] = self.classes[asked.vm_class]
         args["storage_class"] = storage_class(env.storage_policy(asked.storage_policy))
         args["labels"] = env.labels(persona=asked.persona)
+        if together:
+            args["readiness"] = together
         return DeepLearningVm(name, args, pulumi.ResourceOptions(parent=phase))
 
     def _vsphere_options(self, phase: Phase) -> pulumi.ResourceOptions:

@@ -22,6 +22,7 @@ class Field:
     `expected` says in words what `pattern` or `parse` demand. `parse` normalises a string and raises ValueError (its
     text is the expectation). `replaces`: a change needs a new object. `unordered`: a list compared as a bag.
     `kept`: left out, the object keeps what it has, so leaving out is no change.
+    `entries`: what every value of a map with free keys is.
     `output`: computed, never an input; `source` names the inputs it follows from (a change of them makes it unknown
     at preview).
     """
@@ -41,6 +42,7 @@ class Field:
     maximum: int | None = None
     default: Any = None
     items: Field | None = None
+    entries: Field | None = None
     fields: Mapping[str, Field] | None = None
     type_name: str = ""
     unordered: bool = False
@@ -120,6 +122,10 @@ def _check_value(field: Field, value: Any, path: str) -> tuple[Any, list[Problem
             return [item for item, _ in checked], [problem for _, found in checked for problem in found]
         case dict() if field.kind == "object" and field.fields is not None:
             return check(field.fields, value, path + ".")
+        case dict() if field.kind == "object" and field.entries is not None:
+            entries = {key: _check_value(field.entries, each, f"{path}.{key}") for key, each in value.items()}
+            problems = [problem for _, found in entries.values() for problem in found]
+            return {key: each for key, (each, _) in entries.items()}, problems
         case dict() if field.kind == "object":
             return value, []
         case _:
@@ -155,4 +161,6 @@ def canonical(field: Field, value: Any) -> Any:
         return sorted(items, key=lambda item: json.dumps(item, sort_keys=True)) if field.unordered else items
     if isinstance(value, dict) and field.fields is not None:
         return {k: canonical(field.fields[k], v) if k in field.fields else v for k, v in value.items()}
+    if isinstance(value, dict) and field.entries is not None:
+        return {k: canonical(field.entries, v) for k, v in value.items()}
     return value

@@ -84,6 +84,8 @@ def _type(field: f.Field, types: dict[str, Any]) -> dict[str, Any]:
             "required": _required(field.fields),
         }
         return {"$ref": f"#/types/{token}"}
+    if field.kind == "object" and field.entries is not None:
+        return {"type": "object", "additionalProperties": _type(field.entries, types)}
     if field.kind == "object":
         return {"type": "object", "additionalProperties": {"type": "string"}}
     return {"type": field.kind}

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 
 from .. import fields as f
 from ..api_server import ApiServer, RefusedReadError, UnansweredError
-from ..errors import VcfError
+from ..errors import Problem, VcfError
 from ..progress import RIGHTS_SECONDS, Progress
 from ..readiness import allowed, expressions, nodes, operands, status, workers
 from ..readiness.status import Finding, Look
@@ -23,6 +23,7 @@ _SURPLUS_SECONDS: Final = 60.0
 _ANY: Final = "*"
 _EVENTS: Final = 3
 _MESSAGE_LENGTH: Final = 400
+_FEW: Final = 4
 
 
 def _expression(text: str) -> str:
@@ -63,21 +64,13 @@ _NODES: Final = f.Field(
 )
 _PATIENCE: Final = f.Field(
     kind="object",
-    doc="how long a reason may last before waiting is given up",
-    type_name="Patience",
-    fields={
-        "reason": f.Field(kind="string", doc="reason of a condition or container; * is any other", required=True),
-        "seconds": f.Field(kind="integer", doc="seconds; 0: it does not go away by waiting", required=True, minimum=0),
-    },
+    doc="seconds that a reason of a condition or container may last; 0: waiting does not mend it; * is any other",
+    entries=f.Field(kind="integer", doc="seconds", minimum=0),
 )
-_VALUE: Final = f.Field(
+_VALUES: Final = f.Field(
     kind="object",
-    doc="something to give out once the object is ready",
-    type_name="AwaitedValue",
-    fields={
-        "key": f.Field(kind="string", doc="key in `values`", required=True),
-        "path": f.Field(kind="string", doc="JSONPath in the object", required=True, parse=_path),
-    },
+    doc="JSONPaths in the object, by the key in `values` under which what is there is given out",
+    entries=f.Field(kind="string", doc="JSONPath", parse=_path),
 )
 _OBJECT: Final = f.Field(
     kind="object",
@@ -87,9 +80,15 @@ _OBJECT: Final = f.Field(
         "apiVersion": f.Field(kind="string", doc="API version", required=True),
         "kind": f.Field(kind="string", doc="kind", required=True),
         "namespace": f.Field(kind="string", doc="namespace; none for an object of the whole cluster"),
-        "name": f.Field(kind="string", doc="name", required=True),
+        "name": f.Field(kind="string", doc="name; or else `members`"),
         "asked": f.Field(
             kind="string", doc="digest of what was asked for: another one means that the object is waited for again"
+        ),
+        "members": f.Field(
+            kind="object",
+            doc="several objects of which all the rest is so: `asked` by name. Their `values` are given out under "
+            "<name>/<key>",
+            entries=f.Field(kind="string", doc="digest of what was asked for"),
         ),
         "waitFor": f.Field(
             kind="array",
@@ -104,12 +103,14 @@ _OBJECT: Final = f.Field(
         "settleSeconds": f.Field(
             kind="integer", doc="how long a changed object must stay ready before it counts", minimum=0, default=0
         ),
-        "patience": f.Field(kind="array", doc="how long which reason may last", items=_PATIENCE),
+        "patience": _PATIENCE,
         "nodes": _NODES,
-        "values": f.Field(kind="array", doc="what to give out", items=_VALUE),
+        "values": _VALUES,
     },
 )
-_WHAT_IS_WAITED_FOR: Final = ("apiVersion", "kind", "namespace", "name", "asked", "waitFor", "nodes", "values")
+_WHAT_IS_WAITED_FOR: Final = (
+    *("apiVersion", "kind", "namespace", "name", "asked", "members", "waitFor", "nodes", "values"),
+)
 
 
 class Readiness(Resource):
@@ -149,7 +150,7 @@ class Readiness(Resource):
         if has_unknown(inputs.get("objects")) or not known(inputs, "kubeconfig"):
             return None
         try:
-            waits = [_Wait(context, self._api(context, inputs), each) for each in inputs["objects"]]
+            waits = self._waits(context, inputs)
             looks = await asyncio.gather(*(wait.look() for wait in waits))
         except VcfError:
             return None
@@ -158,7 +159,8 @@ class Readiness(Resource):
     async def create(self, context: Context, inputs: Props) -> tuple[str, Props]:
         """Waits."""
         values = await self._wait(context, inputs)
-        return "/".join(f"{each['kind']}/{each['name']}" for each in inputs["objects"]), {**inputs, "values": values}
+        named = [f"{each['kind']}/{each.get('name') or len(each['members'])}" for each in inputs["objects"]]
+        return "/".join(named), {**inputs, "values": values}
 
     async def update(self, context: Context, resource_id: str, state: Props, inputs: Props) -> Props:
         """Waits again."""
@@ -169,7 +171,7 @@ class Readiness(Resource):
         """What the objects say now; None when one is gone. Unreachable, it is as it was: nothing is lost by that."""
         if not state:
             raise VcfError(f"Cannot import {resource_id!r}: a readiness is no object; declare it without importing it.")
-        waits = [_Wait(context, self._api(context, state), each) for each in state["objects"]]
+        waits = self._waits(context, state)
         try:
             there = await asyncio.gather(*(wait.find() for wait in waits))
         except VcfError:
@@ -181,19 +183,28 @@ class Readiness(Resource):
         """Leaves the objects as they are."""
         del context, resource_id, state
 
+    def cross_check(self, inputs: Props) -> list[Problem]:
+        """Names what it waits for, in one way."""
+        return [
+            Problem(f"objects[{index}].name", "expected either name or members, to know what to wait for")
+            for index, each in enumerate(inputs["objects"])
+            if isinstance(each, dict) and bool(each.get("name")) == bool(each.get("members"))
+        ]
+
     @staticmethod
-    def _api(context: Context, inputs: Props) -> ApiServer:
+    def _waits(context: Context, inputs: Props) -> list[_Wait]:
         if inputs.get("kubeconfig"):
-            return context.api_server(str(inputs["kubeconfig"]))
-        return context.supervisor("to see whether objects are ready")
+            api = context.api_server(str(inputs["kubeconfig"]))
+        else:
+            api = context.supervisor("to see whether objects are ready")
+        return [_Wait(context, api, single) for each in inputs["objects"] for single in _singles(each)]
 
     async def _wait(self, context: Context, inputs: Props) -> dict[str, Any]:
-        api = self._api(context, inputs)
-        waits = [_Wait(context, api, each) for each in inputs["objects"]]
+        waits = self._waits(context, inputs)
         progress = Progress(context)
 
         async def tell() -> None:
-            await progress.tell("; ".join(each.progress for each in waits if each.progress)[:_MESSAGE_LENGTH])
+            await progress.tell(_summary([each.progress for each in waits]))
 
         tasks = [asyncio.ensure_future(wait.until_ready(tell)) for wait in waits]
         try:
@@ -204,11 +215,29 @@ class Readiness(Resource):
         return _values(waits)
 
 
+def _singles(awaited: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """An awaited object, or each of its members as one."""
+    if awaited.get("name"):
+        return [awaited]
+    values: Mapping[str, str] = awaited.get("values") or {}
+    return [
+        {**awaited, "name": name, "asked": asked, "values": {f"{name}/{key}": path for key, path in values.items()}}
+        for name, asked in awaited["members"].items()
+    ]
+
+
 def _essence(objects: Sequence[Any]) -> list[Any]:
     return [
         {key: each[key] for key in _WHAT_IS_WAITED_FOR if each.get(key)} if isinstance(each, dict) else each
         for each in objects
     ]
+
+
+def _summary(progress: Sequence[str]) -> str:
+    """What is waited for, with the number of those that are ready already where there are many."""
+    left = [each for each in progress if each]
+    text = "; ".join(left)[:_MESSAGE_LENGTH]
+    return f"{len(progress) - len(left)} of {len(progress)} ready; {text}" if left and len(progress) > _FEW else text
 
 
 def _values(waits: Sequence[_Wait]) -> dict[str, Any]:
@@ -239,8 +268,8 @@ class _Wait:
     def values(self) -> dict[str, Any]:
         """What the object gives out; nothing for what it does not say."""
         found = {
-            each["key"]: expressions.value_at(self.item or {}, expressions.path(each["path"]))
-            for each in self.asked.get("values") or []
+            key: expressions.value_at(self.item or {}, expressions.path(path))
+            for key, path in (self.asked.get("values") or {}).items()
         }
         return {key: value for key, value in found.items() if value is not None}
 
@@ -358,9 +387,11 @@ class _Wait:
     def _settle(self) -> float:
         """How long what is ready at the first look must stay so: it may not have begun to change yet.
 
-        Whether something changed it is not known: a run before this one may have, and was cut off.
+        Whether something changed it is not known: a run before this one may have, and was cut off. Of an object whose
+        spec is still its first one, there is nothing that its status could be left from.
         """
-        return float(self.asked.get("settleSeconds") or 0)
+        first = ((self.item or {}).get("metadata") or {}).get("generation") == 1
+        return 0.0 if first else float(self.asked.get("settleSeconds") or 0)
 
     def _patience(self, reason: str) -> float | None:
         """How long a reason may last, None when as long as the whole may."""
@@ -368,8 +399,9 @@ class _Wait:
             return RIGHTS_SECONDS
         if reason == "NotFound":
             return _LONGEST_PAUSE
-        known = {each["reason"]: float(each["seconds"]) for each in self.asked.get("patience") or []}
-        return known.get(reason, known.get(_ANY)) if reason else None
+        known: Mapping[str, Any] = self.asked.get("patience") or {}
+        seconds = known.get(reason, known.get(_ANY)) if reason else None
+        return None if seconds is None else float(seconds)
 
     def _given_up(self, look: Look) -> str:
         """Why waiting is no use any more; empty while it is."""

@@ -66,7 +66,10 @@ DIGEST = f"sha256:{'0' * 64}"
 
 def _values(awaited: dict[str, Any]) -> dict[str, Any]:
     item = {"status": STATUS.get(awaited["kind"], {})}
-    return {each["key"]: value_at(item, path(each["path"])) for each in awaited.get("values") or []}
+    found = {key: value_at(item, path(where)) for key, where in (awaited.get("values") or {}).items()}
+    if "members" not in awaited:
+        return found
+    return {f"{name}/{key}": value for name in awaited["members"] for key, value in found.items()}
 
 
 @dataclass

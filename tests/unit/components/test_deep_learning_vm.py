@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components._component import ComponentInputError
+from components._component import ComponentInputError, SharedReadiness
 from components.deep_learning_vm import DeepLearningVm, DeepLearningVmArgs, VspherePlacementArgs
 from tests.unit.components.harness import NAMESPACE, Declared, Engine, Registration, declare
 
@@ -92,6 +92,26 @@ def test_the_vm_service_makes_secret_machine_and_service() -> None:
             {"name": "jupyter", "protocol": "TCP", "port": 8888, "targetPort": 8888},
         ],
     }
+
+
+def test_machines_can_share_one_wait_and_each_has_its_own_address() -> None:
+    def build() -> dict[str, Any]:
+        together = SharedReadiness()
+        args: list[Any] = [{**_ARGS, "vm_name": name, "readiness": together} for name in ("one", "two")]
+        made = [DeepLearningVm(each["vm_name"], each) for each in args]
+        together.wait("all-ready")
+        return {f"{index}": each.address for index, each in enumerate(made)}
+
+    declared = declare(build)
+    ready = declared.one("vcf:index:Readiness")
+    assert [(each["kind"], sorted(each["members"])) for each in ready.inputs["objects"]] == [
+        ("VirtualMachine", ["one", "two"]),
+        ("VirtualMachineService", ["one", "two"]),
+    ]
+    assert all("name" not in each and "asked" not in each for each in ready.inputs["objects"])
+    assert len({*ready.inputs["objects"][0]["members"].values()}) == 2, "a digest of each"
+    assert {"one", "one-access", "two", "two-access"} <= ready.depends_on
+    assert declared.outputs == dict.fromkeys("01", "192.0.2.10")
 
 
 def test_the_machine_is_waited_for_until_its_tools_run_and_it_has_an_address() -> None:

@@ -80,6 +80,18 @@ def test_the_complete_environment_is_exactly_these_resources() -> None:
     }
 
 
+@pytest.mark.parametrize(("machines", "readinesses"), [(8, 8), (9, 1)])
+def test_more_machines_than_an_engine_runs_operations_share_one_wait(machines: int, readinesses: int) -> None:
+    asked = [
+        {"name": f"w{index}", "owner": "alice", "persona": "data-scientist", "class": "a100-20c"}
+        for index in range(machines)
+    ]
+    declared = _run({"workstations": asked}, until="workstations", gpus=inventory(gpus=10))
+    waits = [each for each in declared.registrations if each.type == "vcf:index:Readiness"]
+    assert len(waits) == readinesses
+    assert all(declared.outputs[f"dataScientist.workstations.{each['name']}.address"] for each in asked)
+
+
 @pytest.mark.parametrize(
     ("until", "phases"),
     [

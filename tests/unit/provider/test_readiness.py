@@ -104,8 +104,8 @@ _ASKED: dict[str, Any] = {
     "name": "pg",
     "asked": "one",
     "waitFor": ["condition=Ready", "jsonpath={.status.connection.port}"],
-    "values": [{"key": "connection", "path": "{.status.connection}"}],
-    "patience": [{"reason": "PolicyViolation", "seconds": 0}, {"reason": "Stuck", "seconds": 30}],
+    "values": {"connection": "{.status.connection}"},
+    "patience": {"PolicyViolation": 0, "Stuck": 30},
 }
 
 
@@ -137,7 +137,7 @@ def test_a_port_of_0_is_none_yet(api: _ApiServer, engine: Engine) -> None:
 
 
 def test_what_has_no_status_of_now_must_stay_ready_for_a_while(api: _ApiServer, engine: Engine) -> None:
-    stale, changing = _database(), _database(ready=False)
+    stale, changing = _database(generation=2), _database(generation=2, ready=False)
     for each in (stale, changing):
         del each["status"]["observedGeneration"]
     api.lists[_DATABASES] = [[stale], [stale], [changing], [changing], [stale]]
@@ -145,10 +145,57 @@ def test_what_has_no_status_of_now_must_stay_ready_for_a_while(api: _ApiServer, 
     assert len(api.lists[_DATABASES]) == 1, "it was not looked at until it had changed"
 
 
+def test_what_was_never_changed_needs_no_proof(api: _ApiServer, engine: Engine) -> None:
+    fresh = _database(generation=1)
+    del fresh["status"]["observedGeneration"]
+    api.lists[_DATABASES] = [[fresh]]
+    engine.create("Readiness", _inputs(settleSeconds=600))
+    assert sum(engine.clock.slept) < 1
+
+
 def test_what_was_seen_to_become_ready_needs_no_proof(api: _ApiServer, engine: Engine) -> None:
     api.lists[_DATABASES] = [[_database(ready=False)], [_database()]]
     engine.create("Readiness", _inputs(settleSeconds=600))
     assert sum(engine.clock.slept) < 60
+
+
+# Several of one kind
+
+
+def _members(api: _ApiServer, *names: str, waits: str = "") -> dict[str, Any]:
+    made: list[list[dict[str, Any]]] = [[], []]
+    for look in range(2):
+        for name in names:
+            each = _database(ready=bool(look) or name != waits)
+            each["metadata"]["name"] = name
+            made[look].append(each)
+    api.lists[_DATABASES] = [*([made[0]] * (2 * len(names))), made[1]]
+    alike = {key: value for key, value in _ASKED.items() if key not in {"name", "asked"}}
+    return {"objects": [{**alike, "members": dict.fromkeys(names, "one")}]}
+
+
+def test_members_are_waited_for_and_give_out_their_values_by_name(api: _ApiServer, engine: Engine) -> None:
+    names = ["a", "b", "c", "d", "e"]
+    _, state = engine.create("Readiness", _members(api, *names, waits="d"))
+    found = plain_map(state)["values"]
+    assert set(found) == {f"{each}/connection" for each in names}
+    assert any(each.startswith("4 of 5 ready; PostgresCluster ns/d: ") for each in engine.progress)
+
+
+def test_a_member_more_or_another_digest_is_waited_for(api: _ApiServer, engine: Engine) -> None:
+    inputs = _members(api, "a", "b")
+    _, state = engine.create("Readiness", inputs)
+    assert not engine.diff("Readiness", state, _members(api, "b", "a")).changes
+    assert engine.diff("Readiness", state, _members(api, "a", "b", "c")).changes
+    inputs["objects"][0]["members"]["b"] = "two"
+    assert engine.diff("Readiness", state, inputs).changes
+
+
+def test_what_names_nothing_or_both_ways_is_refused(engine: Engine) -> None:
+    for given in ({"name": None}, {"members": {"a": "one"}}):
+        assert engine.problems("Readiness", _inputs(**given)) == {
+            "objects[0].name": "expected either name or members, to know what to wait for"
+        }
 
 
 # What cannot be
@@ -252,7 +299,7 @@ def test_it_waits_again_only_for_what_was_asked_for_anew(api: _ApiServer, engine
     api.lists[_DATABASES] = [[_database()]]
     _, state = engine.create("Readiness", _inputs())
     assert not engine.diff("Readiness", state, _inputs()).changes
-    assert not engine.diff("Readiness", state, _inputs(patience=[], settleSeconds=99)).changes
+    assert not engine.diff("Readiness", state, _inputs(patience={}, settleSeconds=99)).changes
     changed = engine.diff("Readiness", state, _inputs(asked="two"))
     assert (changed.changes, changed.replaces) == (True, [])
 
@@ -437,7 +484,7 @@ def test_a_node_too_many_of_somebody_else_is_not_waited_for_forever(
     pool = {"name": "gpu", "label": "paif.dev/pool=gpu", "minimum": 1, "maximum": 1}
     wanted = {"secretName": "gpu-kubeconfig", "secretKey": "value", "release": _RELEASE, "pools": [pool]}
     asked = {**_ASKED, "apiVersion": "cluster.x-k8s.io/v1beta1", "kind": "Cluster", "name": "gpu", "nodes": wanted}
-    asked |= {"waitFor": ["condition=Ready"], "values": []}
+    asked |= {"waitFor": ["condition=Ready"], "values": {}}
     api.lists[_NODES] = [[_node("a"), _node("b")]]
     engine.create("Readiness", {"objects": [asked]}, 5400)
     assert sum(engine.clock.slept) < 120
@@ -515,7 +562,7 @@ def _serve_gpus(api: _ApiServer, *looks: list[Any]) -> dict[str, Any]:
         "name": "cluster-policy",
         "waitFor": ["jsonpath={.status.state}=ready"],
         "nodes": {"pools": [pool]},
-        "patience": [{"reason": "ImagePullBackOff", "seconds": 60}],
+        "patience": {"ImagePullBackOff": 60},
     }
     return {"objects": [asked]}
 
