@@ -14,7 +14,8 @@ from pathlib import Path
 
 import catalog
 from components.vcf import GpuDevice, GpuHost, GpuInventory
-from stacks.environment import Environment, VmClass
+from stacks.environment import Environment
+from stacks.environment.sections.vm_classes import VmClass
 from stacks.problems import Contradiction, contradiction, nearest
 from stacks.problems import Path as Configured
 

@@ -47,8 +47,13 @@ from components.vector_database import VectorDatabase, VectorDatabaseArgs
 from components.vsphere_tags import VsphereTags
 from stacks import charts, kept, sdk
 from stacks.endpoints import Endpoints
-from stacks.environment import Access, Cluster, Database, Environment, VmClass, Workstation, storage_class
-from stacks.environment import ContentLibrary as Library
+from stacks.environment import Environment, storage_class
+from stacks.environment.sections.clusters import Cluster
+from stacks.environment.sections.content import ContentLibrary as Library
+from stacks.environment.sections.database import Database
+from stacks.environment.sections.namespace import Access
+from stacks.environment.sections.vm_classes import VmClass
+from stacks.environment.sections.workstations import Workstation
 from stacks.machines import StaleMachines
 from stacks.preflight import look_ahead
 from stacks.problems import nearest, write_problems

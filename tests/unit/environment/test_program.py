@@ -11,7 +11,7 @@ import pytest
 from cli.outputs import Known, personas, value_at
 from stacks.capacity import read_inventory
 from stacks.endpoints import Endpoints, endpoints
-from stacks.environment import _waited_for
+from stacks.environment.rules.conditions import awaited_kinds
 from stacks.problems import read_problems
 from stacks.program import PHASES, Program, wanted_phases
 from tests.unit.components.harness import Declared, Engine, declare
@@ -385,7 +385,7 @@ def test_one_library_may_hold_images_and_releases() -> None:
     assert declared.one("vcf:index:Namespace").inputs["contentLibraries"] == ["dlvm-images"]
 
 
-@pytest.mark.parametrize("kind", _waited_for())
+@pytest.mark.parametrize("kind", awaited_kinds())
 def test_every_condition_that_an_environment_may_override_is_waited_for(kind: str) -> None:
     declared = _run({"conditions": {kind: ["condition=Overridden"]}})
     awaited = [it for each in declared.registrations for it in each.inputs.get("objects") or []]
