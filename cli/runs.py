@@ -60,7 +60,7 @@ def phase_limit(stack: engine.Stack, until: str | None) -> dict[str, str]:
     if until is None:
         # One that the shell has exported was not asked for here, and what lies beyond it would be deleted.
         return {"PAIF_UNTIL": ""}
-    from stacks.program import PHASES, wanted_phases  # noqa: PLC0415 - it loads the SDKs, half a second
+    from stacks.phases import PHASES, wanted_phases  # noqa: PLC0415 - it loads the SDKs, half a second
 
     if until not in PHASES:
         raise stop(f"--until {until}: expected one of {', '.join(PHASES)}", BAD_INPUT)

@@ -92,4 +92,5 @@ LibraryUrl = Annotated[
     ),
 ]
 
+MIB_PER_GIB = 1024
 PostgresName = Annotated[str, matching(r"[a-z_][a-z0-9_]{0,62}", "a PostgreSQL name in lower case")]

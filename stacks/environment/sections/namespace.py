@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from stacks.environment.sections.section import Section
-from stacks.environment.types import Label, Text
+from stacks.environment.types import MIB_PER_GIB, Label, Text
 
 
 class Access(Section):
@@ -28,6 +28,11 @@ class Storage(Section):
 
     policy: Text
     limit_gib: int | None = Field(default=None, gt=0)
+
+    @property
+    def limit_mib(self) -> int | None:
+        """The same limit as vCenter counts it."""
+        return None if self.limit_gib is None else self.limit_gib * MIB_PER_GIB
 
 
 class Namespace(Section):

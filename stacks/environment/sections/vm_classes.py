@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from stacks.environment.sections.section import Section
-from stacks.environment.types import Short, Text, matching
+from stacks.environment.types import MIB_PER_GIB, Short, Text, matching
 
 
 class VmClass(Section):
@@ -23,6 +23,11 @@ class VmClass(Section):
         default=None, description="PCI device id of these GPUs, where the hosts have several of paif:gpu.model"
     )
     existing: bool = Field(default=False, description="the class exists under just this name and is not managed here")
+
+    @property
+    def memory_mib(self) -> int:
+        """The same memory as vCenter counts it."""
+        return self.memory_gib * MIB_PER_GIB
 
     @property
     def has_gpu(self) -> bool:

@@ -12,9 +12,10 @@ import pytest
 import catalog
 from stacks import existence, verdicts
 from stacks.endpoints import Helm
+from stacks.phases import PHASES
 from stacks.preflight import _Look
 from stacks.problems import Problem, read_problems
-from stacks.program import PHASES, Program
+from stacks.program import build
 from tests.unit.components.harness import Declared, declare
 from tests.unit.environment.samples import GONE, environment
 from tests.unit.environment.site import (
@@ -37,7 +38,7 @@ _MINE = {**STANDING, "name": "acme-dev-pg-vectors"}
 
 def _declared(changes: dict[str, Any], answers: dict[str, Any], until: str = "") -> Declared:
     env = environment(changes)
-    return declare(lambda: Program(env, ENDPOINTS).build(until), answers)
+    return declare(lambda: build(env, ENDPOINTS, until), answers)
 
 
 @pytest.fixture
@@ -503,7 +504,7 @@ def test_a_release_that_only_the_library_has_yet_is_no_mistake(
 def test_the_properties_that_are_looked_for_are_those_that_a_machine_gets(changes: dict[str, Any]) -> None:
     env = environment(changes)
     gpus = inventory(8, profiles=[], deviceId="26b9", passthroughActive=True) if changes.get("gpu") else inventory()
-    declared = declare(lambda: Program(env, ENDPOINTS).build("workstations"), _answers(getGpuInventory=gpus))
+    declared = declare(lambda: build(env, ENDPOINTS, "workstations"), _answers(getGpuInventory=gpus))
     secret = declared.one("kubernetes:core/v1:Secret", "acme-dev-dlvm-alice-bootstrap")
     assert set(secret.inputs["data"]) == verdicts.property_keys(env, env.workstations[0])
 

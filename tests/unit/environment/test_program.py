@@ -12,8 +12,9 @@ from cli.outputs import Known, personas, value_at
 from stacks.capacity import read_inventory
 from stacks.endpoints import Endpoints, endpoints
 from stacks.environment.rules.conditions import awaited_kinds
+from stacks.phases import PHASES, wanted_phases
 from stacks.problems import read_problems
-from stacks.program import PHASES, Program, wanted_phases
+from stacks.program import build
 from tests.unit.components.harness import Declared, Engine, declare
 from tests.unit.environment.samples import GONE, PEM, environment
 from tests.unit.environment.site import ANSWERS, STANDING, inventory, platform
@@ -33,7 +34,7 @@ ENDPOINTS = Endpoints.model_validate(
 def _run(changes: dict[str, Any] | None = None, until: str = "", gpus: dict[str, Any] | None = None) -> Declared:
     env = environment(changes)
     answers = {**ANSWERS, **({"vcf:index:getGpuInventory": gpus} if gpus else {})}
-    return declare(lambda: Program(env, ENDPOINTS).build(until), answers)
+    return declare(lambda: build(env, ENDPOINTS, until), answers)
 
 
 def test_a_pool_from_zero_has_the_size_of_its_class() -> None:
@@ -375,7 +376,7 @@ def test_what_is_named_and_not_there_is_told_where_it_is_named_and_nothing_else_
     if missing["name"] == "dlvm":
         answers["vcf:index:getContentLibrary"] = RuntimeError("there is none")
     with pytest.raises(pulumi.RunError, match=r"nothing was created"):
-        declare(lambda: Program(env, ENDPOINTS).build(), answers)
+        declare(lambda: build(env, ENDPOINTS), answers)
     [(where, problem)] = read_problems(file)
     assert (where, problem.message) == (path, said)
 
@@ -605,7 +606,7 @@ def test_only_the_environment_that_makes_tags_or_has_such_machines_needs_the_vsp
 @pytest.mark.parametrize("kind", ["dev", "prod"])
 def test_an_existing_database_is_used_and_neither_created_nor_protected(kind: str) -> None:
     env = environment({"kind": kind, "workstations": [], "database": {"existing": "shared"}})
-    declared = declare(lambda: Program(env, ENDPOINTS).build("ai-services"), platform(standing=[STANDING]))
+    declared = declare(lambda: build(env, ENDPOINTS, "ai-services"), platform(standing=[STANDING]))
     assert "kubernetes:databases.dataservices.vmware.com/v1alpha1:PostgresCluster" not in declared.types()
     assert not declared.one("vcf:index:PostgresExtension").request.protect
     pais = declared.one("kubernetes:pais.vmware.com/v1alpha1:PAISConfiguration").inputs["spec"]["database"]

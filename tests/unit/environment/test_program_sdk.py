@@ -18,7 +18,7 @@ from pulumi.runtime.settings import _get_rpc_manager
 from pulumi.runtime.stack import ResourceRegistrationFailed
 
 from stacks import sdk
-from stacks.program import Program
+from stacks.program import build
 from tests.unit.components.harness import declare
 from tests.unit.environment.samples import environment
 from tests.unit.environment.site import ANSWERS
@@ -237,7 +237,7 @@ def test_the_state_says_where_a_resource_was_declared_without_paths_of_this_mach
 ) -> None:
     monkeypatch.setattr(registration, "_get_stack_trace", registration._get_stack_trace)
     sdk.tell_own_frames_only()
-    declared = declare(lambda: Program(environment(), ENDPOINTS).build(), ANSWERS)
+    declared = declare(lambda: build(environment(), ENDPOINTS), ANSWERS)
     own = [each for each in declared.registrations if "VirtualMachine" in each.type]
     assert own
     for each in own:
