@@ -48,6 +48,7 @@ from cli.settings import entitled_seats
 from lab.state import ROOT
 from stacks.capacity import demands, machines, read_inventory
 from stacks.environment import Environment
+from stacks.run_options import RunOptions
 from stacks.stackfile import read as read_stack_file
 
 MARKER = "<!-- paif: preview of this change -->"
@@ -487,7 +488,7 @@ def _preview(stack: engine.Stack, here: Path, options: list[str], inventory: Pat
                 **engine.full_environment(lab=stack.lab),
                 # The engine hides the option for its event log without this.
                 "PULUMI_DEBUG_COMMANDS": "true",
-                "PAIF_GPU_INVENTORY": str(inventory),
+                **RunOptions(inventory_file=inventory).variables(),
             },
             capture_output=True,
             text=True,

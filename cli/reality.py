@@ -29,6 +29,7 @@ from cli.output import Failed
 from cli.recording import Change, Recording, events_of, read_preview
 from cli.redaction import scrub
 from lab.state import ROOT
+from stacks.run_options import RunOptions
 
 _CLUSTER = "kubernetes:cluster.x-k8s.io/*:Cluster"
 TELLING = {"vcf:index:Readiness", "vcf:index:NamespaceContents"}
@@ -111,7 +112,7 @@ def program_preview(stack: engine.Stack, variables: dict[str, str]) -> Any:
     answer = subprocess.run(
         ["pulumi", "preview", "--stack", stack.name, "--json", "--non-interactive"],
         cwd=ROOT,
-        env=engine.full_environment(lab=stack.lab) | {"PAIF_UNTIL": ""} | variables,
+        env=engine.full_environment(lab=stack.lab) | RunOptions(until="").variables() | variables,
         capture_output=True,
         text=True,
         check=False,

@@ -16,6 +16,7 @@ from cli import conflicts, engine, labctl, losses, policy
 from cli.configuration import Problems, load_stack, located
 from cli.output import BAD_INPUT, Failed, say, show, stop
 from stacks.problems import Problem, read_problems
+from stacks.run_options import RunOptions
 
 _LAB_ENDS = 3
 _ONLY_UP = {"--yes", "-y", "--continue-on-error", "--json", "-j"}
@@ -59,7 +60,7 @@ def phase_limit(stack: engine.Stack, until: str | None) -> dict[str, str]:
     """The variable that stops the program after a phase; stopping early may only ever add."""
     if until is None:
         # One that the shell has exported was not asked for here, and what lies beyond it would be deleted.
-        return {"PAIF_UNTIL": ""}
+        return RunOptions(until="").variables()
     from stacks.phases import PHASES, wanted_phases  # noqa: PLC0415 - it loads the SDKs, half a second
 
     if until not in PHASES:
@@ -71,7 +72,7 @@ def phase_limit(stack: engine.Stack, until: str | None) -> dict[str, str]:
             "run without --until, or destroy the environment",
             BAD_INPUT,
         )
-    return {"PAIF_UNTIL": until}
+    return RunOptions(until=until).variables()
 
 
 def agreed(stack: engine.Stack, yes: bool) -> list[str]:
@@ -129,7 +130,7 @@ def up(stack: engine.Stack, rest: list[str], *, yes: bool, allowed: list[str], e
             else:
                 # It previews by itself: a plan that is no longer true ends there.
                 bound += agreed(stack, yes)
-            there = {"PAIF_OUTPUTS": " ".join(losses.outputs_before(plan))}
+            there = RunOptions(outputs_before=tuple(losses.outputs_before(plan))).variables()
             _ended_well(stack, "up", engine.run(stack, *applied, *bound, *logged, extra=told | there, target=handle))
 
     _attempts(stack, once, _told(rest, extra), changing=True)
@@ -170,7 +171,7 @@ def _ended_well(stack: engine.Stack, command: str, status: int) -> None:
 
 
 def _told(arguments: tuple[str, ...] | list[str], extra: dict[str, str] | None) -> dict[str, str]:
-    return {**(extra or {}), **({"PAIF_DEBUG": "1"} if {"--debug", "-d"} & set(arguments) else {})}
+    return {**(extra or {}), **(RunOptions(debug=True).variables() if {"--debug", "-d"} & set(arguments) else {})}
 
 
 @contextmanager
@@ -179,7 +180,7 @@ def at_their_lines(stack: engine.Stack) -> Iterator[dict[str, str]]:
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "problems.json"
         try:
-            yield {"PAIF_PROBLEMS": str(found)}
+            yield RunOptions(problems_file=found).variables()
         except (typer.Exit, Failed):
             if problems := read_problems(found):
                 raise Problems(located(stack.name, problems)) from None

@@ -1,9 +1,4 @@
-"""The program: an environment's resources, phase by phase, ordered by what really depends on what.
-
-Its process's variables: PAIF_UNTIL, the last phase to build, from `./paif` only; PAIF_GPU_INVENTORY, a file for the GPU
-hosts it found; PAIF_PROBLEMS, a file for what the infrastructure cannot hold; PAIF_OUTPUTS, names of outputs
-that the stack has already; PAIF_DEBUG, which lets the SDK's debug messages through.
-"""
+"""The program: an environment's resources, phase by phase, ordered by what really depends on what."""
 
 from __future__ import annotations
 
@@ -11,7 +6,6 @@ import importlib
 import os
 import threading
 from collections.abc import Callable, Collection
-from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -24,29 +18,31 @@ from stacks.phases import ai_services, clusters, data, endpoints, foundation, wa
 from stacks.phases.context import Context, connect, demanded
 from stacks.preflight import Ahead, look_ahead
 from stacks.problems import write_problems
+from stacks.run_options import RunOptions
 
 
-def build(env: Environment, ends: Endpoints, until: str = "") -> dict[str, Any]:
+def build(env: Environment, ends: Endpoints, options: RunOptions) -> dict[str, Any]:
     """Declare all wanted resources; returns the stack's outputs. Raises pulumi.RunError for what cannot work."""
-    phases = wanted_phases(until)
+    phases = wanted_phases(options.until)
     context = connect(env, ends)
     # The first look-up waits until its plugin is there; the largest import of every program fits into that.
     ahead = threading.Thread(target=importlib.import_module, args=("pulumi_kubernetes.core.v1",), daemon=True)
     ahead.start()
-    found = _look_ahead(context, phases)
+    found = _look_ahead(context, phases, options)
     ahead.join()
     return declare(context, found, phases)
 
 
-def _look_ahead(context: Context, phases: Collection[str]) -> Ahead:
+def _look_ahead(context: Context, phases: Collection[str], options: RunOptions) -> Ahead:
     """What must be there first: what is named, hosts with room. Raises pulumi.RunError with all that is not.
 
     Found at preview, each at its place: the platform would tell of the first one only, and in the middle of a run.
     """
-    found = look_ahead(context.env, context.ends, phases, pulumi.InvokeOptions(provider=context.vcenter))
+    asked = pulumi.InvokeOptions(provider=context.vcenter)
+    found = look_ahead(context.env, context.ends, phases, asked, options.inventory_file)
     if found.problems:
-        if file := os.environ.get("PAIF_PROBLEMS"):
-            write_problems(Path(file), found.problems)
+        if options.problems_file is not None:
+            write_problems(options.problems_file, found.problems)
         lines = "\n".join(f"  {problem.message}" for _, problem in found.problems)
         told = f"The infrastructure cannot hold stack {context.env.name}; nothing was created:\n{lines}"
         raise pulumi.RunError(told)
@@ -78,24 +74,27 @@ def declare(context: Context, ahead: Ahead, phases: Collection[str]) -> dict[str
 
 def run(read: Callable[[str], Environment], find: Callable[[Environment], Endpoints]) -> None:
     """Read the configuration, build, export."""
-    sdk.end_with_what_failed(os.environ.get("PAIF_OUTPUTS", "").split())
-    sdk.send_no_debug_messages()
+    options = RunOptions.of(os.environ)
+    sdk.end_with_what_failed(options.outputs_before or ())
+    if not options.debug:
+        sdk.send_no_debug_messages()
     sdk.tell_own_frames_only()
     with sdk.whole():
         env = read(pulumi.get_stack())
         left_alone = kept.leave_alone(env.kept)
-        told = build(env, find(env), _limit())
-        left_alone.tell_unknown()
+        ends = find(env)
+        _refuse_to_stop_unasked(options)
+        told = build(env, ends, options)
+        if not options.until:
+            left_alone.tell_unknown()
         for name, value in told.items():
             pulumi.export(name, sdk.what_was_made(value))
 
 
-def _limit() -> str:
-    """The last phase to build. Raises pulumi.RunError where nobody has looked at what lies beyond it."""
-    until = os.environ.get("PAIF_UNTIL", "")
-    if until and not os.environ.get("PAIF_PROBLEMS"):
+def _refuse_to_stop_unasked(options: RunOptions) -> None:
+    """Raise pulumi.RunError where the program is to stop after a phase and nobody has looked at what lies beyond it."""
+    if options.until and options.problems_file is None:
         raise pulumi.RunError(
-            f"PAIF_UNTIL is {until!r}: plain pulumi would delete what the stack has beyond that phase. Unset it, or "
-            "run `./paif up ENV --until PHASE`, which refuses where something is there"
+            f"PAIF_UNTIL is {options.until!r}: plain pulumi would delete what the stack has beyond that phase. Unset "
+            "it, or run `./paif up ENV --until PHASE`, which refuses where something is there"
         )
-    return until

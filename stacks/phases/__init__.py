@@ -17,11 +17,14 @@ PHASES: dict[str, tuple[str, ...]] = {
     "workstations": ("foundation",),
     "clusters": ("foundation",),
 }
-"""Phases, each with those it needs. Environment variable PAIF_UNTIL names the last one that is wanted."""
+"""Phases, each with those it needs. A run may be told the last one that is wanted (`stacks.run_options`)."""
 
 
-def wanted_phases(until: str) -> set[str]:
-    """The phases that a run up to `until` builds: that one and all it needs; "" means all. Raises pulumi.RunError."""
+def wanted_phases(until: str | None) -> set[str]:
+    """The phases that a run up to `until` builds: that one and all it needs; None or "" means all.
+
+    Raises pulumi.RunError for one that does not exist, with the nearest.
+    """
     if not until:
         return set(PHASES)
     if until not in PHASES:
