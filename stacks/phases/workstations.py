@@ -10,6 +10,7 @@ import pulumi
 import catalog
 from components import vcf
 from components._component import SharedReadiness
+from components.ai_namespace import image_name
 from components.deep_learning_vm import DeepLearningVm, DeepLearningVmArgs
 from stacks.environment import storage_class
 from stacks.environment.sections.workstations import VspherePlacement, Workstation
@@ -147,7 +148,7 @@ def _on_the_vm_service(
     env, contents = context.env, demanded(shared.contents, "paif:namespace")
     args: DeepLearningVmArgs = {  # type: ignore[typeddict-item]
         "namespace": contents.namespace,
-        "image_id": contents.image_name(shared.image),
+        "image_id": image_name(contents, shared.image),
         "vm_class": foundation.classes[asked.vm_class],
         "storage_class": storage_class(env.storage_policy(asked.storage_policy)),
         "labels": env.labels(persona=asked.persona),
