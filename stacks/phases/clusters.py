@@ -48,7 +48,7 @@ def declare(context: Context, foundation: Foundation) -> Clusters:
 def _cluster(
     context: Context, foundation: Foundation, asked: Cluster, phase: Phase, namespace: pulumi.Output[str]
 ) -> GpuCluster:
-    env, name = context.env, context.env.named("cluster", asked.name)
+    env, name = context.env, context.env.full_name(asked)
     version = catalog.versions()["cluster-api"].version
     cluster: GpuClusterArgs = {
         "cluster_name": name,
@@ -99,7 +99,7 @@ def _pools(context: Context, foundation: Foundation, asked: Cluster) -> list[Nod
 
 
 def _gpu_operator(context: Context, asked: Cluster, cluster: GpuCluster) -> GpuOperator:
-    env, name, helm = context.env, context.env.named("cluster", asked.name), context.ends.helm
+    env, name, helm = context.env, context.env.full_name(asked), context.ends.helm
     oci, password = helm.repository.startswith("oci://"), helm.password.get_secret_value()
     settings = None
     if oci and helm.username:

@@ -25,7 +25,7 @@ def declare(context: Context, foundation: Foundation, asked: Database) -> Data:
     """Declare the phase: the database as DSM makes it, or the extension in one that is there."""
     env, phase = context.env, context.phase("data")
     args: VectorDatabaseArgs = {
-        "cluster_name": asked.existing or env.named("database", asked.name),
+        "cluster_name": asked.existing or env.full_name(asked),
         "namespace": foundation.namespace,
         "labels": env.labels(),
     }

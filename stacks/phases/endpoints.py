@@ -75,7 +75,7 @@ def _endpoint(
     context: Context, foundation: Foundation, services: AiServices, access: Access, asked: Section, phase: Phase
 ) -> ModelEndpoint:
     env, gallery = context.env, access.gallery
-    name = env.named("endpoint", asked.name)
+    name = env.full_name(asked)
     return ModelEndpoint(
         name,
         {
