@@ -13,17 +13,20 @@ from typing import Annotated
 
 import typer
 
-from cli import completion, conflicts, engine, labctl, policy, runs, shell, undo
-from cli import doctor as doctoring
+from cli import conflicts, engine, runs, shell, undo
 from cli.changed import changed_command, git
-from cli.configuration import Problems, load_stack, stack_names
-from cli.configuration import check as check_configuration
+from cli.configuration.stack_files import Problems, load_stack, stack_names
+from cli.configuration.stack_files import check as check_configuration
 from cli.drift import drift_command
 from cli.faults import fault_command
-from cli.output import BAD_INPUT, Failed, columns, json_result, say, show, stop, table, warn
-from cli.outputs import known, personas, value_at
+from cli.labctl import daemon
+from cli.output.console import BAD_INPUT, Failed, columns, json_result, say, show, stop, table, warn
+from cli.output.personas import known, personas, value_at
+from cli.policy import packs
 from cli.pr_comment import pr_comment_app
 from cli.prove import prove_app
+from cli.toolkit import completion
+from cli.toolkit import doctor as doctoring
 from lab.control import LabDownError
 from lab.state import ROOT
 from stacks.environment import DEFAULTS, SHORT
@@ -107,7 +110,7 @@ def preview(env: Environment, rest: Rest = None, until: Until = None, take_over:
     """Show what `up` would do, and what the policy packs say of it; nothing is changed."""
     stack = runs.prepare(env, changing=False, policies=True)
     quiet = [] if "--json" in (rest or []) else ["--suppress-outputs"]
-    arguments = ["preview", "--stack", env, *policy.arguments(), *quiet, *(rest or [])]
+    arguments = ["preview", "--stack", env, *packs.arguments(), *quiet, *(rest or [])]
     extra = runs.phase_limit(stack, until) | (conflicts.TAKE_OVER if take_over else {})
     runs.run(stack, *arguments, extra=extra)
 
@@ -193,7 +196,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check stack files, each alone and all together, and the policy packs' settings; nothing is contacted."""
-    from cli import settings  # noqa: PLC0415 - it loads the packs' rules
+    from cli.policy import settings  # noqa: PLC0415 - it loads the packs' rules
 
     found, names = check_configuration(env), [env] if env else stack_names()
     found.problems += [problem for name in names for problem in settings.problems(name)]
@@ -219,7 +222,7 @@ def init(
     organisation: Annotated[str, typer.Option(help="short name that begins every resource's name")] = "acme",
 ) -> None:
     """Make a stack file for an environment of your own on a real VCF, and settings for the policy packs."""
-    from cli.init import make  # noqa: PLC0415 - it loads the packs' rules
+    from cli.configuration.scaffold import make  # noqa: PLC0415 - it loads the packs' rules
 
     if kind not in DEFAULTS:
         raise stop(f"--kind {kind}: expected one of {', '.join(DEFAULTS)}", BAD_INPUT)
@@ -232,7 +235,7 @@ def schema(
     file: Annotated[Path | None, typer.Argument(help="where to write it; standard output otherwise")] = None,
 ) -> None:
     """The JSON Schema of a stack file, for editors."""
-    from cli.configuration import schema_text  # noqa: PLC0415 - only here
+    from cli.configuration.stack_files import schema_text  # noqa: PLC0415 - only here
 
     if file is None:
         show(schema_text())
@@ -362,7 +365,7 @@ def policy_check(
     """What the packs say of a preview of an environment; exit status 1 when `up` would be refused with them."""
     stack = runs.prepare(env, changing=False, policies=True)
     with runs.at_their_lines(stack) as found:
-        report = policy.check(stack, found)
+        report = packs.check(stack, found)
     if sarif is not None:
         sarif.write_text(json.dumps(report.sarif(), indent=1), encoding="utf-8")
     if as_json:
@@ -379,7 +382,7 @@ def lab_token() -> None:
     from lab.oidc import TokenError, fetch_token  # noqa: PLC0415 - only here
 
     try:
-        show(fetch_token(labctl.endpoints()))
+        show(fetch_token(daemon.endpoints()))
     except TokenError as error:
         raise Failed(str(error)) from None
 
@@ -387,20 +390,20 @@ def lab_token() -> None:
 @lab_app.command("up")
 def lab_up() -> None:
     """Start the lab and wait until it is ready."""
-    if labctl.up() == 0:
+    if daemon.up() == 0:
         show("the lab runs already")
 
 
 @lab_app.command("down")
 def lab_down() -> None:
     """Stop the lab; what was provisioned in it stays and comes back with it."""
-    show("the lab is down" if labctl.down() else "the lab was down already")
+    show("the lab is down" if daemon.down() else "the lab was down already")
 
 
 @lab_app.command("reset")
 def lab_reset() -> None:
     """Stop the lab and forget everything in it, with the stacks that were in it. Stack files stay as they are."""
-    from cli.reset import forget  # noqa: PLC0415 - only here
+    from cli.labctl.reset import forget  # noqa: PLC0415 - only here
 
     forgotten, kept = forget()
     show(
@@ -415,9 +418,9 @@ def lab_reset() -> None:
 @lab_app.command("status")
 def lab_status(as_json: AsJson = False) -> None:
     """The parts of the lab: state, process, restarts and memory."""
-    parts = labctl.parts()
+    parts = daemon.parts()
     if as_json:
-        json_result(labctl.as_json(parts))
+        json_result(daemon.as_json(parts))
         return
     sheet = columns("part", "state", "pid", "restarts", "MiB")
     for name, part in parts.items():

@@ -14,8 +14,8 @@ from typing import Annotated
 
 import typer
 
-from cli.configuration import stack_names
-from cli.output import BAD_INPUT, show, stop
+from cli.configuration.stack_files import stack_names
+from cli.output.console import BAD_INPUT, show, stop
 from lab.state import ROOT
 
 _NOWHERE = (

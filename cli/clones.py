@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cli.output import Failed
+from cli.output.console import Failed
 from providers.vcf.http import tls_context
 
 _MACHINE = "vsphere:index/virtualMachine:VirtualMachine"

@@ -19,14 +19,15 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import conflicts, engine, labctl, reality, runs, undo
-from cli.configuration import load_stack
+from cli import conflicts, engine, reality, runs, undo
+from cli.configuration.stack_files import load_stack
 from cli.forge import LIMITS, Forge, Kind, Result, from_environment
-from cli.output import BAD_INPUT, Failed, json_result, say, show, stop, warn
+from cli.labctl import daemon
+from cli.output.console import BAD_INPUT, Failed, json_result, say, show, stop, warn
+from cli.output.redaction import scrub
 from cli.pr_comment import code
 from cli.reality import Comparison
 from cli.recording import Change, Recording, Severity, read_preview
-from cli.redaction import scrub
 
 LABEL = "paif-drift"
 _SHOWN = 100
@@ -243,7 +244,7 @@ def _judged(env: str, recorded: Path | None) -> tuple[Drift, Recording | None]:
         return judge(reality.comparison(env, preview)), None
     stack = load_stack(env)
     if stack.lab:
-        labctl.up()
+        daemon.up()
     engine.select(stack)
     drift = judge(reality.ask(stack))
     return drift, None if drift.changes or drift.missed else _disagreeing(stack)

@@ -23,8 +23,8 @@ from typing import IO, Any
 import psutil
 
 from cli import checkpoints, clones, locks, releases
-from cli.output import Failed, say, warn
-from cli.redaction import without_planned_values
+from cli.output.console import Failed, say, warn
+from cli.output.redaction import without_planned_values
 from lab.pki import lab_authority
 from lab.process import die_with_parent
 from lab.state import ROOT, bin_directory, lab_directory, state_directory, write_atomically, write_json

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from cli import labctl
-from cli.output import BAD_INPUT, columns, show, stop, table
+from cli.labctl import daemon
+from cli.output.console import BAD_INPUT, columns, show, stop, table
 
 
 def fault_command(
@@ -23,7 +23,7 @@ def fault_command(
             raise stop(f"--off takes no parameters; expected `./paif lab fault {name} --off`", BAD_INPUT)
         _off(name)
     elif name is None:
-        active = labctl.faults()
+        active = daemon.faults()
         sheet = columns("fault", "on", "what happens", "parameters")
         for each, fault in FAULTS.items():
             on = "on" + "".join(f" {key}={value}" for key, value in active[each].items()) if each in active else ""
@@ -42,7 +42,7 @@ def fault_command(
                 raise stop(f"{each!r} is no parameter{twice}; expected KEY=VALUE, each key once", BAD_INPUT)
             given[key] = value
         try:
-            checked = labctl.set_fault(name, given)
+            checked = daemon.set_fault(name, given)
         except ValueError as error:
             raise stop(str(error), BAD_INPUT) from None
         show(f"{name} is on: {FAULTS[name].said(checked)}{_later()}; `./paif lab fault {name} --off` ends it")
@@ -51,7 +51,7 @@ def fault_command(
 def _off(name: str | None) -> None:
     """Switch one fault off, or all."""
     try:
-        ended = labctl.end_faults(name)
+        ended = daemon.end_faults(name)
     except ValueError as error:
         raise stop(str(error), BAD_INPUT) from None
     if ended:
@@ -61,4 +61,4 @@ def _off(name: str | None) -> None:
 
 
 def _later() -> str:
-    return "" if labctl.running() else " once the lab is up"
+    return "" if daemon.running() else " once the lab is up"

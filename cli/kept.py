@@ -13,7 +13,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from cli.output import Failed
+from cli.output.console import Failed
 from lab.state import ROOT, write_atomically
 from stacks.problems import NAMESPACE
 

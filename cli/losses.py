@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
-from cli.output import Failed
+from cli.output.console import Failed
 from cli.recording import DATA_TYPES
 
 SERVING_TYPES = (

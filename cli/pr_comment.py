@@ -20,11 +20,15 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from cli import engine, labctl, policy, settings
+from cli import engine
 from cli.changed import files_since, git, merge_base, touched
-from cli.configuration import Problems, load_stack, stack_names
+from cli.configuration.stack_files import Problems, load_stack, stack_names
 from cli.forge import LIMITS, GitHub, Kind, from_environment
-from cli.output import BAD_INPUT, Failed, say, show, stop
+from cli.labctl import daemon
+from cli.output.console import BAD_INPUT, Failed, say, show, stop
+from cli.output.redaction import Redactor, scrub
+from cli.policy import packs, settings
+from cli.policy.settings import entitled_seats
 from cli.recording import (
     BeforeAfter,
     Capacity,
@@ -43,8 +47,6 @@ from cli.recording import (
     slim_events,
     touched_in,
 )
-from cli.redaction import Redactor, scrub
-from cli.settings import entitled_seats
 from lab.state import ROOT
 from stacks.capacity import demands, machines, read_inventory
 from stacks.environment import Environment
@@ -454,7 +456,7 @@ def record(name: str, folder: Path, base: str | None, plan: Path | None = None) 
         stack = load_stack(name, settings.problems(name))
         _write_figures(here, *figures(name, before))
         if stack.lab:
-            labctl.up()
+            daemon.up()
         engine.select(stack)
         with tempfile.TemporaryDirectory() as scratch:
             inventory = Path(scratch) / "gpus.json"
@@ -480,7 +482,7 @@ def _preview(stack: engine.Stack, here: Path, options: list[str], inventory: Pat
             [
                 *("pulumi", "preview", "--stack", stack.name, "--json", "--non-interactive"),
                 # What the engine calls the same may still lose its protection or retention.
-                *("--event-log", str(events), "--show-sames", *options, *policy.arguments()),
+                *("--event-log", str(events), "--show-sames", *options, *packs.arguments()),
             ],
             cwd=ROOT,
             env={

@@ -25,9 +25,9 @@ from typing import Any
 
 import catalog
 from cli import engine
-from cli.output import Failed
+from cli.output.console import Failed
+from cli.output.redaction import scrub
 from cli.recording import Change, Recording, events_of, read_preview
-from cli.redaction import scrub
 from lab.state import ROOT
 
 _CLUSTER = "kubernetes:cluster.x-k8s.io/*:Cluster"

@@ -12,9 +12,11 @@ from typing import Annotated
 
 import typer
 
-from cli import conflicts, engine, labctl, losses, policy
-from cli.configuration import Problems, load_stack, located
-from cli.output import BAD_INPUT, Failed, say, show, stop
+from cli import conflicts, engine, losses
+from cli.configuration.stack_files import Problems, load_stack, located
+from cli.labctl import daemon
+from cli.output.console import BAD_INPUT, Failed, say, show, stop
+from cli.policy import packs
 from stacks.problems import Problem, read_problems
 
 _LAB_ENDS = 3
@@ -40,12 +42,12 @@ def prepare(name: str, *, changing: bool, yes: bool = False, policies: bool = Fa
     """
     wrong: list[Problem] = []
     if policies:
-        from cli import settings  # noqa: PLC0415 - it loads the packs' rules
+        from cli.policy import settings  # noqa: PLC0415 - it loads the packs' rules
 
         wrong = settings.problems(name)
     stack = load_stack(name, wrong)
     if stack.lab:
-        labctl.up()
+        daemon.up()
     engine.select(stack)
     engine.clear_up(stack, _removal(stack, yes) if changing else None)
     return stack
@@ -103,7 +105,7 @@ def up(stack: engine.Stack, rest: list[str], *, yes: bool, allowed: list[str], e
         text = "--skip-preview: `up` is bound to what its preview announces, so that it always makes one; leave it out"
         raise stop(text, BAD_INPUT)
     as_json = bool({"--json", "-j"} & set(rest))
-    basics = ["--stack", stack.name, *policy.arguments()]
+    basics = ["--stack", stack.name, *packs.arguments()]
     # The engine prints them by the screenful, certificates included.
     quiet = [] if as_json else ["--suppress-outputs"]
     given, others = _plan_apart(rest)
@@ -205,7 +207,7 @@ def _attempts(
 ) -> None:
     """Do it once, and again from its beginning when the lab ended in the middle and is back."""
     for attempt in range(_LAB_ENDS):
-        handle = labctl.daemon_handle() if stack.lab else None
+        handle = daemon.handle() if stack.lab else None
         if attempt:
             engine.clear_up(stack, _removal(stack, True) if changing else None)
         try:
@@ -219,6 +221,6 @@ def _attempts(
             if handle is not None:
                 os.close(handle)
     raise stop(
-        f"the lab ended {_LAB_ENDS} times in the middle of this run; the end of {labctl.daemon_log()} and the kernel's "
+        f"the lab ended {_LAB_ENDS} times in the middle of this run; the end of {daemon.log_file()} and the kernel's "
         "log (out of memory?) may tell why. The same command starts the lab and goes on"
     )

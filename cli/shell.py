@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 
 from cli import checkpoints, engine
-from cli.configuration import goes_to, incomplete, stack_names
-from cli.output import Failed, warn
+from cli.configuration.stack_files import goes_to, incomplete, stack_names
+from cli.output.console import Failed, warn
 from lab.state import ROOT
 
 

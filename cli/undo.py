@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from cli import conflicts, engine, kept, reality, runs
-from cli.output import Failed, say, show, stop
+from cli.output.console import Failed, say, show, stop
 from cli.reality import Comparison
 from cli.recording import read_preview
 

@@ -19,10 +19,11 @@ import psutil
 from ruamel.yaml import YAML
 
 import catalog
-from cli import engine, labctl
+from cli import engine
 from cli.bench.scratch import lab_basics, scratch_project, write_yaml
 from cli.checkpoints import PROJECT
-from cli.output import Failed, say
+from cli.labctl import daemon
+from cli.output.console import Failed, say
 from lab.process import die_with_parent
 from lab.state import ROOT, state_directory
 
@@ -94,7 +95,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._lab = labctl.endpoints()
+        self._lab = daemon.endpoints()
         self._environment = {**engine.full_environment(lab=True), "PAIF_ROOT": str(ROOT)}
 
     def prepare(self, machines: int) -> None:
@@ -243,7 +244,7 @@ def run(machines: list[int], rounds: int) -> list[Figure]:
 
     Raises ``Failed`` when a run fails; nothing is left on the lab.
     """
-    labctl.up()
+    daemon.up()
     samples: list[Sample] = []
     (state_directory() / "run").mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=state_directory() / "run") as folder:

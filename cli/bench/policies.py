@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli import engine, labctl
+from cli import engine
 from cli.bench.scratch import lab_basics, scratch_project
-from cli.output import Failed, say
-from cli.policy import arguments
+from cli.labctl import daemon
+from cli.output.console import Failed, say
+from cli.policy.packs import arguments
 from lab.state import state_directory
 
 SMALL, LARGE = 1, 73
@@ -101,7 +102,7 @@ class _Previews:
 
 def run(rounds: int = 5) -> list[Added]:
     """Measure on the running lab, in pairs: the small preview, then the large one. Raises ``Failed``."""
-    labctl.up()
+    daemon.up()
     (state_directory() / "run").mkdir(parents=True, exist_ok=True)
     result = []
     with tempfile.TemporaryDirectory(dir=state_directory() / "run") as folder:

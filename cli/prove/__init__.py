@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cli.output import BAD_INPUT, columns, say, stop, table
+from cli.output.console import BAD_INPUT, columns, say, stop, table
 
 prove_app = typer.Typer(no_args_is_help=True, help="What must hold, tried on a lab of its own.")
 

@@ -18,7 +18,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from cli import losses
-from cli.output import Failed
+from cli.output.console import Failed
 from cli.prove.scratch import Case, Scratch
 
 _ENV = "dev"

@@ -29,7 +29,7 @@ import psutil
 import yaml
 
 from cli.bench.scratch import copy_of_this_checkout, own_lab
-from cli.output import Failed
+from cli.output.console import Failed
 from cli.releases import api_client
 from providers.vcf.http import tls_context
 

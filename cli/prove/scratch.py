@@ -11,7 +11,7 @@ from typing import Any
 
 from cli import engine
 from cli.bench.scratch import copy_of_this_checkout, own_lab
-from cli.output import Failed
+from cli.output.console import Failed
 from cli.prove.between import Fault
 from lab.state import ROOT
 

@@ -29,7 +29,7 @@ _ALSO = {
     "cli/prove/kills.py": {"providers"},
     "cli/prove/plugins/refusal": {"policies"},
     "cli/releases.py": {"providers"},
-    "cli/settings.py": {"policies"},
+    "cli/policy/settings.py": {"policies"},
 }
 
 

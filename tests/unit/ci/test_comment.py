@@ -12,9 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.forge import LIMITS
+from cli.output.redaction import scrub
 from cli.pr_comment import MARKER, pr_comment_app, render
 from cli.recording import Recording, names_in, read, slim, slim_events
-from cli.redaction import scrub
 
 RECORDED = Path(__file__).resolve().parents[2] / "data" / "previews"
 LICENCE = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJqdGkiOiJQTEFOVEVELWxpY2VuY2UifQ.UExBTlRFRHNpZ25hdHVyZXZhbHVl"

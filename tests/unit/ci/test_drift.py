@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from cli import engine
 from cli.drift import Drift, body, drift_command, judge, marker, report
 from cli.forge import LIMITS, GitHub
-from cli.output import Failed
+from cli.output.console import Failed
 from cli.reality import comparison, refresh_preview
 from tests.unit.ci.stand_in import serve
 

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.forge import LIMITS, Forge, GitHub, GitLab, from_environment
-from cli.output import Failed
+from cli.output.console import Failed
 from cli.pr_comment import MARKER, pr_comment_app
 from tests.unit.ci.stand_in import BOT, Fault, StandIn, serve
 

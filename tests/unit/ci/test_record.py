@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cli import changed, engine, policy, pr_comment
-from cli.configuration import Problems
-from cli.output import Failed
+from cli import changed, engine, pr_comment
+from cli.configuration.stack_files import Problems
+from cli.output.console import Failed
+from cli.policy import packs
 from cli.recording import BeforeAfter, read
 from components.vcf import GpuDevice, GpuHost, GpuInventory
 from stacks.capacity import write_inventory
@@ -81,7 +82,7 @@ def test_recording_has_no_secret_and_renders_like_the_engines_own(tmp_path: Path
     assert "eyJ" not in kept
     asked = (folder / "asked").read_text()
     assert asked.startswith("preview --stack prod --json --non-interactive --event-log ")
-    assert " ".join(policy.arguments()) in asked
+    assert " ".join(packs.arguments()) in asked
     assert "--show-sames" in asked.split(), "the engine leaves out lifted retention otherwise"
     assert (folder / "debug").read_text().strip(), "the engine hides --event-log otherwise"
     (tmp_path / "raw").mkdir()
@@ -203,7 +204,7 @@ def test_the_engine_tells_guards_that_alone_are_lifted_or_added(
     monkeypatch.setattr(pr_comment, "figures", lambda *_: (BeforeAfter(), BeforeAfter()))
     monkeypatch.setattr(engine, "select", lambda _: None)
     monkeypatch.setattr(engine, "environment", lambda **_: real.environment)
-    monkeypatch.setattr(policy, "arguments", list)
+    monkeypatch.setattr(packs, "arguments", list)
     result = run("dev", "--output", f"{tmp_path}/out", "--save-plan", f"{tmp_path}/plan.json", "--json")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout.splitlines()[-1])["changes"] == 4

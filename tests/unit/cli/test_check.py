@@ -9,8 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import app as commands
-from cli import configuration, engine, settings
-from cli.configuration import Problems
+from cli import engine
+from cli.configuration import stack_files
+from cli.configuration.stack_files import Problems
+from cli.policy import settings
 
 _COMMITTED = Path(__file__).resolve().parents[3] / "stacks"
 
@@ -22,7 +24,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / f"Pulumi.{name}.yaml").write_bytes((_COMMITTED / f"Pulumi.{name}.yaml").read_bytes())
     wrong = (_COMMITTED / "Pulumi.dev.yaml").read_text(encoding="utf-8").replace("paif:kind: dev", "paif:kind: devel")
     (tmp_path / "Pulumi.bad.yaml").write_text(wrong, encoding="utf-8")
-    monkeypatch.setattr(configuration, "_FOLDER", tmp_path)
+    monkeypatch.setattr(stack_files, "_FOLDER", tmp_path)
     monkeypatch.setattr(settings, "missing", lambda _: "")
     return tmp_path
 
@@ -81,7 +83,7 @@ def test_what_cannot_be_opened_is_a_problem_like_any_other(folder: Path) -> None
 
 def test_an_environment_that_is_not_there_is_told_with_the_nearest(folder: Path) -> None:
     with pytest.raises(Problems, match=r"did you mean 'dev'"):
-        configuration.check("dve")
+        stack_files.check("dve")
 
 
 def test_a_passphrase_that_the_lab_left_in_the_shell_is_not_taken_for_a_real_stack(

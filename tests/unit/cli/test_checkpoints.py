@@ -15,7 +15,7 @@ import pytest
 
 from cli import checkpoints, engine, locks
 from cli.checkpoints import Files
-from cli.output import Failed
+from cli.output.console import Failed
 
 _STACK = "urn:pulumi:dev::paif::pulumi:pulumi:Stack::paif-dev"
 _PROVIDER = "urn:pulumi:dev::paif::pulumi:providers:vcf::vcenter"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cli import engine
-from cli.output import Failed
+from cli.output.console import Failed
 
 # Python takes a signal also where whoever started the tests ignores it; a shell would not.
 _WAITS = f"""#!{Path(sys.executable).resolve()}

@@ -10,15 +10,15 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import app as commands
-from cli import labctl
+from cli.labctl import daemon
 from lab.faults import FAULTS, check_fault
 
 
 @pytest.fixture
 def faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file of the faults of a lab that is up."""
-    monkeypatch.setattr(labctl, "lab_directory", lambda: tmp_path)
-    monkeypatch.setattr(labctl, "running", object)
+    monkeypatch.setattr(daemon, "lab_directory", lambda: tmp_path)
+    monkeypatch.setattr(daemon, "running", object)
     return tmp_path / "faults.json"
 
 
@@ -47,7 +47,7 @@ def test_what_is_switched_is_said_with_what_it_is_for(faults: Path, monkeypatch:
     assert _said("--off") == (0, "api-errors, image-pull are off")
     assert _said("--off") == (0, "no fault was on")
     assert json.loads(faults.read_text()) == {}
-    monkeypatch.setattr(labctl, "running", lambda: None)
+    monkeypatch.setattr(daemon, "running", lambda: None)
     assert "once the lab is up" in _said("image-pull")[1]
 
 

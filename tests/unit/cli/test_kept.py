@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli import kept
-from cli.output import Failed
+from cli.output.console import Failed
 from lab.state import ROOT
 from stacks.stackfile import read
 

@@ -16,7 +16,7 @@ import pytest
 
 from cli import engine, locks
 from cli.checkpoints import Files
-from cli.output import Failed
+from cli.output.console import Failed
 
 _GONE = 2**22 + 1
 """No process has this number."""

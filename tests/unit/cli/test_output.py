@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from cli import output
+from cli.output import console
 
 _ROWS = [
     ("pulumi-resource-kubernetes", "cluster-api 1.9.0, vm-operator 1.9.0", "/home/a b/[bold]/.cache/:key:/" + "x" * 90),
@@ -19,14 +19,14 @@ _ROWS = [
 def _printed(monkeypatch: pytest.MonkeyPatch, width: int, *, terminal: bool) -> list[str]:
     """The table's lines, without what fills them up to the width."""
     stream = io.StringIO()
-    console = Console(
+    screen = Console(
         file=stream, width=width, force_terminal=terminal, color_system=None, highlight=False, emoji=False, markup=False
     )
-    monkeypatch.setattr(output, "_out", console)
-    sheet = output.columns("tool", "version", "where")
+    monkeypatch.setattr(console, "_out", screen)
+    sheet = console.columns("tool", "version", "where")
     for row in _ROWS:
         sheet.add_row(*row)
-    output.table(sheet)
+    console.table(sheet)
     return [line.rstrip() for line in stream.getvalue().splitlines()]
 
 

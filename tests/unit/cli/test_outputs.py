@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import typer
 
-from cli.output import Failed, show
-from cli.outputs import Known, personas, value_at
+from cli.output.console import Failed, show
+from cli.output.personas import Known, personas, value_at
 from stacks.environment import Environment
 from tests.unit.environment.samples import GONE, environment
 

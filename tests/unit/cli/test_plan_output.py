@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli import engine
-from cli.redaction import without_planned_values
+from cli.output.redaction import without_planned_values
 
 # As pulumi 3.259 printed it, with the values replaced.
 _BARE = (

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cli.policy import Finding, Report, arguments, read
+from cli.policy.packs import Finding, Report, arguments, read
 
 
 def _event(**policy: Any) -> str:

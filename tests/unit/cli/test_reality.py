@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cli import engine, reality
-from cli.output import Failed
+from cli.output.console import Failed
 
 _P = "urn:pulumi:dev::paif::"
 _SUPERVISOR, _GUEST = f"{_P}pulumi:providers:kubernetes::supervisor", f"{_P}pulumi:providers:kubernetes::guest"

@@ -11,15 +11,16 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import app as commands
-from cli import labctl, locks
+from cli import locks
 from cli.checkpoints import Files
+from cli.labctl import daemon
 
 
 @pytest.fixture
 def backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PAIF_STATE", str(tmp_path))
     (tmp_path / "lab").mkdir()
-    monkeypatch.setattr(labctl, "down", lambda: False)
+    monkeypatch.setattr(daemon, "down", lambda: False)
     return tmp_path / "pulumi"
 
 

@@ -9,10 +9,12 @@ import yaml
 from typer.testing import CliRunner
 
 from cli import app as commands
-from cli import engine, labctl, settings
-from cli import init as initial
-from cli.configuration import Problems, stack_names
-from cli.output import Failed
+from cli import engine
+from cli.configuration import scaffold as initial
+from cli.configuration.stack_files import Problems, stack_names
+from cli.labctl import daemon
+from cli.output.console import Failed
+from cli.policy import settings
 
 
 @pytest.fixture
@@ -132,7 +134,7 @@ def test_nothing_is_run_with_wrong_settings(written: Path, monkeypatch: pytest.M
 
     for name in ("select", "run", "capture"):
         monkeypatch.setattr(engine, name, never)
-    monkeypatch.setattr(labctl, "up", never)
+    monkeypatch.setattr(daemon, "up", never)
     result = CliRunner().invoke(commands.app, [command, "dev"])
     assert isinstance(result.exception, Problems), result.output
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cli import configuration, shell
+from cli import shell
 from cli.app import app
-from cli.configuration import Problems
-from cli.init import _TEMPLATE as TEMPLATE
+from cli.configuration import stack_files
+from cli.configuration.scaffold import TEMPLATE
+from cli.configuration.stack_files import Problems
 
 _ENGINE = """\
 #!/bin/sh
@@ -38,7 +39,7 @@ def stacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of stack files instead of the committed ones."""
     folder = tmp_path / "stacks"
     folder.mkdir()
-    monkeypatch.setattr(configuration, "_FOLDER", folder)
+    monkeypatch.setattr(stack_files, "_FOLDER", folder)
     return folder
 
 

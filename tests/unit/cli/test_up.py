@@ -10,8 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import app as commands
-from cli import engine, labctl, losses, policy, runs
-from cli.configuration import Problems
+from cli import engine, losses, runs
+from cli.configuration.stack_files import Problems
+from cli.labctl import daemon
+from cli.policy import packs
 from lab.state import ROOT
 from stacks.problems import contradiction, write_problems
 
@@ -49,7 +51,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     calls = Asked()
     monkeypatch.setattr(runs, "prepare", lambda name, **_: engine.Stack(name, lab=name != "site1"))
     monkeypatch.setattr(engine, "run", calls.run)
-    monkeypatch.setattr(labctl, "daemon_handle", lambda: None)
+    monkeypatch.setattr(daemon, "handle", lambda: None)
     monkeypatch.setattr(engine, "protected", lambda _: [])
     monkeypatch.setattr(engine, "outputs", lambda _: {"environment": {}})
     monkeypatch.setattr(engine, "export", lambda _: {"deployment": {"resources": calls.state}})
@@ -63,7 +65,7 @@ def test_the_packs_are_always_given(asked: Asked, command: str, env: str) -> Non
     assert CliRunner().invoke(commands.app, given).exit_code == 0
     assert asked.commands == (["preview", "up"] if command == "up" else ["preview"])
     for arguments in asked:
-        option, path = policy.arguments()
+        option, path = packs.arguments()
         assert arguments[arguments.index(option) + 1] == path
 
 

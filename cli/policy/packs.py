@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cli import engine
-from cli.causes import by_cause, real_errors, without_name
-from cli.output import Failed
+from cli.output.causes import by_cause, real_errors, without_name
+from cli.output.console import Failed
 from lab.state import ROOT
 
 _SARIF = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"

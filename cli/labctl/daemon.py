@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from cli.output import Failed, say
+from cli.output.console import Failed, say
 from lab.control import OTHER_OWNER, Control, LabDownError, PartStatus
 from lab.state import ROOT, lab_directory, read_json
 
@@ -31,14 +31,14 @@ def running() -> Control | None:
     return control
 
 
-def daemon_handle() -> int:
+def handle() -> int:
     """Have the lab running; a file descriptor that becomes readable when its daemon ends. Raises ``Failed``."""
     up()
     pid = _daemon()
     try:
         return os.pidfd_open(pid or 0)
     except OSError:
-        raise Failed(f"the lab ended as soon as it was up; {daemon_log()} may tell why") from None
+        raise Failed(f"the lab ended as soon as it was up; {log_file()} may tell why") from None
 
 
 def _daemon() -> int | None:
@@ -47,7 +47,7 @@ def _daemon() -> int | None:
     return int(control["pid"]) if control else None
 
 
-def daemon_log() -> Path:
+def log_file() -> Path:
     """What the daemon says of itself and its parts."""
     return lab_directory() / "daemon.log"
 
@@ -64,7 +64,7 @@ def _daemon_environment() -> dict[str, str]:
 def _start() -> subprocess.Popen[bytes]:
     directory = lab_directory()
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with daemon_log().open("ab") as log:
+    with log_file().open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "lab.daemon"],
             cwd=ROOT,
@@ -106,7 +106,7 @@ def up() -> float:
                 # Another command was quicker, or an earlier daemon is still ending its parts.
                 process = None
             elif process.poll() is not None:
-                raise Failed(f"the lab's daemon ended at once:\n{_tail(daemon_log())}")
+                raise Failed(f"the lab's daemon ended at once:\n{_tail(log_file())}")
         else:
             health = control.health()
             if health["ready"]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cli.configuration import Problems
-from cli.output import Failed
-from cli.settings import file_of, template
+from cli.configuration.stack_files import Problems
+from cli.output.console import Failed
+from cli.policy.settings import file_of, template
 from lab.state import ROOT
 from stacks.environment import SHORT
 from stacks.problems import Problem
 from stacks.stackfile import read
 
-_TEMPLATE = """\
+TEMPLATE = """\
 # Environment {name} on a real VCF. `./paif check {name}` tells what is still missing, with line and column;
 # docs/real-vcf.md explains every step, `./paif schema stacks/schema.json` lets an editor complete the keys.
 # Secrets are set by commands, never written here by hand:
@@ -79,7 +79,7 @@ def make(name: str, kind: str, organisation: str) -> list[str]:
             raise Problems(found.problems)
         kind, organisation = found.environment.kind, found.environment.organisation
     else:
-        written[stack] = _TEMPLATE.format(name=name, kind=kind, organisation=organisation)
+        written[stack] = TEMPLATE.format(name=name, kind=kind, organisation=organisation)
     if not policies.is_file():
         written[policies] = template(name, kind, organisation)
     for path, text in written.items():

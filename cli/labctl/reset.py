@@ -6,9 +6,10 @@ import json
 import shutil
 from typing import Any
 
-from cli import checkpoints, engine, labctl, locks
+from cli import checkpoints, engine, locks
 from cli.checkpoints import Files
-from cli.output import Failed
+from cli.labctl import daemon
+from cli.output.console import Failed
 
 _HERE = ("127.0.0.1:", "localhost:", "[::1]:")
 _SERVERS = {"pulumi:providers:vcf": "server", "pulumi:providers:vsphere": "vsphereServer"}
@@ -31,7 +32,7 @@ def forget() -> tuple[list[str], list[str]]:
     # objects are gone.
     for files in forgotten:
         _remove(files)
-    labctl.reset()
+    daemon.reset()
     return there, [each.stack for each in found if each not in forgotten]
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import catalog
-from cli import configuration, engine
-from cli.output import BAD_INPUT, Failed, stop
+from cli import engine
+from cli.configuration import stack_files
+from cli.output.console import BAD_INPUT, Failed, stop
 from stacks.environment import Environment
 from stacks.problems import nearest
 
@@ -46,7 +47,7 @@ def known(stack: engine.Stack) -> Known:
     """What the stack file and the state say of a stack."""
     resources = (engine.export(stack).get("deployment") or {}).get("resources") or []
     made = frozenset((each["type"].rsplit(":", 1)[-1], each["urn"].rsplit("::", 1)[-1]) for each in resources)
-    return Known(configuration.environment(stack.name), made)
+    return Known(stack_files.environment(stack.name), made)
 
 
 def personas(env: str, outputs: dict[str, Any], beside: Known) -> str:
