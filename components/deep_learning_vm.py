@@ -271,11 +271,7 @@ class DeepLearningVm(Component):
         else:
             values = self.ready(f"{name}-ready", *awaited, depends_on=made).values
         # Not all of them in one output: it would be searched for unknown values as often as there are machines.
-        found = of.apply(
-            lambda prefix: values.apply(
-                lambda known: {key: known.get(f"{prefix}{key}") for key in ("address", "access", "firstBoot")}
-            )
-        )
+        found: pulumi.Output[dict[str, Any]] = of.apply(lambda prefix: values.apply(lambda known: _of(prefix, known)))
         self.first_boot = told(found, "firstBoot")
         return told(found, "address"), told(found, "access")
 
@@ -336,6 +332,10 @@ def _interface(
 ) -> Any:
     network = vsphere.get_network_output(name=place["network"], datacenter_id=datacenter, opts=below)
     return vsphere.VirtualMachineNetworkInterfaceArgs(network_id=network.id, ovf_mapping=place["ovf_network"])
+
+
+def _of(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: values.get(f"{prefix}{key}") for key in ("address", "access", "firstBoot")}
 
 
 def _literally(text: str) -> str:

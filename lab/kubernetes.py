@@ -150,7 +150,6 @@ def control_plane_parts(ports: Ports, name: str, *, guest: bool) -> list[dict[st
         _write_yaml(path, _kubeconfig(name, url, authority, pair, user))
         configs[component] = path
     _write_yaml(kubeconfig_path(lab, name), admin_kubeconfig(ports, name))
-    environment = {"GOGC": "50"}
     return [
         {
             "name": f"{name}-apiserver",
@@ -179,7 +178,6 @@ def control_plane_parts(ports: Ports, name: str, *, guest: bool) -> list[dict[st
                 "--shutdown-delay-duration=0s",
                 "--shutdown-watch-termination-grace-period=0s",
             ],
-            "env": environment,
             "ready": {"url": f"{url}/readyz", "ca": str(authority.cert), "seconds": 60},
         },
         {
@@ -195,7 +193,6 @@ def control_plane_parts(ports: Ports, name: str, *, guest: bool) -> list[dict[st
                 "--use-service-account-credentials=false",
                 "--secure-port=0",
             ],
-            "env": environment,
         },
         {
             "name": f"{name}-scheduler",
@@ -205,7 +202,6 @@ def control_plane_parts(ports: Ports, name: str, *, guest: bool) -> list[dict[st
                 "--leader-elect=false",
                 "--secure-port=0",
             ],
-            "env": environment,
         },
     ]
 

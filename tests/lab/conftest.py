@@ -49,6 +49,7 @@ class Paif:
     printed: list[str] = field(default_factory=list, repr=False)
     root: Path = ROOT
     """The checkout whose code and stack files are used."""
+    _shell: tuple[bool, str] | None = field(default=None, init=False, repr=False)
 
     def elsewhere(self, folder: Path) -> Paif:
         """The toolkit in a copy of this checkout whose files a test may change, on the same lab and stacks."""
@@ -63,17 +64,28 @@ class Paif:
 
     def pulumi(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run plain ``pulumi`` as a shell would after ``eval "$(./paif env)"``."""
-        script = 'eval "$("$PAIF" env)" && exec pulumi "$@"'
-        extra = {"PAIF": str(self.root / "paif")}
+        script = 'eval "$SHELL_LINES" && exec pulumi "$@"'
+        extra = {"SHELL_LINES": self._shell_lines()}
         return self._run(["bash", "-c", script, "pulumi", *arguments], check=check, extra=extra)
 
     def pulumi_in(
         self, folder: Path, *arguments: str, check: bool = True, extra: dict[str, str] | None = None, given: str = ""
     ) -> subprocess.CompletedProcess[str]:
         """Run plain ``pulumi`` in another project, with ``given`` on its standard input."""
-        script = 'eval "$("$PAIF" env)" && cd "$FOLDER" && exec pulumi "$@" --non-interactive'
-        values = {**(extra or {}), "PAIF": str(self.root / "paif"), "FOLDER": str(folder)}
+        script = 'eval "$SHELL_LINES" && cd "$FOLDER" && exec pulumi "$@" --non-interactive'
+        values = {**(extra or {}), "SHELL_LINES": self._shell_lines(), "FOLDER": str(folder)}
         return self._run(["bash", "-c", script, "pulumi", *arguments], check=check, extra=values, given=given)
+
+    def _shell_lines(self) -> str:
+        """What ``./paif env`` prints, asked for once as a person's shell does, and again when a lab comes or goes."""
+        lab = (self.state / "lab" / "trust.pem").exists()
+        if self._shell is None or self._shell[0] is not lab:
+            command = [str(self.root / "paif"), "env"]
+            told = subprocess.run(
+                command, cwd=self.root, env=self.environment, capture_output=True, text=True, check=True
+            )
+            self._shell = (lab, told.stdout)
+        return self._shell[1]
 
     def _run(
         self, command: list[str], *, check: bool, extra: dict[str, str] | None, given: str | None = None
