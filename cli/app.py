@@ -13,11 +13,12 @@ from typing import Annotated
 
 import typer
 
-from cli import conflicts, engine, runs, shell, undo
+from cli import undo
 from cli.changed import changed_command, git
 from cli.configuration.stack_files import Problems, load_stack, stack_names
 from cli.configuration.stack_files import check as check_configuration
 from cli.drift import drift_command
+from cli.engine import conflicts, environ, runs, selection, shell, stack_state
 from cli.faults import fault_command
 from cli.labctl import daemon
 from cli.output.console import BAD_INPUT, Failed, columns, json_result, say, show, stop, table, warn
@@ -102,7 +103,7 @@ def up(
     extra = runs.phase_limit(stack, until) | (conflicts.TAKE_OVER if take_over else {})
     runs.up(stack, rest or [], yes=yes, allowed=allow_delete or [], extra=extra)
     if "--json" not in (rest or []):
-        show(f"\n{personas(env, engine.outputs(stack), known(stack))}")
+        show(f"\n{personas(env, stack_state.outputs(stack), known(stack))}")
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -138,7 +139,7 @@ def destroy(
     """Remove an environment, in reverse order. What is protected refuses; see `unprotect`."""
     stack = runs.prepare(env, changing=True, yes=yes)
     # The engine would delete what is not protected before it refuses the rest.
-    kept = engine.protected(stack)
+    kept = stack_state.protected(stack)
     if kept:
         raise stop(
             f"{env} is protected ({', '.join(kept)}); nothing was destroyed. `./paif unprotect {env}` lifts that"
@@ -154,7 +155,7 @@ def unprotect(env: Environment, yes: Annotated[bool, typer.Option("--yes", "-y",
     stack = runs.prepare(env, changing=False)
     if not yes and not typer.confirm(f"Lift the protection of the databases and clusters of {env}?"):
         raise stop("nothing was changed")
-    lifted = engine.lift_protection(stack)
+    lifted = stack_state.lift_protection(stack)
     say(f"{lifted} resources of {env} are neither protected nor retained any more, until its next `up`")
 
 
@@ -169,8 +170,8 @@ def outputs(
 ) -> None:
     """What each persona gets from an environment."""
     stack = load_stack(env)
-    engine.select(stack)
-    found = engine.outputs(stack, secrets=secrets)
+    selection.select(stack)
+    found = stack_state.outputs(stack, secrets=secrets)
     if path is not None:
         show(value_at(found, path))
     elif as_json or secrets:
@@ -275,7 +276,7 @@ def run_tests(
     """Run all tests, or those that the arguments for pytest choose: -- tests/unit -k stackfile."""
     # Each begins with lab tests, which wait a lot, on a lab of its own; whoever is through runs everything else.
     chosen = rest or ["--numprocesses=3", "--dist=loadgroup"]
-    values = {**engine.full_environment(lab=True), "PYTHONPATH": str(ROOT)}
+    values = {**environ.full_environment(lab=True), "PYTHONPATH": str(ROOT)}
     os.chdir(ROOT)
     # Nothing is left between a person's Ctrl-C, or a job's SIGTERM, and pytest.
     os.execve(sys.executable, [sys.executable, "-m", "pytest", *chosen], values)  # noqa: S606
@@ -410,9 +411,8 @@ def lab_reset() -> None:
         f"the lab is forgotten, with its stacks: {', '.join(forgotten) or 'there were none'}; stack files are untouched"
     )
     if kept:
-        warn(
-            f"kept in {engine.backend_directory()}, since they go to a vCenter that is not the lab's: {', '.join(kept)}"
-        )
+        names, folder = ", ".join(kept), environ.backend_directory()
+        warn(f"kept in {folder}, since they go to a vCenter that is not the lab's: {names}")
 
 
 @lab_app.command("status")

@@ -19,8 +19,10 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import conflicts, engine, reality, runs, undo
+from cli import reality, undo
 from cli.configuration.stack_files import load_stack
+from cli.engine import conflicts, runs, selection
+from cli.engine.stack import Stack
 from cli.forge import LIMITS, Forge, Kind, Result, from_environment
 from cli.labctl import daemon
 from cli.output.console import BAD_INPUT, Failed, json_result, say, show, stop, warn
@@ -173,7 +175,7 @@ def _lines(changes: Iterable[Change], words: dict[str, str]) -> list[str]:
     return lines
 
 
-def _disagreeing(stack: engine.Stack) -> Recording:
+def _disagreeing(stack: Stack) -> Recording:
     """What the program would change where nothing drifted from the state: a refresh may have taken drift into it."""
     recording = read_preview(stack.name, reality.program_preview(stack, conflicts.TAKE_OVER))
     if recording.failed:
@@ -245,7 +247,7 @@ def _judged(env: str, recorded: Path | None) -> tuple[Drift, Recording | None]:
     stack = load_stack(env)
     if stack.lab:
         daemon.up()
-    engine.select(stack)
+    selection.select(stack)
     drift = judge(reality.ask(stack))
     return drift, None if drift.changes or drift.missed else _disagreeing(stack)
 

@@ -20,9 +20,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from cli import engine
 from cli.changed import files_since, git, merge_base, touched
 from cli.configuration.stack_files import Problems, load_stack, stack_names
+from cli.engine import environ, selection
+from cli.engine.stack import Stack
 from cli.forge import LIMITS, GitHub, Kind, from_environment
 from cli.labctl import daemon
 from cli.output.console import BAD_INPUT, Failed, say, show, stop
@@ -457,7 +458,7 @@ def record(name: str, folder: Path, base: str | None, plan: Path | None = None) 
         _write_figures(here, *figures(name, before))
         if stack.lab:
             daemon.up()
-        engine.select(stack)
+        selection.select(stack)
         with tempfile.TemporaryDirectory() as scratch:
             inventory = Path(scratch) / "gpus.json"
             status = _preview(stack, here, ["--save-plan", str(plan.resolve())] if plan else [], inventory)
@@ -475,7 +476,7 @@ def _write_figures(here: Path, seats: BeforeAfter[Seats], gpus: BeforeAfter[list
     _write(here / "gpu.json", gpus.model_dump())
 
 
-def _preview(stack: engine.Stack, here: Path, options: list[str], inventory: Path) -> int:
+def _preview(stack: Stack, here: Path, options: list[str], inventory: Path) -> int:
     with tempfile.TemporaryDirectory() as folder:
         events = Path(folder) / "events.jsonl"
         answer = subprocess.run(
@@ -486,7 +487,7 @@ def _preview(stack: engine.Stack, here: Path, options: list[str], inventory: Pat
             ],
             cwd=ROOT,
             env={
-                **engine.full_environment(lab=stack.lab),
+                **environ.full_environment(lab=stack.lab),
                 # The engine hides the option for its event log without this.
                 "PULUMI_DEBUG_COMMANDS": "true",
                 "PAIF_GPU_INVENTORY": str(inventory),

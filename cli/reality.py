@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import catalog
-from cli import engine
+from cli.engine import environ
+from cli.engine.stack import Stack
 from cli.output.console import Failed
 from cli.output.redaction import scrub
 from cli.recording import Change, Recording, events_of, read_preview
@@ -71,12 +72,12 @@ class Comparison:
         ]
 
 
-def ask(stack: engine.Stack) -> Comparison:
+def ask(stack: Stack) -> Comparison:
     """Compare now; nothing is changed. Raises ``Failed`` when what is there could not be read, but for `missed`."""
     return comparison(stack.name, refresh_preview(stack))
 
 
-def refresh_preview(stack: engine.Stack) -> Any:
+def refresh_preview(stack: Stack) -> Any:
     """What `pulumi refresh --preview-only --json` says; nothing is changed. Raises ``Failed``."""
     with tempfile.TemporaryDirectory() as folder:
         events = Path(folder) / "events.jsonl"
@@ -84,7 +85,7 @@ def refresh_preview(stack: engine.Stack) -> Any:
         answer = subprocess.run(
             ["pulumi", "refresh", *options],
             cwd=ROOT,
-            env=engine.full_environment(lab=stack.lab) | {"PULUMI_DEBUG_COMMANDS": "true"},
+            env=environ.full_environment(lab=stack.lab) | {"PULUMI_DEBUG_COMMANDS": "true"},
             capture_output=True,
             text=True,
             check=False,
@@ -106,12 +107,12 @@ def _as_they_are(preview: Any, events: list[dict[str, Any]]) -> Any:
     return preview
 
 
-def program_preview(stack: engine.Stack, variables: dict[str, str]) -> Any:
+def program_preview(stack: Stack, variables: dict[str, str]) -> Any:
     """What `pulumi preview --json` says, without policy packs; nothing is changed. Raises ``Failed``."""
     answer = subprocess.run(
         ["pulumi", "preview", "--stack", stack.name, "--json", "--non-interactive"],
         cwd=ROOT,
-        env=engine.full_environment(lab=stack.lab) | {"PAIF_UNTIL": ""} | variables,
+        env=environ.full_environment(lab=stack.lab) | {"PAIF_UNTIL": ""} | variables,
         capture_output=True,
         text=True,
         check=False,
@@ -119,7 +120,7 @@ def program_preview(stack: engine.Stack, variables: dict[str, str]) -> Any:
     return _answered(stack, answer)
 
 
-def _answered(stack: engine.Stack, answer: subprocess.CompletedProcess[str]) -> Any:
+def _answered(stack: Stack, answer: subprocess.CompletedProcess[str]) -> Any:
     try:
         found = json.loads(answer.stdout)
     except ValueError:

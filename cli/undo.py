@@ -9,7 +9,9 @@ from typing import Any
 
 import typer
 
-from cli import conflicts, engine, kept, reality, runs
+from cli import kept, reality
+from cli.engine import conflicts, runs, stack_state
+from cli.engine.stack import Stack
 from cli.output.console import Failed, say, show, stop
 from cli.reality import Comparison
 from cli.recording import read_preview
@@ -18,7 +20,7 @@ _MOST_ROUNDS = 100
 """More objects than that with conflicting fields are no drift, but another owner."""
 
 
-def refresh(stack: engine.Stack, *, yes: bool) -> None:
+def refresh(stack: Stack, *, yes: bool) -> None:
     """Bring the state in line with what is there. Raises ``Failed``, or ``typer.Exit`` when not all was compared."""
     found = reality.ask(stack)
     _tell(stack, found)
@@ -33,7 +35,7 @@ def refresh(stack: engine.Stack, *, yes: bool) -> None:
     _all_compared(stack, found)
 
 
-def undo(stack: engine.Stack, *, yes: bool, allowed: list[str]) -> None:
+def undo(stack: Stack, *, yes: bool, allowed: list[str]) -> None:
     """Make again what is gone, with what was in it, and set again what was changed.
 
     The run is an ordinary `up`, bound to its preview, that also takes over what somebody else has set.
@@ -59,7 +61,7 @@ def undo(stack: engine.Stack, *, yes: bool, allowed: list[str]) -> None:
     show(f"{stack.name}: what is there is what the program says ({left.recording.unchanged} resources)")
 
 
-def keep(stack: engine.Stack) -> None:
+def keep(stack: Stack) -> None:
     """Leave alone what somebody else has changed: write it into the stack file and take it into the state.
 
     What is gone cannot be kept so: only a stack file without it says that it is not wanted.
@@ -93,27 +95,27 @@ def keep(stack: engine.Stack) -> None:
         show(f"{stack.name}: nothing was changed by anybody else")
 
 
-def _left_alone(stack: engine.Stack, changed: dict[str, tuple[str, ...]]) -> list[str]:
+def _left_alone(stack: Stack, changed: dict[str, tuple[str, ...]]) -> list[str]:
     wanted = {kept.resource_of(urn): [kept.leavable(path) for path in paths] for urn, paths in changed.items() if paths}
     return kept.add(stack.file, wanted) if wanted else []
 
 
-def _tell(stack: engine.Stack, found: Comparison) -> None:
+def _tell(stack: Stack, found: Comparison) -> None:
     for each in found.recording.changes:
         what = "gone" if each.action == "delete" else "changed"
         say(f"{stack.name}: {what}: {each.kind} {each.name}{''.join(f'; {detail}' for detail in each.details)}")
 
 
-def _align(stack: engine.Stack, found: Comparison, untouched: tuple[str, ...] = ()) -> None:
+def _align(stack: Stack, found: Comparison, untouched: tuple[str, ...] = ()) -> None:
     """Bring the state in line: what could be compared by the engine, what went with something else by forgetting it."""
     forgotten = [] if untouched else list(found.contents)
     left = [*found.contents, *found.missed, *untouched]
     excluded = [option for urn in left for option in ("--exclude", urn)]
     arguments = ["refresh", "--stack", stack.name, "--yes", "--skip-preview", "--suppress-outputs", *excluded]
     runs.run(stack, *arguments)
-    engine.forget(stack, forgotten)
+    stack_state.forget(stack, forgotten)
     if found.grown:
-        engine.edit(stack, lambda resources: _with_what_was_added(resources, found.grown))
+        stack_state.edit(stack, lambda resources: _with_what_was_added(resources, found.grown))
 
 
 def _with_what_was_added(resources: dict[str, dict[str, Any]], grown: dict[str, tuple[str, ...]]) -> bool:
@@ -131,7 +133,7 @@ def _with_what_was_added(resources: dict[str, dict[str, Any]], grown: dict[str, 
     return bool(there)
 
 
-def _staying(stack: engine.Stack, grown: dict[str, tuple[str, ...]]) -> list[str]:
+def _staying(stack: Stack, grown: dict[str, tuple[str, ...]]) -> list[str]:
     """Lists that still have more entries than the program asks for."""
     found: list[str] = []
 
@@ -144,10 +146,10 @@ def _staying(stack: engine.Stack, grown: dict[str, tuple[str, ...]]) -> list[str
                     found.append(f"{reality.called([urn])}: {path}")
         return False
 
-    engine.edit(stack, look)
+    stack_state.edit(stack, look)
     return found
 
 
-def _all_compared(stack: engine.Stack, found: Comparison) -> None:
+def _all_compared(stack: Stack, found: Comparison) -> None:
     if sentences := found.not_compared():
         raise stop("\n".join([f"{stack.name}: not everything could be compared", *sentences]))

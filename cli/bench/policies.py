@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli import engine
 from cli.bench.scratch import lab_basics, scratch_project
+from cli.engine import environ
 from cli.labctl import daemon
 from cli.output.console import Failed, say
 from cli.policy.packs import arguments
@@ -50,7 +50,7 @@ class _Previews:
 
     def __init__(self, folder: Path, machines: int) -> None:
         self._folder, self._stack = folder, f"policy{machines}"
-        self._environment = engine.full_environment(lab=True)
+        self._environment = environ.full_environment(lab=True)
         self._settings = folder / "policies.json"
         config = lab_basics()
         config["paif:namespace"] = {"name": f"acme-{self._stack}-ns-ai", "storage": [{"policy": "pai-gold"}]}

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
-from cli import engine
-from cli.engine import Stack
+from cli.engine import environ
+from cli.engine.stack import Stack
 from lab.state import ROOT
 from stacks.environment import SHORT, Environment, json_schema
 from stacks.problems import Contradiction, Problem, listed, nearest, printable
@@ -46,7 +46,7 @@ def _relative(problem: Problem) -> Problem:
 
 
 def _read(name: str, *, decrypt: bool = False) -> StackFile:
-    return read(_FOLDER / f"Pulumi.{name}.yaml", engine.passphrase if decrypt else None)
+    return read(_FOLDER / f"Pulumi.{name}.yaml", environ.passphrase if decrypt else None)
 
 
 def _known(name: str) -> None:

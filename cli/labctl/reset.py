@@ -6,8 +6,9 @@ import json
 import shutil
 from typing import Any
 
-from cli import checkpoints, engine, locks
-from cli.checkpoints import Files
+from cli.engine import environ
+from cli.engine.backend import Files
+from cli.engine.recovery import checkpoints, locks
 from cli.labctl import daemon
 from cli.output.console import Failed
 
@@ -38,7 +39,7 @@ def forget() -> tuple[list[str], list[str]]:
 
 def _stacks() -> list[Files]:
     """Every stack in the lab's backend, those of a benchmark included."""
-    folder = engine.backend_directory()
+    folder = environ.backend_directory()
     names = {
         (path.parent.name, path.name.partition(".json")[0])
         for path in (folder / ".pulumi" / "stacks").glob("*/*.json*")

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import catalog
-from cli import engine
 from cli.configuration import stack_files
+from cli.engine import stack_state
+from cli.engine.stack import Stack
 from cli.output.console import BAD_INPUT, Failed, stop
 from stacks.environment import Environment
 from stacks.problems import nearest
@@ -43,9 +44,9 @@ class Known:
         return any(tail == _RESOURCES[kind] and logical.endswith(name) for tail, logical in self.made)
 
 
-def known(stack: engine.Stack) -> Known:
+def known(stack: Stack) -> Known:
     """What the stack file and the state say of a stack."""
-    resources = (engine.export(stack).get("deployment") or {}).get("resources") or []
+    resources = (stack_state.export(stack).get("deployment") or {}).get("resources") or []
     made = frozenset((each["type"].rsplit(":", 1)[-1], each["urn"].rsplit("::", 1)[-1]) for each in resources)
     return Known(stack_files.environment(stack.name), made)
 

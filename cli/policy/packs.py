@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from cli import engine
+from cli.engine import environ
+from cli.engine.stack import Stack
 from cli.output.causes import by_cause, real_errors, without_name
 from cli.output.console import Failed
 from lab.state import ROOT
@@ -156,7 +157,7 @@ def _line(name: str, lines: list[str]) -> int:
     return 1
 
 
-def check(stack: engine.Stack, extra: dict[str, str] | None = None) -> Report:
+def check(stack: Stack, extra: dict[str, str] | None = None) -> Report:
     """Preview an environment with all packs; nothing is changed. ``extra`` are variables for the program.
 
     Raises ``Failed`` when the preview itself fails, which tells nothing of the policies.
@@ -165,7 +166,7 @@ def check(stack: engine.Stack, extra: dict[str, str] | None = None) -> Report:
         ["pulumi", "preview", "--stack", stack.name, "--json", "--non-interactive", *arguments()],
         cwd=ROOT,
         env={
-            **engine.full_environment(lab=stack.lab),
+            **environ.full_environment(lab=stack.lab),
             "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true",
             **(extra or {}),
         },

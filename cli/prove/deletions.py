@@ -17,7 +17,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from cli import losses
+from cli.engine import losses
 from cli.output.console import Failed
 from cli.prove.scratch import Case, Scratch
 

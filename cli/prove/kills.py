@@ -29,8 +29,8 @@ import psutil
 import yaml
 
 from cli.bench.scratch import copy_of_this_checkout, own_lab
+from cli.engine.recovery.helm_releases import api_client
 from cli.output.console import Failed
-from cli.releases import api_client
 from providers.vcf.http import tls_context
 
 PHASES = ("foundation", "data", "ai-services", "endpoints", "workstations", "clusters")

@@ -32,7 +32,7 @@ def test_own_files_of_an_environment_touch_that_one_only() -> None:
         "requirements/all.txt",
         "tools/tools.toml",
         "lab/inventory.yaml",
-        "cli/engine.py",
+        "cli/engine/runs.py",
         "something/new",
         "stacks/Pulumi.qa.yaml.bak",
     ],

@@ -12,8 +12,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from cli import engine
 from cli.drift import Drift, body, drift_command, judge, marker, report
+from cli.engine import environ
+from cli.engine.stack import Stack
 from cli.forge import LIMITS, GitHub
 from cli.output.console import Failed
 from cli.reality import comparison, refresh_preview
@@ -83,9 +84,9 @@ def test_refresh_that_ended_badly_is_no_answer_whatever_it_printed(
     pulumi = tmp_path / "pulumi"
     pulumi.write_text(f"#!/bin/sh\necho '{printed}'\necho 'password=PLANTED-stderr' >&2\nexit 137\n")
     pulumi.chmod(0o755)
-    monkeypatch.setattr(engine, "environment", lambda **_: {"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    monkeypatch.setattr(environ, "environment", lambda **_: {"PATH": f"{tmp_path}:/usr/bin:/bin"})
     with pytest.raises(Failed, match="could not be compared") as caught:
-        judge(comparison("dev", refresh_preview(engine.Stack("dev", lab=False))))
+        judge(comparison("dev", refresh_preview(Stack("dev", lab=False))))
     assert "PLANTED" not in str(caught.value)
 
 

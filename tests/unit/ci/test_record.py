@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cli import changed, engine, pr_comment
+from cli import changed, pr_comment
 from cli.configuration.stack_files import Problems
+from cli.engine import environ, selection
+from cli.engine.stack import Stack
 from cli.output.console import Failed
 from cli.policy import packs
 from cli.recording import BeforeAfter, read
@@ -57,9 +59,9 @@ def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         )
         (folder / "pulumi").write_text(text)
         (folder / "pulumi").chmod(stat.S_IRWXU)
-        monkeypatch.setattr(pr_comment, "load_stack", lambda name, _: engine.Stack(name, lab=False))
-        monkeypatch.setattr(engine, "select", lambda _: None)
-        monkeypatch.setattr(engine, "environment", lambda **_: {"PATH": f"{folder}:/usr/bin:/bin"})
+        monkeypatch.setattr(pr_comment, "load_stack", lambda name, _: Stack(name, lab=False))
+        monkeypatch.setattr(selection, "select", lambda _: None)
+        monkeypatch.setattr(environ, "environment", lambda **_: {"PATH": f"{folder}:/usr/bin:/bin"})
         return folder
 
     return play
@@ -160,7 +162,7 @@ def test_what_the_engine_said_is_cut_after_its_secrets_are_hidden(tmp_path: Path
 def test_preview_that_cannot_begin_is_recorded_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
 ) -> None:
-    def fail(*_: object) -> engine.Stack:
+    def fail(*_: object) -> Stack:
         raise error
 
     monkeypatch.setattr(pr_comment, "load_stack", fail)
@@ -200,10 +202,10 @@ def test_the_engine_tells_guards_that_alone_are_lifted_or_added(
         json.dumps({"a": {}, "b": {}, "c": {"protect": True}, "d": {"retain_on_delete": True}, "e": {"protect": True}})
     )
     monkeypatch.setattr(pr_comment, "ROOT", real.folder)
-    monkeypatch.setattr(pr_comment, "load_stack", lambda name, _: engine.Stack(name, lab=False))
+    monkeypatch.setattr(pr_comment, "load_stack", lambda name, _: Stack(name, lab=False))
     monkeypatch.setattr(pr_comment, "figures", lambda *_: (BeforeAfter(), BeforeAfter()))
-    monkeypatch.setattr(engine, "select", lambda _: None)
-    monkeypatch.setattr(engine, "environment", lambda **_: real.environment)
+    monkeypatch.setattr(selection, "select", lambda _: None)
+    monkeypatch.setattr(environ, "environment", lambda **_: real.environment)
     monkeypatch.setattr(packs, "arguments", list)
     result = run("dev", "--output", f"{tmp_path}/out", "--save-plan", f"{tmp_path}/plan.json", "--json")
     assert result.exit_code == 0, result.output

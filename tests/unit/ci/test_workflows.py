@@ -240,22 +240,23 @@ def test_options_after_two_dashes_reach_the_engine(monkeypatch: pytest.MonkeyPat
     from typer.testing import CliRunner
 
     from cli import app as commands
-    from cli import engine, runs
+    from cli.engine import pulumi_cli, runs, stack_state
+    from cli.engine.stack import Stack
 
     seen: list[tuple[str, ...]] = []
     plan = tmp_path / "plan.json"
     plan.write_text('{"manifest": {"time": "2026-11-27T00:00:00Z"}}')
-    monkeypatch.setattr(runs, "prepare", lambda name, **_: engine.Stack(name, lab=False))
+    monkeypatch.setattr(runs, "prepare", lambda name, **_: Stack(name, lab=False))
 
-    def run(_: engine.Stack, *arguments: str, **__: object) -> int:
+    def run(_: Stack, *arguments: str, **__: object) -> int:
         seen.append(arguments)
         bound.append(Path(arguments[arguments.index("--plan") + 1]).read_text())
         return 0
 
     bound: list[str] = []
-    monkeypatch.setattr(engine, "run", run)
-    monkeypatch.setattr(engine, "outputs", lambda _: {"environment": {}})
-    monkeypatch.setattr(engine, "export", lambda _: {})
+    monkeypatch.setattr(pulumi_cli, "run", run)
+    monkeypatch.setattr(stack_state, "outputs", lambda _: {"environment": {}})
+    monkeypatch.setattr(stack_state, "export", lambda _: {})
     result = CliRunner().invoke(commands.app, ["up", "prod", "--yes", "--", "--plan", str(plan)])
     assert result.exit_code == 0, result.output
     assert "--yes" in seen[0]

@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import app as commands
-from cli import engine
 from cli.configuration import stack_files
 from cli.configuration.stack_files import Problems
+from cli.engine import environ
 from cli.policy import settings
 
 _COMMITTED = Path(__file__).resolve().parents[3] / "stacks"
@@ -89,13 +89,13 @@ def test_an_environment_that_is_not_there_is_told_with_the_nearest(folder: Path)
 def test_a_passphrase_that_the_lab_left_in_the_shell_is_not_taken_for_a_real_stack(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", engine.LAB_PASSPHRASE)
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", environ.LAB_PASSPHRASE)
     monkeypatch.delenv("PULUMI_CONFIG_PASSPHRASE_FILE", raising=False)
-    assert engine.passphrase(True) == engine.LAB_PASSPHRASE
-    assert engine.passphrase(False) is None
+    assert environ.passphrase(True) == environ.LAB_PASSPHRASE
+    assert environ.passphrase(False) is None
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "theirs")
-    assert engine.passphrase(False) == "theirs"
+    assert environ.passphrase(False) == "theirs"
     monkeypatch.delenv("PULUMI_CONFIG_PASSPHRASE")
     (tmp_path / "word").write_text("from a file\n")
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE_FILE", str(tmp_path / "word"))
-    assert engine.passphrase(False) == "from a file"
+    assert environ.passphrase(False) == "from a file"

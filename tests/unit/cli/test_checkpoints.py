@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
-from cli import checkpoints, engine, locks
-from cli.checkpoints import Files
+from cli.engine import backend, environ, stack_state
+from cli.engine.backend import Files
+from cli.engine.recovery import checkpoints, locks, repair
+from cli.engine.stack import Stack
 from cli.output.console import Failed
 
 _STACK = "urn:pulumi:dev::paif::pulumi:pulumi:Stack::paif-dev"
@@ -97,7 +99,7 @@ def files(tmp_path: Path) -> Files:
 
 
 def _backend_is(monkeypatch: pytest.MonkeyPatch, files: Files) -> None:
-    monkeypatch.setattr(engine, "full_environment", lambda **_: {"PULUMI_BACKEND_URL": f"file://{files.folder}"})
+    monkeypatch.setattr(environ, "full_environment", lambda **_: {"PULUMI_BACKEND_URL": f"file://{files.folder}"})
 
 
 @pytest.mark.parametrize("content", _DAMAGED.values(), ids=_DAMAGED)
@@ -147,7 +149,7 @@ def test_without_a_readable_backup_nothing_is_changed(files: Files, monkeypatch:
     before = {path: path.read_bytes() for path in files.folder.rglob("*") if path.is_file()}
     _backend_is(monkeypatch, files)
     with pytest.raises(Failed, match=r"dev\.json is damaged .* can be read; put a checkpoint there"):
-        engine.mend(engine.Stack("dev", lab=True))
+        repair.mend(Stack("dev", lab=True))
     assert {path: path.read_bytes() for path in files.folder.rglob("*") if path.is_file()} == before
 
 
@@ -157,7 +159,7 @@ def test_a_stack_that_somebody_has_is_not_restored(files: Files, monkeypatch: py
     (files.locks / "1.json").write_text(json.dumps(lock))
     _backend_is(monkeypatch, files)
     with pytest.raises(Failed, match=r"damaged .* alice@elsewhere \(process 7\) since 2026-01-01 10:00 UTC"):
-        engine.mend(engine.Stack("dev", lab=False))
+        repair.mend(Stack("dev", lab=False))
     assert (files.stacks / "dev.json").read_bytes() == b""
 
 
@@ -176,7 +178,7 @@ def test_leftovers_of_a_kill_are_no_obstacle_and_what_others_are_writing_stays(
     stays[0].write_text("{}")
     stays[1].touch()
     _backend_is(monkeypatch, files)
-    engine.mend(engine.Stack("dev", lab=True))
+    repair.mend(Stack("dev", lab=True))
     assert [path for path in left if path.exists()] == []
     assert [path for path in stays if not path.exists()] == []
     assert (files.stacks / "dev.json").read_bytes() == _SOUND
@@ -192,7 +194,7 @@ def test_a_damaged_checkpoint_in_a_store_that_is_no_folder_is_told_with_what_to_
     monkeypatch.setenv("PAIF_BIN", str(tmp_path))
     monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://states")
     with pytest.raises(Failed, match=r"\.pulumi/backups/paif/site1/"):
-        engine.export(engine.Stack("site1", lab=False))
+        stack_state.export(Stack("site1", lab=False))
 
 
 @pytest.mark.parametrize(
@@ -209,17 +211,15 @@ def test_a_damaged_checkpoint_in_a_store_that_is_no_folder_is_told_with_what_to_
     ],
 )
 def test_a_backend_in_a_folder_is_found_as_the_engine_finds_it(address: str, folder: str | None) -> None:
-    found = checkpoints.folder_of(address, Path("/home/me"), Path("/here"))
+    found = backend.folder_of(address, Path("/home/me"), Path("/here"))
     assert found == (Path(folder) if folder else None)
 
 
 def test_the_labs_backend_has_no_side_files_whatever_its_folder_is_called(tmp_path: Path) -> None:
     folder = tmp_path / "a b?c%20#d"
-    address = checkpoints.address(folder)
-    assert checkpoints.folder_of(address) == folder
-    assert not checkpoints.has_side_files(address)
-    assert checkpoints.has_side_files(f"file://{tmp_path}")
-    assert not checkpoints.has_side_files("s3://bucket")
+    address = backend.address(folder)
+    assert backend.folder_of(address) == folder
+    assert address.endswith("?metadata=skip")
 
 
 def test_a_lock_of_the_lab_whose_process_is_gone_keeps_nothing_from_being_restored(
@@ -230,5 +230,5 @@ def test_a_lock_of_the_lab_whose_process_is_gone_keeps_nothing_from_being_restor
     monkeypatch.setattr(locks.socket, "gethostname", lambda: "here")
     monkeypatch.setattr(locks, "is_engine", lambda _: False)
     _backend_is(monkeypatch, files)
-    engine.mend(engine.Stack("dev", lab=True))
+    repair.mend(Stack("dev", lab=True))
     assert (files.stacks / "dev.json").read_bytes() == _OLDER

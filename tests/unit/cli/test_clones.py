@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cli import clones
+from cli.engine.recovery import clones
 
 _EARLIER, _SUCCESS, _LATER = (datetime(2026, 1, 1, hour, tzinfo=UTC) for hour in (9, 10, 11))
 _MACHINE = "vsphere:index/virtualMachine:VirtualMachine"

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from cli import conflicts, engine, runs
-from cli.conflicts import Conflict, conflicts_in, told, words
+from cli.engine import conflicts, runs
+from cli.engine.conflicts import Conflict, conflicts_in, told, words
+from cli.engine.stack import Stack
 
 _URN = "urn:pulumi:dev::paif::paif:index:DeepLearningVm$kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachine::alice"
 _SAID = (
@@ -110,11 +111,11 @@ def test_what_a_cut_off_run_has_set_is_taken_over_and_what_others_have_set_is_no
             return
         raise conflicts.WithItselfError(own)
 
-    runs._past_itself(engine.Stack("dev", lab=True), once, None, {"A": "b"})
+    runs._past_itself(Stack("dev", lab=True), once, None, {"A": "b"})
     assert given == [{"A": "b"}, {"A": "b"} | conflicts.TAKE_OVER]
 
     def never(_: int | None, __: dict[str, str]) -> None:
         raise conflicts.WithItselfError(own)
 
     with pytest.raises(typer.Exit):
-        runs._past_itself(engine.Stack("dev", lab=True), never, None, {})
+        runs._past_itself(Stack("dev", lab=True), never, None, {})

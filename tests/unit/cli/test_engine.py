@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from cli import engine
+from cli.engine import environ, pulumi_cli, selection
+from cli.engine.recovery import leftovers
+from cli.engine.stack import Stack
 from cli.output.console import Failed
 
 # Python takes a signal also where whoever started the tests ignores it; a shell would not.
@@ -68,8 +70,8 @@ def _once_there(pulumi: Path, act: Callable[[], None]) -> None:
 
 def test_a_run_whose_target_ends_is_cancelled_in_the_engines_own_way(pulumi: Path, target: tuple[int, int]) -> None:
     _once_there(pulumi, lambda: os.close(target[1]))
-    with pytest.raises(engine.TargetGone):
-        engine.run(engine.Stack("dev", lab=False), "up", target=target[0])
+    with pytest.raises(pulumi_cli.TargetGone):
+        pulumi_cli.run(Stack("dev", lab=False), "up", target=target[0])
     assert (pulumi.parent.parent / "cancelled").exists()
 
 
@@ -80,7 +82,7 @@ def test_a_run_that_is_ended_from_outside_is_cancelled_in_the_engines_own_way(
     before = signal.signal(number, signal.SIG_DFL)
     try:
         _once_there(pulumi, lambda: os.kill(os.getpid(), number))
-        assert engine.run(engine.Stack("dev", lab=False), "up") == 255
+        assert pulumi_cli.run(Stack("dev", lab=False), "up") == 255
         assert signal.getsignal(number) is signal.SIG_DFL
     finally:
         signal.signal(number, before)
@@ -90,14 +92,14 @@ def test_a_run_that_is_ended_from_outside_is_cancelled_in_the_engines_own_way(
 def test_a_failure_of_a_run_whose_target_has_ended_is_the_targets(pulumi: Path, target: tuple[int, int]) -> None:
     pulumi.write_text("#!/bin/sh\nexit 1\n")
     os.close(target[1])
-    with pytest.raises(engine.TargetGone):
-        engine.run(engine.Stack("dev", lab=False), "up", target=target[0])
+    with pytest.raises(pulumi_cli.TargetGone):
+        pulumi_cli.run(Stack("dev", lab=False), "up", target=target[0])
 
 
 @pytest.mark.parametrize("status", [0, 1])
 def test_a_run_whose_target_lives_ends_with_its_own_status(pulumi: Path, target: tuple[int, int], status: int) -> None:
     pulumi.write_text(f"#!/bin/sh\nexit {status}\n")
-    assert engine.run(engine.Stack("dev", lab=False), "up", target=target[0]) == status
+    assert pulumi_cli.run(Stack("dev", lab=False), "up", target=target[0]) == status
 
 
 _STAYS = "import sys\nprint('there', flush=True)\nsys.stdin.read()\n"
@@ -128,13 +130,13 @@ def test_a_survivor_is_a_plugin_without_an_engine_above_it(pulumi: Path, name: s
             stdin=given,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, engine._MARK: engine._mark()},
+            env={**os.environ, environ.MARK: environ.mark()},
         )
         assert started.stdout is not None
         assert started.stdout.readline() == "there\n"
         if parent == "sh":
             started.wait()
-        found = [" ".join(each.cmdline()) for each in engine.survivors()]
+        found = [" ".join(each.cmdline()) for each in leftovers.survivors()]
         assert any(str(plugin) in each for each in found) is left
     finally:
         os.close(given)
@@ -148,10 +150,10 @@ def shell_of_the_lab(pulumi: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str,
     """A shell after ``eval "$(./paif env)"``; returns what only the lab may have."""
     values = {
         "PULUMI_BACKEND_URL": f"file://{pulumi.parent.parent}/pulumi?metadata=skip",
-        "PULUMI_CONFIG_PASSPHRASE": engine.LAB_PASSPHRASE,
-        "SSL_CERT_FILE": str(engine._trust_file()),
+        "PULUMI_CONFIG_PASSPHRASE": environ.LAB_PASSPHRASE,
+        "SSL_CERT_FILE": str(environ.trust_file()),
     }
-    assert values.items() <= engine.environment(lab=True).items()
+    assert values.items() <= environ.environment(lab=True).items()
     for name, value in values.items():
         monkeypatch.setenv(name, value)
     return values
@@ -160,24 +162,24 @@ def shell_of_the_lab(pulumi: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str,
 def test_nothing_real_is_kept_in_the_labs_backend_or_guarded_by_its_passphrase(
     shell_of_the_lab: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not shell_of_the_lab.keys() & engine.full_environment(lab=False).keys()
-    assert {f"unset {name}" for name in shell_of_the_lab} <= set(engine.shell_lines(lab=False))
-    monkeypatch.setattr(engine, "pulumi_home", lambda: Path("/nowhere"))
+    assert not shell_of_the_lab.keys() & environ.full_environment(lab=False).keys()
+    assert {f"unset {name}" for name in shell_of_the_lab} <= set(environ.shell_lines(lab=False))
+    monkeypatch.setattr(selection, "pulumi_home", lambda: Path("/nowhere"))
     with pytest.raises(Failed, match="no Pulumi backend is chosen"):
-        engine.select(engine.Stack("site1", lab=False))
+        selection.select(Stack("site1", lab=False))
 
 
 def test_a_backend_that_the_user_has_chosen_stays(
     shell_of_the_lab: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://states")
-    assert engine.full_environment(lab=False)["PULUMI_BACKEND_URL"] == "s3://states"
+    assert environ.full_environment(lab=False)["PULUMI_BACKEND_URL"] == "s3://states"
 
 
 def test_the_trust_of_the_lab_keeps_the_systems_authorities_in_a_shell_that_has_it(
     pulumi: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-    before = Path(engine.environment(lab=True)["SSL_CERT_FILE"]).read_text()
-    monkeypatch.setenv("SSL_CERT_FILE", str(engine._trust_file()))
-    assert Path(engine.environment(lab=True)["SSL_CERT_FILE"]).read_text() == before
+    before = Path(environ.environment(lab=True)["SSL_CERT_FILE"]).read_text()
+    monkeypatch.setenv("SSL_CERT_FILE", str(environ.trust_file()))
+    assert Path(environ.environment(lab=True)["SSL_CERT_FILE"]).read_text() == before

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cli import engine
+from cli.engine import environ, pulumi_cli
+from cli.engine.stack import Stack
 from cli.output.redaction import without_planned_values
 
 # As pulumi 3.259 printed it, with the values replaced.
@@ -62,11 +63,11 @@ def test_a_run_with_a_plan_is_printed_without_values(
     fake.write_text(f"#!{Path(sys.executable).resolve()}\nimport sys\nsys.stderr.write({_BARE!r})\nsys.exit(255)\n")
     fake.chmod(0o700)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(engine, "full_environment", lambda **_: {"PATH": str(tmp_path)})
-    stack = engine.Stack("dev", lab=False)
-    assert engine.run(stack, "up", *plan) == 255
+    monkeypatch.setattr(environ, "full_environment", lambda **_: {"PATH": str(tmp_path)})
+    stack = Stack("dev", lab=False)
+    assert pulumi_cli.run(stack, "up", *plan) == 255
     said = "".join(capfd.readouterr())
     assert "=~data (values are not shown" in said
     assert "PLANTED" not in said
-    engine.run(stack, "up")
+    pulumi_cli.run(stack, "up")
     assert "PLANTED" in "".join(capfd.readouterr()), "the same without a plan: the test would see a value"

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from cli import engine, reality
+from cli import reality
+from cli.engine import pulumi_cli, stack_state
+from cli.engine.stack import Stack
 from cli.output.console import Failed
 
 _P = "urn:pulumi:dev::paif::"
@@ -178,15 +180,15 @@ def test_forgetting_takes_every_reference_along_and_nothing_else(monkeypatch: py
     state = {"deployment": {"resources": [{"urn": _NAMESPACE}, {"urn": _VM}, kept]}}
     written: dict[str, Any] = {}
 
-    def capture(_: engine.Stack, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def capture(_: Stack, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         assert check
         if "export" in arguments:
             return subprocess.CompletedProcess(arguments, 0, json.dumps(state), "")
         written.update(json.loads(Path(arguments[-1]).read_text()))
         return subprocess.CompletedProcess(arguments, 0, "", "")
 
-    monkeypatch.setattr(engine, "capture", capture)
-    engine.forget(engine.Stack("dev", lab=True), [_VM])
+    monkeypatch.setattr(pulumi_cli, "capture", capture)
+    stack_state.forget(Stack("dev", lab=True), [_VM])
     assert [each["urn"] for each in written["deployment"]["resources"]] == [_NAMESPACE, _SUPERVISOR]
     left = written["deployment"]["resources"][1]
     assert left["dependencies"] == [_NAMESPACE]

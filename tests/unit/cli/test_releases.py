@@ -10,8 +10,8 @@ import httpx
 import pytest
 import yaml
 
-from cli import releases
-from cli.releases import Place, Record
+from cli.engine.recovery import helm_releases
+from cli.engine.recovery.helm_releases import Place, Record
 from tests.unit.provider.double import Answer, Request, Server, make_certificates
 from tests.unit.provider.proxies import Proxy
 
@@ -58,7 +58,7 @@ def _records(*statuses: str, description: str = "Install complete") -> list[Reco
 def test_a_release_is_taken_over_only_where_it_is_ours_or_never_served(
     known: bool, records: list[Record], expected: str
 ) -> None:
-    assert releases.cure(_place(known=known), reversed(records), _MARK) == expected
+    assert helm_releases.cure(_place(known=known), reversed(records), _MARK) == expected
 
 
 def _resource(kind: str, provider: str = _GUEST, **inputs: Any) -> dict[str, Any]:
@@ -77,19 +77,19 @@ def test_a_release_is_looked_for_where_the_state_has_it_where_it_is_pending_and_
     namespace = _resource(_NAMESPACE, metadata={"name": "gpu-operator"})
     release = _resource(_RELEASE, namespace="gpu-operator", name="gpu-operator")
     other = _resource(_RELEASE, namespace="else", name="mine")
-    assert releases.places(_state()) == []
-    assert releases.places(_state(namespace)) == [_place(known=False)]
-    assert releases.places(_state(namespace, release)) == [_place(known=True)]
-    assert releases.places(_state(release, namespace)) == [_place(known=True)]
-    assert releases.places(_state(namespace, release, pending=(release,))) == [_place(known=True)]
-    assert releases.places(_state(pending=(other,))) == [Place(_GUEST, "else", "mine", False)]
-    assert releases.begun(_state(pending=(other,)))
-    assert not releases.begun(_state(release, pending=(namespace,)))
+    assert helm_releases.places(_state()) == []
+    assert helm_releases.places(_state(namespace)) == [_place(known=False)]
+    assert helm_releases.places(_state(namespace, release)) == [_place(known=True)]
+    assert helm_releases.places(_state(release, namespace)) == [_place(known=True)]
+    assert helm_releases.places(_state(namespace, release, pending=(release,))) == [_place(known=True)]
+    assert helm_releases.places(_state(pending=(other,))) == [Place(_GUEST, "else", "mine", False)]
+    assert helm_releases.begun(_state(pending=(other,)))
+    assert not helm_releases.begun(_state(release, pending=(namespace,)))
 
 
 def test_a_record_says_the_same_after_it_was_unpacked_and_packed() -> None:
     content = {"name": "gpu-operator", "info": {"status": "pending-upgrade"}, "manifest": "größe: <1>", "version": 2}
-    assert releases._unpacked(releases._packed(content)) == content
+    assert helm_releases._unpacked(helm_releases._packed(content)) == content
 
 
 @pytest.mark.parametrize("text", ["", "{", "users: []", "clusters: [{name: a, cluster: {}}]", "kubeconfig"])
@@ -98,8 +98,8 @@ def test_a_kubeconfig_that_cannot_be_used_is_told_and_not_shown(text: str) -> No
     state = _state(
         {**provider, "inputs": {"kubeconfig": text}}, _resource(_NAMESPACE, metadata={"name": "gpu-operator"})
     )
-    with pytest.raises(releases.UnreachableError, match="acme-dev-vks-gpu-guest: its kubeconfig"):
-        list(releases.left(state, "dev::paif"))
+    with pytest.raises(helm_releases.UnreachableError, match="acme-dev-vks-gpu-guest: its kubeconfig"):
+        list(helm_releases.left(state, "dev::paif"))
 
 
 def test_a_cluster_is_asked_through_its_kubeconfigs_proxy_and_by_its_kubeconfigs_name(tmp_path: Path) -> None:
@@ -118,11 +118,11 @@ def test_a_cluster_is_asked_through_its_kubeconfigs_proxy_and_by_its_kubeconfigs
         "users": [{"name": "u", "user": {"token": "word"}}],
     }
     with api.serving(), proxy.serving(api.address):
-        with releases.api_client(yaml.safe_dump(given), proxies=False, timeout=20) as client:
+        with helm_releases.api_client(yaml.safe_dump(given), proxies=False, timeout=20) as client:
             assert client.get("/version").json() == {"authorization": "Bearer word"}
         del cluster["tls-server-name"]
         with (
-            releases.api_client(yaml.safe_dump(given), proxies=False, timeout=20) as client,
+            helm_releases.api_client(yaml.safe_dump(given), proxies=False, timeout=20) as client,
             pytest.raises(httpx.ConnectError, match="certificate"),
         ):
             client.get("/version")

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import app as commands
-from cli import locks
-from cli.checkpoints import Files
+from cli.engine.backend import Files
+from cli.engine.recovery import locks
 from cli.labctl import daemon
 
 

@@ -9,9 +9,9 @@ import yaml
 from typer.testing import CliRunner
 
 from cli import app as commands
-from cli import engine
 from cli.configuration import scaffold as initial
 from cli.configuration.stack_files import Problems, stack_names
+from cli.engine import pulumi_cli, selection
 from cli.labctl import daemon
 from cli.output.console import Failed
 from cli.policy import settings
@@ -132,8 +132,9 @@ def test_nothing_is_run_with_wrong_settings(written: Path, monkeypatch: pytest.M
     def never(*_: object, **__: object) -> None:
         raise AssertionError
 
-    for name in ("select", "run", "capture"):
-        monkeypatch.setattr(engine, name, never)
+    monkeypatch.setattr(selection, "select", never)
+    for name in ("run", "capture"):
+        monkeypatch.setattr(pulumi_cli, name, never)
     monkeypatch.setattr(daemon, "up", never)
     result = CliRunner().invoke(commands.app, [command, "dev"])
     assert isinstance(result.exception, Problems), result.output

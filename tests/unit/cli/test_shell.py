@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cli import shell
 from cli.app import app
 from cli.configuration import stack_files
 from cli.configuration.scaffold import TEMPLATE
 from cli.configuration.stack_files import Problems
+from cli.engine import shell
 
 _ENGINE = """\
 #!/bin/sh

@@ -10,8 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import app as commands
-from cli import engine, losses, runs
 from cli.configuration.stack_files import Problems
+from cli.engine import losses, pulumi_cli, runs, stack_state
+from cli.engine.stack import Stack
 from cli.labctl import daemon
 from cli.policy import packs
 from lab.state import ROOT
@@ -34,7 +35,7 @@ class Asked(list[tuple[str, ...]]):
         self.steps: dict[str, list[str]] = {}
         self.state: list[dict[str, object]] = []
 
-    def run(self, _: engine.Stack, *arguments: str, **__: object) -> int:
+    def run(self, _: Stack, *arguments: str, **__: object) -> int:
         self.append(arguments)
         if "--save-plan" in arguments:
             plans = {urn: {"steps": steps} for urn, steps in self.steps.items()}
@@ -49,12 +50,12 @@ class Asked(list[tuple[str, ...]]):
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     calls = Asked()
-    monkeypatch.setattr(runs, "prepare", lambda name, **_: engine.Stack(name, lab=name != "site1"))
-    monkeypatch.setattr(engine, "run", calls.run)
+    monkeypatch.setattr(runs, "prepare", lambda name, **_: Stack(name, lab=name != "site1"))
+    monkeypatch.setattr(pulumi_cli, "run", calls.run)
     monkeypatch.setattr(daemon, "handle", lambda: None)
-    monkeypatch.setattr(engine, "protected", lambda _: [])
-    monkeypatch.setattr(engine, "outputs", lambda _: {"environment": {}})
-    monkeypatch.setattr(engine, "export", lambda _: {"deployment": {"resources": calls.state}})
+    monkeypatch.setattr(stack_state, "protected", lambda _: [])
+    monkeypatch.setattr(stack_state, "outputs", lambda _: {"environment": {}})
+    monkeypatch.setattr(stack_state, "export", lambda _: {"deployment": {"resources": calls.state}})
     return calls
 
 
@@ -178,11 +179,11 @@ def test_destroy_asks_wherever_something_of_value_may_be(asked: Asked) -> None:
 def test_a_phase_limit_of_the_shell_deletes_nothing(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[dict[str, str]] = []
 
-    def run(stack: engine.Stack, *arguments: str, extra: dict[str, str], **_: object) -> int:
+    def run(stack: Stack, *arguments: str, extra: dict[str, str], **_: object) -> int:
         given.append(extra)
         return asked.run(stack, *arguments)
 
-    monkeypatch.setattr(engine, "run", run)
+    monkeypatch.setattr(pulumi_cli, "run", run)
     monkeypatch.setenv("PAIF_UNTIL", "foundation")
     CliRunner().invoke(commands.app, ["up", "dev"])
     assert {each["PAIF_UNTIL"] for each in given} == {""}
@@ -195,7 +196,7 @@ def test_what_the_infrastructure_lacks_is_told_at_its_line_with_status_2(
         write_problems(Path(extra["PAIF_PROBLEMS"]), [contradiction(("gpu", "model"), "a GPU that is there", "A100")])
         return 255
 
-    monkeypatch.setattr(engine, "run", run)
+    monkeypatch.setattr(pulumi_cli, "run", run)
     with pytest.raises(Problems) as raised:
         CliRunner().invoke(commands.app, ["up", "dev"], catch_exceptions=False)
     [problem] = raised.value.problems
@@ -205,7 +206,7 @@ def test_what_the_infrastructure_lacks_is_told_at_its_line_with_status_2(
 
 
 def test_a_failed_run_ends_with_1_and_says_where_the_reasons_are(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "run", lambda *_, **__: 255)
+    monkeypatch.setattr(pulumi_cli, "run", lambda *_, **__: 255)
     result = CliRunner().invoke(commands.app, ["up", "dev"])
     assert result.exit_code == 1
     assert "under Policies or Diagnostics" in result.stderr

@@ -11,7 +11,6 @@ Web Services API 9.0.
 from __future__ import annotations
 
 import http.client
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,12 +19,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from cli.engine.stack_state import plain
 from cli.output.console import Failed
 from providers.vcf.http import tls_context
 
 _MACHINE = "vsphere:index/virtualMachine:VirtualMachine"
 _PROVIDER = "pulumi:providers:vsphere"
-_SECRET = "4dabf18193072939515e22adb298388d"  # noqa: S105 - the engine's signature of a value of its own kind
 # Asked for outright, as every vCenter from 8.0 on answers in it: negotiation fails with servers newer than pyvmomi.
 _DIALECT = "vim.version.v8_0_0_1"
 _HTTPS = 443
@@ -87,12 +86,8 @@ def unfinished(state: dict[str, Any], there: list[Left], stack: str, since: date
 def account(state: dict[str, Any]) -> Account:
     """The login of the stack's vsphere provider, from a state that was exported with its secrets shown."""
     provider = next(each for each in state["deployment"]["resources"] if each["type"] == _PROVIDER)
-    given = {name: _plain(value) for name, value in provider["inputs"].items()}
+    given = {name: plain(value) for name, value in provider["inputs"].items()}
     return Account(str(given["vsphereServer"]), str(given["user"]), str(given["password"]))
-
-
-def _plain(value: Any) -> Any:
-    return json.loads(value["plaintext"]) if isinstance(value, dict) and _SECRET in value else value
 
 
 class VCenter:

@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from cli.checkpoints import Files
+from cli.engine.backend import Files
 
 # As pulumi 3.259 words it for its own backends (pkg/backend/diy/lock.go).
 _TOLD = re.compile(r"created by (?P<user>.+)@(?P<host>[^@\s]+) \(pid (?P<pid>\d+)\) at (?P<at>\S+)")

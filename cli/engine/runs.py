@@ -12,8 +12,10 @@ from typing import Annotated
 
 import typer
 
-from cli import conflicts, engine, losses
 from cli.configuration.stack_files import Problems, load_stack, located
+from cli.engine import conflicts, losses, pulumi_cli, selection, stack_state
+from cli.engine.recovery import leftovers
+from cli.engine.stack import Stack
 from cli.labctl import daemon
 from cli.output.console import BAD_INPUT, Failed, say, show, stop
 from cli.policy import packs
@@ -34,7 +36,7 @@ AllowDelete = Annotated[
 ]
 
 
-def prepare(name: str, *, changing: bool, yes: bool = False, policies: bool = False) -> engine.Stack:
+def prepare(name: str, *, changing: bool, yes: bool = False, policies: bool = False) -> Stack:
     """Check the stack file, have its target there, its stack made and cleared of what a cut-off run left.
 
     Only a command that is there for ``changing`` removes something from the target, after ``yes`` or when asked. With
@@ -48,16 +50,16 @@ def prepare(name: str, *, changing: bool, yes: bool = False, policies: bool = Fa
     stack = load_stack(name, wrong)
     if stack.lab:
         daemon.up()
-    engine.select(stack)
-    engine.clear_up(stack, _removal(stack, yes) if changing else None)
+    selection.select(stack)
+    leftovers.clear_up(stack, _removal(stack, yes) if changing else None)
     return stack
 
 
-def _removal(stack: engine.Stack, yes: bool) -> Callable[[str], bool]:
+def _removal(stack: Stack, yes: bool) -> Callable[[str], bool]:
     return lambda question: bool(agreed(stack, yes)) or typer.confirm(question)
 
 
-def phase_limit(stack: engine.Stack, until: str | None) -> dict[str, str]:
+def phase_limit(stack: Stack, until: str | None) -> dict[str, str]:
     """The variable that stops the program after a phase; stopping early may only ever add."""
     if until is None:
         # One that the shell has exported was not asked for here, and what lies beyond it would be deleted.
@@ -66,7 +68,7 @@ def phase_limit(stack: engine.Stack, until: str | None) -> dict[str, str]:
 
     if until not in PHASES:
         raise stop(f"--until {until}: expected one of {', '.join(PHASES)}", BAD_INPUT)
-    beyond = engine.phases(stack) - wanted_phases(until)
+    beyond = stack_state.phases(stack) - wanted_phases(until)
     if beyond:
         raise stop(
             f"--until {until} would delete what {stack.name} has beyond it ({', '.join(sorted(beyond))}); "
@@ -76,12 +78,12 @@ def phase_limit(stack: engine.Stack, until: str | None) -> dict[str, str]:
     return {"PAIF_UNTIL": until}
 
 
-def agreed(stack: engine.Stack, yes: bool) -> list[str]:
+def agreed(stack: Stack, yes: bool) -> list[str]:
     # The lab is there to be tried: nothing of value is behind it.
     return ["--yes"] if yes or stack.lab else []
 
 
-def run(stack: engine.Stack, *arguments: str, extra: dict[str, str] | None = None) -> None:
+def run(stack: Stack, *arguments: str, extra: dict[str, str] | None = None) -> None:
     """Run the engine; bring the lab back when it ends meanwhile.
 
     Raises ``Problems``, each at its line, when the run finds that the infrastructure cannot hold the environment.
@@ -89,13 +91,13 @@ def run(stack: engine.Stack, *arguments: str, extra: dict[str, str] | None = Non
 
     def once(handle: int | None, told: dict[str, str]) -> None:
         with conflicts.told(stack.name) as (logged, variables):
-            status = engine.run(stack, *arguments, *logged, extra=told | variables, target=handle)
+            status = pulumi_cli.run(stack, *arguments, *logged, extra=told | variables, target=handle)
             _ended_well(stack, arguments[0], status)
 
     _attempts(stack, once, _told(arguments, extra), changing=arguments[0] != "preview")
 
 
-def up(stack: engine.Stack, rest: list[str], *, yes: bool, allowed: list[str], extra: dict[str, str]) -> None:
+def up(stack: Stack, rest: list[str], *, yes: bool, allowed: list[str], extra: dict[str, str]) -> None:
     """Preview, ask, and do exactly what was announced: the run is bound to the plan that its preview made.
 
     ``allowed`` are names of what may be deleted or replaced though it holds data or serves people. With `--plan FILE`
@@ -119,7 +121,8 @@ def up(stack: engine.Stack, rest: list[str], *, yes: bool, allowed: list[str], e
             if given is None:
                 options = [each for each in rest if each not in _ONLY_UP]
                 previewed = ["preview", *basics, *quiet, "--save-plan", str(plan), *logged, *options]
-                _ended_well(stack, "preview", engine.run(stack, *previewed, extra=told, target=handle, silent=as_json))
+                status = pulumi_cli.run(stack, *previewed, extra=told, target=handle, silent=as_json)
+                _ended_well(stack, "preview", status)
             _agree_to_losses(stack, plan, allowed)
             relaxed = Path(folder) / "relaxed.json"
             losses.leave_outputs_open(plan, relaxed)
@@ -132,7 +135,8 @@ def up(stack: engine.Stack, rest: list[str], *, yes: bool, allowed: list[str], e
                 # It previews by itself: a plan that is no longer true ends there.
                 bound += agreed(stack, yes)
             there = {"PAIF_OUTPUTS": " ".join(losses.outputs_before(plan))}
-            _ended_well(stack, "up", engine.run(stack, *applied, *bound, *logged, extra=told | there, target=handle))
+            status = pulumi_cli.run(stack, *applied, *bound, *logged, extra=told | there, target=handle)
+            _ended_well(stack, "up", status)
 
     _attempts(stack, once, _told(rest, extra), changing=True)
 
@@ -147,9 +151,9 @@ def _plan_apart(rest: list[str]) -> tuple[Path | None, list[str]]:
     return None, rest
 
 
-def _agree_to_losses(stack: engine.Stack, plan: Path, allowed: list[str]) -> None:
+def _agree_to_losses(stack: Stack, plan: Path, allowed: list[str]) -> None:
     """Ask for what the plan takes away, by name; on a terminal only, elsewhere it must have been allowed before."""
-    found = losses.of_plan(plan, lambda: engine.export(stack))
+    found = losses.of_plan(plan, lambda: stack_state.export(stack))
     if not found:
         return
     show(f"This deletes or replaces in {stack.name}, of what holds data or serves people:\n{losses.listed(found)}")
@@ -166,7 +170,7 @@ def _agree_to_losses(stack: engine.Stack, plan: Path, allowed: list[str]) -> Non
         raise stop("nothing was changed")
 
 
-def _ended_well(stack: engine.Stack, command: str, status: int) -> None:
+def _ended_well(stack: Stack, command: str, status: int) -> None:
     if status:
         raise stop(f"{stack.name}: pulumi {command} failed; the reasons are above, under Policies or Diagnostics")
 
@@ -176,7 +180,7 @@ def _told(arguments: tuple[str, ...] | list[str], extra: dict[str, str] | None) 
 
 
 @contextmanager
-def at_their_lines(stack: engine.Stack) -> Iterator[dict[str, str]]:
+def at_their_lines(stack: Stack) -> Iterator[dict[str, str]]:
     """The variable for what the infrastructure cannot hold; raises ``Problems`` when the run inside has found some."""
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "problems.json"
@@ -189,7 +193,7 @@ def at_their_lines(stack: engine.Stack) -> Iterator[dict[str, str]]:
 
 
 def _past_itself(
-    stack: engine.Stack, once: Callable[[int | None, dict[str, str]], None], handle: int | None, told: dict[str, str]
+    stack: Stack, once: Callable[[int | None, dict[str, str]], None], handle: int | None, told: dict[str, str]
 ) -> None:
     """Do it once, and again taking over what Pulumi itself has set under another name (decision 4)."""
     try:
@@ -203,17 +207,17 @@ def _past_itself(
 
 
 def _attempts(
-    stack: engine.Stack, once: Callable[[int | None, dict[str, str]], None], extra: dict[str, str], *, changing: bool
+    stack: Stack, once: Callable[[int | None, dict[str, str]], None], extra: dict[str, str], *, changing: bool
 ) -> None:
     """Do it once, and again from its beginning when the lab ended in the middle and is back."""
     for attempt in range(_LAB_ENDS):
         handle = daemon.handle() if stack.lab else None
         if attempt:
-            engine.clear_up(stack, _removal(stack, True) if changing else None)
+            leftovers.clear_up(stack, _removal(stack, True) if changing else None)
         try:
             with at_their_lines(stack) as found:
                 _past_itself(stack, once, handle, extra | found)
-        except engine.TargetGone:
+        except pulumi_cli.TargetGone:
             say(f"bringing the lab back; then {stack.name} goes on where it was")
         else:
             return

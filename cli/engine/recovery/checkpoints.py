@@ -20,77 +20,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote
 
-PROJECT = "paif"
-_FILE = "file://"
+from cli.engine.backend import GZIP, ZSTD, Files
+
 _SIDE_FILE = ".attrs"
-_GZIP, _ZSTD = ".gz", ".zst"
 _VERSIONS = (3, 4)
 _IN_NAME = re.compile(r"\.(\d{15,})\.json|-(\d{15,})\.checkpoint\.json")
-
-
-def address(folder: Path) -> str:
-    """The address of a backend in ``folder``, without side files: a kill would leave an empty one that bars the way."""
-    return f"{_FILE}{re.sub('[%?#]', lambda found: f'%{ord(found[0]):02X}', str(folder))}?metadata=skip"
-
-
-def folder_of(address: str, home: Path | None = None, here: Path | None = None) -> Path | None:
-    """The folder of the backend with this address, or None when it is none.
-
-    ``home`` is what ``~`` stands for, ``here`` where a relative path begins; by default this process's.
-    """
-    if not address.startswith(_FILE):
-        return None
-    path = unquote(address.removeprefix(_FILE).partition("?")[0])
-    if path == "~" or path.startswith("~/"):
-        return (home or Path.home()) / path[2:]
-    return (here or Path.cwd()) / path
-
-
-def same_folder(one: str, other: str) -> bool:
-    """Whether both addresses are of one folder, whatever else they say."""
-    return one == other or (folder_of(one) is not None and folder_of(one) == folder_of(other))
-
-
-def has_side_files(address: str) -> bool:
-    """Whether the engine writes side files at this address."""
-    return folder_of(address) is not None and "skip" not in parse_qs(address.partition("?")[2]).get("metadata", [])
-
-
-@dataclass(frozen=True)
-class Files:
-    """Where the files of one stack are in a backend that is a folder."""
-
-    folder: Path
-    stack: str
-    project: str = PROJECT
-
-    @property
-    def _book(self) -> Path:
-        return self.folder / ".pulumi"
-
-    @property
-    def stacks(self) -> Path:
-        return self._book / "stacks" / self.project
-
-    @property
-    def backups(self) -> Path:
-        return self._book / "backups" / self.project / self.stack
-
-    @property
-    def history(self) -> Path:
-        return self._book / "history" / self.project / self.stack
-
-    @property
-    def locks(self) -> Path:
-        return self._book / "locks" / "organization" / self.project / self.stack
-
-    @property
-    def checkpoint(self) -> Path | None:
-        """The checkpoint that the engine reads: the newest of its forms; None when there is none."""
-        forms = [self.stacks / f"{self.stack}.json{ending}" for ending in ("", _GZIP, _ZSTD)]
-        return max((each for each in forms if each.is_file()), key=lambda each: each.stat().st_mtime_ns, default=None)
 
 
 @dataclass(frozen=True)
@@ -144,7 +79,7 @@ def clear_side_files(files: Files) -> int:
 def clear_unfinished(files: Files) -> None:
     """Remove what a killed engine had not finished writing. Only while no engine has the stack.
 
-    Not in the folder of the locks: there such a file may be one, see ``cli.locks``.
+    Not in the folder of the locks: there such a file may be one, see ``locks``.
     """
     for path in (
         *files.stacks.glob(f"{files.stack}.json*.tmp"),
@@ -160,7 +95,7 @@ def damage(files: Files) -> str:
     One in zstd, which this cannot read, is taken for sound.
     """
     path = files.checkpoint
-    return "" if path is None or path.suffix == _ZSTD else _problem(content(path))
+    return "" if path is None or path.suffix == ZSTD else _problem(content(path))
 
 
 def restore(files: Files) -> Restored | None:
@@ -181,7 +116,7 @@ def restore(files: Files) -> Restored | None:
     kept.parent.mkdir(parents=True, exist_ok=True)
     mode = stat.S_IMODE(path.stat().st_mode)
     _write(kept, path.read_bytes(), mode)
-    _write(path, gzip.compress(backup.content) if path.suffix == _GZIP else backup.content, mode)
+    _write(path, gzip.compress(backup.content) if path.suffix == GZIP else backup.content, mode)
     return Restored(path, problem, kept, backup)
 
 
@@ -193,7 +128,7 @@ def backups(files: Files) -> Iterator[Backup]:
         *files.history.glob(f"{files.stack}-*.checkpoint.json*"),
     ]
     for path in sorted((each for each in found if _SIDE_FILE not in each.suffixes), key=_written, reverse=True):
-        if path.suffix not in (_ZSTD, ".tmp"):
+        if path.suffix not in (ZSTD, ".tmp"):
             data = content(path)
             if not _problem(data):
                 yield Backup(path, _written(path), data)
@@ -202,7 +137,7 @@ def backups(files: Files) -> Iterator[Backup]:
 def last_run(files: Files) -> tuple[str, datetime] | None:
     """How the stack's last run ended (``succeeded`` or ``failed``), and when; None when none did. One that was killed
     is not among them."""
-    named = (each for each in files.history.glob(f"{files.stack}-*.history.json*") if each.suffix in (".json", _GZIP))
+    named = (each for each in files.history.glob(f"{files.stack}-*.history.json*") if each.suffix in (".json", GZIP))
     for path in sorted(named, key=lambda each: each.name, reverse=True):
         try:
             run = json.loads(content(path))

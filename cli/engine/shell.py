@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 
-from cli import checkpoints, engine
 from cli.configuration.stack_files import goes_to, incomplete, stack_names
+from cli.engine import environ
+from cli.engine.backend import Files
+from cli.engine.recovery import repair
+from cli.engine.stack import Stack
 from cli.output.console import Failed, warn
 from lab.state import ROOT
 
@@ -22,7 +25,7 @@ def lines(env: str) -> list[str]:
         warn(f"{env} is not complete yet; the variables are set, so that `pulumi config set` works:\n{listed}")
     if stack.lab:
         _have_stacks()
-    return engine.shell_lines(lab=stack.lab)
+    return environ.shell_lines(lab=stack.lab)
 
 
 def _have_stacks() -> None:
@@ -34,11 +37,11 @@ def _have_stacks() -> None:
     ours = [name for name in stack_names() if goes_to(name) == "lab"]
     for name in ours:
         try:
-            engine.mend(engine.Stack(name, lab=True))
+            repair.mend(Stack(name, lab=True))
         except Failed as failed:
             warn(str(failed))
     new = [name for name in ours if not _there(name)]
-    values = engine.full_environment(lab=True)
+    values = environ.full_environment(lab=True)
     for name in new:
         # Not selected: which one a shell works on is for its user to say.
         command = ["pulumi", "stack", "init", name, "--no-select", "--non-interactive"]
@@ -49,4 +52,4 @@ def _have_stacks() -> None:
 
 
 def _there(name: str) -> bool:
-    return checkpoints.Files(engine.backend_directory(), name).checkpoint is not None
+    return Files(environ.backend_directory(), name).checkpoint is not None

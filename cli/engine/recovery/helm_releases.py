@@ -24,6 +24,7 @@ import httpx
 import yaml
 
 import catalog
+from cli.engine.stack_state import plain
 from providers.vcf.errors import VcfError
 from providers.vcf.http import tls_context
 from providers.vcf.kubernetes import proxy_of
@@ -31,7 +32,6 @@ from providers.vcf.kubernetes import proxy_of
 _RELEASE = "kubernetes:helm.sh/v3:Release"
 _NAMESPACE = "kubernetes:core/v1:Namespace"
 _PROVIDER = "pulumi:providers:kubernetes"
-_SECRET = "4dabf18193072939515e22adb298388d"  # noqa: S105 - the engine's signature of a value of its own kind
 _SECONDS = 20.0
 
 Cure = Literal["", "forget", "fail", "foreign"]
@@ -109,9 +109,9 @@ def places(state: dict[str, Any]) -> list[Place]:
     for each, there in [*((each, True) for each in resources), *((each, False) for each in pending)]:
         inputs = each.get("inputs") or {}
         if each["type"] == _RELEASE:
-            namespace, name, known = _plain(inputs.get("namespace")), _plain(inputs.get("name")), there
+            namespace, name, known = plain(inputs.get("namespace")), plain(inputs.get("name")), there
         elif each["type"] == _NAMESPACE and there:
-            namespace, name, known = _plain((_plain(inputs.get("metadata")) or {}).get("name")), chart, False
+            namespace, name, known = plain((plain(inputs.get("metadata")) or {}).get("name")), chart, False
         else:
             continue
         if isinstance(namespace, str) and isinstance(name, str) and each.get("provider"):
@@ -207,7 +207,7 @@ def _api(state: dict[str, Any], place: Place, *, proxies: bool) -> Iterator[_Api
     resources = state["deployment"].get("resources") or []
     wanted = (each for each in resources if f"{each['urn']}::{each.get('id')}" == place.provider)
     provider = next(wanted, None)
-    given = _plain(((provider or {}).get("inputs") or {}).get("kubeconfig"))
+    given = plain(((provider or {}).get("inputs") or {}).get("kubeconfig"))
     try:
         client = api_client(given, proxies=proxies, timeout=_SECONDS)
     except (AttributeError, KeyError, TypeError, ValueError, OSError, yaml.YAMLError, VcfError) as error:
@@ -252,13 +252,6 @@ def _named(items: list[dict[str, Any]], name: str | None) -> dict[str, Any]:
         if not name or each["name"] == name:
             return each
     raise KeyError(name)
-
-
-def _plain(value: Any) -> Any:
-    """A value of the state, out of its secret; None when that is encrypted."""
-    if isinstance(value, dict) and _SECRET in value:
-        return json.loads(value["plaintext"]) if "plaintext" in value else None
-    return value
 
 
 def _description(secret: dict[str, Any]) -> str:
