@@ -13,19 +13,19 @@ from typing import Annotated
 
 import typer
 
-from cli import undo
-from cli.changed import changed_command, git
+from cli.commands.drift import drift_command
+from cli.commands.pull_request import changed_command, pr_comment_app
 from cli.configuration.stack_files import Problems, load_stack, stack_names
 from cli.configuration.stack_files import check as check_configuration
-from cli.drift import drift_command
+from cli.drift import undo
 from cli.engine import conflicts, environ, runs, selection, shell, stack_state
 from cli.faults import fault_command
 from cli.labctl import daemon
 from cli.output.console import BAD_INPUT, Failed, columns, json_result, say, show, stop, table, warn
 from cli.output.personas import known, personas, value_at
 from cli.policy import packs
-from cli.pr_comment import pr_comment_app
 from cli.prove import prove_app
+from cli.pull_request.changed import git
 from cli.toolkit import completion
 from cli.toolkit import doctor as doctoring
 from lab.control import LabDownError

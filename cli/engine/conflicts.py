@@ -16,15 +16,17 @@ from typing import Any
 
 import typer
 
+from cli.engine.urns import kind_and_name
 from cli.output.console import warn
 from cli.output.redaction import scrub
-from cli.recording import events_of
+from cli.preview.documents import events_of
 
 TAKE_OVER = {"PULUMI_K8S_ENABLE_PATCH_FORCE": "true"}
 """The variable of a run that takes over what somebody else has set."""
 
 _OWN = "pulumi-kubernetes-"
 """How the names begin that pulumi-kubernetes gives itself, a new one for each creation."""
+
 _CONFLICT = re.compile(r"Apply failed with \d+ conflicts?: (?P<said>.*)", re.DOTALL)
 _MANAGER = re.compile(r'conflicts? with "(?P<manager>[^"]+)"')
 _FIELD = re.compile(r"(?:^|[\s:-])(?P<path>\.[A-Za-z][^\s,]*)")
@@ -39,11 +41,11 @@ class Conflict:
 
     @property
     def kind(self) -> str:
-        return self.urn.rsplit("::", 2)[-2].rsplit("$", 1)[-1].rsplit(":", 1)[-1]
+        return kind_and_name(self.urn)[0]
 
     @property
     def name(self) -> str:
-        return self.urn.rsplit("::", 1)[-1]
+        return kind_and_name(self.urn)[1]
 
     @property
     def paths(self) -> tuple[str, ...]:

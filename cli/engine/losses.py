@@ -14,8 +14,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
+from cli.engine.urns import type_and_name
 from cli.output.console import Failed
-from cli.recording import DATA_TYPES
+from cli.preview.model import DATA_TYPES, UNKNOWN
 
 SERVING_TYPES = (
     "*:PAISConfiguration",
@@ -26,10 +27,9 @@ SERVING_TYPES = (
 """Resource types whose end takes a service from people who use it, beside those that hold data."""
 
 _STACK = "::pulumi:pulumi:Stack::"
-_UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""What stands in a plan for a value that is not known yet, and that any value fits (pulumi 3.259 plugin/rpc.go)."""
 DELETES = {"delete", "delete-replaced"}
 """Steps of a plan by which an object goes."""
+
 _REPLACES = {"replace", "create-replacement", "import-replacement"}
 
 
@@ -84,7 +84,7 @@ def leave_outputs_open(file: Path, relaxed: Path) -> None:
     for urn, plan in whole.get("plan", whole).get("resourcePlans", {}).items():
         if _STACK in urn and plan.get("goal"):
             deletes = (plan["goal"].get("outputDiff") or {}).get("deletes") or []
-            plan["goal"]["outputDiff"] = {"adds": dict.fromkeys(plan.get("state") or {}, _UNKNOWN), "deletes": deletes}
+            plan["goal"]["outputDiff"] = {"adds": dict.fromkeys(plan.get("state") or {}, UNKNOWN), "deletes": deletes}
     relaxed.touch(0o600)
     relaxed.write_text(json.dumps(whole), encoding="utf-8")
 
@@ -112,7 +112,9 @@ def of_plan(file: Path, exported: Callable[[], dict[str, Any]]) -> list[Loss]:
     ``Failed`` when the file is no plan.
     """
     lost = {
-        urn: taken for urn, taken in steps_of(file).items() if taken & (DELETES | _REPLACES) and _matters(_kind(urn))
+        urn: taken
+        for urn, taken in steps_of(file).items()
+        if taken & (DELETES | _REPLACES) and _matters(type_and_name(urn)[0])
     }
     if not lost:
         return []
@@ -120,12 +122,8 @@ def of_plan(file: Path, exported: Callable[[], dict[str, Any]]) -> list[Loss]:
     return [_loss(urn, taken, known) for urn, taken in lost.items()]
 
 
-def _kind(urn: str) -> str:
-    return urn.rsplit("::", 2)[1].rsplit("$", 1)[-1]
-
-
 def _loss(urn: str, steps: set[str], known: dict[str, dict[str, Any]]) -> Loss:
-    state = known.get(urn, {})
+    state, (kind, name) = known.get(urn, {}), type_and_name(urn)
     within, parent = [], state.get("parent")
     while parent and parent in known:
         if not known[parent]["type"].startswith(("pulumi:", "paif:phase:")):
@@ -133,8 +131,8 @@ def _loss(urn: str, steps: set[str], known: dict[str, dict[str, Any]]) -> Loss:
         parent = known[parent].get("parent")
     return Loss(
         action="replace" if steps & _REPLACES else "delete",
-        type=_kind(urn),
-        name=urn.rsplit("::", 1)[-1],
+        type=kind,
+        name=name,
         within=tuple(within),
         protected=bool(state.get("protect")),
         retained=bool(state.get("retainOnDelete")) or _is_adopted(state),

@@ -117,6 +117,7 @@ def prove_kills(
     Takes one to three minutes for each kill. Exit status 1 when something did not hold.
     """
     from cli.prove import kills  # noqa: PLC0415 - few need it
+    from cli.prove.scene import Scene  # noqa: PLC0415
 
     phases = _chosen(phase or ",".join(kills.PHASES), kills.PHASES, "--phase")
     killed = _chosen(victims or ",".join(kills.VICTIMS), kills.VICTIMS, "--victims")
@@ -125,7 +126,7 @@ def prove_kills(
         say(f"{kill.phase}: killed {kill.what or kill.victim}: {'; '.join(kill.wrong) or 'held'}")
 
     with tempfile.TemporaryDirectory(prefix="paif-prove-") as folder:
-        scene = kills.Scene(Path(folder))
+        scene = Scene(Path(folder))
         try:
             found = kills.prove(scene, phases, killed, kills=number, seed=seed, told=told)
         finally:

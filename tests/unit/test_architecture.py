@@ -26,7 +26,7 @@ _PACKAGES = set(_ALLOWED)
 _ALSO = {
     "cli/bench": {"components"},
     "cli/engine/recovery/clones.py": {"providers"},
-    "cli/prove/kills.py": {"providers"},
+    "cli/prove/scene.py": {"providers"},
     "cli/prove/plugins/refusal": {"policies"},
     "cli/engine/recovery/helm_releases.py": {"providers"},
     "cli/policy/settings.py": {"policies"},

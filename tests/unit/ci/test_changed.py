@@ -10,7 +10,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from cli import changed
+from cli.commands import pull_request as commands
+from cli.pull_request import changed
 
 ALL = ["dev", "prod", "qa", "staging"]
 
@@ -108,9 +109,9 @@ def test_bad_revision_is_bad_input(repository: Path, revision: str) -> None:
 
 
 def test_command_prints_one_line_of_json_for_a_matrix(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(changed, "stack_names", lambda: ["dev", "qa2"])
+    monkeypatch.setattr(commands, "stack_names", lambda: ["dev", "qa2"])
     app = typer.Typer()
-    app.command()(changed.changed_command)
+    app.command()(commands.changed_command)
     run = CliRunner().invoke(app, ["--base", "main", "--json"])
     assert run.output.count("\n") == 1
     assert json.loads(run.output) == ["qa2"]

@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cli.forge import LIMITS
+from cli.commands.pull_request import pr_comment_app
+from cli.forge.client import LIMITS
 from cli.output.redaction import scrub
-from cli.pr_comment import MARKER, pr_comment_app, render
-from cli.recording import Recording, names_in, read, slim, slim_events
+from cli.preview.model import Recording
+from cli.pull_request.comment import MARKER, render
+from cli.pull_request.recording import names_in, read
+from cli.pull_request.slim import slim, slim_events
 
 RECORDED = Path(__file__).resolve().parents[2] / "data" / "previews"
 LICENCE = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJqdGkiOiJQTEFOVEVELWxpY2VuY2UifQ.UExBTlRFRHNpZ25hdHVyZXZhbHVl"

@@ -12,12 +12,15 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from cli.drift import Drift, body, drift_command, judge, marker, report
+from cli.commands.drift import drift_command
+from cli.drift.comparison import comparison, refresh_preview
+from cli.drift.issue import body, marker, report
+from cli.drift.judgement import Drift, judge
 from cli.engine import environ
 from cli.engine.stack import Stack
-from cli.forge import LIMITS, GitHub
+from cli.forge.client import LIMITS
+from cli.forge.github import GitHub
 from cli.output.console import Failed
-from cli.reality import comparison, refresh_preview
 from tests.unit.ci.stand_in import serve
 
 RECORDED = Path(__file__).resolve().parents[2] / "data" / "previews"

@@ -10,9 +10,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cli.forge import LIMITS, Forge, GitHub, GitLab, from_environment
+from cli.commands.pull_request import pr_comment_app
+from cli.forge.client import LIMITS, Forge
+from cli.forge.configured import from_environment
+from cli.forge.github import GitHub
+from cli.forge.gitlab import GitLab
 from cli.output.console import Failed
-from cli.pr_comment import MARKER, pr_comment_app
+from cli.pull_request.comment import MARKER
 from tests.unit.ci.stand_in import BOT, Fault, StandIn, serve
 
 TOKEN = "planted-token-4711-do-not-show"

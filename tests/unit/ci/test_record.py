@@ -13,13 +13,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cli import changed, pr_comment
+from cli.commands import pull_request as commands
 from cli.configuration.stack_files import Problems
 from cli.engine import environ, selection
 from cli.engine.stack import Stack
 from cli.output.console import Failed
 from cli.policy import packs
-from cli.recording import BeforeAfter, read
+from cli.preview.model import BeforeAfter
+from cli.pull_request import changed, figures, record
+from cli.pull_request.recording import read
 from components.vcf import GpuDevice, GpuHost, GpuInventory
 from stacks.capacity import write_inventory
 from stacks.problems import Problem
@@ -59,7 +61,7 @@ def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         )
         (folder / "pulumi").write_text(text)
         (folder / "pulumi").chmod(stat.S_IRWXU)
-        monkeypatch.setattr(pr_comment, "load_stack", lambda name, _: Stack(name, lab=False))
+        monkeypatch.setattr(record, "load_stack", lambda name, _: Stack(name, lab=False))
         monkeypatch.setattr(selection, "select", lambda _: None)
         monkeypatch.setattr(environ, "environment", lambda **_: {"PATH": f"{folder}:/usr/bin:/bin"})
         return folder
@@ -68,7 +70,7 @@ def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def run(*arguments: str) -> Any:
-    return CliRunner().invoke(pr_comment.pr_comment_app, ["record", *arguments])
+    return CliRunner().invoke(commands.pr_comment_app, ["record", *arguments])
 
 
 def contents(folder: Path) -> str:
@@ -165,13 +167,13 @@ def test_preview_that_cannot_begin_is_recorded_too(
     def fail(*_: object) -> Stack:
         raise error
 
-    monkeypatch.setattr(pr_comment, "load_stack", fail)
+    monkeypatch.setattr(record, "load_stack", fail)
     assert run("dev", "--output", f"{tmp_path}/out").exit_code == status
     assert read(tmp_path / "out", "dev").problems == [str(error).strip()]
 
 
 def test_untouched_environment_is_not_previewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pr_comment, "files_since", lambda _: ["stacks/Pulumi.qa.yaml"])
+    monkeypatch.setattr(commands, "files_since", lambda _: ["stacks/Pulumi.qa.yaml"])
     arguments = ["--output", f"{tmp_path}/out", "--if-touched"]
     assert run("dev", *arguments, "--base", "main").exit_code == 0
     assert not (tmp_path / "out").exists()
@@ -201,9 +203,9 @@ def test_the_engine_tells_guards_that_alone_are_lifted_or_added(
     guards.write_text(
         json.dumps({"a": {}, "b": {}, "c": {"protect": True}, "d": {"retain_on_delete": True}, "e": {"protect": True}})
     )
-    monkeypatch.setattr(pr_comment, "ROOT", real.folder)
-    monkeypatch.setattr(pr_comment, "load_stack", lambda name, _: Stack(name, lab=False))
-    monkeypatch.setattr(pr_comment, "figures", lambda *_: (BeforeAfter(), BeforeAfter()))
+    monkeypatch.setattr(record, "ROOT", real.folder)
+    monkeypatch.setattr(record, "load_stack", lambda name, _: Stack(name, lab=False))
+    monkeypatch.setattr(record, "figures", lambda *_: (BeforeAfter(), BeforeAfter()))
     monkeypatch.setattr(selection, "select", lambda _: None)
     monkeypatch.setattr(environ, "environment", lambda **_: real.environment)
     monkeypatch.setattr(packs, "arguments", list)
@@ -231,8 +233,8 @@ def test_figures_before_are_those_where_the_change_began(
     def git(*given: str, **_: object) -> None:
         asked.append(given[-1])
 
-    monkeypatch.setattr(pr_comment, "merge_base", {"origin/main": "0123abc"}.get)
-    monkeypatch.setattr(pr_comment, "git", git)
+    monkeypatch.setattr(record, "merge_base", {"origin/main": "0123abc"}.get)
+    monkeypatch.setattr(figures, "git", git)
     assert run("dev", "--output", f"{tmp_path}/out", "--base", "origin/main").exit_code == 0
     assert set(asked) == {"0123abc:stacks/Pulumi.dev.yaml"}
 
@@ -245,8 +247,8 @@ def test_seats_and_gpus_are_those_of_the_stack_file_before_and_after(monkeypatch
         {edition: nvaie, seats: 4, expires: 2999-01-01}, {edition: nvaie, seats: 1, expires: "2999-01-01"},
         {edition: nvaie, seats: 70, expires: 2001-01-01}, {edition: vws, seats: 900, expires: 2999-01-01}]}"""
     answers = {"stacks": before, "policies": licences}
-    monkeypatch.setattr(pr_comment, "git", lambda *given, **_: answers[given[-1].split(":")[1].split("/")[0]])
-    seats, gpus = pr_comment.figures("staging", "main")
+    monkeypatch.setattr(figures, "git", lambda *given, **_: answers[given[-1].split(":")[1].split("/")[0]])
+    seats, gpus = figures.figures("staging", "main")
     assert seats.before is not None
     assert seats.after is not None
     assert seats.after.used == seats.before.used + 1
@@ -272,14 +274,14 @@ def test_what_gpus_there_are_is_what_the_program_found(
     (folder / "pulumi").write_text(
         (folder / "pulumi").read_text().replace("while", f'cp {folder}/gpus.json "$PAIF_GPU_INVENTORY"\nwhile', 1)
     )
-    monkeypatch.setattr(pr_comment, "git", lambda *given, **_: (ROOT / given[-1].split(":")[1]).read_text())
-    monkeypatch.setattr(pr_comment, "merge_base", lambda revision: revision)
+    monkeypatch.setattr(figures, "git", lambda *given, **_: (ROOT / given[-1].split(":")[1]).read_text())
+    monkeypatch.setattr(record, "merge_base", lambda revision: revision)
     assert run("staging", "--output", f"{tmp_path}/out", "--base", "main").exit_code == 0
     recording = read(tmp_path / "out", "staging")
     assert recording.gpu is not None
-    for figures in (recording.gpu.before, recording.gpu.after):
-        assert figures is not None
-        assert {each.what: each.total for each in figures} == {"NVIDIA A100 80 GB": 8, "vGPU grid_a100-40c": 16}
+    for found in (recording.gpu.before, recording.gpu.after):
+        assert found is not None
+        assert {each.what: each.total for each in found} == {"NVIDIA A100 80 GB": 8, "vGPU grid_a100-40c": 16}
     # Names of hosts and machines are nobody's business.
     assert "esx-" not in contents(tmp_path / "out")
     assert "a-vm" not in contents(tmp_path / "out")
@@ -300,17 +302,17 @@ def test_a_change_that_mends_the_bytes_of_a_file_has_figures_after_it(
     git("add", ".")
     git("commit", "-qm", "x")
     (tmp_path / "stacks/Pulumi.staging.yaml").write_bytes(good)
-    monkeypatch.setattr(pr_comment, "ROOT", tmp_path)
+    monkeypatch.setattr(figures, "ROOT", tmp_path)
     monkeypatch.setattr(changed, "ROOT", tmp_path)
-    seats, _ = pr_comment.figures("staging", "HEAD")
+    seats, _ = figures.figures("staging", "HEAD")
     assert seats.before is None
     assert seats.after is not None
     assert seats.after.entitled is None
 
 
 def test_directpath_takes_no_seat(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pr_comment, "git", lambda *_, **__: None)
-    found = {name: pr_comment.figures(name, "main") for name in ("dev", "qa", "staging", "prod")}
+    monkeypatch.setattr(figures, "git", lambda *_, **__: None)
+    found = {name: figures.figures(name, "main") for name in ("dev", "qa", "staging", "prod")}
     whole = [name for name, (_, gpus) in found.items() if "vGPU" not in str(gpus.after)]
     assert whole, "one of the example environments uses DirectPath I/O"
     for name in whole:

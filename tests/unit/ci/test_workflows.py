@@ -210,9 +210,8 @@ def test_gitlab_posts_with_the_target_branchs_code_and_a_token_of_an_environment
 def test_every_command_and_option_that_a_workflow_uses_exists() -> None:
     import typer
 
-    from cli.changed import changed_command
-    from cli.drift import drift_command
-    from cli.pr_comment import pr_comment_app
+    from cli.commands.drift import drift_command
+    from cli.commands.pull_request import changed_command, pr_comment_app
 
     app = typer.Typer()
     app.add_typer(pr_comment_app, name="pr-comment")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli import kept
+from cli.drift import kept
 from cli.output.console import Failed
 from lab.state import ROOT
 from stacks.stackfile import read

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from cli.prove import kills
+from cli.prove.scene import Objects, Scene
 
 
-class _Scene(kills.Scene):
+class _Scene(Scene):
     """An environment that is whole unless a test says otherwise."""
 
     def __init__(self, **found: Any) -> None:
@@ -31,7 +32,7 @@ class _Scene(kills.Scene):
     def pulumi(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(arguments, self.found["settled"], "error: something to do")
 
-    def objects(self) -> kills.Objects:
+    def objects(self) -> Objects:
         return dict(self.found["objects"])
 
     def machines(self) -> list[str]:

@@ -9,12 +9,12 @@ from typing import Any
 
 import typer
 
-from cli import kept, reality
+from cli.drift import comparison, kept
+from cli.drift.comparison import Comparison
 from cli.engine import conflicts, runs, stack_state
 from cli.engine.stack import Stack
 from cli.output.console import Failed, say, show, stop
-from cli.reality import Comparison
-from cli.recording import read_preview
+from cli.preview.reader import read_preview
 
 _MOST_ROUNDS = 100
 """More objects than that with conflicting fields are no drift, but another owner."""
@@ -22,7 +22,7 @@ _MOST_ROUNDS = 100
 
 def refresh(stack: Stack, *, yes: bool) -> None:
     """Bring the state in line with what is there. Raises ``Failed``, or ``typer.Exit`` when not all was compared."""
-    found = reality.ask(stack)
+    found = comparison.ask(stack)
     _tell(stack, found)
     if not runs.agreed(stack, yes) and not typer.confirm(f"Take this into the state of {stack.name}?", err=True):
         raise stop("nothing was changed")
@@ -40,10 +40,10 @@ def undo(stack: Stack, *, yes: bool, allowed: list[str]) -> None:
 
     The run is an ordinary `up`, bound to its preview, that also takes over what somebody else has set.
     """
-    found = reality.ask(stack)
+    found = comparison.ask(stack)
     if found.ending:
         raise stop(
-            f"{stack.name}: {reality.called(found.ending)} is being deleted at this moment; repeat when that is done"
+            f"{stack.name}: {comparison.called(found.ending)} is being deleted at this moment; repeat when that is done"
         )
     _tell(stack, found)
     _align(stack, found)
@@ -53,9 +53,9 @@ def undo(stack: Stack, *, yes: bool, allowed: list[str]) -> None:
             f"{stack.name}: applied, but what somebody has added to {', '.join(staying)} stays, since the API server "
             f"lets only them take it away: remove it by hand (kubectl edit), then `./paif refresh {stack.name}`"
         )
-    left = reality.ask(stack)
+    left = comparison.ask(stack)
     if left.recording.changes:
-        names = reality.called([each.urn for each in left.recording.changes])
+        names = comparison.called([each.urn for each in left.recording.changes])
         raise stop(f"{stack.name}: applied, but {names} still differs; `./paif drift {stack.name}` tells how")
     _all_compared(stack, left)
     show(f"{stack.name}: what is there is what the program says ({left.recording.unchanged} resources)")
@@ -66,14 +66,14 @@ def keep(stack: Stack) -> None:
 
     What is gone cannot be kept so: only a stack file without it says that it is not wanted.
     """
-    found = reality.ask(stack)
+    found = comparison.ask(stack)
     _tell(stack, found)
     changed = {urn: paths for urn, paths in found.properties.items() if paths}
     added = _left_alone(stack, changed)
     _align(stack, found, untouched=found.gone)
     for _ in range(_MOST_ROUNDS):
         # One preview ends at the first object whose fields are in conflict.
-        preview = reality.program_preview(stack, {})
+        preview = comparison.program_preview(stack, {})
         more = _left_alone(stack, {each.urn: each.paths for each in conflicts.of_preview(preview)})
         added += more
         if not more:
@@ -87,8 +87,8 @@ def keep(stack: Stack) -> None:
         raise Failed("\n".join([f"{stack.name}: whether all of it is left alone is not known:", *recording.problems]))
     if found.gone:
         raise stop(
-            f"{reality.called(found.gone)} is gone: `./paif drift {stack.name} --undo` makes it again; to do without, "
-            f"take it out of {stack.file.name}, then `./paif refresh {stack.name}`"
+            f"{comparison.called(found.gone)} is gone: `./paif drift {stack.name} --undo` makes it again; to do "
+            f"without, take it out of {stack.file.name}, then `./paif refresh {stack.name}`"
         )
     _all_compared(stack, found)
     if not added:
@@ -129,7 +129,7 @@ def _with_what_was_added(resources: dict[str, dict[str, Any]], grown: dict[str, 
         for path in paths:
             for asked in (resources[urn]["inputs"], outputs.get("__inputs")):
                 if isinstance(asked, dict):
-                    reality.put(asked, path, reality.at(outputs, path))
+                    comparison.put(asked, path, comparison.at(outputs, path))
     return bool(there)
 
 
@@ -141,9 +141,9 @@ def _staying(stack: Stack, grown: dict[str, tuple[str, ...]]) -> list[str]:
         for urn, paths in grown.items():
             state = resources.get(urn, {})
             for path in paths:
-                asked, there = (reality.at(state.get(part), path) for part in ("inputs", "outputs"))
+                asked, there = (comparison.at(state.get(part), path) for part in ("inputs", "outputs"))
                 if len(there or []) > len(asked or []):
-                    found.append(f"{reality.called([urn])}: {path}")
+                    found.append(f"{comparison.called([urn])}: {path}")
         return False
 
     stack_state.edit(stack, look)

@@ -7,13 +7,12 @@ address and nowhere else (pages are counted, links in answers are not followed).
 
 from __future__ import annotations
 
-import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -22,7 +21,6 @@ from cli.output.redaction import scrub
 
 Kind = Literal["github", "gitlab"]
 Action = Literal["created", "updated", "unchanged", "closed", "absent"]
-
 LIMITS: dict[Kind, int] = {"github": 65_536, "gitlab": 1_000_000}
 """Longest text of a comment or issue, in characters (GitHub's answer to longer ones; GitLab docs, instance limits)."""
 
@@ -61,6 +59,7 @@ class _UncertainError(Exception):
 class Forge(ABC):
     """What both forges offer. Every method raises ``Failed``, with the forge's own message and never the token."""
 
+    kind: Kind
     name: str
     header: str
     prefix: str = ""
@@ -186,7 +185,7 @@ class Forge(ABC):
             raise error.failed from None
 
     def _check(self, marker: str, body: str) -> None:
-        limit = LIMITS["github" if isinstance(self, GitHub) else "gitlab"]
+        limit = LIMITS[self.kind]
         if len(body) > limit:
             raise Failed(f"the text has {len(body)} characters; {self.name} takes {limit}: render it for this forge")
         if not body.startswith(marker):
@@ -295,143 +294,3 @@ def _message(answer: httpx.Response) -> str:
         return answer.reason_phrase
     message = data.get("message") or data.get("error") if isinstance(data, dict) else None
     return str(message or answer.reason_phrase)[:300]
-
-
-class GitHub(Forge):
-    """GitHub and GitHub Enterprise. Source: docs.github.com REST API 2022-11-28, issues and issue comments."""
-
-    name = "GitHub"
-    header = "Authorization"
-    prefix = "Bearer "
-    variable = "GITHUB_TOKEN"
-    update_method = "PATCH"
-
-    def __init__(self, repository: str, token: str, url: str = "https://api.github.com", **others: Any) -> None:
-        super().__init__(url, token, **others)
-        owner, _, name = repository.partition("/")
-        if not owner or not name or "/" in name:
-            raise Failed(f"{repository!r} is no repository; expected OWNER/NAME")
-        self._root = f"repos/{quote(owner, safe='')}/{quote(name, safe='')}"
-        self._account: str | None = None
-
-    def _extra_headers(self) -> dict[str, str]:
-        return {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
-
-    def account(self) -> str:
-        if self._account is None:
-            try:
-                self._account = str(self._request("GET", "user")["login"])
-            except Failed as failed:
-                # The token of a workflow run is no user's: it may not ask who it is.
-                if " 403 " not in str(failed):
-                    raise
-                self._account = "github-actions[bot]"
-        return self._account
-
-    def _own(self, item: dict[str, Any]) -> bool:
-        return "pull_request" not in item and (item.get("user") or {}).get("login") == self.account()
-
-    def _as_text(self, item: dict[str, Any]) -> Text:
-        return Text(
-            int(item["number"] if "number" in item else item["id"]), item.get("body") or "", item.get("title", "")
-        )
-
-    def _comments(self, number: int) -> str:
-        return f"{self._root}/issues/{number}/comments"
-
-    def _comment(self, number: int, comment: int) -> str:  # noqa: ARG002 - GitLab needs it
-        return f"{self._root}/issues/comments/{comment}"
-
-    def _issues(self, label: str) -> tuple[str, dict[str, str]]:
-        return f"{self._root}/issues", {"state": "open", "labels": label}
-
-    def _create_issue(self, title: str, body: str, label: str) -> Text:
-        data = {"title": title, "body": body, "labels": [label]}
-        return self._as_text(self._request("POST", f"{self._root}/issues", json=data))
-
-    def _update_issue(self, number: int, changes: dict[str, str]) -> None:
-        self._request("PATCH", f"{self._root}/issues/{number}", json=changes)
-
-    def _issue_comments(self, number: int) -> str:
-        return self._comments(number)
-
-    def _close_issue(self, number: int) -> None:
-        self._update_issue(number, {"state": "closed", "state_reason": "completed"})
-
-    def pull_request(self, head: str, sha: str) -> int | None:
-        """Number of the open pull request from ``head`` (OWNER:BRANCH) whose newest commit is ``sha``.
-
-        None when it moved on or was closed meanwhile. A run for a fork's commit knows the number only from files that
-        the fork's code could have written; head and commit come from the forge itself.
-        """
-        for item in self._pages(f"{self._root}/pulls", {"state": "open", "head": head}):
-            if item.get("head", {}).get("sha") == sha:
-                return int(item["number"])
-        return None
-
-
-class GitLab(Forge):
-    """GitLab. Source: docs.gitlab.com REST API v4, notes and issues."""
-
-    name = "GitLab"
-    header = "PRIVATE-TOKEN"
-    variable = "GITLAB_TOKEN"
-    update_method = "PUT"
-
-    def __init__(self, project: str, token: str, url: str = "https://gitlab.com/api/v4", **others: Any) -> None:
-        """`project` is its number, or its path such as GROUP/NAME."""
-        super().__init__(url, token, **others)
-        if not project.strip():
-            raise Failed("there is no project; expected its number or path, or the variable CI_PROJECT_ID")
-        self._root = f"projects/{quote(project, safe='')}"
-        self._account: str | None = None
-
-    def account(self) -> str:
-        if self._account is None:
-            self._account = str(self._request("GET", "user")["username"])
-        return self._account
-
-    def _own(self, item: dict[str, Any]) -> bool:
-        return not item.get("system") and (item.get("author") or {}).get("username") == self.account()
-
-    def _as_text(self, item: dict[str, Any]) -> Text:
-        if "iid" in item:
-            return Text(int(item["iid"]), item.get("description") or "", item.get("title", ""))
-        return Text(int(item["id"]), item.get("body") or "")
-
-    def _comments(self, number: int) -> str:
-        return f"{self._root}/merge_requests/{number}/notes"
-
-    def _comment(self, number: int, comment: int) -> str:
-        return f"{self._comments(number)}/{comment}"
-
-    def _issues(self, label: str) -> tuple[str, dict[str, str]]:
-        return f"{self._root}/issues", {"state": "opened", "labels": label}
-
-    def _create_issue(self, title: str, body: str, label: str) -> Text:
-        data = {"title": title, "description": body, "labels": label}
-        return self._as_text(self._request("POST", f"{self._root}/issues", json=data))
-
-    def _update_issue(self, number: int, changes: dict[str, str]) -> None:
-        renamed = {("description" if key == "body" else key): value for key, value in changes.items()}
-        self._request("PUT", f"{self._root}/issues/{number}", json=renamed)
-
-    def _issue_comments(self, number: int) -> str:
-        return f"{self._root}/issues/{number}/notes"
-
-    def _close_issue(self, number: int) -> None:
-        self._update_issue(number, {"state_event": "close"})
-
-
-def from_environment(
-    kind: Kind, *, repository: str | None = None, url: str | None = None, **others: Any
-) -> GitHub | GitLab:
-    """The forge that the environment describes: GITHUB_TOKEN, GITHUB_REPOSITORY and GITHUB_API_URL, or GITLAB_TOKEN,
-    CI_PROJECT_ID and CI_API_V4_URL. Raises ``Failed`` when the token or the repository is missing.
-    """
-    read = os.environ.get
-    if kind == "github":
-        root = url or read("GITHUB_API_URL") or "https://api.github.com"
-        return GitHub(repository or read("GITHUB_REPOSITORY", ""), read(GitHub.variable, ""), root, **others)
-    root = url or read("CI_API_V4_URL") or "https://gitlab.com/api/v4"
-    return GitLab(repository or read("CI_PROJECT_ID", ""), read(GitLab.variable, ""), root, **others)

@@ -13,6 +13,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from cli.engine.urns import kind_and_name
 from cli.output.console import Failed
 from lab.state import ROOT, write_atomically
 from stacks.problems import NAMESPACE
@@ -23,8 +24,7 @@ _INDEX = re.compile(r"\[(?!\")")
 
 def resource_of(urn: str) -> str:
     """How an entry names a resource: its kind and logical name, such as VirtualMachine/acme-dev-dlvm-alice."""
-    kind, name = urn.rsplit("::", 2)[-2:]
-    return f"{kind.rsplit('$', 1)[-1].rsplit(':', 1)[-1]}/{name}"
+    return "/".join(kind_and_name(urn))
 
 
 def leavable(path: str) -> str:

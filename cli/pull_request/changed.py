@@ -5,17 +5,12 @@ When in doubt an environment counts as touched: a preview too many costs minutes
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
-from typing import Annotated
 
-import typer
-
-from cli.configuration.stack_files import stack_names
-from cli.output.console import BAD_INPUT, show, stop
+from cli.output.console import BAD_INPUT, stop
 from lab.state import ROOT
 
 _NOWHERE = (
@@ -83,19 +78,3 @@ def files_since(revision: str) -> list[str]:
     # Without renames: a stack file that was renamed touches both names.
     listed = git("diff", "--name-only", "--no-renames", "-z", "--end-of-options", f"{revision}...HEAD") or ""
     return [each for each in listed.split("\0") if each]
-
-
-def changed_command(
-    base: Annotated[str, typer.Option("--base", help="git revision to compare with, e.g. origin/main")],
-    as_json: Annotated[
-        bool, typer.Option("--json", help="print a JSON list on one line, as a CI matrix takes it")
-    ] = False,
-    gone: Annotated[bool, typer.Option("--removed", help="those instead whose stack file it removes")] = False,
-) -> None:
-    """Print the environments that the change from a git revision to HEAD touches."""
-    found = (removed if gone else touched)(files_since(base), stack_names())
-    if as_json:
-        show(json.dumps(found))
-    else:
-        for name in found:
-            show(name)

@@ -26,9 +26,12 @@ from typing import Any
 import catalog
 from cli.engine import environ
 from cli.engine.stack import Stack
+from cli.engine.urns import kind_and_name
 from cli.output.console import Failed
 from cli.output.redaction import scrub
-from cli.recording import Change, Recording, events_of, read_preview
+from cli.preview.documents import events_of, listed, mapping
+from cli.preview.model import Change, Recording
+from cli.preview.reader import read_preview
 from lab.state import ROOT
 
 _CLUSTER = "kubernetes:cluster.x-k8s.io/*:Cluster"
@@ -97,11 +100,11 @@ def _as_they_are(preview: Any, events: list[dict[str, Any]]) -> Any:
     """The preview with the outputs that each resource was found to have."""
     found = {}
     for event in events:
-        metadata = _mapping(_mapping(event, "resOutputsEvent"), "metadata")
-        outputs = _mapping(metadata, "new").get("outputs")
+        metadata = mapping(mapping(event, "resOutputsEvent"), "metadata")
+        outputs = mapping(metadata, "new").get("outputs")
         if metadata.get("urn") and isinstance(outputs, dict):
             found[metadata["urn"]] = outputs
-    for step in _listed_in(preview, "steps"):
+    for step in listed(preview, "steps"):
         if step.get("urn") in found and isinstance(step.get("newState"), dict):
             step["newState"]["outputs"] = found[step["urn"]]
     return preview
@@ -135,10 +138,10 @@ def _answered(stack: Stack, answer: subprocess.CompletedProcess[str]) -> Any:
 
 def comparison(environment: str, preview: Any) -> Comparison:
     """What the engine's JSON of a refresh shows. Raises ``Failed`` for half an answer, but for `missed`."""
-    steps = _listed_in(preview, "steps")
-    states = {str(each.get("urn")): _mapping(each, "oldState") for each in steps}
+    steps = listed(preview, "steps")
+    states = {str(each.get("urn")): mapping(each, "oldState") for each in steps}
     gone = {str(each.get("urn")) for each in steps if each.get("op") == "delete"}
-    failed = [str(each.get("urn")) for each in _listed_in(preview, "diagnostics") if _is_failed_read(each)]
+    failed = [str(each.get("urn")) for each in listed(preview, "diagnostics") if _is_failed_read(each)]
     # What a cluster that is gone still answers in its last seconds is gone too; elsewhere an answer is believed.
     contents = [
         urn
@@ -162,7 +165,7 @@ def comparison(environment: str, preview: Any) -> Comparison:
     recording.changes = [_with_contents(each, contents, states) for each in recording.changes]
     ending = tuple(urn for urn in _ending(steps) if urn not in settled)
     properties = {
-        str(each["urn"]): tuple(sorted(_mapping(each, "detailedDiff")))
+        str(each["urn"]): tuple(sorted(mapping(each, "detailedDiff")))
         for each in steps
         if each.get("op") == "update" and each.get("urn") not in settled
     }
@@ -174,11 +177,11 @@ def _is_as_stored(step: dict[str, Any]) -> bool:
 
     Takes such differences out of the step. docs/decisions/0017 has what the server does.
     """
-    old, new, differing = _mapping(step, "oldState"), _mapping(step, "newState"), _mapping(step, "detailedDiff")
+    old, new, differing = mapping(step, "oldState"), mapping(step, "newState"), mapping(step, "detailedDiff")
     if step.get("op") != "update" or not differing or not fnmatchcase(str(old.get("type", "")), _CLUSTER):
         return False
     asked, there = (
-        _mapping(_mapping(_mapping(state, part), "spec"), "topology")
+        mapping(mapping(mapping(state, part), "spec"), "topology")
         for state, part in ((old, "inputs"), (new, "outputs"))
     )
     if catalog.Release.agree(str(asked.get("version")), str(there.get("version"))):
@@ -192,20 +195,20 @@ def _is_as_stored(step: dict[str, Any]) -> bool:
 
 def _grow(step: dict[str, Any]) -> tuple[str, ...]:
     """Make a step a change of the lists that have grown since; their paths."""
-    old, new = _mapping(step, "oldState"), _mapping(step, "newState")
+    old, new = mapping(step, "oldState"), mapping(step, "newState")
     if not new or old.get("external") or not str(old.get("type", "")).startswith("kubernetes:"):
         return ()
-    asked, was, now = _mapping(old, "inputs"), _mapping(old, "outputs"), _mapping(new, "outputs")
+    asked, was, now = mapping(old, "inputs"), mapping(old, "outputs"), mapping(new, "outputs")
     found = dict(_longer(asked, was, now, ""))
     if found:
         step["op"] = "update"
         # By the side of the list itself, an entry that only moved is no change.
-        differing = _mapping(step, "detailedDiff").items()
+        differing = mapping(step, "detailedDiff").items()
         step["detailedDiff"] = {
             **{path: kind for path, kind in differing if path.partition("[")[0] not in found},
             **{path: {"kind": "update"} for path in found},
         }
-        new["inputs"] = deepcopy(_mapping(new, "inputs") or asked)
+        new["inputs"] = deepcopy(mapping(new, "inputs") or asked)
         for path, entries in found.items():
             put(new["inputs"], path, entries)
     return tuple(found)
@@ -255,10 +258,10 @@ def _is_failed_read(diagnostic: dict[str, Any]) -> bool:
 
 def _without(preview: Any, settled: Collection[str], *, all_told: bool) -> Any:
     """The preview without what is told otherwise; the engine's "preview failed" goes when nothing else has failed."""
-    diagnostics = [each for each in _listed_in(preview, "diagnostics") if each.get("urn") not in settled]
+    diagnostics = [each for each in listed(preview, "diagnostics") if each.get("urn") not in settled]
     if all_told and settled:
         diagnostics = [each for each in diagnostics if not re.match(r"(error: )?preview failed", _message(each))]
-    steps = [each for each in _listed_in(preview, "steps") if each.get("urn") not in settled]
+    steps = [each for each in listed(preview, "steps") if each.get("urn") not in settled]
     return {**(preview if isinstance(preview, dict) else {}), "steps": steps, "diagnostics": diagnostics}
 
 
@@ -303,9 +306,9 @@ def _cluster_of(urn: str, states: dict[str, dict[str, Any]]) -> str:
 
 def _ending(steps: list[dict[str, Any]]) -> Iterator[str]:
     for step in steps:
-        outputs = _mapping(_mapping(step, "newState"), "outputs")
+        outputs = mapping(mapping(step, "newState"), "outputs")
         # Of an object of Kubernetes, of a namespace in vCenter.
-        if _mapping(outputs, "metadata").get("deletionTimestamp") or outputs.get("configStatus") == "REMOVING":
+        if mapping(outputs, "metadata").get("deletionTimestamp") or outputs.get("configStatus") == "REMOVING":
             yield str(step.get("urn"))
 
 
@@ -325,20 +328,9 @@ def _listed(urns: list[str]) -> str:
 
 def _called(urn: str) -> str:
     """Kind and name of a resource."""
-    kind, name = urn.rsplit("::", 2)[-2:]
-    return f"{kind.rsplit('$', 1)[-1].rsplit(':', 1)[-1]} {name}"
+    return " ".join(kind_and_name(urn))
 
 
 def called(urns: Collection[str]) -> str:
     """Kinds and names of resources, as a sentence has them."""
     return ", ".join(_called(urn) for urn in urns)
-
-
-def _listed_in(data: Any, key: str) -> list[dict[str, Any]]:
-    found = data.get(key) if isinstance(data, dict) else None
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
-
-
-def _mapping(data: dict[str, Any], key: str) -> dict[str, Any]:
-    found = data.get(key)
-    return found if isinstance(found, dict) else {}
