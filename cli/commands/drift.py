@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.commands.arguments import forge_kind
+from cli.commands.arguments import AllowDelete, forge_kind
 from cli.drift import undo
 from cli.drift.issue import report, title
 from cli.drift.judgement import WORDS, Drift, judged, severity
@@ -39,7 +39,7 @@ def drift_command(
         bool, typer.Option("--keep", help="leave what was changed as it is, and write that into the stack file")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask (the lab never asks)")] = False,
-    allow_delete: runs.AllowDelete = None,
+    allow_delete: AllowDelete = None,
 ) -> None:
     """Compare an environment with what is really there; without --undo or --keep nothing is changed.
 

@@ -23,7 +23,6 @@ from cli.output.console import BAD_INPUT, say, show, stop
 from cli.output.markdown import plural
 from cli.pull_request.changed import files_since, removed, touched
 from cli.pull_request.comment import MARKER, render, verdict
-from cli.pull_request.record import record
 from cli.pull_request.recording import names_in, read, removed_in, touched_in
 
 _Forge = Annotated[str, typer.Option("--forge", help="github or gitlab")]
@@ -49,6 +48,8 @@ def record_command(
     if if_touched and base is not None and env not in touched(files_since(base), stack_names()):
         say(f"{env}: the change does not touch it")
         return
+    from cli.pull_request.record import record  # noqa: PLC0415 - it loads the packs' rules
+
     status, recording = record(env, output, base, save_plan)
     say(f"{env}: {verdict(recording)}")
     if as_json:

@@ -1,9 +1,9 @@
 """Drift: what was changed in an environment behind the program's back, one issue that tells so, and the two ways on.
 
-It is judged by comparing the state with what is really there (`cli.drift.comparison`). A `pulumi preview --refresh` would mix in
-changes of the program that were not applied yet, and fails on Server-Side Apply conflicts, which are the very drift
-that is looked for (tried with pulumi 3.259 and pulumi-kubernetes 4.25). Nor is the state alone enough: after a refresh
-it agrees with what is there whatever the program says, so that a preview is asked before an issue is closed.
+It is judged by comparing the state with what is really there (`cli.drift.comparison`). A `pulumi preview --refresh`
+would mix in changes of the program that were not applied yet, and fails on Server-Side Apply conflicts, which are the
+very drift that is looked for (tried with pulumi 3.259 and pulumi-kubernetes 4.25). Nor is the state alone enough: after
+a refresh it agrees with what is there whatever the program says, so that a preview is asked before an issue is closed.
 docs/decisions/0013 has the reasons.
 """
 

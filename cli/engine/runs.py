@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -24,16 +23,6 @@ from stacks.problems import Problem, read_problems
 _LAB_ENDS = 3
 _ONLY_UP = {"--yes", "-y", "--continue-on-error", "--json", "-j"}
 """Options of `pulumi up` that its preview, made for the plan, has not or need not have."""
-
-AllowDelete = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--allow-delete",
-        metavar="NAME",
-        envvar="PAIF_ALLOW_DELETE",
-        help="this may be deleted or replaced, though it holds data or serves people; may be given several times",
-    ),
-]
 
 
 def prepare(name: str, *, changing: bool, yes: bool = False, policies: bool = False) -> Stack:

@@ -6,12 +6,10 @@ When in doubt an environment counts as touched: a preview too many costs minutes
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from cli.output.console import BAD_INPUT, stop
-from lab.state import ROOT
+from cli.toolkit.checkout import git
 
 _NOWHERE = (
     "docs/*",
@@ -47,24 +45,6 @@ def removed(files: Iterable[str], environments: Iterable[str]) -> list[str]:
     known = set(environments)
     own = (_OWN.fullmatch(file) for file in files if file.startswith("stacks/"))
     return sorted({each["name"] for each in own if each and each["name"] not in known})
-
-
-def git(*arguments: str, check: bool = True) -> str | None:
-    """What git prints, or None when it fails and ``check`` is off. Raises ``typer.Exit`` with its message."""
-    # A file of an earlier revision may have any bytes; what is written again must be the same.
-    answer = subprocess.run(
-        ["git", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        encoding="utf-8",
-        errors="surrogateescape",
-        check=False,
-    )
-    if answer.returncode == 0:
-        return answer.stdout
-    if not check:
-        return None
-    raise stop(f"git {arguments[0]} failed: {answer.stderr.strip()}", BAD_INPUT)
 
 
 def merge_base(revision: str) -> str | None:

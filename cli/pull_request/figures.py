@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cli.policy.settings import entitled_seats
 from cli.preview.model import BeforeAfter, Capacity, Seats
-from cli.pull_request.changed import git
+from cli.toolkit.checkout import git
 from lab.state import ROOT
 from stacks.capacity import demands, machines, read_inventory
 from stacks.environment import Environment

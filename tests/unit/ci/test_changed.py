@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from cli.commands import pull_request as commands
 from cli.pull_request import changed
+from cli.toolkit import checkout
 
 ALL = ["dev", "prod", "qa", "staging"]
 
@@ -79,7 +80,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     git("add", ".")
     git("commit", "-q", "-m", "what main did meanwhile")
     git("checkout", "-q", "topic")
-    monkeypatch.setattr(changed, "ROOT", tmp_path)
+    monkeypatch.setattr(checkout, "ROOT", tmp_path)
     return tmp_path
 
 

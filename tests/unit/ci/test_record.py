@@ -20,8 +20,9 @@ from cli.engine.stack import Stack
 from cli.output.console import Failed
 from cli.policy import packs
 from cli.preview.model import BeforeAfter
-from cli.pull_request import changed, figures, record
+from cli.pull_request import figures, record
 from cli.pull_request.recording import read
+from cli.toolkit import checkout
 from components.vcf import GpuDevice, GpuHost, GpuInventory
 from stacks.capacity import write_inventory
 from stacks.problems import Problem
@@ -303,7 +304,7 @@ def test_a_change_that_mends_the_bytes_of_a_file_has_figures_after_it(
     git("commit", "-qm", "x")
     (tmp_path / "stacks/Pulumi.staging.yaml").write_bytes(good)
     monkeypatch.setattr(figures, "ROOT", tmp_path)
-    monkeypatch.setattr(changed, "ROOT", tmp_path)
+    monkeypatch.setattr(checkout, "ROOT", tmp_path)
     seats, _ = figures.figures("staging", "HEAD")
     assert seats.before is None
     assert seats.after is not None
