@@ -17,7 +17,7 @@ from cli.forge.github import GitHub
 from cli.forge.gitlab import GitLab
 from cli.output.console import Failed
 from cli.pull_request.comment import MARKER
-from tests.unit.ci.stand_in import BOT, Fault, StandIn, serve
+from tests.unit.cli.forge.stand_in import BOT, Fault, StandIn, serve
 
 TOKEN = "planted-token-4711-do-not-show"
 BODY = f"{MARKER}\n## Preview\nnothing changes\n"

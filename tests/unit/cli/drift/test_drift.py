@@ -21,9 +21,9 @@ from cli.engine.stack import Stack
 from cli.forge.client import LIMITS
 from cli.forge.github import GitHub
 from cli.output.console import Failed
-from tests.unit.ci.stand_in import serve
+from tests.unit.cli.forge.stand_in import serve
 
-RECORDED = Path(__file__).resolve().parents[2] / "data" / "previews"
+RECORDED = Path(__file__).resolve().parents[3] / "data" / "previews"
 
 
 def refresh() -> dict[str, Any]:

@@ -28,7 +28,7 @@ from stacks.capacity import write_inventory
 from stacks.problems import Problem
 from tests.policy.harness import Engine
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 RECORDED = ROOT / "tests" / "data" / "previews"
 FAKE = """#!/bin/sh
 # Plays the engine: answers with a recorded preview and writes its event log where it is told to.

@@ -14,7 +14,7 @@ from cli.configuration.stack_files import Problems
 from cli.engine import environ
 from cli.policy import settings
 
-_COMMITTED = Path(__file__).resolve().parents[3] / "stacks"
+_COMMITTED = Path(__file__).resolve().parents[4] / "stacks"
 
 
 @pytest.fixture

@@ -198,7 +198,7 @@ def test_init_writes_the_stack_file_and_the_settings(root: Path) -> None:
 
 def test_init_adds_settings_to_an_environment_that_has_none(root: Path) -> None:
     stack = root / "stacks" / "Pulumi.site1.yaml"
-    text = (Path(__file__).resolve().parents[3] / "stacks" / "Pulumi.prod.yaml").read_text()
+    text = (Path(__file__).resolve().parents[4] / "stacks" / "Pulumi.prod.yaml").read_text()
     stack.write_text(text)
     assert initial.make("site1", "dev", "other") == ["policies/config/site1.yaml"]
     settings_text = (root / "policies/config/site1.yaml").read_text()

@@ -19,7 +19,7 @@ from cli.pull_request.comment import MARKER, render
 from cli.pull_request.recording import names_in, read
 from cli.pull_request.slim import slim, slim_events
 
-RECORDED = Path(__file__).resolve().parents[2] / "data" / "previews"
+RECORDED = Path(__file__).resolve().parents[3] / "data" / "previews"
 LICENCE = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJqdGkiOiJQTEFOVEVELWxpY2VuY2UifQ.UExBTlRFRHNpZ25hdHVyZXZhbHVl"
 
 
