@@ -16,10 +16,18 @@ ACCESS = f.Field(
     type_name="AccessEntry",
     doc="who may do what in the namespace",
     fields={
-        "subjectType": f.Field(kind="string", doc="user or group", choices=("USER", "GROUP"), required=True),
+        "subjectType": f.Field(
+            kind="string", doc="user or group", choices=("USER", "GROUP"), type_name="SubjectType", default="GROUP"
+        ),
         "subject": f.Field(kind="string", doc="name of the user or group, without domain", required=True),
         "domain": f.Field(kind="string", doc="SSO domain of the subject", required=True),
-        "role": f.Field(kind="string", doc="what they may do", choices=("OWNER", "EDIT", "VIEW"), required=True),
+        "role": f.Field(
+            kind="string",
+            doc="what they may do",
+            choices=("OWNER", "EDIT", "VIEW"),
+            type_name="NamespaceRole",
+            required=True,
+        ),
         "identityProvider": f.Field(
             kind="string", doc="id of the external identity provider that knows the subject; vCenter's own without it"
         ),

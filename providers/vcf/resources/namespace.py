@@ -49,7 +49,12 @@ class Namespace(Resource):
     """
 
     tok: ClassVar = "vcf:index:Namespace"
-    doc: ClassVar = "A Supervisor namespace with permissions, storage limits, VM classes and content libraries."
+    doc: ClassVar = (
+        "A Supervisor namespace with permissions, storage limits, VM classes and content libraries, created and waited "
+        "for until it is RUNNING. Its lists are complete: entries of others are removed. `adopt` shares a namespace "
+        "that exists already instead: entries of others and the description stay, and destroy only takes away what was "
+        "added; with `exclusive` the lists are complete there too, and what was removed does not come back."
+    )
     import_id: ClassVar = "the namespace's name, for example pai-dev"
     identity: ClassVar = ("name",)
     fields: ClassVar[f.Fields] = {

@@ -42,6 +42,7 @@ CONNECTION: dict[str, f.Field] = {
         kind="string",
         doc="verify-full checks CA and host name, verify-ca the CA only",
         choices=("verify-full", "verify-ca"),
+        type_name="SslMode",
         default="verify-full",
     ),
     "adopt": f.Field(kind="boolean", doc="manage an object that exists already, and give it back as it was on destroy"),

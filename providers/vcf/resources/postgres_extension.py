@@ -20,7 +20,10 @@ class PostgresExtension(PostgresResource):
     """An extension in a database, for example `vector` (pgvector)."""
 
     tok: ClassVar = "vcf:index:PostgresExtension"
-    doc: ClassVar = "A PostgreSQL extension, for example pgvector's `vector`."
+    doc: ClassVar = (
+        "A PostgreSQL extension, for example pgvector's `vector`. Deleting drops it, and fails while tables use it: "
+        "give the option deletedWith the database where that goes as a whole."
+    )
     import_id: ClassVar = "HOST:PORT/DATABASE/EXTENSION, with PGUSER, PGPASSWORD and PGSSLROOTCERT in the environment"
     identity: ClassVar = ("database", "extension")
     kind: ClassVar = "EXTENSION"

@@ -18,7 +18,7 @@ class PostgresRole(PostgresResource):
     """A role, with a login password or without."""
 
     tok: ClassVar = "vcf:index:PostgresRole"
-    doc: ClassVar = "A PostgreSQL role."
+    doc: ClassVar = "A PostgreSQL role. Its own password is sent to the server as a SCRAM verifier only."
     import_id: ClassVar = "HOST:PORT/DATABASE/ROLE, with PGUSER, PGPASSWORD and PGSSLROOTCERT in the environment"
     identity: ClassVar = ("name",)
     kind: ClassVar = "ROLE"

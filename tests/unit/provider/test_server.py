@@ -141,7 +141,7 @@ def test_schema_lists_every_resource_and_marks_secrets(stub: Any) -> None:
     assert extension["inputProperties"]["password"]["secret"] is True
     assert extension["requiredInputs"] == ["database", "extension", "host", "password", "username"]
     entry = schema["types"]["vcf:index:AccessEntry"]
-    assert entry["required"] == ["domain", "role", "subject", "subjectType"]
+    assert entry["required"] == ["domain", "role", "subject"]
 
 
 def test_plugin_dies_with_the_engine() -> None:
