@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import catalog
-from cli.engine import environ
+from cli.engine import pulumi_cli
 from cli.engine.stack import Stack
 from cli.engine.urns import kind_and_name
 from cli.output.console import Failed
@@ -32,7 +32,6 @@ from cli.output.redaction import scrub
 from cli.preview.documents import events_of, listed, mapping
 from cli.preview.model import Change, Recording
 from cli.preview.reader import read_preview
-from lab.state import ROOT
 
 _CLUSTER = "kubernetes:cluster.x-k8s.io/*:Cluster"
 TELLING = {"vcf:index:Readiness", "vcf:index:NamespaceContents"}
@@ -84,15 +83,9 @@ def refresh_preview(stack: Stack) -> Any:
     """What `pulumi refresh --preview-only --json` says; nothing is changed. Raises ``Failed``."""
     with tempfile.TemporaryDirectory() as folder:
         events = Path(folder) / "events.jsonl"
-        options = ["--preview-only", "--stack", stack.name, "--json", "--non-interactive", "--event-log", str(events)]
-        answer = subprocess.run(
-            ["pulumi", "refresh", *options],
-            cwd=ROOT,
-            env=environ.full_environment(lab=stack.lab) | {"PULUMI_DEBUG_COMMANDS": "true"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        options = ["--preview-only", "--stack", stack.name, "--json", "--event-log", str(events)]
+        shown = {"PULUMI_DEBUG_COMMANDS": "true"}
+        answer = pulumi_cli.capture(stack, "refresh", *options, check=False, extra=shown)
         return _as_they_are(_answered(stack, answer), events_of(events))
 
 
@@ -112,14 +105,8 @@ def _as_they_are(preview: Any, events: list[dict[str, Any]]) -> Any:
 
 def program_preview(stack: Stack, variables: dict[str, str]) -> Any:
     """What `pulumi preview --json` says, without policy packs; nothing is changed. Raises ``Failed``."""
-    answer = subprocess.run(
-        ["pulumi", "preview", "--stack", stack.name, "--json", "--non-interactive"],
-        cwd=ROOT,
-        env=environ.full_environment(lab=stack.lab) | {"PAIF_UNTIL": ""} | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    extra = {"PAIF_UNTIL": ""} | variables
+    answer = pulumi_cli.capture(stack, "preview", "--stack", stack.name, "--json", check=False, extra=extra)
     return _answered(stack, answer)
 
 

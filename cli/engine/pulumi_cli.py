@@ -29,12 +29,17 @@ class Locked(Failed):
     """Another engine has the stack, or one that was cut off had it; the message says who, and how it is freed."""
 
 
-def capture(stack: Stack, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run ``pulumi`` for what it prints. Raises ``Failed`` with its error text when ``check`` and it fails."""
+def capture(
+    stack: Stack, *arguments: str, check: bool = True, extra: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run ``pulumi`` for what it prints; ``extra`` are variables beside those of the stack.
+
+    Raises ``Failed`` with its error text when ``check`` and it fails.
+    """
     answer = subprocess.run(
         ["pulumi", *arguments, "--non-interactive"],
         cwd=ROOT,
-        env=environ.full_environment(lab=stack.lab),
+        env=environ.full_environment(lab=stack.lab) | (extra or {}),
         capture_output=True,
         text=True,
         check=False,

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-
 from cli.configuration.stack_files import goes_to, incomplete, stack_names
-from cli.engine import environ
+from cli.engine import environ, pulumi_cli
 from cli.engine.backend import Files
 from cli.engine.recovery import repair
 from cli.engine.stack import Stack
 from cli.output.console import Failed, warn
-from lab.state import ROOT
 
 
 def lines(env: str) -> list[str]:
@@ -41,11 +38,9 @@ def _have_stacks() -> None:
         except Failed as failed:
             warn(str(failed))
     new = [name for name in ours if not _there(name)]
-    values = environ.full_environment(lab=True)
     for name in new:
         # Not selected: which one a shell works on is for its user to say.
-        command = ["pulumi", "stack", "init", name, "--no-select", "--non-interactive"]
-        answer = subprocess.run(command, cwd=ROOT, env=values, capture_output=True, text=True, check=False)
+        answer = pulumi_cli.capture(Stack(name, lab=True), "stack", "init", name, "--no-select", check=False)
         # Another shell may have been quicker.
         if answer.returncode and not _there(name):
             warn(f"{name} has no stack yet, and none could be made:\n{(answer.stderr or answer.stdout).strip()}")

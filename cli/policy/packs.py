@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from cli.engine import environ
+from cli.engine import pulumi_cli
 from cli.engine.stack import Stack
 from cli.output.causes import by_cause, real_errors, without_name
 from cli.output.console import Failed
@@ -162,18 +161,9 @@ def check(stack: Stack, extra: dict[str, str] | None = None) -> Report:
 
     Raises ``Failed`` when the preview itself fails, which tells nothing of the policies.
     """
-    answer = subprocess.run(
-        ["pulumi", "preview", "--stack", stack.name, "--json", "--non-interactive", *arguments()],
-        cwd=ROOT,
-        env={
-            **environ.full_environment(lab=stack.lab),
-            "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true",
-            **(extra or {}),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    variables = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true", **(extra or {})}
+    options = ["--stack", stack.name, "--json", *arguments()]
+    answer = pulumi_cli.capture(stack, "preview", *options, check=False, extra=variables)
     findings, errors = read(answer.stdout)
     report = Report(stack.name, findings)
     if answer.returncode and not report.refused:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from cli.configuration.stack_files import Problems, load_stack
-from cli.engine import environ, selection
+from cli.engine import pulumi_cli, selection
 from cli.engine.stack import Stack
 from cli.labctl import daemon
 from cli.output.console import BAD_INPUT, Failed
@@ -23,7 +22,6 @@ from cli.pull_request.comment import render
 from cli.pull_request.figures import figures
 from cli.pull_request.recording import read
 from cli.pull_request.slim import slim, slim_events
-from lab.state import ROOT
 
 _NO_LIMIT = 10**9
 _SAID = 8000
@@ -67,22 +65,14 @@ def _write_figures(here: Path, seats: BeforeAfter[Seats], gpus: BeforeAfter[list
 def _preview(stack: Stack, here: Path, options: list[str], inventory: Path) -> int:
     with tempfile.TemporaryDirectory() as folder:
         events = Path(folder) / "events.jsonl"
-        answer = subprocess.run(
-            [
-                *("pulumi", "preview", "--stack", stack.name, "--json", "--non-interactive"),
-                # What the engine calls the same may still lose its protection or retention.
-                *("--event-log", str(events), "--show-sames", *options, *packs.arguments()),
-            ],
-            cwd=ROOT,
-            env={
-                **environ.full_environment(lab=stack.lab),
-                # The engine hides the option for its event log without this.
-                "PULUMI_DEBUG_COMMANDS": "true",
-                "PAIF_GPU_INVENTORY": str(inventory),
-            },
-            capture_output=True,
-            text=True,
+        answer = pulumi_cli.capture(
+            stack,
+            *("preview", "--stack", stack.name, "--json"),
+            # What the engine calls the same may still lose its protection or retention.
+            *("--event-log", str(events), "--show-sames", *options, *packs.arguments()),
             check=False,
+            # The engine hides the option for its event log without the first of these.
+            extra={"PULUMI_DEBUG_COMMANDS": "true", "PAIF_GPU_INVENTORY": str(inventory)},
         )
         try:
             preview = json.loads(answer.stdout)

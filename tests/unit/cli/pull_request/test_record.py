@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from cli.commands import pull_request as commands
 from cli.configuration.stack_files import Problems
-from cli.engine import environ, selection
+from cli.engine import environ, pulumi_cli, selection
 from cli.engine.stack import Stack
 from cli.output.console import Failed
 from cli.policy import packs
@@ -86,7 +86,8 @@ def test_recording_has_no_secret_and_renders_like_the_engines_own(tmp_path: Path
     assert "PLANTED" not in kept
     assert "eyJ" not in kept
     asked = (folder / "asked").read_text()
-    assert asked.startswith("preview --stack prod --json --non-interactive --event-log ")
+    assert asked.startswith("preview --stack prod --json --event-log ")
+    assert "--non-interactive" in asked.split()
     assert " ".join(packs.arguments()) in asked
     assert "--show-sames" in asked.split(), "the engine leaves out lifted retention otherwise"
     assert (folder / "debug").read_text().strip(), "the engine hides --event-log otherwise"
@@ -204,7 +205,7 @@ def test_the_engine_tells_guards_that_alone_are_lifted_or_added(
     guards.write_text(
         json.dumps({"a": {}, "b": {}, "c": {"protect": True}, "d": {"retain_on_delete": True}, "e": {"protect": True}})
     )
-    monkeypatch.setattr(record, "ROOT", real.folder)
+    monkeypatch.setattr(pulumi_cli, "ROOT", real.folder)
     monkeypatch.setattr(record, "load_stack", lambda name, _: Stack(name, lab=False))
     monkeypatch.setattr(record, "figures", lambda *_: (BeforeAfter(), BeforeAfter()))
     monkeypatch.setattr(selection, "select", lambda _: None)
