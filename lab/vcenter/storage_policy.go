@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -33,6 +35,16 @@ type policyFile struct {
 	Profile []*types.PbmCapabilityProfile `xml:"profile"`
 }
 
+func (v *vcenter) policySDK() *simulator.Registry {
+	sdk := pbm.New()
+	v.policies = newPolicyManager(v)
+	for _, object := range sdk.AllReference("PbmProfileProfileManager") {
+		v.policies.ProfileManager = object.(*pbm.ProfileManager)
+	}
+	sdk.Put(v.policies)
+	return sdk
+}
+
 func newPolicyManager(v *vcenter) *policyManager {
 	m := &policyManager{v: v}
 	for _, policy := range v.site.StoragePolicies {
@@ -52,6 +64,11 @@ func newProfile(id, name, description string, created time.Time, user string) *t
 		Constraints:      &types.PbmCapabilitySubProfileConstraints{},
 		K8sCompliantName: namingOf(name),
 	}
+}
+
+// namingOf is the Kubernetes name of a storage policy, as the Supervisor derives it.
+func namingOf(policy string) string {
+	return strings.Trim(regexp.MustCompile(`[^a-z0-9.]+`).ReplaceAllString(strings.ToLower(policy), "-"), "-.")
 }
 
 func (m *policyManager) restore() error {
@@ -257,6 +274,14 @@ func (m *policyManager) list() []storagePolicy {
 	var policies []storagePolicy
 	for _, p := range m.all() {
 		policies = append(policies, storagePolicy{Name: p.Name, ID: p.ProfileId.UniqueId, Description: p.Description})
+	}
+	return policies
+}
+
+func (v *vcenter) storagePolicies() []map[string]string {
+	policies := []map[string]string{}
+	for _, p := range v.policies.list() {
+		policies = append(policies, map[string]string{"policy": p.ID, "name": p.Name, "description": p.Description})
 	}
 	return policies
 }

@@ -1,8 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"net/http"
-	"slices"
+	"os"
 	"strings"
 
 	"github.com/vmware/govmomi/simulator"
@@ -72,18 +73,17 @@ func (d *directory) RetrieveUserGroups(req *types.RetrieveUserGroups) soap.HasFa
 	return body
 }
 
-// lookAheadRoutes are what clients ask before they make anything.
-func (v *vcenter) lookAheadRoutes() map[string]call {
-	return map[string]call{
-		"GET " + management + "/supervisors/{id}/identity/providers": v.identityProviders,
-		// vCenter's own sign-in is federated with nobody.
-		"GET /api/vcenter/identity/providers":       func(*http.Request) (any, *apiError) { return []any{}, nil },
-		"GET /api/vcenter/cluster/{id}":             v.getCluster,
-		"POST /api/vcenter/ovf/library-item/{item}": v.filterItem,
+// validLogin knows the one account. Sessions outlive a change of its password, as those of a real vCenter do.
+func (v *vcenter) validLogin(login *types.Login) bool {
+	password := v.options.password
+	var found struct{ Vcenter map[string]string }
+	if text, err := os.ReadFile(v.options.accounts); err == nil && json.Unmarshal(text, &found) == nil {
+		if changed, ok := found.Vcenter[v.options.username]; ok {
+			password = changed
+		}
 	}
+	return login.UserName == v.options.username && login.Password == password
 }
-
-// ---- identity providers of the Supervisor
 
 func (v *vcenter) providerIDs() []string {
 	ids := []string{}
@@ -102,50 +102,4 @@ func (v *vcenter) identityProviders(r *http.Request) (any, *apiError) {
 		providers = append(providers, map[string]string{"provider": provider.ID, "display_name": provider.Name})
 	}
 	return providers, nil
-}
-
-// ---- what vCenter tells of an OVF before it is deployed
-
-func (v *vcenter) getCluster(r *http.Request) (any, *apiError) {
-	if r.PathValue("id") != v.cluster.Value {
-		return nil, missing("There is no cluster with the identifier %q.", r.PathValue("id"))
-	}
-	return map[string]string{"name": v.site.Cluster, "resource_pool": v.rootPool.Value}, nil
-}
-
-// filterItem tells the properties that a user may set, of a library item for a place where it is to run.
-func (v *vcenter) filterItem(r *http.Request) (any, *apiError) {
-	var spec struct {
-		Target struct {
-			ResourcePool string `json:"resource_pool_id"`
-		} `json:"target"`
-	}
-	if r.URL.Query().Get("action") != "filter" {
-		return nil, invalid("only action=filter is served here; items are deployed through /rest/com/vmware/vcenter/ovf")
-	}
-	if problem := decode(r, &spec); problem != nil {
-		return nil, problem
-	}
-	if spec.Target.ResourcePool != v.rootPool.Value {
-		return nil, missing("There is no resource pool with the identifier %q.", spec.Target.ResourcePool)
-	}
-	return v.withLibraries(func(libraries []contentLibrary) (any, *apiError) {
-		for _, l := range libraries {
-			item, known := l.Item[r.PathValue("item")]
-			if !known {
-				continue
-			}
-			if !slices.Contains([]string{"ovf", ""}, item.Type) {
-				return nil, invalid("Library item %q is of type %s; expected an OVF.", item.Name, item.Type)
-			}
-			properties := []any{}
-			for _, property := range v.itemProperties(l.ID, item.ID) {
-				properties = append(properties, map[string]any{"id": property["key"], "type": property["type"], "ui_optional": false})
-			}
-			return map[string]any{"name": item.Name, "additional_params": []any{
-				map[string]any{"type": "PropertyParams", "properties": properties},
-			}}, nil
-		}
-		return nil, missing("There is no library item with the identifier %q.", r.PathValue("item"))
-	})
 }
