@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
 	"strings"
 
@@ -75,14 +74,17 @@ func (v *vcenter) findLibrary(name, kind string) (any, *apiError) {
 	})
 }
 
-var errNoAction = errors.New("only action=find is served here; libraries are made through /rest/com/vmware/content")
+// decodeFind reads what is looked for; any other action is refused.
+func decodeFind(r *http.Request, spec any) *apiError {
+	if r.URL.Query().Get("action") != "find" {
+		return invalid("only action=find is served here; libraries are made through /rest/com/vmware/content")
+	}
+	return decode(r, spec)
+}
 
 func (v *vcenter) findLibraries(r *http.Request) (any, *apiError) {
 	var spec struct{ Name, Type string }
-	if r.URL.Query().Get("action") != "find" {
-		return nil, invalid("%v", errNoAction)
-	}
-	if problem := decode(r, &spec); problem != nil {
+	if problem := decodeFind(r, &spec); problem != nil {
 		return nil, problem
 	}
 	return v.findLibrary(spec.Name, spec.Type)
@@ -124,10 +126,7 @@ func (v *vcenter) findItems(r *http.Request) (any, *apiError) {
 		LibraryID string `json:"library_id"`
 		Type      string `json:"type"`
 	}
-	if r.URL.Query().Get("action") != "find" {
-		return nil, invalid("%v", errNoAction)
-	}
-	if problem := decode(r, &spec); problem != nil {
+	if problem := decodeFind(r, &spec); problem != nil {
 		return nil, problem
 	}
 	return v.items(func(item libraryItem) bool {

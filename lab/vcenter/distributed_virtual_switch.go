@@ -9,16 +9,12 @@ import (
 func (v *vcenter) buildNetwork(folders *object.DatacenterFolders) (*object.DistributedVirtualSwitch, error) {
 	ctx := v.background
 	spec := types.DVSCreateSpec{ConfigSpec: &types.VMwareDVSConfigSpec{DVSConfigSpec: types.DVSConfigSpec{Name: v.site.Network.Switch}}}
-	task, err := folders.NetworkFolder.CreateDVS(ctx, spec)
+	ref, err := v.made(folders.NetworkFolder.CreateDVS(ctx, spec))
 	if err != nil {
 		return nil, err
 	}
-	info, err := task.WaitForResult(ctx)
-	if err != nil {
-		return nil, err
-	}
-	dvs := object.NewDistributedVirtualSwitch(v.client, info.Result.(types.ManagedObjectReference))
-	task, err = dvs.AddPortgroup(ctx, []types.DVPortgroupConfigSpec{{
+	dvs := object.NewDistributedVirtualSwitch(v.client, ref)
+	task, err := dvs.AddPortgroup(ctx, []types.DVPortgroupConfigSpec{{
 		Name: v.site.Network.Portgroup, Type: string(types.DistributedVirtualPortgroupPortgroupTypeEarlyBinding), NumPorts: 512,
 	}})
 	if err != nil {

@@ -21,21 +21,11 @@ func (f *ruledFolder) CreateVMTask(ctx *simulator.Context, req *types.CreateVM_T
 }
 
 func (f *ruledFolder) create(ctx *simulator.Context, req *types.CreateVM_Task) (types.AnyType, *refusal) {
-	if req.Host == nil {
-		ref := f.v.placement.quiet().ref
-		req.Host = &ref
-	}
+	req.Host = f.v.placement.hostFor(req.Host)
 	fillIDs(&req.Config)
 	devices, _ := changed(nil, req.Config.DeviceChange)
-	d := &demand{vm: "new-" + randomID(), name: req.Config.Name}
-	if h := f.v.placement.hostByRef(*req.Host); h != nil {
-		d.host = h.name
-	}
-	d.setDevices(devices)
-	if refused := f.v.placement.checkDevices(d); refused != nil {
-		return nil, refused
-	}
-	if _, refused := f.v.placement.configure(d); refused != nil {
+	d, refused := f.v.placement.claimNew(req.Config.Name, *req.Host, devices)
+	if refused != nil {
 		return nil, refused
 	}
 	defer f.v.placement.forget(d.vm)

@@ -13,16 +13,11 @@ import (
 
 func (v *vcenter) buildHost(cluster *object.ClusterComputeResource, dvs *object.DistributedVirtualSwitch, group hostGroup, name string) error {
 	ctx := v.background
-	task, err := cluster.AddHost(ctx, types.HostConnectSpec{HostName: name}, true, nil, nil)
+	ref, err := v.made(cluster.AddHost(ctx, types.HostConnectSpec{HostName: name}, true, nil, nil))
 	if err != nil {
 		return err
 	}
-	info, err := task.WaitForResult(ctx)
-	if err != nil {
-		return err
-	}
-	ref := info.Result.(types.ManagedObjectReference)
-	task, err = dvs.Reconfigure(ctx, &types.DVSConfigSpec{Host: []types.DistributedVirtualSwitchHostMemberConfigSpec{
+	task, err := dvs.Reconfigure(ctx, &types.DVSConfigSpec{Host: []types.DistributedVirtualSwitchHostMemberConfigSpec{
 		{Operation: string(types.ConfigSpecOperationAdd), Host: ref},
 	}})
 	if err != nil {

@@ -16,28 +16,34 @@ func (v *vcenter) namespaceHome(namespace string) (*object.Folder, *object.Resou
 	folder := object.NewFolder(v.client, v.vmFolder)
 	pool := object.NewResourcePool(v.client, v.rootPool)
 	for _, name := range []string{serviceFolder, namespace} {
-		next := v.childOf(folder.Reference(), name)
-		if next == nil {
-			made, err := folder.CreateFolder(ctx, name)
-			if err != nil {
-				return nil, nil, err
-			}
-			ref := made.Reference()
-			next = &ref
+		next, err := v.ensureChild(folder, name, func() (object.Reference, error) { return folder.CreateFolder(ctx, name) })
+		if err != nil {
+			return nil, nil, err
 		}
-		folder = object.NewFolder(v.client, *next)
-		next = v.childOf(pool.Reference(), name)
-		if next == nil {
-			made, err := pool.Create(ctx, name, types.DefaultResourceConfigSpec())
-			if err != nil {
-				return nil, nil, err
-			}
-			ref := made.Reference()
-			next = &ref
+		folder = object.NewFolder(v.client, next)
+		next, err = v.ensureChild(pool, name, func() (object.Reference, error) {
+			return pool.Create(ctx, name, types.DefaultResourceConfigSpec())
+		})
+		if err != nil {
+			return nil, nil, err
 		}
-		pool = object.NewResourcePool(v.client, *next)
+		pool = object.NewResourcePool(v.client, next)
 	}
 	return folder, pool, nil
+}
+
+// ensureChild is the child of that name, made when it is not there.
+func (v *vcenter) ensureChild(
+	parent object.Reference, name string, create func() (object.Reference, error),
+) (types.ManagedObjectReference, error) {
+	if found := v.childOf(parent.Reference(), name); found != nil {
+		return *found, nil
+	}
+	made, err := create()
+	if err != nil {
+		return types.ManagedObjectReference{}, err
+	}
+	return made.Reference(), nil
 }
 
 func (v *vcenter) childOf(parent types.ManagedObjectReference, name string) *types.ManagedObjectReference {

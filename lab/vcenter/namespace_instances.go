@@ -59,19 +59,11 @@ func (v *vcenter) getNamespace(r *http.Request) (any, *apiError) {
 }
 
 func (v *vcenter) createNamespace(r *http.Request) (any, *apiError) {
-	var spec namespaceSpec
-	if problem := decode(r, &spec); problem != nil {
-		return nil, problem
-	}
-	return nil, v.wcp.createNamespace(&spec)
+	return withBody(r, v.wcp.createNamespace)
 }
 
 func (v *vcenter) updateNamespace(r *http.Request) (any, *apiError) {
-	var spec namespaceSpec
-	if problem := decode(r, &spec); problem != nil {
-		return nil, problem
-	}
-	return nil, v.wcp.updateNamespace(r.PathValue("ns"), &spec)
+	return withBody(r, func(spec *namespaceSpec) *apiError { return v.wcp.updateNamespace(r.PathValue("ns"), spec) })
 }
 
 func (v *vcenter) deleteNamespace(r *http.Request) (any, *apiError) {
@@ -105,32 +97,39 @@ func (w *wcp) createNamespace(spec *namespaceSpec) *apiError {
 	return nil
 }
 
-// changeNamespace runs change on a namespace that is neither being configured nor removed; a change is configured anew.
-func (w *wcp) changeNamespace(name string, change func(*wcpNamespace) *apiError) *apiError {
+// withNamespace runs work on a namespace that is there, with w.mu held.
+func (w *wcp) withNamespace(name string, work func(*wcpNamespace) *apiError) *apiError {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	ns := w.state.Namespaces[name]
 	if ns == nil {
 		return missing("There is no namespace %q.", name)
 	}
-	switch ns.ConfigStatus {
-	case removing:
-		return refused("NOT_ALLOWED_IN_CURRENT_STATE", "The namespace %q is being removed.", name)
-	case configuring:
-		return refused("NOT_ALLOWED_IN_CURRENT_STATE", "The namespace %q is being configured.", name)
-	}
-	before, err := json.Marshal(ns)
-	if err != nil {
-		return failed(err)
-	}
-	if problem := change(ns); problem != nil {
-		return problem
-	}
-	if after, err := json.Marshal(ns); err == nil && string(after) != string(before) {
-		ns.ConfigStatus = configuring
-		ns.Revision = w.beat()
-	}
-	return nil
+	return work(ns)
+}
+
+// changeNamespace runs change on a namespace that is neither being configured nor removed; a change is configured anew.
+func (w *wcp) changeNamespace(name string, change func(*wcpNamespace) *apiError) *apiError {
+	return w.withNamespace(name, func(ns *wcpNamespace) *apiError {
+		switch ns.ConfigStatus {
+		case removing:
+			return refused("NOT_ALLOWED_IN_CURRENT_STATE", "The namespace %q is being removed.", name)
+		case configuring:
+			return refused("NOT_ALLOWED_IN_CURRENT_STATE", "The namespace %q is being configured.", name)
+		}
+		before, err := json.Marshal(ns)
+		if err != nil {
+			return failed(err)
+		}
+		if problem := change(ns); problem != nil {
+			return problem
+		}
+		if after, err := json.Marshal(ns); err == nil && string(after) != string(before) {
+			ns.ConfigStatus = configuring
+			ns.Revision = w.beat()
+		}
+		return nil
+	})
 }
 
 func (w *wcp) updateNamespace(name string, spec *namespaceSpec) *apiError {
@@ -146,20 +145,16 @@ func (w *wcp) updateNamespace(name string, spec *namespaceSpec) *apiError {
 }
 
 func (w *wcp) deleteNamespace(name string) *apiError {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	ns := w.state.Namespaces[name]
-	if ns == nil {
-		return missing("There is no namespace %q.", name)
-	}
-	if ns.ConfigStatus == configuring {
-		return refused("NOT_ALLOWED_IN_CURRENT_STATE", "The namespace %q is being configured.", name)
-	}
-	if ns.ConfigStatus != removing {
-		ns.ConfigStatus = removing
-		ns.Revision = w.beat()
-	}
-	return nil
+	return w.withNamespace(name, func(ns *wcpNamespace) *apiError {
+		if ns.ConfigStatus == configuring {
+			return refused("NOT_ALLOWED_IN_CURRENT_STATE", "The namespace %q is being configured.", name)
+		}
+		if ns.ConfigStatus != removing {
+			ns.ConfigStatus = removing
+			ns.Revision = w.beat()
+		}
+		return nil
+	})
 }
 
 // namespace is a copy that can be read without a lock.
@@ -209,18 +204,14 @@ func (w *wcp) report(name, status string, revision int64) *apiError {
 	if !slices.Contains(statuses, status) {
 		return invalid("config_status is %q; expected one of %s.", status, list(statuses))
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	ns := w.state.Namespaces[name]
-	if ns == nil {
-		return missing("There is no namespace %q.", name)
-	}
-	if ns.ConfigStatus == removing || revision != 0 && revision < ns.Revision || ns.ConfigStatus == status {
+	return w.withNamespace(name, func(ns *wcpNamespace) *apiError {
+		if ns.ConfigStatus == removing || revision != 0 && revision < ns.Revision || ns.ConfigStatus == status {
+			return nil
+		}
+		ns.ConfigStatus = status
+		w.beat()
 		return nil
-	}
-	ns.ConfigStatus = status
-	w.beat()
-	return nil
+	})
 }
 
 // gone forgets a namespace that the Supervisor has removed.

@@ -39,15 +39,9 @@ func (ns *wcpNamespace) apply(spec *namespaceSpec) *apiError {
 	if problem := ns.applyLibraries(spec); problem != nil {
 		return problem
 	}
-	if spec.Description != nil {
-		ns.Description = *spec.Description
-	}
-	if spec.AccessList != nil {
-		ns.AccessList = *spec.AccessList
-	}
-	if spec.StorageSpecs != nil {
-		ns.StorageSpecs = *spec.StorageSpecs
-	}
+	set(&ns.Description, spec.Description)
+	set(&ns.AccessList, spec.AccessList)
+	set(&ns.StorageSpecs, spec.StorageSpecs)
 	if spec.VMServiceSpec != nil {
 		ns.VMServiceSpec.VMClasses = spec.VMServiceSpec.VMClasses
 	}

@@ -86,30 +86,15 @@ type vgpuDevice struct {
 func (d *demand) devices() int { return len(d.fixed) + len(d.dynamic) + len(d.vgpus) }
 
 func (p *placement) hostByName(name string) *host {
-	for _, h := range p.hosts {
-		if h.name == name {
-			return h
-		}
-	}
-	return nil
+	return first(p.hosts, func(h *host) bool { return h.name == name })
 }
 
 func (p *placement) hostByRef(ref types.ManagedObjectReference) *host {
-	for _, h := range p.hosts {
-		if h.ref == ref {
-			return h
-		}
-	}
-	return nil
+	return first(p.hosts, func(h *host) bool { return h.ref == ref })
 }
 
 func (h *host) gpu(address string) *gpu {
-	for _, g := range h.gpus {
-		if g.address == address {
-			return g
-		}
-	}
-	return nil
+	return first(h.gpus, func(g *gpu) bool { return g.address == address })
 }
 
 // stop releases what a VM holds only while it runs.
@@ -144,6 +129,16 @@ func (p *placement) held(vm string) claim {
 		return *c
 	}
 	return claim{}
+}
+
+// hostFor is the host that a request names, else a quiet one, as DRS chooses; the simulator would put every clone on its
+// template's host.
+func (p *placement) hostFor(named *types.ManagedObjectReference) *types.ManagedObjectReference {
+	if named != nil {
+		return named
+	}
+	ref := p.quiet().ref
+	return &ref
 }
 
 // quiet is the host with the fewest VMs, for a VM that may go anywhere.

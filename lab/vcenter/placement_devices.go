@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/vmware/govmomi/vim25/types"
 )
 
@@ -121,6 +122,21 @@ func (p *placement) configure(d *demand) (func(), *refusal) {
 		defer p.mu.Unlock()
 		*mine = before
 	}, nil
+}
+
+// claimNew checks and records the devices of a VM that is about to be made, under an id that stands in for the VM's own:
+// rename gives the claim to the VM once it is there, forget releases it.
+func (p *placement) claimNew(name string, on types.ManagedObjectReference, devices []types.BaseVirtualDevice) (*demand, *refusal) {
+	d := &demand{vm: "new-" + uuid.NewString(), name: name}
+	if h := p.hostByRef(on); h != nil {
+		d.host = h.name
+	}
+	d.setDevices(devices)
+	if refused := p.checkDevices(d); refused != nil {
+		return nil, refused
+	}
+	_, refused := p.configure(d)
+	return d, refused
 }
 
 // owner is the name of another VM that holds the device, else "". p.mu is held.

@@ -17,10 +17,7 @@ func (p *ruledPool) ImportVApp(ctx *simulator.Context, req *types.ImportVApp) so
 	if spec, ok := req.Spec.(*types.VirtualMachineImportSpec); ok {
 		fillIDs(&spec.ConfigSpec)
 	}
-	if req.Host == nil {
-		ref := p.v.placement.quiet().ref
-		req.Host = &ref
-	}
+	req.Host = p.v.placement.hostFor(req.Host)
 	return p.ResourcePool.ImportVApp(ctx, req)
 }
 

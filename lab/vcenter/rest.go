@@ -71,6 +71,22 @@ func decode(r *http.Request, into any) *apiError {
 	return nil
 }
 
+// withBody gives the request's body to an operation that answers nothing.
+func withBody[T any](r *http.Request, operation func(*T) *apiError) (any, *apiError) {
+	body := new(T)
+	if problem := decode(r, body); problem != nil {
+		return nil, problem
+	}
+	return nil, operation(body)
+}
+
+// set gives a field what a request asks for; absent, the field is left alone.
+func set[T any](field, wanted *T) {
+	if wanted != nil {
+		*field = *wanted
+	}
+}
+
 // restHandler serves /api. Sessions are those of the older /rest services, so that one session serves both, as in a vCenter.
 func (v *vcenter) restHandler() http.Handler {
 	mux := http.NewServeMux()

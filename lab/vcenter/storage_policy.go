@@ -155,12 +155,7 @@ func (m *policyManager) PbmRetrieveContent(req *types.PbmRetrieveContent) soap.H
 }
 
 func (m *policyManager) find(id string) *types.PbmCapabilityProfile {
-	for _, p := range m.all() {
-		if p.ProfileId.UniqueId == id {
-			return p
-		}
-	}
-	return nil
+	return first(m.all(), func(p *types.PbmCapabilityProfile) bool { return p.ProfileId.UniqueId == id })
 }
 
 // PbmCreate makes a policy.

@@ -58,3 +58,15 @@ func wait(v *vcenter, start func(context.Context) (*object.Task, error)) error {
 	}
 	return task.Wait(v.background)
 }
+
+// made waits for the object that a task makes.
+func (v *vcenter) made(task *object.Task, err error) (types.ManagedObjectReference, error) {
+	if err != nil {
+		return types.ManagedObjectReference{}, err
+	}
+	info, err := task.WaitForResult(v.background)
+	if err != nil {
+		return types.ManagedObjectReference{}, err
+	}
+	return info.Result.(types.ManagedObjectReference), nil
+}

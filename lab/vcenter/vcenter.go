@@ -245,11 +245,16 @@ func (v *vcenter) context() *simulator.Context {
 // serviceHandler is the simulator with SOAP, storage policies and the older REST services.
 func (v *vcenter) serviceHandler() http.Handler { return v.service.ServeMux }
 
-// randomID has no meaning.
-func randomID() string { return uuid.NewString() }
-
 func sortedKeys[V any](m map[string]V) []string {
 	return slices.Sorted(maps.Keys(m))
+}
+
+// first is nil when none is it.
+func first[T any](of []*T, is func(*T) bool) *T {
+	if i := slices.IndexFunc(of, is); i >= 0 {
+		return of[i]
+	}
+	return nil
 }
 
 func list(names []string) string {

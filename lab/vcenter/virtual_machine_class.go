@@ -101,19 +101,11 @@ func (v *vcenter) getClass(r *http.Request) (any, *apiError) {
 }
 
 func (v *vcenter) createClass(r *http.Request) (any, *apiError) {
-	var spec classSpec
-	if problem := decode(r, &spec); problem != nil {
-		return nil, problem
-	}
-	return nil, v.wcp.createClass(&spec)
+	return withBody(r, v.wcp.createClass)
 }
 
 func (v *vcenter) updateClass(r *http.Request) (any, *apiError) {
-	var spec classSpec
-	if problem := decode(r, &spec); problem != nil {
-		return nil, problem
-	}
-	return nil, v.wcp.updateClass(r.PathValue("id"), &spec)
+	return withBody(r, func(spec *classSpec) *apiError { return v.wcp.updateClass(r.PathValue("id"), spec) })
 }
 
 func (v *vcenter) deleteClass(r *http.Request) (any, *apiError) {
@@ -140,15 +132,9 @@ func (w *wcp) createClass(spec *classSpec) *apiError {
 }
 
 func (c *vmClass) apply(spec *classSpec) {
-	if spec.Description != nil {
-		c.Description = *spec.Description
-	}
-	if spec.CPUCount != nil {
-		c.CPUCount = *spec.CPUCount
-	}
-	if spec.MemoryMiB != nil {
-		c.MemoryMiB = *spec.MemoryMiB
-	}
+	set(&c.Description, spec.Description)
+	set(&c.CPUCount, spec.CPUCount)
+	set(&c.MemoryMiB, spec.MemoryMiB)
 	if spec.CPUReservation != nil {
 		c.CPUReservation = spec.CPUReservation
 	}

@@ -21,11 +21,7 @@ func (r *ruledVM) CloneVMTask(ctx *simulator.Context, req *types.CloneVM_Task) s
 
 func (r *ruledVM) clone(ctx *simulator.Context, req *types.CloneVM_Task) (types.AnyType, *refusal) {
 	spec := req.Spec
-	if spec.Location.Host == nil {
-		// The simulator puts every clone on the template's host; DRS would not.
-		ref := r.v.placement.quiet().ref
-		spec.Location.Host = &ref
-	}
+	spec.Location.Host = r.v.placement.hostFor(spec.Location.Host)
 	var changes []types.BaseVirtualDeviceConfigSpec
 	changes = append(changes, spec.Location.DeviceChange...)
 	config := spec.Config
@@ -33,15 +29,8 @@ func (r *ruledVM) clone(ctx *simulator.Context, req *types.CloneVM_Task) (types.
 		changes = append(changes, config.DeviceChange...)
 	}
 	devices, _ := changed(r.Config.Hardware.Device, changes)
-	d := &demand{vm: "clone-" + randomID(), name: req.Name}
-	if h := r.v.placement.hostByRef(*spec.Location.Host); h != nil {
-		d.host = h.name
-	}
-	d.setDevices(devices)
-	if refused := r.v.placement.checkDevices(d); refused != nil {
-		return nil, refused
-	}
-	if _, refused := r.v.placement.configure(d); refused != nil {
+	d, refused := r.v.placement.claimNew(req.Name, *spec.Location.Host, devices)
+	if refused != nil {
 		return nil, refused
 	}
 	defer r.v.placement.forget(d.vm)

@@ -194,22 +194,14 @@ func (v *vcenter) ensureStarted(moid string) error {
 	if err != nil || state == types.VirtualMachinePowerStatePoweredOn {
 		return err
 	}
-	task, err := vm.PowerOn(v.background)
-	if err != nil {
-		return err
-	}
-	return task.Wait(v.background)
+	return wait(v, vm.PowerOn)
 }
 
 // destroy powers a VM off and removes it; nothing happens when it is gone.
 func (v *vcenter) destroy(moid string) {
 	vm := object.NewVirtualMachine(v.client, types.ManagedObjectReference{Type: "VirtualMachine", Value: moid})
-	if task, err := vm.PowerOff(v.background); err == nil {
-		_ = task.Wait(v.background) // fails when it is off already
-	}
-	if task, err := vm.Destroy(v.background); err == nil {
-		_ = task.Wait(v.background) // fails when it is gone already
-	}
+	_ = wait(v, vm.PowerOff) // fails when it is off already
+	_ = wait(v, vm.Destroy)  // fails when it is gone already
 }
 
 func (v *vcenter) deleteOwned(w http.ResponseWriter, r *http.Request) {
