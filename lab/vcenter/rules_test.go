@@ -33,6 +33,28 @@ func TestAFixedDeviceNeedsItsHost(t *testing.T) {
 	l.refused(l.reconfigure(l.mustClone("twice", "esx-05.lab.test"), fixed("0000:0a:00.0", "0000:0a:00.0")), "given twice")
 }
 
+func TestAVMMadeWithADeviceFollowsTheRulesOfOneThatGetsIt(t *testing.T) {
+	l := newLab(t)
+	l.check(l.reconfigure(l.mustClone("first", "esx-05.lab.test"), fixed("0000:0a:00.0")))
+	create := func(address string) error {
+		ctx, finder := l.context(), l.finder()
+		folder, err := finder.Folder(ctx, "pai")
+		l.check(err)
+		pool, err := finder.ResourcePool(ctx, "pai-gpu/Resources/pai-workloads")
+		l.check(err)
+		spec := fixed(address)
+		spec.Name, spec.GuestId, spec.NumCPUs, spec.MemoryMB = "made", "ubuntu64Guest", 2, 4096
+		spec.Files = &types.VirtualMachineFileInfo{VmPathName: "[" + l.v.site.Datastore.Name + "]"}
+		task, err := folder.CreateVM(ctx, spec, pool, object.NewHostSystem(l.client.Client, *l.host("esx-05.lab.test")))
+		l.check(err)
+		return task.WaitEx(ctx)
+	}
+	l.refused(create("0000:0a:00.0"), `assigned to VM "first"`)
+	l.refused(create("0000:ff:00.0"), "no such device")
+	l.check(create("0000:18:00.0"))
+	l.refused(l.reconfigure(l.mustClone("late", "esx-05.lab.test"), fixed("0000:18:00.0")), `assigned to VM "made"`)
+}
+
 func TestAGPUVMStartsOnlyWithAllMemoryReserved(t *testing.T) {
 	l := newLab(t)
 	vm := l.mustClone("unreserved", "esx-05.lab.test")
