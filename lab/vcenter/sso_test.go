@@ -53,32 +53,3 @@ func TestTheSupervisorListsItsIdentityProviders(t *testing.T) {
 	l.want(http.StatusOK, l.v.site.Identity.Providers[0].ID)(l.rest(http.MethodGet, path, nil))
 	l.want(http.StatusNotFound)(l.rest(http.MethodGet, management+"/supervisors/other/identity/providers", nil))
 }
-
-func TestAnItemTellsThePropertiesThatAUserMaySet(t *testing.T) {
-	l := newLab(t)
-	items := map[string]string{}
-	libraries, err := l.v.vapi.libraries()
-	l.check(err)
-	for _, library := range libraries {
-		for _, item := range library.Item {
-			items[item.Name] = item.ID
-		}
-	}
-	filter := func(item, pool string) (int, string) {
-		target := map[string]any{"target": map[string]string{"resource_pool_id": pool}}
-		return l.rest(http.MethodPost, "/api/vcenter/ovf/library-item/"+items[item]+"?action=filter", target)
-	}
-	l.want(http.StatusOK, `"id":"vgpu-license"`, `"id":"hostname"`)(filter("dlvm-9.0.1-simulated", l.v.rootPool.Value))
-	l.want(http.StatusOK, `"properties":[]`)(filter("ubuntu-2204-amd64-v1.32.0---vmware.6-fips-vkr.2", l.v.rootPool.Value))
-	l.want(http.StatusNotFound)(filter("dlvm-9.0.1-simulated", "resgroup-other"))
-	l.want(http.StatusOK, l.v.rootPool.Value)(l.rest(http.MethodGet, "/api/vcenter/cluster/"+l.v.cluster.Value, nil))
-}
-
-func TestNamespacesOfOthersAreThereFromTheStart(t *testing.T) {
-	l := newLab(t)
-	l.want(http.StatusOK, `"config_status":"RUNNING"`, `"vm_classes":["best-effort-large","best-effort-medium"]`)(
-		l.rest(http.MethodGet, instances+"/v2/other-team", nil))
-	if n := len(l.v.wcp.namespace("other-team").StorageSpecs); n != 2 {
-		t.Errorf("%d storage policies; wanted 2", n)
-	}
-}
