@@ -89,7 +89,7 @@ class SharedReadiness:
     def add(self, *objects: vcf.AwaitedObject, depends_on: Sequence[pulumi.Resource]) -> pulumi.Output[Any]:
         """Wait for these as well, which `depends_on` makes; gives out `values` of all, by <name>/<key>."""
         for each in objects:
-            kind = (each.api_version, each.kind, *each.wait_for, *(each.values or {}).items())
+            kind = (each.api_version, each.kind, str(each.wait_for), str(each.values))
             self._alike.setdefault(kind, []).append(each)
         self._made += depends_on
         return self._values

@@ -93,3 +93,8 @@ class AiNamespace(Component):
             role = entry.get("role")
             if isinstance(role, str) and role not in {"OWNER", "EDIT", "VIEW"}:
                 check.add(f"access_list[{index}].role", f"{role!r}: expected OWNER, EDIT or VIEW")
+
+
+def image_name(contents: vcf.NamespaceContents, name: pulumi.Input[str]) -> pulumi.Output[str]:
+    """How a machine has to name an image of a namespace: by its name, or by its id `vmi-…` where others have it too."""
+    return pulumi.Output.all(contents.image_names, name).apply(lambda known: str(known[0][known[1]]))

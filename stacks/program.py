@@ -34,7 +34,7 @@ import pulumi_kubernetes as kubernetes
 import catalog
 from components import vcf
 from components._component import SharedReadiness, pull_secret_content
-from components.ai_namespace import AccessArgs, AiNamespace, AiNamespaceArgs, StorageArgs
+from components.ai_namespace import AccessArgs, AiNamespace, AiNamespaceArgs, StorageArgs, image_name
 from components.content_library import ContentLibrary, ContentLibraryArgs
 from components.cpu_vm_class import CpuVmClass, CpuVmClassArgs
 from components.deep_learning_vm import DeepLearningVm, DeepLearningVmArgs
@@ -593,7 +593,7 @@ class Program:
             return DeepLearningVm(name, args, self._vsphere_options(phase))
         assert self.machine_contents is not None  # noqa: S101 (the phase waits for what its machines need)
         args["namespace"] = self.machine_contents.namespace
-        args["image_id"] = self.machine_contents.image_name(self.image)
+        args["image_id"] = image_name(self.machine_contents, self.image)
         args["vm_class"] = self.classes[asked.vm_class]
         args["storage_class"] = storage_class(env.storage_policy(asked.storage_policy))
         args["labels"] = env.labels(persona=asked.persona)

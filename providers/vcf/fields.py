@@ -17,7 +17,7 @@ _A = {"string": "a string", "integer": "an integer", "boolean": "true or false",
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """One property.
+    """One property. A closed set, `choices`, has a `type_name` as an object has.
 
     `expected` says in words what `pattern` or `parse` demand. `parse` normalises a string and raises ValueError (its
     text is the expectation). `replaces`: a change needs a new object. `unordered`: a list compared as a bag.

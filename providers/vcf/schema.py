@@ -7,7 +7,7 @@ from typing import Any
 from . import VERSION
 from . import fields as f
 from .functions import FUNCTIONS
-from .provider import CONFIG, RESOURCES
+from .registry import CONFIG, RESOURCES
 
 
 def package_schema() -> dict[str, Any]:
@@ -62,7 +62,7 @@ def _properties(fields: f.Fields, types: dict[str, Any]) -> dict[str, Any]:
 def _property(field: f.Field, types: dict[str, Any]) -> dict[str, Any]:
     result = _type(field, types)
     if field.doc:
-        result["description"] = field.doc + (f" (one of {', '.join(field.choices)})" if field.choices else "")
+        result["description"] = field.doc
     if field.default is not None:
         result["default"] = field.default
     if field.secret:
@@ -73,6 +73,11 @@ def _property(field: f.Field, types: dict[str, Any]) -> dict[str, Any]:
 
 
 def _type(field: f.Field, types: dict[str, Any]) -> dict[str, Any]:
+    if field.choices:
+        token = f"vcf:index:{field.type_name}"
+        values = [{"name": each.title().replace("-", ""), "value": each} for each in field.choices]
+        types[token] = {"type": "string", "description": field.doc, "enum": values}
+        return {"$ref": f"#/types/{token}"}
     if field.kind == "array" and field.items:
         return {"type": "array", "items": _type(field.items, types)}
     if field.kind == "object" and field.fields is not None:

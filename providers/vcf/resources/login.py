@@ -10,10 +10,11 @@ from typing import ClassVar
 
 from .. import fields as f
 from ..errors import Problem, RefusedError, VcfError
+from ..postgres import connected
 from ..resource import Context, Resource, known
 from ..values import Props
 from .gallery import Gallery, GalleryModel
-from .postgres import PostgresExtension, connected
+from .postgres_extension import PostgresExtension
 
 _ONLY_TRIED: f.Fields = {name: PostgresExtension.fields[name] for name in ("host", "port", "caBundle", "sslMode")}
 
@@ -81,7 +82,10 @@ class GalleryLogin(Login):
     """A login at an OCI registry such as Harbor."""
 
     tok: ClassVar = "vcf:index:GalleryLogin"
-    doc: ClassVar = "A login that the gallery must take. A new one is tried at preview already."
+    doc: ClassVar = (
+        "A login that the gallery must take. A new one is tried at preview already; what must not change before it is "
+        "known to work depends on it."
+    )
     identity: ClassVar = ("registry", "username")
     server: ClassVar = ("registry", "caBundle")
     fields: ClassVar[f.Fields] = {
@@ -110,7 +114,10 @@ class PostgresLogin(Login):
     """A login at a PostgreSQL server."""
 
     tok: ClassVar = "vcf:index:PostgresLogin"
-    doc: ClassVar = "A login that the PostgreSQL server must take. A new one is tried at preview already."
+    doc: ClassVar = (
+        "A login that the PostgreSQL server must take. A new one is tried at preview already; what must not change "
+        "before it is known to work depends on it."
+    )
     identity: ClassVar = ("host", "username")
     server: ClassVar = ("host", "port", "database", "caBundle", "sslMode")
     fields: ClassVar[f.Fields] = {

@@ -23,7 +23,7 @@ def test_own_files_of_an_environment_touch_that_one_only() -> None:
     "file",
     [
         "stacks/program.py",
-        "components/vcf.py",
+        "components/vcf/types.py",
         "catalog/versions.yaml",
         "policies/naming/rules.py",
         "providers/vcf/__main__.py",

@@ -98,7 +98,6 @@ def test_check_collects_every_problem_with_its_path(engine: Engine) -> None:
         "supervisor",
         "acessList",
         "accessList[0].role",
-        "accessList[1].subjectType",
         "accessList[1].domain",
         "accessList[1].role",
         "storageSpecs[0].limitMib",

@@ -1,17 +1,18 @@
-"""Rules of the typed classes in components/vcf.py: exact inputs on the wire, secrets marked, outputs resolved."""
+"""Rules of the typed classes in components/vcf: exact inputs on the wire, secrets marked, outputs resolved."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
 
 from components import vcf
-from providers.vcf.fields import inputs_of
-from providers.vcf.provider import RESOURCES
+from providers.vcf.python_sdk import written
+from providers.vcf.schema import package_schema
 
 OUTPUTS = {
     "configStatus": "RUNNING",
@@ -72,7 +73,7 @@ def test_namespace_goes_out_in_camel_case_without_what_is_left_out(mocks: Mocks)
     assert mocks.inputs["vcf:index:Namespace"] == {
         "name": "pai-dev",
         "supervisor": "pai-supervisor",
-        "accessList": [{"subject": "ds", "domain": "lab.test", "role": "EDIT", "subjectType": "GROUP"}],
+        "accessList": [{"subject": "ds", "domain": "lab.test", "role": "EDIT"}],
         "storageSpecs": [{"policy": "gold", "limitMib": 5}, {"policy": "silver"}],
         "vmClasses": ["a"],
     }
@@ -108,10 +109,10 @@ def test_outputs_that_are_no_inputs_resolve(mocks: Mocks) -> None:
     assert value_of(vcf.GalleryModel("m", registry="h", repository="m", reference="1").oci_ref) == "h/m@sha256:0"
 
 
-@pytest.mark.parametrize("kind", [token.rpartition(":")[2] for token in RESOURCES])
-def test_classes_offer_exactly_what_the_provider_takes(kind: str) -> None:
-    parameters = set(getattr(vcf, kind).__init__.__annotations__) - {"resource_name", "opts", "return"}
-    assert {vcf._camel(name) for name in parameters} == set(inputs_of(RESOURCES[f"vcf:index:{kind}"].fields))
+@pytest.mark.parametrize(("file", "text"), sorted(written(package_schema()).items()))
+def test_classes_are_as_the_providers_schema_writes_them(file: str, text: str) -> None:
+    there = (Path(vcf.__file__).parent / file).read_text(encoding="utf-8")
+    assert there == text, "run: .venv/bin/python -m providers.vcf.python_sdk components/vcf"
 
 
 def test_look_ups_become_typed_values(mocks: Mocks) -> None:

@@ -113,7 +113,7 @@ def test_cancel_ends_a_wait_and_keeps_what_exists(stub: Any, vcenter: VCenterDou
 def test_bug_is_one_line_without_traceback(stub: Any) -> None:
     with pytest.raises(grpc.RpcError) as raised:
         create(stub, {"name": "pai-dev"})
-    assert raised.value.details().startswith("Bug in the vcf provider: KeyError: 'supervisor' (namespace.py:")
+    assert raised.value.details().startswith("Bug in the vcf provider: KeyError: 'supervisor' (names.py:")
 
 
 def test_unknown_resource_suggests_the_nearest(stub: Any) -> None:
@@ -141,7 +141,7 @@ def test_schema_lists_every_resource_and_marks_secrets(stub: Any) -> None:
     assert extension["inputProperties"]["password"]["secret"] is True
     assert extension["requiredInputs"] == ["database", "extension", "host", "password", "username"]
     entry = schema["types"]["vcf:index:AccessEntry"]
-    assert entry["required"] == ["domain", "role", "subject", "subjectType"]
+    assert entry["required"] == ["domain", "role", "subject"]
 
 
 def test_plugin_dies_with_the_engine() -> None:
