@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import catalog
+from catalog.redaction import has_secret_shape, is_credential_name, is_secret_path, leaves
 from policies.platform.configuration import Platform, PlatformSettings
 from policies.shared.containers import boot_texts, charts, images
 from policies.shared.machines import (
@@ -41,7 +42,6 @@ from policies.shared.model import (
     raw,
 )
 from policies.shared.quantities import quantity
-from policies.shared.redaction import has_secret_shape, is_secret_path, leaves
 from policies.shared.selectors import has_vgpu_driver, is_gpu_operator, is_of, profiles_key
 from policies.shared.sources import GPU_GUIDE, GUIDE, NVAIE_VGPU
 from policies.shared.types import (
@@ -707,11 +707,6 @@ def _given_secrets(resource: Resource) -> Iterator[tuple[str, Any]]:
             yield path, value
 
 
-# Narrower than for objects whose properties are known: a chart's existingSecret or ngcAPISecret names a Secret.
-_CREDENTIAL = re.compile(
-    r"(?i)(?:passw(?:or)?d|passwd|passphrase|(?<!account)token|api[_-]?key|private[_-]?key|(?<!existing)secret[_-]?"
-    r"(?:access[_-]?)?key|client[_-]?secret)$"
-)
 _REFERENCE = re.compile(r"\$[({].*[)}]|(?i:true|false)", re.DOTALL)
 
 
@@ -730,9 +725,9 @@ def _credentials(data: Any, path: str) -> Iterator[tuple[str, Any]]:
                 yield from _credentials(value, inner)
         elif isinstance(value, Unknown):
             # All of a chart's values, or of a container's variables, may hold one.
-            if key in {"values", "env"} or _CREDENTIAL.search(str(name)):
+            if key in {"values", "env"} or is_credential_name(str(name)):
                 yield inner, value
-        elif _CREDENTIAL.search(str(name)) and _REFERENCE.fullmatch(str(value)) is None:
+        elif is_credential_name(str(name)) and _REFERENCE.fullmatch(str(value)) is None:
             yield inner, value
 
 

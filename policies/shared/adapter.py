@@ -353,7 +353,7 @@ class Analyzer(Generic[S, M]):
             return
         redactor = Redactor(resource, run.secrets.values())
         exemption = self._exemption(rule.name, resource.urn, run)
-        refusals = [redactor.text(_told(rule, resource, each, redactor)) for each in violations]
+        refusals = [_told(rule, resource, each, redactor) for each in violations]
         if crash:
             refusals.append(
                 f"{resource.label}: the check itself failed, so the resource counts as violating ({crash})\n"
@@ -362,9 +362,9 @@ class Analyzer(Generic[S, M]):
         notes = []
         for each in dict.fromkeys(undecided):
             if not run.dry_run or (last and each.declare and not each.unnamed):
-                refusals.append(redactor.text(_untold(rule, resource, each, run)))
+                refusals.append(_untold(rule, resource, each, run, redactor))
             else:
-                notes.append(redactor.text(_undecided(resource, each)))
+                notes.append(_undecided(resource, each, redactor))
         if exemption is not None:
             refusals = [f"exempted {_terms(exemption)}\n{text}" for text in refusals]
             level = Level.ADVISORY
@@ -415,27 +415,28 @@ class Analyzer(Generic[S, M]):
 
 
 def _told(rule: Rule[Any, Any], resource: Resource, violation: Violation, redactor: Redactor) -> str:
-    where = f" ({violation.path})" if violation.path else ""
+    # Each part by itself: a resource called like a secret, before its colon, would hide the first word of the problem.
+    label, path = redactor.text(resource.label), violation.path
+    where = f" ({path})" if path else ""
     if violation.has_value:
-        where = f" ({violation.path} is {redactor.value(violation.path, violation.value)})"
-    return f"{resource.label}: {violation.problem}{where}\nwhy: {rule.reason}\ndo: {rule.remedy}"
+        where = f" ({path} is {redactor.value(path, violation.value)})"
+    return f"{label}: {redactor.text(violation.problem + where)}\nwhy: {rule.reason}\ndo: {rule.remedy}"
 
 
-def _undecided(resource: Resource, what: Undecided) -> str:
-    if what.declare:
-        return f"{resource.label}: undecided: nothing so far tells {what.path}\ndo: {what.declare}"
-    return f"{resource.label}: undecided: {what.path} is not known yet; it is checked during `up`"
+def _undecided(resource: Resource, what: Undecided, redactor: Redactor) -> str:
+    label, path, declare = map(redactor.text, (resource.label, what.path, what.declare))
+    if declare:
+        return f"{label}: undecided: nothing so far tells {path}\ndo: {declare}"
+    return f"{label}: undecided: {path} is not known yet; it is checked during `up`"
 
 
-def _untold(rule: Rule[Any, Any], resource: Resource, what: Undecided, run: Run[Any, Any]) -> str:
+def _untold(rule: Rule[Any, Any], resource: Resource, what: Undecided, run: Run[Any, Any], redactor: Redactor) -> str:
     """What is refused because it cannot be checked."""
-    if what.declare:
+    label, path, declare = map(redactor.text, (resource.label, what.path, what.declare))
+    if declare:
         where = "in this run" if run.dry_run else "before it"
-        return (
-            f"{resource.label}: nothing {where} tells {what.path}, so that it cannot be checked\n"
-            f"why: {rule.reason}\ndo: {what.declare}"
-        )
-    return f"{resource.label}: {what.path} is still not known, so that it cannot be checked\ndo: {rule.remedy}"
+        return f"{label}: nothing {where} tells {path}, so that it cannot be checked\nwhy: {rule.reason}\ndo: {declare}"
+    return f"{label}: {path} is still not known, so that it cannot be checked\ndo: {rule.remedy}"
 
 
 def _terms(exemption: Exemption) -> str:

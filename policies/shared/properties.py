@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from policies.shared.model import HIDDEN, Unknown
+from catalog.redaction import HIDDEN
+from policies.shared.model import Unknown
 
 if TYPE_CHECKING:
     from google.protobuf.struct_pb2 import Struct, Value  # type: ignore[import-untyped]
