@@ -10,9 +10,9 @@ import pytest
 
 from catalog import redaction
 from catalog.redaction import HIDDEN, SHAPES, TOKENS, has_secret_shape, is_secret_path, scrub
+from policies.reference import PACKS
 from policies.shared.model import Resource
 from policies.shared.redaction import Redactor
-from policies.shared.reference import PACKS
 from stacks.problems import shown
 
 _MIXED = "PLANTEDq8Zk2mW7xT4vB9nL1pR6sD3fG5hJ0kY2cA8e"
