@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import pulumi.provider.experimental.provider as sdk
 from pulumi.provider.experimental.property_value import PropertyValue
@@ -17,57 +17,15 @@ from .clock import Clock
 from .errors import VcfError, listed, nearest
 from .functions import FUNCTIONS
 from .host import Tell, silent
-from .http import pem_bundle
 from .ownership import parse
+from .registry import CONFIG, RESOURCES
 from .resource import Change, Context, Resource, known
-from .resources.contents import NamespaceContents
-from .resources.gallery import GalleryModel
-from .resources.login import GalleryLogin, PostgresLogin
-from .resources.namespace import Namespace
-from .resources.postgres import PostgresExtension, PostgresRole, PostgresSchema
-from .resources.readiness import Readiness
-from .resources.vm_class import VirtualMachineClass
 from .vcenter import Account, VCenter
 
 _CLOSE_SECONDS = 2.0
 _TRIAL_SECONDS = 10.0
 """How long what is only tried waits for the other side."""
 _ACCOUNT = {"server": "server", "username": "username", "password": "password", "caBundle": "ca_bundle"}
-
-CONFIG: Final[f.Fields] = {
-    "server": f.Field(
-        kind="string",
-        doc="vCenter host or host:port",
-        pattern=r"[A-Za-z0-9.\-\[\]:]+",
-        expected="host or host:port, without https:// and without a path",
-    ),
-    "username": f.Field(kind="string", doc="vCenter login, user@domain"),
-    "password": f.Field(kind="string", doc="its password", secret=True),
-    "caBundle": f.Field(
-        kind="string", doc="CA certificates as PEM text; the machine's CAs without it", parse=pem_bundle
-    ),
-    "kubeconfig": f.Field(
-        kind="string",
-        doc="kubeconfig of the Supervisor as YAML text, for getSecret; may use an exec plugin",
-        secret=True,
-    ),
-}
-
-RESOURCES: Final[dict[str, Resource]] = {
-    resource.tok: resource
-    for resource in (
-        Namespace(),
-        VirtualMachineClass(),
-        PostgresExtension(),
-        PostgresRole(),
-        PostgresSchema(),
-        GalleryModel(),
-        GalleryLogin(),
-        PostgresLogin(),
-        Readiness(),
-        NamespaceContents(),
-    )
-}
 
 
 class VcfProvider(sdk.Provider):

@@ -7,7 +7,7 @@ from typing import Any
 from . import VERSION
 from . import fields as f
 from .functions import FUNCTIONS
-from .provider import CONFIG, RESOURCES
+from .registry import CONFIG, RESOURCES
 
 
 def package_schema() -> dict[str, Any]:

@@ -24,7 +24,8 @@ from . import fields as f
 from . import values as v
 from .errors import InitFailedError, VcfError
 from .host import tell_through
-from .provider import RESOURCES, VcfProvider, marked_secrets
+from .provider import VcfProvider, marked_secrets
+from .registry import RESOURCES
 
 _OPERATIONS: Final = (
     "Check",

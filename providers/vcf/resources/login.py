@@ -10,10 +10,11 @@ from typing import ClassVar
 
 from .. import fields as f
 from ..errors import Problem, RefusedError, VcfError
+from ..postgres import connected
 from ..resource import Context, Resource, known
 from ..values import Props
 from .gallery import Gallery, GalleryModel
-from .postgres import PostgresExtension, connected
+from .postgres_extension import PostgresExtension
 
 _ONLY_TRIED: f.Fields = {name: PostgresExtension.fields[name] for name in ("host", "port", "caBundle", "sslMode")}
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from .. import fields as f
 from .. import ownership
 from ..errors import GoneError, Problem, VcfError, listed
+from ..hardware import DEVICES, FULL, change_of, hardware_of, parts_of, reserves, spec_of, whole
 from ..ownership import Mark, Stored
 from ..resource import Context, Notice, Resource, known, notice, refresh_inputs
 from ..values import Props, has_unknown
@@ -18,11 +17,8 @@ from .namespace import DNS_LABEL
 
 _CLASSES = "/api/vcenter/namespace-management/virtual-machine-classes"
 _NAMESPACES = "/api/vcenter/namespaces/instances/v2"
-_FULL = 100
 # What uses a class may be on its way out already, and shown as its user a little longer.
 _IN_USE_GRACE = 30.0
-_RESERVATIONS: Final = {"cpuReservationPercent": "cpu_reservation", "memoryReservationPercent": "memory_reservation"}
-_DEVICES: Final = ("vgpuProfiles", "directPathDevices")
 
 
 def pci_id(text: str) -> str:
@@ -113,11 +109,11 @@ class VirtualMachineClass(Resource):
                     "vGPU or whole by DirectPath I/O",
                 )
             )
-        if devices and inputs.setdefault("memoryReservationPercent", _FULL) != _FULL:
+        if devices and inputs.setdefault("memoryReservationPercent", FULL) != FULL:
             problems.append(
                 Problem(
                     "memoryReservationPercent",
-                    f"got {inputs['memoryReservationPercent']}; expected {_FULL}, since {devices[0]} is set: "
+                    f"got {inputs['memoryReservationPercent']}; expected {FULL}, since {devices[0]} is set: "
                     "vSphere starts a VM with PCI devices only when all its memory is reserved",
                 )
             )
@@ -155,7 +151,7 @@ class VirtualMachineClass(Resource):
         if info is None:
             description = ownership.join(inputs.get("description", ""), mark)
             try:
-                await vcenter.post(_CLASSES, {"id": name, **_spec(inputs), "description": description})
+                await vcenter.post(_CLASSES, {"id": name, **spec_of(inputs), "description": description})
             except VCenterError as error:
                 info = await _get(vcenter, name) if error.kind == "ALREADY_EXISTS" else None
                 if info is None:
@@ -181,8 +177,8 @@ class VirtualMachineClass(Resource):
         if info is None:
             return None
         stored = Stored.of(info.get("description"))
-        live = {"name": resource_id, **_hardware(info)}
-        if live["cpuReservationPercent"] is None and _reserves(info, "cpuReservationPercent"):
+        live = {"name": resource_id, **hardware_of(info)}
+        if live["cpuReservationPercent"] is None and reserves(info, "cpuReservationPercent"):
             # In MHz there, which nobody can tell as a share.
             live["cpuReservationPercent"] = state.get("cpuReservationPercent")
         adopted = state and ownership.adopted(state, None)
@@ -292,9 +288,9 @@ def _plan(
     """
     stored = Stored.of(info.get("description"))
     others = stored.others(own)
-    live, target, was, lines = _hardware(info), _hardware(info), {}, []
+    live, target, was, lines = hardware_of(info), hardware_of(info), {}, []
     wanted = {} if release else _managed(inputs, mark)
-    for part, found in _parts(live).items():
+    for part, found in parts_of(live).items():
         if part in wanted:
             value = wanted[part]
             former = mark.was.get(part, next((o.was[part] for o in others if part in o.was), None))
@@ -303,159 +299,26 @@ def _plan(
             lines += [f"changes {part}: {found or 'none'} to {value or 'none'}"] if found != value else []
         elif mark.was.get(part, found) != found and not any(other.uses(part) for other in others):
             # What somebody else has set since is theirs.
-            value = mark.was[part] if _parts(before).get(part) == found else found
+            value = mark.was[part] if parts_of(before).get(part) == found else found
             lines += [f"gives {part} its former value back: {value or 'none'}"] if value != found else []
         else:
             continue
-        target |= _whole(part, value)
+        target |= whole(part, value)
     text = stored.text if mark.adopted or release else str(inputs.get("description", stored.text))
     mark = dataclasses.replace(mark, was=was)
     description = str(stored.worded(text).replacing(own, None if release else mark))
     if target == live and description == (info.get("description") or ""):
         return {}, mark, lines
-    return {**_change(info, live, target), "description": description}, mark, lines
+    return {**change_of(info, live, target), "description": description}, mark, lines
 
 
 def _managed(inputs: Props, mark: Mark) -> dict[str, str]:
     """The parts that the inputs decide: all of a class that was made here, what is given of an adopted one."""
-    decided = _parts(inputs)
+    decided = parts_of(inputs)
     if not mark.adopted:
         return decided
-    given = {**dict.fromkeys(inputs, True), "devices": any(name in inputs for name in _DEVICES)}
+    given = {**dict.fromkeys(inputs, True), "devices": any(name in inputs for name in DEVICES)}
     return {part: value for part, value in decided.items() if given.get(part)}
-
-
-def _parts(hardware: Mapping[str, Any]) -> dict[str, str]:
-    """Size, reservations and devices as text, which is how a mark keeps former values."""
-    devices = {name: hardware[name] for name in _DEVICES if hardware.get(name)}
-    if "directPathDevices" in devices:
-        devices["directPathDevices"] = sorted(devices["directPathDevices"], key=lambda each: sorted(each.items()))
-    if "vgpuProfiles" in devices:
-        devices["vgpuProfiles"] = sorted(devices["vgpuProfiles"])
-    plain = {name: hardware.get(name) for name in ("cpuCount", "memoryMib", *_RESERVATIONS)}
-    return {
-        **{name: "" if value is None else str(value) for name, value in plain.items()},
-        "devices": json.dumps(devices, sort_keys=True, separators=(",", ":")) if devices else "",
-    }
-
-
-def _whole(part: str, value: str) -> Props:
-    """A part as text, as properties again."""
-    if part == "devices":
-        return {**{name: [] for name in _DEVICES}, **(json.loads(value) if value else {})}
-    return {part: int(value) if value else None}
-
-
-def _change(info: dict[str, Any], live: Props, target: Props) -> dict[str, Any]:
-    """The body that makes `target` of `live`."""
-    spec = _spec(target)
-    same = {part for part, value in _parts(live).items() if _parts(target)[part] == value}
-    if "devices" in same:
-        del spec["devices"]
-    elif _only_in_config_spec(info):
-        raise _fixed(info, "devices", _parts(live)["devices"], _parts(target)["devices"])
-    for name, wire in _RESERVATIONS.items():
-        if info.get(wire) is not None or not _reserves(info, name):
-            continue
-        if name not in same:
-            raise _fixed(info, name, _parts(live)[name], _parts(target)[name])
-        spec.pop(wire, None)
-    return spec
-
-
-def _fixed(info: dict[str, Any], part: str, found: str, wanted: str) -> VcfError:
-    return VcfError(
-        f"VM class {info['id']!r} has its {part} in its config_spec, as vSphere Client makes classes, which is read "
-        f"here and never written. It has {found or 'something that cannot be told as a share'}, wanted is "
-        f"{wanted or 'none'}: change it in vSphere Client, give what it has, or use a class of another name."
-    )
-
-
-def _spec(hardware: Props) -> dict[str, Any]:
-    """Body of a create. Always whole: an absent reservation means none, absent devices would stay."""
-    spec = {
-        "cpu_count": hardware["cpuCount"],
-        "memory_MB": hardware["memoryMib"],
-        "devices": {
-            "vgpu_devices": [{"profile_name": p} for p in hardware.get("vgpuProfiles", [])],
-            "dynamic_direct_path_IO_devices": [
-                {"vendor_id": int(d["vendorId"], 16), "device_id": int(d["deviceId"], 16)}
-                | ({"custom_label": d["customLabel"]} if d.get("customLabel") else {})
-                for d in hardware.get("directPathDevices", [])
-            ],
-        },
-    }
-    for name, wire in _RESERVATIONS.items():
-        if hardware.get(name) is not None:
-            spec[wire] = hardware[name]
-    return spec
-
-
-def _hardware(info: dict[str, Any]) -> Props:
-    """Size, reservations and devices of a class as properties, wherever vCenter keeps them."""
-    memory = info.get("memory_MB", info.get("memory_mb"))
-    devices = info.get("devices") or {}
-    found: Props = {
-        "cpuCount": info["cpu_count"],
-        "memoryMib": memory,
-        "cpuReservationPercent": info.get("cpu_reservation"),
-        "memoryReservationPercent": info.get("memory_reservation"),
-        "vgpuProfiles": [d["profile_name"] for d in devices.get("vgpu_devices") or []],
-        "directPathDevices": [_device(d) for d in devices.get("dynamic_direct_path_IO_devices") or []],
-    }
-    spec = _loose(info.get("config_spec") or {})
-    if _only_in_config_spec(info):
-        found["vgpuProfiles"], found["directPathDevices"] = _config_spec_devices(spec)
-    if found["memoryReservationPercent"] is None and memory:
-        reserved = _allocated(spec, "memoryallocation")
-        share = _FULL if spec.get("memoryreservationlockedtomax") else round(reserved * _FULL / memory)
-        found["memoryReservationPercent"] = share or None
-    return found
-
-
-def _only_in_config_spec(info: dict[str, Any]) -> bool:
-    devices = info.get("devices") or {}
-    named = devices.get("vgpu_devices") or devices.get("dynamic_direct_path_IO_devices")
-    return not named and any(_config_spec_devices(_loose(info.get("config_spec") or {})))
-
-
-def _config_spec_devices(spec: Props) -> tuple[list[str], list[dict[str, Any]]]:
-    """vGPU profiles and DirectPath devices that a config_spec adds."""
-    profiles: list[str] = []
-    devices: list[dict[str, Any]] = []
-    for change in spec.get("devicechange") or []:
-        backing = ((change.get("device") or {}).get("backing") or {}) if change.get("operation") != "remove" else {}
-        if backing.get("vgpu"):
-            profiles.append(str(backing["vgpu"]))
-        elif allowed := backing.get("alloweddevice"):
-            wire = {"vendor_id": allowed[0]["vendorid"], "device_id": allowed[0]["deviceid"]}
-            devices.append(_device({**wire, "custom_label": backing.get("customlabel")}))
-    return profiles, devices
-
-
-def _reserves(info: dict[str, Any], name: str) -> bool:
-    """Whether a class's config_spec reserves CPU or memory."""
-    spec = _loose(info.get("config_spec") or {})
-    if name == "cpuReservationPercent":
-        return _allocated(spec, "cpuallocation") > 0
-    return bool(spec.get("memoryreservationlockedtomax")) or _allocated(spec, "memoryallocation") > 0
-
-
-def _allocated(spec: Props, name: str) -> int:
-    return int((spec.get(name) or {}).get("reservation") or 0)
-
-
-def _loose(value: Any) -> Any:
-    """A config_spec whose keys are lower-case without underscores: servers spell them deviceChange or device_change."""
-    if isinstance(value, dict):
-        return {key.replace("_", "").lower(): _loose(item) for key, item in value.items()}
-    return [_loose(item) for item in value] if isinstance(value, list) else value
-
-
-def _device(wire: dict[str, Any]) -> dict[str, Any]:
-    label = wire.get("custom_label")
-    ids = {"vendorId": f"{int(wire['vendor_id']):04x}", "deviceId": f"{int(wire['device_id']):04x}"}
-    return ids | ({"customLabel": label} if label else {})
 
 
 async def _get(vcenter: VCenter, name: str) -> dict[str, Any] | None:

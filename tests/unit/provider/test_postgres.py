@@ -18,7 +18,7 @@ import pytest
 
 from lab.process import before_exec
 from providers.vcf.errors import VcfError
-from providers.vcf.resources.postgres import ca_file
+from providers.vcf.postgres import ca_file
 from providers.vcf.values import plain_map
 from tests.unit.provider.double import Certificates
 from tests.unit.provider.harness import UNKNOWN, Engine

@@ -11,7 +11,7 @@ import pytest
 
 from components import vcf
 from providers.vcf.fields import inputs_of
-from providers.vcf.provider import RESOURCES
+from providers.vcf.registry import RESOURCES
 
 OUTPUTS = {
     "configStatus": "RUNNING",

@@ -113,7 +113,7 @@ def test_cancel_ends_a_wait_and_keeps_what_exists(stub: Any, vcenter: VCenterDou
 def test_bug_is_one_line_without_traceback(stub: Any) -> None:
     with pytest.raises(grpc.RpcError) as raised:
         create(stub, {"name": "pai-dev"})
-    assert raised.value.details().startswith("Bug in the vcf provider: KeyError: 'supervisor' (namespace.py:")
+    assert raised.value.details().startswith("Bug in the vcf provider: KeyError: 'supervisor' (names.py:")
 
 
 def test_unknown_resource_suggests_the_nearest(stub: Any) -> None:

@@ -1,0 +1,1 @@
+"""Supervisor namespaces as vCenter has them: their lists, what changes in them, and the names in them."""
