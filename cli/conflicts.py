@@ -16,9 +16,9 @@ from typing import Any
 
 import typer
 
+from catalog.redaction import scrub
 from cli.output import warn
 from cli.recording import events_of
-from cli.redaction import scrub
 
 TAKE_OVER = {"PULUMI_K8S_ENABLE_PATCH_FORCE": "true"}
 """The variable of a run that takes over what somebody else has set."""

@@ -19,6 +19,7 @@ from typing import Annotated, Any
 
 import typer
 
+from catalog.redaction import scrub
 from cli import conflicts, engine, labctl, reality, runs, undo
 from cli.configuration import load_stack
 from cli.forge import LIMITS, Forge, Kind, Result, from_environment
@@ -26,7 +27,6 @@ from cli.output import BAD_INPUT, Failed, json_result, say, show, stop, warn
 from cli.pr_comment import code
 from cli.reality import Comparison
 from cli.recording import Change, Recording, Severity, read_preview
-from cli.redaction import scrub
 
 LABEL = "paif-drift"
 _SHOWN = 100

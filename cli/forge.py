@@ -17,8 +17,8 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from catalog.redaction import scrub
 from cli.output import Failed
-from cli.redaction import scrub
 
 Kind = Literal["github", "gitlab"]
 Action = Literal["created", "updated", "unchanged", "closed", "absent"]

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from catalog.redaction import Redactor, scrub
 from cli import engine, labctl, policy, settings
 from cli.changed import files_since, git, merge_base, touched
 from cli.configuration import Problems, load_stack, stack_names
@@ -43,7 +44,6 @@ from cli.recording import (
     slim_events,
     touched_in,
 )
-from cli.redaction import Redactor, scrub
 from cli.settings import entitled_seats
 from lab.state import ROOT
 from stacks.capacity import demands, machines, read_inventory

@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Any
 
 import catalog
+from catalog.redaction import scrub
 from cli import engine
 from cli.output import Failed
 from cli.recording import Change, Recording, events_of, read_preview
-from cli.redaction import scrub
 from lab.state import ROOT
 
 _CLUSTER = "kubernetes:cluster.x-k8s.io/*:Cluster"

@@ -26,8 +26,8 @@ from typing import Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from catalog.redaction import HIDDEN, Redactor, is_secret_path, secret_values
 from cli.causes import by_cause, real_errors, without_name
-from cli.redaction import HIDDEN, Redactor, is_secret_path, secret_values
 
 Action = Literal["create", "import", "update", "replace", "delete"]
 Level = Literal["mandatory", "undecided", "advisory", "exempted"]

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from catalog.redaction import scrub
 from cli.forge import LIMITS
 from cli.pr_comment import MARKER, pr_comment_app, render
 from cli.recording import Recording, names_in, read, slim, slim_events
-from cli.redaction import scrub
 
 RECORDED = Path(__file__).resolve().parents[2] / "data" / "previews"
 LICENCE = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJqdGkiOiJQTEFOVEVELWxpY2VuY2UifQ.UExBTlRFRHNpZ25hdHVyZXZhbHVl"

@@ -1,32 +1,22 @@
-"""The one place where rules meet the engine: speaks its analyzer protocol for a pack.
+"""Judges by one pack: which run it is, which rules look at a resource, what is told of it.
 
-Properties are decoded once per resource, and every rule that looks at its type is run on them. Each violation carries
-its rule's own name, severity and level. What a rule cannot decide at preview is listed; what crashes fails its check.
+Every rule that looks at a resource's type is run on it. Each violation carries its rule's own name, severity and level.
+What a rule cannot decide at preview is listed; what crashes fails its check.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic
 
-import grpc  # type: ignore[import-untyped]
-from google.protobuf import empty_pb2  # type: ignore[import-untyped]
-
-from policies.shared.configuration import ConfigurationError, Exemption, Settings, load, schema
+from policies.shared.configuration import Exemption, load, schema
 from policies.shared.model import (
     Asked,
     Kind,
     Level,
-    Provider,
     Resource,
     Rule,
     Run,
@@ -35,55 +25,13 @@ from policies.shared.model import (
     UndecidedError,
     Violation,
 )
-from policies.shared.properties import Decoder
-from policies.shared.protocol import messages, plugin
+from policies.shared.pack import VERSION, M, Pack, S
+from policies.shared.properties import Decoder, decode, set_texts
+from policies.shared.protocol import LEVEL_OF, LEVELS, SEVERITIES, messages
 from policies.shared.redaction import Redactor
+from policies.shared.wording import exemption_terms, place_of, refused, undecidable, undecided_yet
 
-if TYPE_CHECKING:
-    from google.protobuf.struct_pb2 import Struct  # type: ignore[import-untyped]
-
-VERSION = "1.0.0"
 NAMESPACE = "paif:"
-
-S = TypeVar("S", bound=Settings)
-M = TypeVar("M")
-
-_LEVELS = {
-    Level.ADVISORY: messages.ADVISORY,
-    Level.MANDATORY: messages.MANDATORY,
-    Level.REMEDIATE: messages.REMEDIATE,
-    Level.DISABLED: messages.DISABLED,
-}
-_LEVEL_OF = {number: level for level, number in _LEVELS.items()}
-_SEVERITIES = {
-    Severity.LOW: messages.POLICY_SEVERITY_LOW,
-    Severity.MEDIUM: messages.POLICY_SEVERITY_MEDIUM,
-    Severity.HIGH: messages.POLICY_SEVERITY_HIGH,
-    Severity.CRITICAL: messages.POLICY_SEVERITY_CRITICAL,
-}
-
-
-@dataclass(frozen=True)
-class Pack(Generic[S, M]):
-    """A policy pack. `observe` notes in `seen` what later rules need to know of resources of the `observed` types."""
-
-    name: str
-    description: str
-    settings: type[S]
-    rules: list[Rule[S, M]]
-    seen: Callable[[], M]
-    observed: tuple[str, ...] = ()
-    observe: Callable[[Resource, Run[S, M]], None] | None = None
-
-    @property
-    def configuration(self) -> str:
-        """Name under which a --policy-pack-config file holds the pack's settings."""
-        return f"{self.name}-configuration"
-
-    @property
-    def exemptions(self) -> str:
-        """Name under which exemptions are listed."""
-        return f"{self.name}-exemptions"
 
 
 @dataclass
@@ -202,8 +150,8 @@ class Analyzer(Generic[S, M]):
             info.policies.add(
                 name=rule.name,
                 description=rule.reason,
-                enforcementLevel=_LEVELS[self._reported[rule.name]],
-                severity=_SEVERITIES[rule.severity],
+                enforcementLevel=LEVELS[self._reported[rule.name]],
+                severity=SEVERITIES[rule.severity],
                 remediation_steps=rule.remedy,
                 url=rule.source if rule.source.startswith("https://") else "",
                 policy_type=messages.POLICY_TYPE_RESOURCE,
@@ -214,7 +162,7 @@ class Analyzer(Generic[S, M]):
         self._overrides = {}
         self._given = {}
         for name, config in request.policyConfig.items():
-            level = _LEVEL_OF[config.enforcementLevel]
+            level = LEVEL_OF[config.enforcementLevel]
             if name == self.pack.configuration:
                 self._given = Decoder().decode(config.properties)
             elif level != self._reported.get(name, level):
@@ -285,12 +233,12 @@ class Analyzer(Generic[S, M]):
                 continue
             except Exception as error:
                 remediation = response.remediations.add(policyName=rule.name, policyPackName=self.pack.name)
-                remediation.diagnostic = f"could not be put right: {_where(error)}"
+                remediation.diagnostic = f"could not be put right: {place_of(error)}"
                 continue
             if changes:
                 properties = request.properties
                 for path, texts in changes.items():
-                    _set(properties, path, texts)
+                    set_texts(properties, path, texts)
                 response.remediations.add(
                     policyName=rule.name,
                     policyPackName=self.pack.name,
@@ -318,7 +266,7 @@ class Analyzer(Generic[S, M]):
             # Whoever needs what is not known yet finds it missing in the resource itself.
             return
         except Exception as error:
-            text = f"{resource.label}: could not be looked at, so that later checks may miss it ({_where(error)})"
+            text = f"{resource.label}: could not be looked at, so that later checks may miss it ({place_of(error)})"
             self._report(response, f"{self.pack.name}-observation", text, Level.MANDATORY, Severity.HIGH, resource.urn)
 
     def _judge(self, judgement: _Judgement[S, M], run: Run[S, M], response: Any, *, last: bool = False) -> None:
@@ -342,7 +290,7 @@ class Analyzer(Generic[S, M]):
         except UndecidedError as error:
             undecided.append(error.undecided)
         except Exception as error:
-            crash = _where(error)
+            crash = place_of(error)
         if run.asked:
             key = (rule.name, resource.urn)
             self._judgements[key] = judgement
@@ -353,7 +301,7 @@ class Analyzer(Generic[S, M]):
             return
         redactor = Redactor(resource, run.secrets.values())
         exemption = self._exemption(rule.name, resource.urn, run)
-        refusals = [redactor.text(_told(rule, resource, each, redactor)) for each in violations]
+        refusals = [refused(rule, resource, each, redactor) for each in violations]
         if crash:
             refusals.append(
                 f"{resource.label}: the check itself failed, so the resource counts as violating ({crash})\n"
@@ -362,11 +310,11 @@ class Analyzer(Generic[S, M]):
         notes = []
         for each in dict.fromkeys(undecided):
             if not run.dry_run or (last and each.declare and not each.unnamed):
-                refusals.append(redactor.text(_untold(rule, resource, each, run)))
+                refusals.append(undecidable(rule, resource, each, run, redactor))
             else:
-                notes.append(redactor.text(_undecided(resource, each)))
+                notes.append(undecided_yet(resource, each, redactor))
         if exemption is not None:
-            refusals = [f"exempted {_terms(exemption)}\n{text}" for text in refusals]
+            refusals = [f"exempted {exemption_terms(exemption)}\n{text}" for text in refusals]
             level = Level.ADVISORY
         judgement.refused = not run.dry_run and bool(refusals) and level is Level.MANDATORY
         for told, level_ in [*((text, level) for text in refusals), *((text, Level.ADVISORY) for text in notes)]:
@@ -393,7 +341,7 @@ class Analyzer(Generic[S, M]):
     def _list_exemptions(self, run: Run[S, M], urn: str, response: Any) -> None:
         for each in run.settings.exemptions:
             if each.expires >= run.today:
-                text = f"{each.rule} is exempted for {each.resource} {_terms(each)}"
+                text = f"{each.rule} is exempted for {each.resource} {exemption_terms(each)}"
                 self._report(response, self.pack.exemptions, text, Level.ADVISORY, Severity.LOW, urn)
             else:
                 text = (
@@ -408,47 +356,10 @@ class Analyzer(Generic[S, M]):
             policyPackName=self.pack.name,
             policyPackVersion=VERSION,
             message=text,
-            enforcementLevel=_LEVELS[level],
-            severity=_SEVERITIES[severity],
+            enforcementLevel=LEVELS[level],
+            severity=SEVERITIES[severity],
             urn=urn,
         )
-
-
-def _told(rule: Rule[Any, Any], resource: Resource, violation: Violation, redactor: Redactor) -> str:
-    where = f" ({violation.path})" if violation.path else ""
-    if violation.has_value:
-        where = f" ({violation.path} is {redactor.value(violation.path, violation.value)})"
-    return f"{resource.label}: {violation.problem}{where}\nwhy: {rule.reason}\ndo: {rule.remedy}"
-
-
-def _undecided(resource: Resource, what: Undecided) -> str:
-    if what.declare:
-        return f"{resource.label}: undecided: nothing so far tells {what.path}\ndo: {what.declare}"
-    return f"{resource.label}: undecided: {what.path} is not known yet; it is checked during `up`"
-
-
-def _untold(rule: Rule[Any, Any], resource: Resource, what: Undecided, run: Run[Any, Any]) -> str:
-    """What is refused because it cannot be checked."""
-    if what.declare:
-        where = "in this run" if run.dry_run else "before it"
-        return (
-            f"{resource.label}: nothing {where} tells {what.path}, so that it cannot be checked\n"
-            f"why: {rule.reason}\ndo: {what.declare}"
-        )
-    return f"{resource.label}: {what.path} is still not known, so that it cannot be checked\ndo: {rule.remedy}"
-
-
-def _terms(exemption: Exemption) -> str:
-    return f"until {exemption.expires} by {exemption.owner}: {exemption.reason}"
-
-
-def _where(error: Exception) -> str:
-    """Kind of an error and where it arose. Not its text, which may hold a property's value."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""
-    return f"{type(error).__name__}{place}"
 
 
 def _parsed(text: str) -> Any:
@@ -458,149 +369,3 @@ def _parsed(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def _set(struct: Struct, path: str, texts: Mapping[str, str]) -> None:
-    for part in path.split("."):
-        struct = struct.fields[part].struct_value
-    for key, text in texts.items():
-        struct.fields[key].string_value = text
-
-
-def decode(request: Any) -> Resource:
-    """A resource in the engine's words as plain data."""
-    decoder = Decoder()
-    properties = decoder.decode(request.properties)
-    provider = Provider(request.provider.type, request.provider.urn) if request.HasField("provider") else None
-    return Resource(
-        urn=request.urn,
-        type=request.type,
-        name=request.name,
-        properties=properties,
-        secrets=frozenset(decoder.secrets),
-        protect=request.options.protect,
-        ignored=frozenset(request.options.ignoreChanges),
-        provider=provider,
-    )
-
-
-class Service:
-    """What one process answers the engine: for a pack, or for several at once.
-
-    Several in one process are started once and asked once per resource, which is decoded once; each finding still
-    carries the name of its own pack.
-    """
-
-    def __init__(self, name: str, description: str, packs: Sequence[Pack[Any, Any]]) -> None:
-        self._name, self._description = name, description
-        self._analyzers: list[Analyzer[Any, Any]] = [Analyzer(pack) for pack in packs]
-
-    @property
-    def remedies(self) -> bool:
-        """Whether any rule can put something right."""
-        return any(each.remedies for each in self._analyzers)
-
-    def handshake(self, _request: Any) -> Any:
-        return messages.AnalyzerHandshakeResponse()
-
-    def plugin_info(self, _request: Any) -> Any:
-        return plugin.PluginInfo(version=VERSION)
-
-    def cancel(self, _request: Any) -> Any:
-        return empty_pb2.Empty()
-
-    def configure_stack(self, request: Any) -> Any:
-        for each in self._analyzers:
-            each.configure_stack(request)
-        return messages.AnalyzerStackConfigureResponse()
-
-    def info(self, _request: Any) -> Any:
-        info = messages.AnalyzerInfo(
-            name=self._name, version=VERSION, supportsConfig=True, description=self._description
-        )
-        for each in self._analyzers:
-            each.describe(info)
-        return info
-
-    def configure(self, request: Any) -> Any:
-        for each in self._analyzers:
-            each.configure(request)
-        return empty_pb2.Empty()
-
-    def analyze(self, request: Any) -> Any:
-        response = messages.AnalyzeResponse()
-        resource: Resource | None = None
-
-        def decoded() -> Resource:
-            nonlocal resource
-            resource = resource or decode(request)
-            return resource
-
-        for each in self._analyzers:
-            each.analyze(request, decoded, response)
-        return response
-
-    def analyze_stack(self, _request: Any) -> Any:
-        response = messages.AnalyzeResponse()
-        for each in self._analyzers:
-            each.analyze_stack(response)
-        return response
-
-    def remediate(self, request: Any) -> Any:
-        response = messages.RemediateResponse()
-        for each in self._analyzers:
-            each.remediate(request, response)
-        return response
-
-
-def serve(*packs: Pack[Any, Any], name: str = "", description: str = "") -> None:
-    """Serve packs until the engine ends. The port is the first line on standard output, as the engine expects."""
-    service = Service(name or packs[0].name, description or packs[0].description, packs)
-    calls: dict[str, tuple[Callable[[Any], Any], Any]] = {
-        "Handshake": (service.handshake, messages.AnalyzerHandshakeRequest),
-        "GetAnalyzerInfo": (service.info, empty_pb2.Empty),
-        "GetPluginInfo": (service.plugin_info, empty_pb2.Empty),
-        "Cancel": (service.cancel, empty_pb2.Empty),
-        "ConfigureStack": (service.configure_stack, messages.AnalyzerStackConfigureRequest),
-        "Configure": (service.configure, messages.ConfigureAnalyzerRequest),
-        "Analyze": (service.analyze, messages.AnalyzeRequest),
-        # Nothing of this request is used, and it holds every resource of the stack.
-        "AnalyzeStack": (service.analyze_stack, None),
-    }
-    if service.remedies:
-        calls["Remediate"] = (service.remediate, messages.AnalyzeRequest)
-    handlers = {
-        name: grpc.unary_unary_rpc_method_handler(
-            _guarded(call),
-            request_deserializer=request.FromString if request else None,
-            response_serializer=lambda message: message.SerializeToString(),
-        )
-        for name, (call, request) in calls.items()
-    }
-    # One call at a time: what a pack remembers of earlier resources needs no locks.
-    server = grpc.server(
-        ThreadPoolExecutor(max_workers=1), options=[("grpc.max_receive_message_length", 400 * 1024 * 1024)]
-    )
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("pulumirpc.Analyzer", handlers),))
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    sys.stdout.write(f"{port}\n")
-    sys.stdout.flush()
-    # Nothing is left to do at the end: leaving at once spares every run the wait for idle threads.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: os._exit(0))
-    # An engine that was killed cannot end its plugins; they notice that they were left behind.
-    parent = os.getppid()
-    while os.getppid() == parent:
-        time.sleep(2)
-    os._exit(0)
-
-
-def _guarded(call: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
-    def answer(request: Any, context: Any) -> Any:
-        try:
-            return call(request)
-        except ConfigurationError as error:
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-
-    return answer

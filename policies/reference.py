@@ -1,4 +1,4 @@
-"""The reference docs/policies.md, made of the rules and settings themselves: `python -m policies.shared.reference`."""
+"""The reference docs/policies.md, made of the rules and settings themselves: `python -m policies.reference`."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 from policies.licensing.pack import PACK as LICENSING
 from policies.naming.pack import PACK as NAMING
 from policies.platform.pack import PACK as PLATFORM
-from policies.shared.adapter import Pack
 from policies.shared.configuration import Settings
 from policies.shared.model import KINDS, STACK, Rule
+from policies.shared.pack import Pack
 
-FILE = Path(__file__).resolve().parents[2] / "docs" / "policies.md"
+FILE = Path(__file__).resolve().parents[1] / "docs" / "policies.md"
 PACKS: tuple[Pack[Any, Any], ...] = (NAMING, LICENSING, PLATFORM)
 
 _INTRODUCTION = """\
 # Policy packs
 
-<!-- Made by `python -m policies.shared.reference` from the rules themselves: change those, not this file. -->
+<!-- Made by `python -m policies.reference` from the rules themselves: change those, not this file. -->
 
 {count} rules in three packs say what the engine must refuse, whoever wrote the program: `naming`, `licensing` and
 `platform`. `./paif preview` and `./paif up` always run them. By hand:
