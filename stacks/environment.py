@@ -22,6 +22,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 import catalog
+from catalog.redaction import is_secret_key
 from stacks.problems import (
     NAMESPACE,
     Contradiction,
@@ -31,7 +32,6 @@ from stacks.problems import (
     listed,
     nearest,
     property_path,
-    secret_by_name,
     shown,
 )
 
@@ -797,7 +797,7 @@ class _Findings:
     positions: dict[Path, list[int]] = field(default_factory=dict)
 
     def add(self, path: Path, expected: str, value: str = "", near: str = "") -> None:
-        hidden = "[secret]" if value and any(secret_by_name(str(part)) for part in (*path, near)) else value
+        hidden = "[secret]" if value and any(is_secret_key(str(part)) for part in (*path, near)) else value
         self.put(path, Problem("", expected, hidden, near))
 
     def put(self, path: Path, problem: Problem) -> None:

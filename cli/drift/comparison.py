@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import Any
 
 import catalog
+from catalog.redaction import scrub
 from cli.engine import pulumi_cli
 from cli.engine.stack import Stack
 from cli.engine.urns import kind_and_name
 from cli.output.console import Failed
-from cli.output.redaction import scrub
 from cli.preview.documents import events_of, listed, mapping
 from cli.preview.model import Change, Recording
 from cli.preview.reader import read_preview

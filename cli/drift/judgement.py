@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from catalog.redaction import scrub
 from cli.configuration.stack_files import load_stack
 from cli.drift import comparison
 from cli.drift.comparison import Comparison
@@ -23,7 +24,6 @@ from cli.engine import conflicts, selection
 from cli.engine.stack import Stack
 from cli.labctl import daemon
 from cli.output.console import BAD_INPUT, Failed, stop
-from cli.output.redaction import scrub
 from cli.preview.model import Change, Recording, Severity
 from cli.preview.reader import read_preview
 

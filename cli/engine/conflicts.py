@@ -16,9 +16,9 @@ from typing import Any
 
 import typer
 
+from catalog.redaction import scrub
 from cli.engine.urns import kind_and_name
 from cli.output.console import warn
-from cli.output.redaction import scrub
 from cli.preview.documents import events_of
 
 TAKE_OVER = {"PULUMI_K8S_ENABLE_PATCH_FORCE": "true"}

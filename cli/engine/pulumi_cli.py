@@ -14,10 +14,10 @@ from typing import IO
 
 from cli.engine import environ
 from cli.engine.backend import PROJECT
+from cli.engine.planned_values import without_planned_values
 from cli.engine.recovery import locks
 from cli.engine.stack import Stack, files
 from cli.output.console import Failed, warn
-from cli.output.redaction import without_planned_values
 from lab.process import die_with_parent
 from lab.state import ROOT
 

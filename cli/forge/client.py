@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from catalog.redaction import scrub
 from cli.output.console import Failed
-from cli.output.redaction import scrub
 
 Kind = Literal["github", "gitlab"]
 Action = Literal["created", "updated", "unchanged", "closed", "absent"]

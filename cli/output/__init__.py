@@ -1,1 +1,1 @@
-"""What a person or a program gets to read: the console, the sheet of each persona, and nothing of what is secret."""
+"""What a person or a program gets to read: the console, Markdown, and the sheet of each persona."""

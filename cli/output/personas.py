@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import catalog
+from catalog.redaction import HIDDEN
 from cli.configuration import stack_files
 from cli.engine import stack_state
 from cli.engine.stack import Stack
 from cli.output.console import BAD_INPUT, Failed, stop
 from stacks.environment import Environment
 from stacks.problems import nearest
-
-HIDDEN = "[secret]"
-"""What stands for a secret in the engine's answer unless secrets were asked for."""
 
 _PERSONAS = {"dataScientist": "data-scientist", "mlopsEngineer": "mlops-engineer"}
 _RESOURCES = {

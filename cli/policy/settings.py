@@ -15,12 +15,11 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from lab.state import ROOT
-from policies.licensing.configuration import Entitlement, LicensingSettings, edition_of, entitled
-from policies.licensing.rules import pack as licensing
-from policies.naming.configuration import NamingSettings
-from policies.naming.rules import pack as naming
+from policies.licensing.configuration import Entitlement, edition_of, entitled
+from policies.licensing.pack import PACK as LICENSING
+from policies.naming.pack import PACK as NAMING
 from policies.platform.configuration import PlatformSettings
-from policies.platform.rules import pack as platform
+from policies.platform.pack import PACK as PLATFORM
 from policies.shared.configuration import Settings
 from policies.shared.model import KINDS
 from stacks.document import Mistake, Unreadable, load, mistakes
@@ -29,9 +28,7 @@ from stacks.problems import Problem, nearest, shown
 _Where = tuple[str | int, ...]
 
 _PACKS: dict[str, tuple[type[Settings], frozenset[str]]] = {
-    "naming": (NamingSettings, frozenset(rule.name for rule in naming.all)),
-    "licensing": (LicensingSettings, frozenset(rule.name for rule in licensing.all)),
-    "platform": (PlatformSettings, frozenset(rule.name for rule in platform.all)),
+    pack.name: (pack.settings, frozenset(rule.name for rule in pack.rules)) for pack in (NAMING, LICENSING, PLATFORM)
 }
 
 _TEMPLATE = """\

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from catalog.redaction import Redactor
 from cli.engine.urns import type_and_name
 from cli.output.causes import real_errors
-from cli.output.redaction import Redactor
 from cli.preview.documents import listed, mapping
 from cli.preview.model import Recording
 from cli.preview.policies import read_policies

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from catalog.redaction import HIDDEN, Redactor, is_secret_path, secret_values
 from cli.engine.urns import type_and_name
-from cli.output.redaction import HIDDEN, Redactor, is_secret_path, secret_values
 from cli.preview.documents import listed, mapping
 from cli.preview.model import UNKNOWN, WORST, Action, Change, Recording
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from catalog.redaction import scrub
 from cli.forge.client import LIMITS
 from cli.output.markdown import block, code, plural
-from cli.output.redaction import scrub
 from cli.preview.model import BeforeAfter, Capacity, Change, Level, PolicyResult, Recording, Seats, Severity
 
 MARKER = "<!-- paif: preview of this change -->"

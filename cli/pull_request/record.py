@@ -7,12 +7,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from catalog.redaction import Redactor
 from cli.configuration.stack_files import Problems, load_stack
 from cli.engine import pulumi_cli, selection
 from cli.engine.stack import Stack
 from cli.labctl import daemon
 from cli.output.console import BAD_INPUT, Failed
-from cli.output.redaction import Redactor
 from cli.policy import packs, settings
 from cli.preview.documents import events_of
 from cli.preview.model import BeforeAfter, Capacity, Recording, Seats

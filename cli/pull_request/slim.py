@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from cli.output.redaction import Redactor
+from catalog.redaction import Redactor
 from cli.preview.documents import listed, mapping
 from cli.preview.steps import guards, redactor_of, steps_of
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cli.engine import environ, pulumi_cli
+from cli.engine.planned_values import without_planned_values
 from cli.engine.stack import Stack
-from cli.output.redaction import without_planned_values
 
 # As pulumi 3.259 printed it, with the values replaced.
 _BARE = (

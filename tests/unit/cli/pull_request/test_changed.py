@@ -27,7 +27,7 @@ def test_own_files_of_an_environment_touch_that_one_only() -> None:
         "stacks/program.py",
         "components/vcf/types.py",
         "catalog/versions.yaml",
-        "policies/naming/rules.py",
+        "policies/naming/rules/names.py",
         "providers/vcf/__main__.py",
         "Pulumi.yaml",
         "pyproject.toml",

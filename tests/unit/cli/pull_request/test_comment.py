@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from catalog.redaction import scrub
 from cli.commands.pull_request import pr_comment_app
 from cli.forge.client import LIMITS
-from cli.output.redaction import scrub
 from cli.preview.model import Recording
 from cli.pull_request.comment import MARKER, render
 from cli.pull_request.recording import names_in, read
