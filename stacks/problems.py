@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path as FilePath
 
+from catalog.redaction import HIDDEN, TOKENS, scrub, without_login
+
 NAMESPACE = "paif"
 """Namespace of all configuration keys of this project."""
 
@@ -16,11 +18,7 @@ Path = tuple[str | int, ...]
 """Keys and list positions from the top of a configuration, e.g. ("workstations", 0, "class")."""
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_LOGIN = re.compile(r"(?<=://)\S+(?=@)|[^\s/:@'\"]+:[^\s/@]+(?=@)")
 _SHOWN = 60
-_SECRET_NAME = re.compile(
-    r"pass(word|phrase|wd)?$|token|secret|credential|kubeconfig|(api|private|access|encrypted).?key", re.I
-)
 _PRIVATE_KEY = re.compile(r"PRIVATE KEY")
 
 
@@ -68,11 +66,6 @@ def property_path(path: Path) -> str:
     return text or NAMESPACE
 
 
-def secret_by_name(name: str) -> bool:
-    """Whether what a key of this name holds is probably secret."""
-    return _SECRET_NAME.search(name) is not None
-
-
 def shown(value: object) -> str:
     """A value as an error shows it: one line, cut short, without the login of an address; no part of a private key."""
     if value is None:
@@ -84,8 +77,8 @@ def shown(value: object) -> str:
     if isinstance(value, list):
         return "a list"
     if isinstance(value, str) and _PRIVATE_KEY.search(value):
-        return "[secret]"
-    text = _LOGIN.sub("[secret]", repr(value))
+        return HIDDEN
+    text = scrub(without_login(repr(value)), TOKENS)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 

@@ -18,7 +18,7 @@ from stacks.phases import ai_services, clusters, data, endpoints, foundation, wa
 from stacks.phases.context import Context, connect, demanded
 from stacks.preflight import Ahead, look_ahead
 from stacks.problems import write_problems
-from stacks.run_options import RunOptions
+from stacks.run_options import UNTIL, RunOptions
 
 
 def build(env: Environment, ends: Endpoints, options: RunOptions) -> dict[str, Any]:
@@ -95,6 +95,6 @@ def _refuse_to_stop_unasked(options: RunOptions) -> None:
     """Raise pulumi.RunError where the program is to stop after a phase and nobody has looked at what lies beyond it."""
     if options.until and options.problems_file is None:
         raise pulumi.RunError(
-            f"PAIF_UNTIL is {options.until!r}: plain pulumi would delete what the stack has beyond that phase. Unset "
+            f"{UNTIL} is {options.until!r}: plain pulumi would delete what the stack has beyond that phase. Unset "
             "it, or run `./paif up ENV --until PHASE`, which refuses where something is there"
         )

@@ -12,10 +12,11 @@ from typing import Any
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from catalog.redaction import is_secret_key
 from stacks.document import Mistake, Unreadable, compose, entries, scalar
 from stacks.encryption import Decrypt, WrongPassphraseError, check_form, decrypter
 from stacks.environment import SECRETS, Environment, clashes, from_text, validate
-from stacks.problems import NAMESPACE, Path, Problem, nearest, property_path, secret_by_name
+from stacks.problems import NAMESPACE, Path, Problem, nearest, property_path
 
 _FOREIGN = {"pulumi", "kubernetes", "vsphere", "vcf"}
 """Namespaces of configuration that belong to Pulumi and the providers."""
@@ -174,7 +175,7 @@ class _Reader:
         if namespace == NAMESPACE and colon:
             return name
         if colon and namespace in _FOREIGN:
-            if isinstance(value, ScalarNode) and value.value and secret_by_name(name):
+            if isinstance(value, ScalarNode) and value.value and is_secret_key(name):
                 self._problem(
                     value,
                     str(key.value),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.bench.scratch import own_lab
-from cli.output import Failed, say
+from cli.output.console import Failed, say
 from lab.state import ROOT
 
 ENVIRONMENTS = ("dev", "qa", "staging", "prod")

@@ -19,10 +19,13 @@ import psutil
 from ruamel.yaml import YAML
 
 import catalog
-from cli import engine, labctl
 from cli.bench.scratch import lab_basics, scratch_project, write_yaml
-from cli.checkpoints import PROJECT
-from cli.output import Failed, say
+from cli.engine import environ
+from cli.engine.backend import PROJECT
+from cli.engine.recovery import repair
+from cli.engine.stack import Stack
+from cli.labctl import daemon
+from cli.output.console import Failed, say
 from lab.process import die_with_parent
 from lab.state import ROOT, state_directory
 
@@ -94,8 +97,8 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._lab = labctl.endpoints()
-        self._environment = {**engine.full_environment(lab=True), "PAIF_ROOT": str(ROOT)}
+        self._lab = daemon.endpoints()
+        self._environment = {**environ.full_environment(lab=True), "PAIF_ROOT": str(ROOT)}
 
     def prepare(self, machines: int) -> None:
         toolkit, raw = self._project("toolkit", machines), self._project("raw", machines)
@@ -110,7 +113,7 @@ class Bench:
         write_yaml(raw / "Pulumi.yaml", project)
         for side in SIDES:
             # One that was cut off left its stack; what is still on the lab carries its mark and is adopted.
-            engine.take_back(engine.Stack(self.stack(machines), lab=True), _PROJECTS[side])
+            repair.take_back(Stack(self.stack(machines), lab=True), _PROJECTS[side])
             with contextlib.suppress(Failed):
                 self._pulumi(side, machines, "stack", "rm", "--yes", "--force", self.stack(machines))
             self._pulumi(side, machines, "stack", "init", self.stack(machines))
@@ -243,7 +246,7 @@ def run(machines: list[int], rounds: int) -> list[Figure]:
 
     Raises ``Failed`` when a run fails; nothing is left on the lab.
     """
-    labctl.up()
+    daemon.up()
     samples: list[Sample] = []
     (state_directory() / "run").mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=state_directory() / "run") as folder:

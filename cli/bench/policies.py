@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli import engine, labctl
 from cli.bench.scratch import lab_basics, scratch_project
-from cli.output import Failed, say
-from cli.policy import arguments
+from cli.engine import environ
+from cli.labctl import daemon
+from cli.output.console import Failed, say
+from cli.policy.packs import arguments
 from lab.state import state_directory
 
 SMALL, LARGE = 1, 73
@@ -49,7 +50,7 @@ class _Previews:
 
     def __init__(self, folder: Path, machines: int) -> None:
         self._folder, self._stack = folder, f"policy{machines}"
-        self._environment = engine.full_environment(lab=True)
+        self._environment = environ.full_environment(lab=True)
         self._settings = folder / "policies.json"
         config = lab_basics()
         config["paif:namespace"] = {"name": f"acme-{self._stack}-ns-ai", "storage": [{"policy": "pai-gold"}]}
@@ -101,7 +102,7 @@ class _Previews:
 
 def run(rounds: int = 5) -> list[Added]:
     """Measure on the running lab, in pairs: the small preview, then the large one. Raises ``Failed``."""
-    labctl.up()
+    daemon.up()
     (state_directory() / "run").mkdir(parents=True, exist_ok=True)
     result = []
     with tempfile.TemporaryDirectory(dir=state_directory() / "run") as folder:

@@ -17,8 +17,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from cli import losses
-from cli.output import Failed
+from cli.engine import losses
+from cli.output.console import Failed
 from cli.prove.scratch import Case, Scratch
 
 _ENV = "dev"

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from cli.output import Failed
+from cli.output.console import Failed
 from cli.prove.between import HOWS, TEXT
 from cli.prove.scratch import REFUSED, Case, Run, Scratch, kind_of, remade
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cli import engine
 from cli.bench.scratch import copy_of_this_checkout, own_lab
-from cli.output import Failed
+from cli.engine import environ
+from cli.output.console import Failed
 from cli.prove.between import Fault
 from lab.state import ROOT
 
@@ -99,7 +99,7 @@ class Scratch:
             given += ["--policy-pack", str(self.root / _PLUGINS / "refusal" / "pulumi-analyzer-refusal")]
         backend = f"file://{self.state / 'pulumi'}"
         with_engine = {
-            **engine.environment(lab=True),
+            **environ.environment(lab=True),
             "PULUMI_BACKEND_URL": self._backend(backend),
             "PAIF_STATE": str(self.state),
             "SSL_CERT_FILE": str(self.state / "lab" / "trust.pem"),
@@ -107,7 +107,7 @@ class Scratch:
         return self._run(["pulumi", *given], case, with_engine, check)
 
     def _backend(self, plain: str) -> str:
-        address = engine.environment(lab=True)["PULUMI_BACKEND_URL"]
+        address = environ.environment(lab=True)["PULUMI_BACKEND_URL"]
         return plain + address.partition("?")[1] + address.partition("?")[2]
 
     def _run(self, command: list[str], case: Case | None, extra: dict[str, str], check: bool) -> Run:

@@ -19,6 +19,7 @@ const (
 	tokenPath   = "/service/token"
 	projectPath = "/api/v2.0/projects"
 	tokenLife   = 30 * time.Minute
+	basicRealm  = `Basic realm="paif lab model gallery (simulation)"`
 )
 
 // accounts are passwords by user name.
@@ -102,7 +103,7 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case listPath.MatchString(r.URL.Path):
 		g.repositories(w, r, login)
 	case r.URL.Path == "/v2/_catalog":
-		deny(w, `Basic realm="paif lab model gallery (simulation)"`, "unauthorized to list catalog")
+		deny(w, basicRealm, "unauthorized to list catalog")
 	case repository == "":
 		if login || token != nil {
 			g.store.ServeHTTP(w, r)
@@ -165,7 +166,7 @@ func project(repository string) string {
 // challenge tells a client where to go; one that has tried a login is told that it was wrong.
 func challenge(r *http.Request, scope string) string {
 	if strings.HasPrefix(r.Header.Get("Authorization"), "Basic ") {
-		return `Basic realm="paif lab model gallery (simulation)"`
+		return basicRealm
 	}
 	to := fmt.Sprintf(`Bearer realm="https://%s%s",service="harbor-registry"`, r.Host, tokenPath)
 	if scope != "" {
@@ -188,7 +189,7 @@ func tell(w http.ResponseWriter, status int, body any) {
 // issue is the token service. A token for a project that is not there is issued too, and is good for nothing.
 func (g *gate) issue(w http.ResponseWriter, r *http.Request, login bool) {
 	if !login {
-		deny(w, `Basic realm="paif lab model gallery (simulation)"`, "user name and password of the gallery are needed")
+		deny(w, basicRealm, "user name and password of the gallery are needed")
 		return
 	}
 	grant := grant{ends: time.Now().Add(tokenLife)}

@@ -2,17 +2,10 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"encoding/json"
 	"log"
-	"math/rand/v2"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
-	"time"
-
-	"github.com/vmware/govmomi/object"
 )
 
 // handler is the whole server: faults, then the lab's own API, /api, and the simulator, with everything stored before it is answered.
@@ -79,62 +72,3 @@ func (h *heldResponse) Header() http.Header { return h.header }
 func (h *heldResponse) WriteHeader(status int) { h.status = status }
 
 func (h *heldResponse) Write(data []byte) (int, error) { return h.body.Write(data) }
-
-// faultFile plays the faults that are switched on in a JSON file {name: parameters}.
-type faultFile struct{ path string }
-
-type faultParameters struct {
-	Rate   float64 `json:"rate"`
-	Status int     `json:"status"`
-	Path   string  `json:"path"`
-	MS     int64   `json:"ms"`
-	Class  string  `json:"class"`
-}
-
-func (f *faultFile) read(name string) (faultParameters, bool) {
-	var faults map[string]faultParameters
-	data, err := os.ReadFile(f.path)
-	if f.path == "" || err != nil || json.Unmarshal(data, &faults) != nil {
-		return faultParameters{}, false
-	}
-	found, on := faults[name]
-	return found, on
-}
-
-// play delays the request or answers it with an error; it tells whether it has answered.
-func (f *faultFile) play(w http.ResponseWriter, r *http.Request) bool {
-	if r.URL.Path == "/api/session" && r.Method == http.MethodGet {
-		return false // how the lab sees that this process lives
-	}
-	if delay, on := f.read("api-delay"); on {
-		select {
-		case <-time.After(time.Duration(delay.MS) * time.Millisecond):
-		case <-r.Context().Done():
-			return true
-		}
-	}
-	fault, on := f.read("api-errors")
-	if !on || !strings.Contains(r.URL.Path, fault.Path) || rand.Float64() >= fault.Rate {
-		return false
-	}
-	status := fault.Status
-	if status < http.StatusBadRequest {
-		status = http.StatusServiceUnavailable
-	}
-	w.Header().Set("Retry-After", "1")
-	(&apiError{status, "SERVICE_UNAVAILABLE", "This answer is the lab's fault api-errors."}).write(w)
-	return true
-}
-
-func (f *faultFile) noCapacity(class string) bool {
-	fault, on := f.read("no-capacity")
-	return on && (fault.Class == "" || fault.Class == class)
-}
-
-func wait(v *vcenter, start func(context.Context) (*object.Task, error)) error {
-	task, err := start(v.background)
-	if err != nil {
-		return err
-	}
-	return task.Wait(v.background)
-}

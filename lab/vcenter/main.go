@@ -6,6 +6,11 @@
 //
 // PAIF_LAB_VCENTER_PASSWORD is the password of the one account, until the file of accounts has another one under "vcenter"
 // (user name: password), which is read at every login. The process ends when its parent does.
+//
+// Files are named after what they simulate, as vSphere's API names it: managed objects (host_system.go, virtual_machine_power.go),
+// REST resources (namespace_instances.go, content_library.go), services (sso.go, storage_policy.go, vm_service.go). soap.go and
+// rest.go lead requests there. placement*.go hold the rules of GPUs and memory, persist.go and restore.go what outlives the
+// process, lab_*.go what no vCenter has: the API for operators, and the faults.
 package main
 
 import (

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -180,25 +179,4 @@ func TestAnotherSiteIsRefused(t *testing.T) {
 	site.Hosts[0].Names = site.Hosts[0].Names[:3]
 	_, err = newVCenter(site, l.v.options)
 	l.refused(err, "differs", "lab reset")
-}
-
-func TestTheLibraryItemDeploys(t *testing.T) {
-	l := newLab(t)
-	_, text := l.rest(http.MethodPost, "/api/content/library/item?action=find", map[string]string{"name": "dlvm-9.0.1-simulated"})
-	var ids []string
-	l.check(json.Unmarshal([]byte(text), &ids))
-	pool, err := l.finder().ResourcePool(l.context(), "pai-gpu/Resources/pai-workloads")
-	l.check(err)
-	l.want(http.StatusOK, `"succeeded":true`)(l.rest(http.MethodPost, "/rest/com/vmware/vcenter/ovf/library-item/id:"+ids[0]+"?~action=deploy", map[string]any{
-		"deployment_spec": map[string]any{"name": "deployed", "annotation": "whose it is", "accept_all_EULA": true},
-		"target":          map[string]string{"resource_pool_id": pool.Reference().Value},
-	}))
-	next := l.again()
-	vm, err := next.finder().VirtualMachine(next.context(), "deployed")
-	next.check(err)
-	if p := next.properties(vm); p.Config.Firmware != "efi" || p.Config.Version != "vmx-21" || p.Config.Hardware.NumCPU != 8 {
-		t.Errorf("%s %s %d CPUs", p.Config.Firmware, p.Config.Version, p.Config.Hardware.NumCPU)
-	} else if p.Config.Annotation != "whose it is" {
-		t.Errorf("annotation %q", p.Config.Annotation)
-	}
 }

@@ -183,15 +183,10 @@ func (v *vcenter) seedTemplate() error {
 	}
 	host := object.NewHostSystem(v.client, v.placement.hosts[0].ref)
 	folder := object.NewFolder(v.client, v.vmFolder)
-	task, err := folder.CreateVM(ctx, spec.ConfigSpec, object.NewResourcePool(v.client, v.rootPool), host)
+	ref, err := v.made(folder.CreateVM(ctx, spec.ConfigSpec, object.NewResourcePool(v.client, v.rootPool), host))
 	if err != nil {
 		return err
 	}
-	info, err := task.WaitForResult(ctx)
-	if err != nil {
-		return err
-	}
-	ref := info.Result.(types.ManagedObjectReference)
 	v.placement.forget(ref.Value)
 	return object.NewVirtualMachine(v.client, ref).MarkAsTemplate(ctx)
 }

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/vmware/govmomi/vapi/library"
 	"github.com/vmware/govmomi/vim25/types"
 )
 
@@ -36,17 +35,6 @@ type vapiFile struct {
 type association struct {
 	Tag    string
 	Object types.ManagedObjectReference
-}
-
-// contentLibrary and libraryItem are what the REST API shows of a library.
-type contentLibrary struct {
-	library.Library
-	Item map[string]libraryItem
-}
-
-type libraryItem struct {
-	library.Item
-	File []library.File
 }
 
 // attacher are the methods that the simulator exports for its own use.
@@ -154,35 +142,4 @@ func (s *vapiState) detach(ref types.ManagedObjectReference) {
 			s.touched()
 		}
 	}()
-}
-
-func (s *vapiState) libraries() ([]contentLibrary, error) {
-	lock := s.handler.(attacher)
-	lock.Lock()
-	text, err := json.Marshal(s.field("Library").Interface())
-	lock.Unlock()
-	if err != nil {
-		return nil, err
-	}
-	var byID map[string]contentLibrary
-	if err := json.Unmarshal(text, &byID); err != nil {
-		return nil, err
-	}
-	libraries := make([]contentLibrary, 0, len(byID))
-	for _, id := range sortedKeys(byID) {
-		libraries = append(libraries, byID[id])
-	}
-	return libraries, nil
-}
-
-func (v *vcenter) libraryDirectories() []string {
-	libraries, err := v.vapi.libraries()
-	if err != nil {
-		return nil
-	}
-	var names []string
-	for _, l := range libraries {
-		names = append(names, "contentlib-"+l.ID)
-	}
-	return names
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,8 +17,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/vmware/govmomi/object"
-	pbm "github.com/vmware/govmomi/pbm/simulator"
 	"github.com/vmware/govmomi/simulator"
 	vapi "github.com/vmware/govmomi/vapi/simulator"
 	"github.com/vmware/govmomi/vim25"
@@ -245,265 +242,24 @@ func (v *vcenter) context() *simulator.Context {
 	}, Map: v.registry}
 }
 
-// validLogin knows the one account. Sessions outlive a change of its password, as those of a real vCenter do.
-func (v *vcenter) validLogin(login *types.Login) bool {
-	password := v.options.password
-	var found struct{ Vcenter map[string]string }
-	if text, err := os.ReadFile(v.options.accounts); err == nil && json.Unmarshal(text, &found) == nil {
-		if changed, ok := found.Vcenter[v.options.username]; ok {
-			password = changed
-		}
-	}
-	return login.UserName == v.options.username && login.Password == password
-}
-
-func (v *vcenter) datastoreDirectory() string {
-	return filepath.Join(v.options.state, "datastore", v.site.Datastore.Name)
-}
-
-func (v *vcenter) virtualMachines() []*simulator.VirtualMachine {
-	var vms []*simulator.VirtualMachine
-	for _, entity := range v.registry.All("VirtualMachine") {
-		vms = append(vms, entity.(*simulator.VirtualMachine))
-	}
-	return vms
-}
-
-// build makes datacenter, switch, cluster, hosts, datastore, folder and resource pool.
-func (v *vcenter) build() error {
-	ctx := v.background
-	dc, err := object.NewRootFolder(v.client).CreateDatacenter(ctx, v.site.Datacenter)
-	if err != nil {
-		return err
-	}
-	folders, err := dc.Folders(ctx)
-	if err != nil {
-		return err
-	}
-	v.datacenter, v.vmFolder = dc.Reference(), folders.VmFolder.Reference()
-	dvs, err := v.buildNetwork(folders)
-	if err != nil {
-		return err
-	}
-	enabled := types.NewBool(true)
-	cluster, err := folders.HostFolder.CreateCluster(ctx, v.site.Cluster, types.ClusterConfigSpecEx{
-		DasConfig: &types.ClusterDasConfigInfo{Enabled: enabled},
-		DrsConfig: &types.ClusterDrsConfigInfo{Enabled: enabled, DefaultVmBehavior: types.DrsBehaviorFullyAutomated},
-	})
-	if err != nil {
-		return err
-	}
-	v.cluster = cluster.Reference()
-	if err := os.MkdirAll(v.datastoreDirectory(), 0o700); err != nil {
-		return err
-	}
-	for _, group := range v.site.Hosts {
-		for _, name := range group.Names {
-			if err := v.buildHost(cluster, dvs, group, name); err != nil {
-				return fmt.Errorf("host %s: %w", name, err)
-			}
-		}
-	}
-	v.summarize()
-	pool, err := cluster.ResourcePool(ctx)
-	if err != nil {
-		return err
-	}
-	v.rootPool = pool.Reference()
-	if _, err := pool.Create(ctx, v.site.ResourcePool, types.DefaultResourceConfigSpec()); err != nil {
-		return err
-	}
-	_, err = folders.VmFolder.CreateFolder(ctx, v.site.Folder)
-	return err
-}
-
-func (v *vcenter) buildNetwork(folders *object.DatacenterFolders) (*object.DistributedVirtualSwitch, error) {
-	ctx := v.background
-	spec := types.DVSCreateSpec{ConfigSpec: &types.VMwareDVSConfigSpec{DVSConfigSpec: types.DVSConfigSpec{Name: v.site.Network.Switch}}}
-	task, err := folders.NetworkFolder.CreateDVS(ctx, spec)
-	if err != nil {
-		return nil, err
-	}
-	info, err := task.WaitForResult(ctx)
-	if err != nil {
-		return nil, err
-	}
-	dvs := object.NewDistributedVirtualSwitch(v.client, info.Result.(types.ManagedObjectReference))
-	task, err = dvs.AddPortgroup(ctx, []types.DVPortgroupConfigSpec{{
-		Name: v.site.Network.Portgroup, Type: string(types.DistributedVirtualPortgroupPortgroupTypeEarlyBinding), NumPorts: 512,
-	}})
-	if err != nil {
-		return nil, err
-	}
-	return dvs, task.Wait(ctx)
-}
-
-func (v *vcenter) buildHost(cluster *object.ClusterComputeResource, dvs *object.DistributedVirtualSwitch, group hostGroup, name string) error {
-	ctx := v.background
-	task, err := cluster.AddHost(ctx, types.HostConnectSpec{HostName: name}, true, nil, nil)
-	if err != nil {
-		return err
-	}
-	info, err := task.WaitForResult(ctx)
-	if err != nil {
-		return err
-	}
-	ref := info.Result.(types.ManagedObjectReference)
-	task, err = dvs.Reconfigure(ctx, &types.DVSConfigSpec{Host: []types.DistributedVirtualSwitchHostMemberConfigSpec{
-		{Operation: string(types.ConfigSpecOperationAdd), Host: ref},
-	}})
-	if err != nil {
-		return err
-	}
-	if err := task.Wait(ctx); err != nil {
-		return err
-	}
-	system, err := object.NewHostSystem(v.client, ref).ConfigManager().DatastoreSystem(ctx)
-	if err != nil {
-		return err
-	}
-	datastore, err := system.CreateLocalDatastore(ctx, v.site.Datastore.Name, v.datastoreDirectory())
-	if err != nil {
-		return err
-	}
-	if v.datastore.Value == "" { // only the first host makes it, the others mount it
-		v.datastore = datastore.Reference()
-	}
-	v.equip(v.registry.Get(ref).(*simulator.HostSystem), group)
-	return nil
-}
-
-// equip gives a host its processors, memory and GPUs, in all places where clients look for them.
-func (v *vcenter) equip(system *simulator.HostSystem, group hostGroup) {
-	memory := group.MemoryGib << 30
-	hardware := *system.Hardware
-	hardware.MemorySize = memory
-	hardware.CpuInfo.NumCpuCores, hardware.CpuInfo.NumCpuPackages, hardware.CpuInfo.NumCpuThreads = group.Cores, 2, 2*group.Cores
-	hardware.PciDevice = nil
-	system.Hardware = &hardware
-	summary := system.Summary.Hardware
-	summary.MemorySize, summary.NumCpuCores, summary.NumCpuPkgs, summary.NumCpuThreads = memory, group.Cores, 2, 2*group.Cores
-	system.Config.SharedPassthruGpuTypes, system.Config.SharedGpuCapabilities = nil, nil
-	system.Config.PciPassthruInfo = nil
-
-	h := &host{name: system.Name, ref: system.Self, systemID: system.Hardware.SystemInfo.Uuid, memoryMib: group.MemoryGib << 10}
-	v.placement.hosts = append(v.placement.hosts, h)
-	if group.GPU == "" {
-		return
-	}
-	model := v.site.GPUs[group.GPU]
-	shared := model.Use == "sharedDirect"
-	for _, address := range group.Addresses {
-		h.gpus = append(h.gpus, &gpu{address: address, model: &model})
-		device := pciDevice(address, &model)
-		system.Hardware.PciDevice = append(system.Hardware.PciDevice, device)
-		system.Config.PciPassthruInfo = append(system.Config.PciPassthruInfo, &types.HostPciPassthruInfo{
-			Id: address, DependentDevice: address, PassthruCapable: true, PassthruEnabled: !shared, PassthruActive: !shared,
-		})
-		if shared {
-			system.Config.GraphicsInfo = append(system.Config.GraphicsInfo, types.HostGraphicsInfo{
-				DeviceName: model.Name, VendorName: model.VendorName, PciId: address,
-				GraphicsType: string(types.HostGraphicsInfoGraphicsTypeSharedDirect), VgpuMode: "sameSize",
-				MemorySizeInKB: model.FramebufferGib << 20,
-			})
-		}
-	}
-	kind := string(types.HostGraphicsConfigGraphicsTypeShared)
-	if shared {
-		kind = string(types.HostGraphicsConfigGraphicsTypeSharedDirect)
-	}
-	system.Config.GraphicsConfig = &types.HostGraphicsConfig{
-		HostDefaultGraphicsType: kind, SharedPassthruAssignmentPolicy: string(types.HostGraphicsConfigSharedPassthruAssignmentPolicyConsolidation),
-	}
-	if shared {
-		for _, profile := range sortedKeys(model.Profiles) {
-			system.Config.SharedPassthruGpuTypes = append(system.Config.SharedPassthruGpuTypes, profile)
-			system.Config.SharedGpuCapabilities = append(system.Config.SharedGpuCapabilities, types.HostSharedGpuCapabilities{
-				Vgpu: profile, SuspendSupported: true, MigrateSupported: true,
-			})
-		}
-	}
-}
-
-func pciDevice(address string, model *gpuModel) types.HostPciDevice {
-	const display3D = 0x0302
-	var domain, bus, slot, function int
-	if _, err := fmt.Sscanf(address, "%x:%x:%x.%x", &domain, &bus, &slot, &function); err != nil {
-		panic(fmt.Sprintf("PCI address %q: %v", address, err))
-	}
-	return types.HostPciDevice{
-		Id: address, ClassId: display3D, Bus: byte(bus), Slot: byte(slot), Function: byte(function),
-		VendorId: int16(pciID(model.Vendor)), DeviceId: int16(pciID(model.Device)),
-		VendorName: model.VendorName, DeviceName: model.Name,
-	}
-}
-
-// summarize puts the version into the hosts, their sums into the cluster and the datastore's size into the datastore.
-func (v *vcenter) summarize() {
-	cluster := v.registry.Get(v.cluster).(*simulator.ClusterComputeResource)
-	sum := cluster.Summary.GetComputeResourceSummary()
-	sum.NumCpuCores, sum.NumCpuThreads, sum.TotalMemory, sum.EffectiveMemory = 0, 0, 0, 0
-	for _, ref := range cluster.Host {
-		system := v.registry.Get(ref).(*simulator.HostSystem)
-		hardware := system.Summary.Hardware
-		sum.NumCpuCores += hardware.NumCpuCores
-		sum.NumCpuThreads += hardware.NumCpuThreads
-		sum.TotalMemory += hardware.MemorySize
-		sum.EffectiveMemory += hardware.MemorySize >> 20
-		// Only now: while hosts are added, the simulator looks up hardware versions, and knows those of ESXi 8 at most.
-		product := system.Config.Product
-		product.Version, product.ApiVersion = v.site.Version, v.site.Version+".0"
-		product.FullName = fmt.Sprintf("VMware ESX %s (simulated)", v.site.Version)
-		system.Config.Product = product
-		system.Summary.Config.Product = &product
-	}
-	browser := v.registry.Get(*cluster.EnvironmentBrowser).(*simulator.EnvironmentBrowser)
-	browser.QueryConfigOptionResponse.Returnval = configOption(newestHardware.String())
-	datastore := v.registry.Get(v.datastore).(*simulator.Datastore)
-	size := v.site.Datastore.CapacityGib << 30
-	datastore.Summary.Capacity, datastore.Summary.FreeSpace = size, size
-	datastore.Info.GetDatastoreInfo().FreeSpace = size
-}
-
-// showGraphics lists the VMs on each GPU in the host's graphics information.
-func (v *vcenter) showGraphics(ctx *simulator.Context, name string) {
-	h := v.placement.hostByName(name)
-	if h == nil {
-		return
-	}
-	system := v.registry.Get(h.ref).(*simulator.HostSystem)
-	ctx.WithLock(system, func() {
-		users := v.placement.users(name)
-		infos := make([]types.HostGraphicsInfo, len(system.Config.GraphicsInfo))
-		copy(infos, system.Config.GraphicsInfo)
-		for i := range infos {
-			infos[i].Vm = nil
-			for _, vm := range users[infos[i].PciId] {
-				infos[i].Vm = append(infos[i].Vm, types.ManagedObjectReference{Type: "VirtualMachine", Value: vm})
-			}
-		}
-		ctx.Update(system, []types.PropertyChange{{Name: "config.graphicsInfo", Val: infos}})
-	})
-}
-
 // serviceHandler is the simulator with SOAP, storage policies and the older REST services.
 func (v *vcenter) serviceHandler() http.Handler { return v.service.ServeMux }
-
-func (v *vcenter) policySDK() *simulator.Registry {
-	sdk := pbm.New()
-	v.policies = newPolicyManager(v)
-	for _, object := range sdk.AllReference("PbmProfileProfileManager") {
-		v.policies.ProfileManager = object.(*pbm.ProfileManager)
-	}
-	sdk.Put(v.policies)
-	return sdk
-}
-
-// randomID has no meaning.
-func randomID() string { return uuid.NewString() }
 
 func sortedKeys[V any](m map[string]V) []string {
 	return slices.Sorted(maps.Keys(m))
 }
 
-var _ mo.Reference = (*keeper)(nil)
+// first is nil when none is it.
+func first[T any](of []*T, is func(*T) bool) *T {
+	if i := slices.IndexFunc(of, is); i >= 0 {
+		return of[i]
+	}
+	return nil
+}
+
+func list(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}

@@ -9,7 +9,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[2])
 from policies.licensing.pack import PACK as LICENSING  # noqa: E402 - the path comes first
 from policies.naming.pack import PACK as NAMING  # noqa: E402
 from policies.platform.pack import PACK as PLATFORM  # noqa: E402
-from policies.shared.adapter import serve  # noqa: E402
+from policies.shared.server import serve  # noqa: E402
 
 if __name__ == "__main__":
     serve(NAMING, LICENSING, PLATFORM, name="paif", description="Naming, licensing and platform rules together")

@@ -7,7 +7,7 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from policies.licensing.pack import PACK  # noqa: E402 - the path comes first
-from policies.shared.adapter import serve  # noqa: E402
+from policies.shared.server import serve  # noqa: E402
 
 if __name__ == "__main__":
     serve(PACK)

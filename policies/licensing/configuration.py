@@ -13,7 +13,7 @@ from pydantic import Field
 import catalog
 from policies.shared.configuration import Model
 from policies.shared.machines import Classes, MachineSettings, Pool
-from policies.shared.model import Kind, Undecided
+from policies.shared.model import Kind, Run, Undecided
 
 Edition = Literal["nvaie", "vws", "vpc", "vapps"]
 EDITION_OF_SERIES: dict[str, Edition] = {"c": "nvaie", "q": "vws", "b": "vpc", "a": "vapps"}
@@ -111,3 +111,7 @@ class Seats:
     """URN -> machines that it brings, in the order of registration."""
     tokens: dict[tuple[str | None, str], bool | Undecided] = field(default_factory=dict)
     """Namespace (None while not known) and name of a Secret -> whether it holds a licence token."""
+
+
+Context = Run[LicensingSettings, Seats]
+"""What every rule of the pack gets beside the resource."""

@@ -1,14 +1,31 @@
 """The policy pack `licensing`."""
 
 from policies.licensing.configuration import LicensingSettings, Seats
-from policies.licensing.rules import OBSERVED, observe, pack
-from policies.shared.adapter import Pack
+from policies.licensing.observation import OBSERVED, observe
+from policies.licensing.rules import (
+    containers,
+    entitlements,
+    licence_server,
+    licence_tokens,
+    paif_add_on,
+    seats,
+    vgpu_profiles,
+)
+from policies.shared.pack import Pack
 
 PACK: Pack[LicensingSettings, Seats] = Pack(
     name="licensing",
     description="Licences of NVIDIA and VMware that a Private AI environment takes",
     settings=LicensingSettings,
-    rules=pack.all,
+    rules=[
+        *vgpu_profiles.RULES.all,
+        *licence_tokens.RULES.all,
+        *containers.RULES.all,
+        *seats.RULES.all,
+        *entitlements.RULES.all,
+        *paif_add_on.RULES.all,
+        *licence_server.RULES.all,
+    ],
     seen=Seats,
     observed=OBSERVED,
     observe=observe,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pydantic import Field
 
 from policies.shared.configuration import Settings
+from policies.shared.model import Run
 
 PATTERN = "{organisation}-{environment}-{kind}-{name}"
 
@@ -55,3 +56,7 @@ class Names:
     """(kind, where, name cut to its limit) -> (URN, whole name)."""
     routes: dict[tuple[str, str], str] = field(default_factory=dict)
     """(where, routing name) -> URN."""
+
+
+Context = Run[NamingSettings, Names]
+"""What every rule of the pack gets beside the resource."""

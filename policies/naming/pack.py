@@ -1,14 +1,24 @@
 """The policy pack `naming`."""
 
 from policies.naming.configuration import Names, NamingSettings
-from policies.naming.rules import OBSERVED, observe, pack
-from policies.shared.adapter import Pack
+from policies.naming.observation import OBSERVED, observe
+from policies.naming.rules import collisions, databases, kubernetes_names, labels, models, names, reserved, vm_classes
+from policies.shared.pack import Pack
 
 PACK: Pack[NamingSettings, Names] = Pack(
     name="naming",
     description="Names, labels and tags of a Private AI environment",
     settings=NamingSettings,
-    rules=pack.all,
+    rules=[
+        *names.RULES.all,
+        *vm_classes.RULES.all,
+        *models.RULES.all,
+        *databases.RULES.all,
+        *kubernetes_names.RULES.all,
+        *labels.RULES.all,
+        *reserved.RULES.all,
+        *collisions.RULES.all,
+    ],
     seen=Names,
     observed=OBSERVED,
     observe=observe,

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from policies.shared.configuration import Model
 from policies.shared.machines import Classes, MachineSettings
-from policies.shared.model import Kind
+from policies.shared.model import Kind, Run
 
 
 class HostDriver(Model):
@@ -84,3 +84,7 @@ class Platform:
     """URN of a vSphere machine -> its name, and whether it has a fixed device; None while that is not known."""
     services: dict[str, str] = field(default_factory=dict)
     """Namespace -> URN of its PAISConfiguration."""
+
+
+Context = Run[PlatformSettings, Platform]
+"""What every rule of the pack gets beside the resource."""

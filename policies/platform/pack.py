@@ -1,14 +1,45 @@
 """The policy pack `platform`."""
 
 from policies.platform.configuration import Platform, PlatformSettings
-from policies.platform.rules import OBSERVED, observe, pack
-from policies.shared.adapter import Pack
+from policies.platform.observation import OBSERVED, observe
+from policies.platform.rules import (
+    clusters,
+    deep_learning_vms,
+    deprecated,
+    directpath,
+    gpu_operator,
+    personas,
+    private_ai_services,
+    production,
+    secrets,
+    supervisor,
+    transport,
+    trusted_sources,
+    versions,
+    vgpu,
+)
+from policies.shared.pack import Pack
 
 PACK: Pack[PlatformSettings, Platform] = Pack(
     name="platform",
     description="What the platform of a Private AI environment can do, and what production demands",
     settings=PlatformSettings,
-    rules=pack.all,
+    rules=[
+        *directpath.RULES.all,
+        *vgpu.RULES.all,
+        *versions.RULES.all,
+        *personas.RULES.all,
+        *production.RULES.all,
+        *secrets.RULES.all,
+        *transport.RULES.all,
+        *trusted_sources.RULES.all,
+        *deprecated.RULES.all,
+        *gpu_operator.RULES.all,
+        *clusters.RULES.all,
+        *private_ai_services.RULES.all,
+        *deep_learning_vms.RULES.all,
+        *supervisor.RULES.all,
+    ],
     seen=Platform,
     observed=OBSERVED,
     observe=observe,

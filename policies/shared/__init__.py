@@ -1,1 +1,1 @@
-"""What the policy packs share: rules as data, the adapter to the engine, redaction, exemptions, configuration."""
+"""What the policy packs share: rules as data, the way to the engine, redaction, exemptions, configuration."""

@@ -15,10 +15,6 @@ STACK = "pulumi:pulumi:Stack"
 """Type of the root resource. It is registered first: what a rule refuses here stops a run before anything exists."""
 
 
-HIDDEN = "[secret]"
-"""What stands for a secret in messages, the engine's own included."""
-
-
 class Level(StrEnum):
     """What a violation does, in the engine's words."""
 

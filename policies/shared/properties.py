@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from policies.shared.model import HIDDEN, Unknown
+from catalog.redaction import HIDDEN
+from policies.shared.model import Provider, Resource, Unknown
 
 if TYPE_CHECKING:
     from google.protobuf.struct_pb2 import Struct, Value  # type: ignore[import-untyped]
@@ -69,3 +71,28 @@ class Decoder:
             return Unknown(path) if value is None else self._value(value, path)
         # Assets and archives are files; no rule looks into one.
         return {key: field.string_value for key, field in struct.fields.items() if key != _SIGNATURE}
+
+
+def decode(request: Any) -> Resource:
+    """A resource in the engine's words as plain data."""
+    decoder = Decoder()
+    properties = decoder.decode(request.properties)
+    provider = Provider(request.provider.type, request.provider.urn) if request.HasField("provider") else None
+    return Resource(
+        urn=request.urn,
+        type=request.type,
+        name=request.name,
+        properties=properties,
+        secrets=frozenset(decoder.secrets),
+        protect=request.options.protect,
+        ignored=frozenset(request.options.ignoreChanges),
+        provider=provider,
+    )
+
+
+def set_texts(struct: Struct, path: str, texts: Mapping[str, str]) -> None:
+    """Put texts into the mapping at a dotted path, which must be there."""
+    for part in path.split("."):
+        struct = struct.fields[part].struct_value
+    for key, text in texts.items():
+        struct.fields[key].string_value = text

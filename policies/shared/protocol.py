@@ -13,6 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from policies.shared.model import Level, Severity
+
 _ALIAS = "policies.shared._messages"
 
 
@@ -32,4 +34,18 @@ if TYPE_CHECKING:
 else:
     messages, plugin = _load()
 
-__all__ = ["messages", "plugin"]
+__all__ = ["LEVELS", "LEVEL_OF", "SEVERITIES", "messages", "plugin"]
+
+LEVELS = {
+    Level.ADVISORY: messages.ADVISORY,
+    Level.MANDATORY: messages.MANDATORY,
+    Level.REMEDIATE: messages.REMEDIATE,
+    Level.DISABLED: messages.DISABLED,
+}
+LEVEL_OF = {number: level for level, number in LEVELS.items()}
+SEVERITIES = {
+    Severity.LOW: messages.POLICY_SEVERITY_LOW,
+    Severity.MEDIUM: messages.POLICY_SEVERITY_MEDIUM,
+    Severity.HIGH: messages.POLICY_SEVERITY_HIGH,
+    Severity.CRITICAL: messages.POLICY_SEVERITY_CRITICAL,
+}

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
+from catalog.redaction import leaves
 from policies.shared.model import Resource, Undecided, Unknown, raw
-from policies.shared.redaction import leaves
 
 
 def is_of(resource: Resource, types: tuple[str, ...]) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from catalog.redaction import is_secret_key
 from stacks.environment.model import SECRETS
-from stacks.problems import Path, Problem, property_path, secret_by_name
+from stacks.problems import Path, Problem, property_path
 
 
 @dataclass
@@ -22,7 +23,7 @@ class Findings:
 
     def add(self, path: Path, expected: str, value: str = "", near: str = "") -> None:
         """Note a problem; what stands there is hidden where a name says that it is secret."""
-        hidden = "[secret]" if value and any(secret_by_name(str(part)) for part in (*path, near)) else value
+        hidden = "[secret]" if value and any(is_secret_key(str(part)) for part in (*path, near)) else value
         self.put(path, Problem("", expected, hidden, near))
 
     def put(self, path: Path, problem: Problem) -> None:

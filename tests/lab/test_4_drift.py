@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from tests.lab.conftest import Outputs, Paif, api_client, wait_until
-from tests.unit.ci.stand_in import StandIn, serve
+from tests.unit.cli.forge.stand_in import StandIn, serve
 
 _NS = "/namespaces/acme-dev-ns-ai"
 _VMS = f"/apis/vmoperator.vmware.com/v1alpha3{_NS}/virtualmachines"

@@ -13,8 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
-from cli import clones
 from cli.bench.scratch import lab_basics, scratch_project
+from cli.engine.recovery import clones
 from providers.vcf.inventory import gpu_inventory
 from providers.vcf.vcenter import Account
 from tests.lab.conftest import ROOT, Paif, wait_until
@@ -74,7 +74,10 @@ class Project:
 
     def clear_up(self) -> None:
         """What `./paif up` does first, for this project's stack, which `./paif` itself does not know."""
-        program = "import sys; from cli import engine; engine.clear_up(engine.Stack(sys.argv[1], lab=True), bool)"
+        program = (
+            "import sys; from cli.engine.recovery import leftovers; from cli.engine.stack import Stack; "
+            "leftovers.clear_up(Stack(sys.argv[1], lab=True), bool)"
+        )
         script = f'eval "$({ROOT / "paif"} env)" && exec "$@"'
         answer = subprocess.run(
             ["bash", "-c", script, "python", sys.executable, "-c", program, self.stack],

@@ -117,7 +117,7 @@ class Reader:
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
-            preexec_fn=lambda: die_with_parent(signal.SIGINT),  # noqa: PLW1509 - as in cli/engine.py
+            preexec_fn=lambda: die_with_parent(signal.SIGINT),  # noqa: PLW1509 - as in cli/engine/pulumi_cli.py
         ) as process:
             os.close(theirs)
             seen = 0

@@ -17,6 +17,7 @@ from tests.policy.resources import (
     CONFIG_MAP,
     DATABASE,
     DRS,
+    ENDPOINT,
     FUTURE,
     GONE,
     JWT,
@@ -78,6 +79,13 @@ def test_who_logs_in_by_an_address_is_not_shown(packs: dict[str, Process], user:
     assert "host charts.example.net is not trusted" in found.message
     assert "https://[secret]@charts.example.net/x" in found.message
     assert "hunter2" not in found.message
+
+
+def test_a_resource_called_like_a_secret_hides_nothing_of_what_is_told_of_it(packs: dict[str, Process]) -> None:
+    begin(packs["platform"], "platform")
+    asked = changed(ENDPOINT, {"metadata>name": "my-token", "spec>engine": UNKNOWN})
+    (found,) = [each for each in packs["platform"].analyze(asked) if each.rule == "endpoint-engine"]
+    assert found.message.startswith("my-token: undecided: spec.engine is not known yet")
 
 
 def test_a_trusted_host_stays_trusted_whoever_logs_in(packs: dict[str, Process]) -> None:

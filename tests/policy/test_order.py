@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from policies.shared.adapter import Analyzer, decode
+from policies.reference import PACKS as MODULES
+from policies.shared.analyzer import Analyzer
+from policies.shared.properties import decode
 from policies.shared.protocol import messages
-from policies.shared.reference import PACKS as MODULES
 from tests.policy.cases import CASES, Case
 from tests.policy.harness import Asked, Diagnostic, Process, urn
 from tests.policy.resources import (

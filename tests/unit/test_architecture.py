@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -20,16 +22,19 @@ _ALLOWED = {
     "tools": set[str](),
 }
 _PACKAGES = set(_ALLOWED)
+# Those that are in order: files of a size that one reads, none of which needs itself by way of another.
+_IN_ORDER = ["cli"]
+_MOST_LINES = 400
 # The benchmark compares Pulumi programs of its own, which are made of components as stacks are. What checks the packs'
 # settings does it by the packs' own models (decisions/0005). What asks a site by itself trusts whom the provider does,
 # which is decided in one place.
 _ALSO = {
     "cli/bench": {"components"},
-    "cli/clones.py": {"providers"},
-    "cli/prove/kills.py": {"providers"},
+    "cli/engine/recovery/clones.py": {"providers"},
+    "cli/prove/scene.py": {"providers"},
     "cli/prove/plugins/refusal": {"policies"},
-    "cli/releases.py": {"providers"},
-    "cli/settings.py": {"policies"},
+    "cli/engine/recovery/helm_releases.py": {"providers"},
+    "cli/policy/settings.py": {"policies"},
 }
 
 
@@ -79,3 +84,44 @@ def test_every_component_has_a_file_of_its_name() -> None:
         classes = [node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)]
         expected = "".join(part.title() for part in path.stem.split("_"))
         assert expected in classes, path.name
+
+
+def _files_imported(path: Path) -> Iterator[Path]:
+    """The project's own files that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            below = _ROOT.joinpath(*name.split("."))
+            yield from (each for each in (below.with_suffix(".py"), below / "__init__.py") if each.is_file())
+
+
+@pytest.mark.parametrize("package", _IN_ORDER)
+def test_no_file_needs_itself_by_way_of_another(package: str) -> None:
+    needs = {path: set(_files_imported(path)) for path in _sources(package)}
+    try:
+        TopologicalSorter(needs).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(str(path.relative_to(_ROOT)) for path in error.args[1]))
+
+
+@pytest.mark.parametrize("package", _IN_ORDER)
+def test_no_file_is_longer_than_one_reads(package: str) -> None:
+    lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in _sources(package)}
+    assert {str(path.relative_to(_ROOT)): count for path, count in lines.items() if count > _MOST_LINES} == {}
+
+
+@pytest.mark.parametrize("package", _IN_ORDER)
+def test_what_a_file_keeps_to_itself_is_imported_by_nobody(package: str) -> None:
+    found = [
+        f"{path.relative_to(_ROOT)} imports {alias.name} of {node.module}"
+        for path in _sources(package)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.name.startswith("_")
+    ]
+    assert found == []

@@ -43,6 +43,16 @@ def test_the_go_parts_pass_their_own_tests(module: str) -> None:
     _clean(go, "test", "./...", folder=ROOT / module, extra={"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"})
 
 
+def test_no_go_file_is_above_500_lines() -> None:
+    sizes = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
+        for path in (ROOT / "lab").rglob("*.go")
+        if not path.name.endswith("_test.go")
+    }
+    assert sizes, "the lab's Go parts are elsewhere; look for them there"
+    assert {name: lines for name, lines in sizes.items() if lines > 500} == {}
+
+
 def test_no_script_of_a_test_names_an_interpreter_below_the_checkout() -> None:
     """A checkout's path may have a space, which ends the interpreter's name in a script's first line."""
     wrong = "#!" + "{sys.executable}"

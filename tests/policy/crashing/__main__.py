@@ -6,9 +6,10 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[3])
 
-from policies.shared.adapter import Pack, serve  # noqa: E402
 from policies.shared.configuration import Settings  # noqa: E402
 from policies.shared.model import Resource, Rules, Run, Severity, Undecided, Violation  # noqa: E402
+from policies.shared.pack import Pack  # noqa: E402
+from policies.shared.server import serve  # noqa: E402
 
 pack: Rules[Settings, None] = Rules()
 

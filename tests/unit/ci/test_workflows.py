@@ -210,9 +210,8 @@ def test_gitlab_posts_with_the_target_branchs_code_and_a_token_of_an_environment
 def test_every_command_and_option_that_a_workflow_uses_exists() -> None:
     import typer
 
-    from cli.changed import changed_command
-    from cli.drift import drift_command
-    from cli.pr_comment import pr_comment_app
+    from cli.commands.drift import drift_command
+    from cli.commands.pull_request import changed_command, pr_comment_app
 
     app = typer.Typer()
     app.add_typer(pr_comment_app, name="pr-comment")
@@ -240,22 +239,23 @@ def test_options_after_two_dashes_reach_the_engine(monkeypatch: pytest.MonkeyPat
     from typer.testing import CliRunner
 
     from cli import app as commands
-    from cli import engine, runs
+    from cli.engine import pulumi_cli, runs, stack_state
+    from cli.engine.stack import Stack
 
     seen: list[tuple[str, ...]] = []
     plan = tmp_path / "plan.json"
     plan.write_text('{"manifest": {"time": "2026-11-27T00:00:00Z"}}')
-    monkeypatch.setattr(runs, "prepare", lambda name, **_: engine.Stack(name, lab=False))
+    monkeypatch.setattr(runs, "prepare", lambda name, **_: Stack(name, lab=False))
 
-    def run(_: engine.Stack, *arguments: str, **__: object) -> int:
+    def run(_: Stack, *arguments: str, **__: object) -> int:
         seen.append(arguments)
         bound.append(Path(arguments[arguments.index("--plan") + 1]).read_text())
         return 0
 
     bound: list[str] = []
-    monkeypatch.setattr(engine, "run", run)
-    monkeypatch.setattr(engine, "outputs", lambda _: {"environment": {}})
-    monkeypatch.setattr(engine, "export", lambda _: {})
+    monkeypatch.setattr(pulumi_cli, "run", run)
+    monkeypatch.setattr(stack_state, "outputs", lambda _: {"environment": {}})
+    monkeypatch.setattr(stack_state, "export", lambda _: {})
     result = CliRunner().invoke(commands.app, ["up", "prod", "--yes", "--", "--plan", str(plan)])
     assert result.exit_code == 0, result.output
     assert "--yes" in seen[0]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli import settings
+from cli.policy import settings
 from stacks.stackfile import read
 from tests.unit.environment.samples import COMPLETE, stack_file
 

@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from cli.outputs import Known, personas, value_at
+from cli.output.personas import Known, personas, value_at
 from stacks.capacity import read_inventory
 from stacks.endpoints import Endpoints, endpoints
 from stacks.environment.rules.conditions import awaited_kinds

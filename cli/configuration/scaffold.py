@@ -1,0 +1,91 @@
+"""Making a stack file for an environment of one's own, and the settings that the policy packs need for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cli.configuration.stack_files import Problems
+from cli.output.console import Failed
+from cli.policy.settings import file_of, template
+from lab.state import ROOT
+from stacks.environment import SHORT
+from stacks.problems import Problem
+from stacks.stackfile import read
+
+TEMPLATE = """\
+# Environment {name} on a real VCF. `./paif check {name}` tells what is still missing, with line and column;
+# docs/real-vcf.md explains every step, `./paif schema stacks/schema.json` lets an editor complete the keys.
+# Secrets are set by commands, never written here by hand:
+#   pulumi config set -s {name} --secret paif:vcenterPassword     (or the environment variable PAIF_VCENTER_PASSWORD)
+#   pulumi config set -s {name} --secret paif:kubeconfig < FILE   (or PAIF_KUBECONFIG; it may use an exec plugin)
+#   pulumi config set -s {name} --secret paif:workstationPassword
+#   pulumi config set -s {name} --secret paif:licenceToken < FILE (vGPU mode only)
+#   pulumi config set -s {name} --secret paif:ngcApiKey           (vGPU mode only)
+config:
+  paif:target: vcf
+  paif:kind: {kind}
+  paif:organisation: {organisation}
+  paif:owner: platform-team
+  paif:costCentre: "0000"
+  paif:gpu:
+    mode: vgpu          # vgpu (needs NVIDIA AI Enterprise) or directpath
+    model: A100
+  paif:vcenter:
+    server: vcenter.example.com
+    username: svc-paif@vsphere.local
+    computeCluster: gpu-cluster
+    caBundle: ""        # PEM of your authority, when the system does not trust it
+  paif:supervisor:
+    name: supervisor
+  paif:namespace:
+    name: {organisation}-{name}-ns-ai
+    accessList:
+      - {{subject: data-scientists, domain: example.com, role: EDIT}}
+    storage:
+      - {{policy: pai-gold, limitGib: 4096}}
+  paif:content:
+    dlvmLibrary: dlvm-images
+    dlvmImage: ""       # the item's name in your library
+    kubernetesLibrary: kubernetes-releases
+  paif:vmClasses:
+    - {{name: vgpu-a100-40c, cpuCount: 16, memoryGib: 64, profile: grid_a100-40c}}
+  paif:workstations:
+    - {{name: first, owner: first.last, persona: data-scientist, class: vgpu-a100-40c}}
+"""
+
+
+def make(name: str, kind: str, organisation: str) -> list[str]:
+    """Write ``stacks/Pulumi.<name>.yaml`` and ``policies/config/<name>.yaml``; returns their paths from the root.
+
+    Of an environment that has a stack file only the settings are written, for the kind and organisation it names.
+    Raises ``Failed`` when both files are there already, ``Problems`` when a name is no short DNS label or the stack
+    file that is there is wrong.
+    """
+    expected = "a letter, then letters, digits or '-', at most 20"
+    wrong = [
+        Problem(what, expected, repr(given))
+        for what, given in (("environment", name), ("--organisation", organisation))
+        if not SHORT.fullmatch(given)
+    ]
+    if wrong:
+        raise Problems(wrong)
+    stack, policies = ROOT / "stacks" / f"Pulumi.{name}.yaml", file_of(name)
+    if stack.is_file() and policies.is_file():
+        raise Failed(f"{_shown(stack)} and {_shown(policies)} are there already; edit them, or choose another name")
+    written = {}
+    if stack.is_file():
+        found = read(stack)
+        if found.environment is None:
+            raise Problems(found.problems)
+        kind, organisation = found.environment.kind, found.environment.organisation
+    else:
+        written[stack] = TEMPLATE.format(name=name, kind=kind, organisation=organisation)
+    if not policies.is_file():
+        written[policies] = template(name, kind, organisation)
+    for path, text in written.items():
+        path.write_text(text, encoding="utf-8")
+    return [_shown(path) for path in written]
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(ROOT))

@@ -1,0 +1,166 @@
+"""What a run would delete or replace of what holds data or serves people, read from the engine's plan before it runs.
+
+The plan that the preview writes has, for each resource, the steps that a run with that plan may take; the engine
+refuses every other one before it takes it (pulumi 3.259 resource/deploy/step_generator.go). So what is found here is
+all that the run can delete. docs/decisions/0011 tells why it is asked for by name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal
+
+from cli.engine.urns import type_and_name
+from cli.output.console import Failed
+from cli.preview.model import DATA_TYPES, UNKNOWN
+
+SERVING_TYPES = (
+    "*:PAISConfiguration",
+    "*:ModelEndpoint",
+    "*:VirtualMachineService",
+    "kubernetes:helm.sh/*:Release",
+)
+"""Resource types whose end takes a service from people who use it, beside those that hold data."""
+
+_STACK = "::pulumi:pulumi:Stack::"
+DELETES = {"delete", "delete-replaced"}
+"""Steps of a plan by which an object goes."""
+
+_REPLACES = {"replace", "create-replacement", "import-replacement"}
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One resource that goes. `name` is its logical name, `within` those of the components around it.
+
+    `protected` tells that the engine refuses it, `retained` that the object stays: only the state forgets it, or it was
+    there before.
+    """
+
+    action: Literal["delete", "replace"]
+    type: str
+    name: str
+    within: tuple[str, ...]
+    protected: bool
+    retained: bool
+
+    @property
+    def kind(self) -> str:
+        return self.type.rsplit(":", 1)[-1]
+
+    def named_by(self, names: Collection[str]) -> bool:
+        """Whether one of these names means it: its own, or that of a component it belongs to."""
+        return self.name in names or any(each in names for each in self.within)
+
+    def __str__(self) -> str:
+        stays = "; it stays: it is retained, or was there before" if self.retained else ""
+        refused = "; it is protected: the engine will refuse" if self.protected else ""
+        return f"{self.action:7} {self.kind} {self.name}{stays}{refused}"
+
+
+def _resource_plans(file: Path) -> dict[str, dict[str, Any]]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        # The engine reads both forms, with and without a version around them, and writes the second.
+        plan = found.get("plan", found)
+        plans = (plan["manifest"] and plan.get("resourcePlans")) or {}
+        return {str(urn): dict(plan) for urn, plan in plans.items()}
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        raise Failed(f"{file} is no plan of the engine; `./paif preview ENV -- --save-plan FILE` writes one") from None
+
+
+def leave_outputs_open(file: Path, relaxed: Path) -> None:
+    """Write the plan to ``relaxed`` so that it binds what is done to resources, and not what the stack tells of them.
+
+    A run in which something failed tells less than was planned, and the engine would then keep none of it. Raises
+    ``Failed`` when the file is no plan.
+    """
+    _resource_plans(file)
+    whole = json.loads(file.read_text(encoding="utf-8"))
+    for urn, plan in whole.get("plan", whole).get("resourcePlans", {}).items():
+        if _STACK in urn and plan.get("goal"):
+            deletes = (plan["goal"].get("outputDiff") or {}).get("deletes") or []
+            plan["goal"]["outputDiff"] = {"adds": dict.fromkeys(plan.get("state") or {}, UNKNOWN), "deletes": deletes}
+    relaxed.touch(0o600)
+    relaxed.write_text(json.dumps(whole), encoding="utf-8")
+
+
+def outputs_before(file: Path) -> list[str]:
+    """Names of the outputs that the stack of a saved plan has already. Raises ``Failed`` when the file is no plan."""
+    stacks = (plan for urn, plan in _resource_plans(file).items() if _STACK in urn)
+    return [
+        name
+        for plan in stacks
+        for name in plan.get("state") or {}
+        if name not in (((plan.get("goal") or {}).get("outputDiff") or {}).get("adds") or {})
+    ]
+
+
+def steps_of(file: Path) -> dict[str, set[str]]:
+    """The steps that a saved plan allows each resource, by URN. Raises ``Failed`` when the file is no plan."""
+    return {urn: set(plan.get("steps") or []) for urn, plan in _resource_plans(file).items()}
+
+
+def of_plan(file: Path, exported: Callable[[], dict[str, Any]]) -> list[Loss]:
+    """Everything in a saved plan that deletes or replaces what holds data or serves people, in the plan's order.
+
+    `exported` gives the stack's state as the engine exports it; it is asked only where there is a loss. Raises
+    ``Failed`` when the file is no plan.
+    """
+    lost = {
+        urn: taken
+        for urn, taken in steps_of(file).items()
+        if taken & (DELETES | _REPLACES) and _matters(type_and_name(urn)[0])
+    }
+    if not lost:
+        return []
+    known = {each["urn"]: each for each in (exported().get("deployment") or {}).get("resources") or []}
+    return [_loss(urn, taken, known) for urn, taken in lost.items()]
+
+
+def _loss(urn: str, steps: set[str], known: dict[str, dict[str, Any]]) -> Loss:
+    state, (kind, name) = known.get(urn, {}), type_and_name(urn)
+    within, parent = [], state.get("parent")
+    while parent and parent in known:
+        if not known[parent]["type"].startswith(("pulumi:", "paif:phase:")):
+            within.append(parent.rsplit("::", 1)[-1])
+        parent = known[parent].get("parent")
+    return Loss(
+        action="replace" if steps & _REPLACES else "delete",
+        type=kind,
+        name=name,
+        within=tuple(within),
+        protected=bool(state.get("protect")),
+        retained=bool(state.get("retainOnDelete")) or _is_adopted(state),
+    )
+
+
+def _is_adopted(state: dict[str, Any]) -> bool:
+    """Whether it was there before: then its end only takes away what was added to it (decision 12)."""
+    return str(state.get("type", "")).startswith("vcf:") and " adopted" in str(
+        (state.get("outputs") or {}).get("owner")
+    )
+
+
+def _matters(kind: str) -> bool:
+    # A component of this project bears the name of the object that it makes, and is none.
+    return not kind.startswith("paif:") and any(fnmatchcase(kind, pattern) for pattern in (*DATA_TYPES, *SERVING_TYPES))
+
+
+def unasked(losses: Iterable[Loss], allowed: Collection[str]) -> list[Loss]:
+    """Those that nobody has allowed by name. What is retained stays, so that nobody need allow it."""
+    return [each for each in losses if not each.retained and not each.named_by(allowed)]
+
+
+def listed(losses: Iterable[Loss]) -> str:
+    """One line for each."""
+    return "\n".join(f"  {each}" for each in losses)
+
+
+def options(losses: Iterable[Loss]) -> str:
+    """The options that allow them, as one types them."""
+    return " ".join(f"--allow-delete {name}" for name in dict.fromkeys(each.name for each in losses))

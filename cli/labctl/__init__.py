@@ -1,0 +1,1 @@
+"""The local lab from outside: its daemon, and forgetting it with its stacks."""

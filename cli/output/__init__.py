@@ -1,0 +1,1 @@
+"""What a person or a program gets to read: the console, Markdown, and the sheet of each persona."""

@@ -1,0 +1,74 @@
+"""Containers of NVIDIA AI Enterprise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from urllib.parse import urlsplit
+
+from policies.licensing.configuration import Context, LicensingSettings, Seats
+from policies.licensing.declared import entitlements_of
+from policies.shared.containers import boot_texts, charts, images, mentioned
+from policies.shared.model import Found, Resource, Rules, Severity, Undecided, Violation
+from policies.shared.selectors import is_of
+from policies.shared.sources import GPU_GUIDE
+from policies.shared.types import ENDPOINT, NIM, RELEASE, SECRET, WORKLOAD, WORKSTATION
+
+RULES: Rules[LicensingSettings, Seats] = Rules()
+
+
+def _unlicensed(resource: Resource, run: Context, patterns: Iterable[str], what: str) -> Found:
+    """What a resource runs of these, where nothing licenses it."""
+    if entitlements_of("nvaie", run):
+        return
+    problem = f"{what}, and no NVIDIA AI Enterprise entitlement is declared"
+
+    def is_one(reference: str) -> bool:
+        return any(fnmatchcase(each, pattern) for each in (reference, f"{reference}/") for pattern in patterns)
+
+    if is_of(resource, SECRET + WORKSTATION):
+        for each in boot_texts(resource):
+            if isinstance(each, Undecided):
+                yield each
+            elif any(is_one(name) for name in mentioned(each[1])):
+                yield Violation(f"the machine starts it: {problem}", each[0])
+        return
+    if is_of(resource, RELEASE):
+        for path, address in charts(resource):
+            parts = urlsplit(address)
+            if is_one(f"{parts.hostname}{parts.path}".rstrip("/")):
+                yield Violation(problem, path, address)
+    for each in images(resource):
+        if isinstance(each, Undecided):
+            yield each
+        elif is_one(each[1]):
+            yield Violation(problem, *each)
+
+
+@RULES.rule(
+    "nim-entitlement",
+    WORKLOAD + RELEASE + ENDPOINT + NIM + SECRET + WORKSTATION,
+    severity=Severity.CRITICAL,
+    reason="NIM microservices need NVIDIA AI Enterprise on either GPU path, also with DirectPath I/O",
+    remedy="declare the entitlement, or serve an open model with vLLM",
+    source=f"{GPU_GUIDE} §11.5.1; https://docs.nvidia.com/nim-operator/latest/pipelines.html (its kinds)",
+)
+def nim_entitlement(resource: Resource, run: Context) -> Found:
+    what = "this is a NIM microservice"
+    if is_of(resource, NIM) and not entitlements_of("nvaie", run):
+        # Whatever image a mirror calls it: the operator serves nothing else.
+        yield Violation(f"{what}, and no NVIDIA AI Enterprise entitlement is declared", "kind")
+    else:
+        yield from _unlicensed(resource, run, run.settings.nim_images, what)
+
+
+@RULES.rule(
+    "nvaie-container-entitlement",
+    WORKLOAD + RELEASE + SECRET + WORKSTATION,
+    severity=Severity.CRITICAL,
+    reason="containers of NVIDIA AI Enterprise may only be used with its licence, on either GPU path",
+    remedy="declare the entitlement, or use the public container",
+    source=f"{GPU_GUIDE} §11.5.1",
+)
+def nvaie_container_entitlement(resource: Resource, run: Context) -> Found:
+    yield from _unlicensed(resource, run, run.settings.nvaie_images, "the container is part of NVIDIA AI Enterprise")

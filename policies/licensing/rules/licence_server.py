@@ -1,0 +1,25 @@
+"""The licence server."""
+
+from __future__ import annotations
+
+import catalog
+from policies.licensing.configuration import Context, LicensingSettings, Seats
+from policies.shared.model import Found, Resource, Rules, Severity, Violation
+from policies.shared.sources import GPU_GUIDE
+from policies.shared.types import ROOT
+
+RULES: Rules[LicensingSettings, Seats] = Rules()
+
+
+@RULES.rule(
+    "licence-server-version",
+    ROOT,
+    severity=Severity.MEDIUM,
+    reason="guests of AI Enterprise 6 and newer (vGPU 18) get no licence from an older DLS",
+    remedy="update the licence server to DLS 3.4 or newer",
+    source=f"{GPU_GUIDE} §11.6",
+)
+def licence_server_version(resource: Resource, run: Context) -> Found:
+    server = run.settings.licence_server
+    if server is not None and server.nvaie_major >= 6 and not catalog.satisfies(server.version, ">=3.4"):
+        yield Violation(f"DLS {server.version} serves no guests of AI Enterprise {server.nvaie_major}")

@@ -1,0 +1,63 @@
+"""The add-on VMware Private AI Foundation."""
+
+from __future__ import annotations
+
+from policies.licensing.configuration import Context, LicensingSettings, Seats
+from policies.shared.machines import gpu_class
+from policies.shared.model import Found, Resource, Rules, Severity, Violation, raw
+from policies.shared.sources import GUIDE
+from policies.shared.types import ENDPOINT, PAIS, ROOT, VM
+
+RULES: Rules[LicensingSettings, Seats] = Rules()
+
+_CORES = "Broadcom KB 313548, from memory (cores are counted per socket, 16 at least)"
+
+
+@RULES.rule(
+    "paif-add-on",
+    PAIS + ENDPOINT + VM,
+    severity=Severity.HIGH,
+    reason="Deep Learning VMs and Private AI Services are part of the PAIF add-on to VCF, which is licensed by core",
+    remedy="declare the add-on under licensing.paifAddOn, with cores and last day",
+    source=f"{GUIDE} (part 1)",
+)
+def paif_add_on(resource: Resource, run: Context) -> Found:
+    if run.settings.paif_add_on is not None:
+        return
+    if resource.type.endswith(":VirtualMachine"):
+        found = gpu_class(raw(resource.properties, "spec.className"), run, run.seen.classes)
+        if found is not None and not found.has_gpu:
+            return
+    yield Violation("the PAIF add-on is not declared")
+
+
+@RULES.rule(
+    "paif-add-on-cores",
+    ROOT,
+    severity=Severity.HIGH,
+    reason="every core of every GPU host counts, 16 per socket at least",
+    remedy="license the cores that are missing, or keep hosts out of the GPU cluster",
+    source=_CORES,
+)
+def paif_add_on_cores(resource: Resource, run: Context) -> Found:
+    settings = run.settings
+    if settings.paif_add_on is None:
+        return
+    least = settings.minimum_cores_per_socket
+    needed = sum(each.count * each.sockets * max(each.cores_per_socket, least) for each in settings.gpu_hosts)
+    if needed > settings.paif_add_on.cores:
+        yield Violation(f"the GPU hosts have {needed} cores to license, the add-on covers {settings.paif_add_on.cores}")
+
+
+@RULES.rule(
+    "paif-add-on-expired",
+    ROOT + PAIS,
+    severity=Severity.HIGH,
+    reason="without the subscription there is neither support nor the right to use it",
+    remedy="renew the add-on and declare its new date",
+    source=_CORES,
+)
+def paif_add_on_expired(resource: Resource, run: Context) -> Found:
+    add_on = run.settings.paif_add_on
+    if add_on is not None and add_on.expires < run.today:
+        yield Violation(f"the PAIF add-on has expired on {add_on.expires}")

@@ -1,0 +1,114 @@
+"""Seats: how many machines take one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+from policies.licensing.configuration import Context, Edition, LicensingSettings, Seats, edition_of, entitled
+from policies.licensing.sources import ISSUE, VGPU_LICENSING
+from policies.shared.machines import GpuClass, Pool, class_or_undecided, configured_pools, pools
+from policies.shared.model import Found, Resource, Rules, Severity, Undecided, Unknown, Violation, guarded
+from policies.shared.types import CLUSTER, ENDPOINT, ROOT, VM
+
+RULES: Rules[LicensingSettings, Seats] = Rules()
+MACHINES = VM + CLUSTER + ENDPOINT
+
+
+def _taken(listed: Iterable[Pool], run: Context) -> Iterator[tuple[Pool, list[Edition]] | Undecided]:
+    """Those of the machines that take seats, and of which editions: a machine takes one of each that its vGPUs need."""
+    classes: dict[str, GpuClass | Undecided | None] = {}
+    for pool in listed:
+        if isinstance(pool.vm_class, Unknown):
+            yield Undecided(pool.vm_class.path)
+            continue
+        name = str(pool.vm_class)
+        if name not in classes:
+            classes[name] = class_or_undecided(pool.vm_class, run, run.seen.classes)
+        found = classes[name]
+        if isinstance(found, Undecided):
+            yield found
+        elif found is not None and found.profiles and pool.count:
+            yield pool, sorted({edition_of(each) for each in found.profiles})
+
+
+def _table(used: Mapping[str, int], seats: int) -> str:
+    rows = [*used.items(), ("in all", sum(used.values())), ("entitled", seats)]
+    width = max(len(who) for who, _ in rows)
+    return "\n".join(f"  {who:<{width}}  {count:>5}" for who, count in rows)
+
+
+def _too_many(listed: Iterable[Pool], run: Context) -> Iterator[tuple[Edition, str]]:
+    """Each edition of which the machines take more seats than there are, with who takes how many of it."""
+    used: dict[Edition, Counter[str]] = {}
+    for each in _taken(listed, run):
+        if not isinstance(each, Undecided):
+            pool, editions = each
+            for edition in editions:
+                used.setdefault(edition, Counter())[pool.what] += pool.count
+    seats = entitled(run.settings.entitlements, run.today)
+    for edition, by in used.items():
+        if by.total() > seats[edition]:
+            yield edition, f"{by.total()} vGPU seats of {seats[edition]} ({edition}):\n{_table(by, seats[edition])}"
+
+
+@RULES.rule(
+    "vgpu-seats",
+    ROOT,
+    severity=Severity.CRITICAL,
+    reason="every vGPU machine takes a seat of the edition that its profile's series needs: workstations, nodes at the "
+    "autoscaler's maximum, replicas of endpoints",
+    remedy="ask for fewer machines or lower maxReplicas, or buy seats and declare them under licensing.entitlements",
+    source=VGPU_LICENSING,
+)
+def vgpu_seats(resource: Resource, run: Context) -> Found:
+    if not run.settings.entitlements:
+        return
+    # A class that the configuration does not describe is told by its resource: vgpu-seats-in-use counts with it.
+    for _, table in _too_many(configured_pools(run.environment), run):
+        yield Violation(f"the configuration takes {table}")
+
+
+@RULES.rule(
+    "vgpu-seats-in-use",
+    MACHINES,
+    severity=Severity.CRITICAL,
+    reason="a program may ask for more machines than its configuration shows; each one takes a seat of its edition",
+    remedy="ask for fewer machines, or buy seats and declare them under licensing.entitlements",
+    source=VGPU_LICENSING,
+)
+def vgpu_seats_in_use(resource: Resource, run: Context) -> Found:
+    if not run.settings.entitlements:
+        return
+    mine: set[Edition] = set()
+    for each in _taken(pools(resource), run):
+        if isinstance(each, Undecided):
+            yield each
+        else:
+            mine |= {*each[1]}
+    if not mine:
+        return
+    for edition, table in _too_many(_registered_until(resource, run), run):
+        if edition in mine:
+            yield Violation(f"with this one there are {table}")
+
+
+def _registered_until(resource: Resource, run: Context) -> Iterator[Pool]:
+    """Machines of this resource and of those before it: who came later answers for the seats that are missing."""
+    for urn, listed in run.seen.machines.items():
+        yield from listed
+        if urn == resource.urn:
+            return
+
+
+@RULES.rule(
+    "vm-class-known",
+    MACHINES,
+    severity=Severity.MEDIUM,
+    levels=guarded("staging", "prod"),
+    reason="whether a machine takes a seat depends on its class",
+    remedy="declare the class under existingClasses with its profiles or devices; none of both means it has no GPU",
+    source=ISSUE,
+)
+def vm_class_known(resource: Resource, run: Context) -> Found:
+    yield from (each for each in _taken(pools(resource), run) if isinstance(each, Undecided))

@@ -1,0 +1,103 @@
+"""vGPU profiles and the editions that license them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import catalog
+from policies.licensing.configuration import EDITION_OF_SERIES, Context, LicensingSettings, Seats
+from policies.licensing.declared import entitlements_of, gpu_mode, profiles_of
+from policies.shared.machines import configured_classes
+from policies.shared.model import Found, Resource, Rules, Severity, Undecided, Unknown, Violation, guarded
+from policies.shared.sources import GPU_GUIDE, NVAIE_VGPU
+from policies.shared.types import ROOT, VM_CLASS
+
+RULES: Rules[LicensingSettings, Seats] = Rules()
+
+
+def _parsed(resource: Resource) -> Iterator[tuple[str, catalog.Profile] | Undecided]:
+    for path, each in profiles_of(resource):
+        if isinstance(each, Unknown):
+            yield Undecided(each.path)
+            continue
+        profile = catalog.parse_profile(str(each))
+        if profile is not None:
+            yield path, profile
+
+
+@RULES.rule(
+    "vgpu-entitlement",
+    VM_CLASS + ROOT,
+    severity=Severity.CRITICAL,
+    reason="every vGPU needs an NVIDIA licence, for compute that of NVIDIA AI Enterprise; without, it is slowed "
+    "down and then loses CUDA, and an audit costs",
+    remedy="declare the entitlement under licensing.entitlements of the environment, or use DirectPath I/O",
+    source=NVAIE_VGPU,
+)
+def vgpu_entitlement(resource: Resource, run: Context) -> Found:
+    if run.settings.entitlements:
+        return
+    if resource.type in ROOT:
+        used = [name for name, each in configured_classes(run.environment, run.stack).items() if each.profiles]
+        if gpu_mode(run) == "vgpu" and used:
+            yield Violation("the configuration uses vGPU and no NVIDIA entitlement is declared")
+    elif profiles_of(resource):
+        yield Violation("the class has a vGPU and no NVIDIA entitlement is declared", profiles_of(resource)[0][0])
+
+
+@RULES.rule(
+    "profile-edition",
+    VM_CLASS,
+    severity=Severity.HIGH,
+    reason="each series of profiles is licensed by its own product: C by AI Enterprise, Q by vWS, B by vPC, A by vApps",
+    remedy="use a profile of a licensed series, or declare an entitlement of that edition",
+    source=f"{GPU_GUIDE} §11.6",
+)
+def profile_edition(resource: Resource, run: Context) -> Found:
+    if not run.settings.entitlements:
+        return
+    for each in _parsed(resource):
+        if isinstance(each, Undecided):
+            yield each
+            continue
+        path, profile = each
+        edition = EDITION_OF_SERIES[profile.series]
+        if not entitlements_of(edition, run):
+            yield Violation(
+                f"series {profile.series.upper()} needs {edition}, which is not among the entitlements",
+                path,
+                profile.name,
+            )
+
+
+@RULES.rule(
+    "profile-compute",
+    VM_CLASS,
+    severity=Severity.MEDIUM,
+    levels=guarded("staging", "prod"),
+    reason="graphics profiles have no place on an AI platform: they cost another licence and limit CUDA",
+    remedy="use the C profile of the same size",
+    source=f"{GPU_GUIDE} §11.11.2",
+)
+def profile_compute(resource: Resource, run: Context) -> Found:
+    for each in _parsed(resource):
+        if isinstance(each, Undecided):
+            yield each
+        elif each[1].series != "c":
+            yield Violation(f"series {each[1].series.upper()} is not for compute", each[0], each[1].name)
+
+
+@RULES.rule(
+    "profile-known",
+    VM_CLASS,
+    severity=Severity.MEDIUM,
+    reason="a name that is no vGPU profile tells nothing of the licence it takes",
+    remedy="use a profile name as the inventory shows it, such as grid_a100-40c",
+    source="https://github.com/vmware/PowerCLI-Example-Scripts (PAIF-N)",
+)
+def profile_known(resource: Resource, run: Context) -> Found:
+    for path, each in profiles_of(resource):
+        if isinstance(each, Unknown):
+            yield Undecided(each.path)
+        elif catalog.parse_profile(str(each)) is None:
+            yield Violation("this is no vGPU profile", path, each)

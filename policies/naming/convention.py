@@ -1,0 +1,63 @@
+"""What a resource is called, and how the convention has it."""
+
+from __future__ import annotations
+
+import re
+
+import catalog
+from policies.naming.configuration import PATTERN, Context
+from policies.shared.model import Resource
+from policies.shared.selectors import is_of
+from policies.shared.types import CLUSTER, DATABASE, ENDPOINT, NAMESPACE, RELEASE, VM_CLASS, WORKSTATION
+
+DNS_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
+_KINDS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (WORKSTATION, "workstation"),
+    (CLUSTER, "cluster"),
+    (DATABASE, "database"),
+    (ENDPOINT, "endpoint"),
+    (NAMESPACE, "namespace"),
+    (VM_CLASS, "vm-class"),
+)
+NAMED = WORKSTATION + CLUSTER + DATABASE + ENDPOINT + NAMESPACE + VM_CLASS
+
+
+def kind_of(resource: Resource) -> str:
+    """Kind of the naming catalogue, or nothing for a type that has none."""
+    return next((kind for types, kind in _KINDS if is_of(resource, types)), "")
+
+
+def name_path(resource: Resource) -> str:
+    """Property that holds the name on the platform."""
+    return "metadata.name" if resource.type.startswith("kubernetes:") and not is_of(resource, RELEASE) else "name"
+
+
+def name_of(resource: Resource) -> str | None:
+    """The name on the platform; None when the engine or the server makes it up. Raises UndecidedError."""
+    value = resource.get(name_path(resource))
+    return value if isinstance(value, str) and value else None
+
+
+def organisation_of(run: Context) -> str:
+    """The organisation's token, or nothing when neither settings nor configuration tell it."""
+    return run.settings.organisation or str(run.environment.get("organisation") or "")
+
+
+def pattern_of(kind: str, run: Context) -> tuple[str, re.Pattern[str]]:
+    """The pattern of a kind for people, and as a regular expression with groups environment and name."""
+    shown = run.settings.patterns.get(kind, PATTERN)
+    organisation = organisation_of(run)
+    parts = {
+        "organisation": re.escape(organisation) if organisation else "[a-z][a-z0-9]*",
+        "environment": rf"(?P<environment>{re.escape(run.stack)})",
+        "kind": re.escape(catalog.naming().kinds[kind].code),
+        # An endpoint is often named like its model, whose name has a version in it.
+        "name": rf"(?P<name>[a-z0-9](?:[-{'.' if kind == 'endpoint' else ''}a-z0-9]*[a-z0-9])?)",
+    }
+    expression = "".join(
+        parts.get(piece[1:-1], "") if piece.startswith("{") else re.escape(piece)
+        for piece in re.split(r"(\{\w+\})", shown)
+    )
+    known_parts = {"organisation": organisation or "<organisation>", "environment": run.stack}
+    known_parts |= {"kind": catalog.naming().kinds[kind].code, "name": "<name>"}
+    return re.sub(r"\{(\w+)\}", lambda match: known_parts.get(match[1], match[0]), shown), re.compile(expression)

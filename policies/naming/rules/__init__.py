@@ -1,0 +1,1 @@
+"""The rules of the pack `naming`, a file per subject; their order in the pack is that of pack.py."""

@@ -1,0 +1,77 @@
+"""Names that are used twice."""
+
+from __future__ import annotations
+
+import catalog
+from policies.naming.configuration import Context, Names, NamingSettings
+from policies.naming.convention import NAMED, kind_of, name_of, name_path, organisation_of
+from policies.naming.sources import CONVENTION
+from policies.shared.machines import entries
+from policies.shared.model import Found, Resource, Rules, Severity, Violation
+from policies.shared.selectors import is_of
+from policies.shared.types import CONFIG_MAP, ROOT, SECRET
+
+RULES: Rules[NamingSettings, Names] = Rules()
+
+
+@RULES.rule(
+    "name-collision",
+    NAMED + SECRET + CONFIG_MAP + ROOT,
+    severity=Severity.HIGH,
+    reason="two things with one name, or with one name after it was cut to its limit, overwrite each other",
+    remedy="give each a name of its own within the limit of its kind (catalog/naming.yaml)",
+    source=CONVENTION,
+)
+def name_collision(resource: Resource, run: Context) -> Found:
+    if is_of(resource, ROOT):
+        yield from _configured_collisions(run)
+        return
+    identity = identity_of(resource)
+    if identity is None:
+        return
+    urn, name = run.seen.physical.get(identity, (resource.urn, ""))
+    if urn != resource.urn:
+        other = urn.rsplit("::", 1)[1]
+        own = name_of(resource)
+        cut = "" if name == own else f", whose name {name} is the same within {len(identity[2])} characters"
+        yield Violation(f"{other} has the same name{cut}", name_path(resource), own)
+
+
+def _limit(kind: str) -> int:
+    return catalog.naming().kinds[kind].max_length if kind else 253
+
+
+def identity_of(resource: Resource) -> tuple[str, str, str] | None:
+    """What must be unique: kind, namespace, and the name as far as it counts. Raises UndecidedError."""
+    name = name_of(resource)
+    if name is None:
+        return None
+    kind = kind_of(resource) or resource.type
+    where = str(resource.get("metadata.namespace", "")) if resource.type.startswith("kubernetes:") else ""
+    provider = resource.provider.urn if resource.provider and resource.type.startswith("kubernetes:") else ""
+    return kind, f"{provider}/{where}", name[: _limit(kind_of(resource))]
+
+
+def _configured_collisions(run: Context) -> Found:
+    """Names that the stack's configuration will give, before any of it exists."""
+    organisation = organisation_of(run)
+    lists = {
+        "workstations": "workstation",
+        "clusters": "cluster",
+        "modelEndpoints": "endpoint",
+        "vmClasses": "vm-class",
+    }
+    for key, kind in lists.items():
+        code, limit = catalog.naming().kinds[kind].code, _limit(kind)
+        taken: dict[str, str] = {}
+        for entry in entries(run.environment, key):
+            name = str(entry.get("name"))
+            whole = name if entry.get("existing") else f"{organisation}-{run.stack}-{code}-{name}"
+            other = taken.setdefault(whole[:limit], whole)
+            if other != whole:
+                yield Violation(f"paif:{key}: {whole} and {other} are the same within {limit} characters")
+            elif (
+                list(taken).count(whole[:limit])
+                and sum(1 for each in entries(run.environment, key) if str(each.get("name")) == name) > 1
+            ):
+                yield Violation(f"paif:{key}: {name} is used more than once")

@@ -1,0 +1,129 @@
+"""Labels and tags."""
+
+from __future__ import annotations
+
+import re
+
+import catalog
+from policies.naming.configuration import Context, Names, NamingSettings
+from policies.naming.convention import organisation_of
+from policies.naming.sources import CONVENTION, K8S_LABELS
+from policies.shared.model import Found, Level, Resource, Rules, Severity, Undecided, Unknown, Violation, guarded, known
+from policies.shared.types import KUBERNETES, LABELLED, VM, VSPHERE_VM
+
+RULES: Rules[NamingSettings, Names] = Rules()
+_LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+_LABEL_KEY = re.compile(r"(?:[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+
+
+def _wanted(run: Context) -> dict[str, str]:
+    """Required labels with the value they must have, where the configuration tells."""
+    keys = catalog.naming().labels
+    values = {
+        "organisation": organisation_of(run),
+        "environment": run.stack,
+        "owner": run.environment.get("owner"),
+        "costCentre": run.environment.get("costCentre"),
+    }
+    return {keys.get(name, name): str(values.get(name) or "") for name in run.settings.required_labels}
+
+
+def _add_labels(resource: Resource, run: Context) -> dict[str, dict[str, str]]:
+    present = resource.labels()
+    missing = {key: value for key, value in _wanted(run).items() if value and not present.get(key)}
+    # An object without any labels is left to its author: what would be put right is not one text, but a structure.
+    return {"metadata.labels": missing} if missing and present else {}
+
+
+@RULES.rule(
+    "required-labels",
+    LABELLED,
+    severity=Severity.MEDIUM,
+    levels=guarded("staging", "prod", otherwise=Level.REMEDIATE),
+    reason="costs, incidents and clean-ups are assigned by owner, cost centre and environment",
+    remedy="label it; the components do so by themselves",
+    source=CONVENTION,
+    remedied=_add_labels,
+)
+def required_labels(resource: Resource, run: Context) -> Found:
+    present = resource.labels()
+    missing = [key for key in _wanted(run) if not known(present.get(key))]
+    if missing:
+        yield Violation(f"labels are missing: {', '.join(missing)}", "metadata.labels")
+
+
+def _right_environment(resource: Resource, run: Context) -> dict[str, dict[str, str]]:
+    key = catalog.naming().labels["environment"]
+    value = known(resource.labels().get(key))
+    return {"metadata.labels": {key: run.stack}} if value not in {None, "", run.stack} else {}
+
+
+@RULES.rule(
+    "environment-label",
+    KUBERNETES,
+    severity=Severity.HIGH,
+    levels=guarded("staging", "prod", otherwise=Level.REMEDIATE),
+    reason="costs and clean-ups of one environment must not hit another",
+    remedy="set the environment label to the stack's name",
+    source=CONVENTION,
+    remedied=_right_environment,
+)
+def environment_label(resource: Resource, run: Context) -> Found:
+    key = catalog.naming().labels["environment"]
+    value = known(resource.labels().get(key))
+    if value not in {None, "", run.stack}:
+        yield Violation(f"the environment label is not {run.stack}", f"metadata.labels.{key}", value)
+
+
+@RULES.rule(
+    "persona-label",
+    VM,
+    severity=Severity.MEDIUM,
+    reason="who works on a machine decides whether it may exist and who may log in",
+    remedy="label it with the persona of its user",
+    source=CONVENTION,
+)
+def persona_label(resource: Resource, run: Context) -> Found:
+    key = catalog.naming().labels["persona"]
+    if not known(resource.labels().get(key)):
+        yield Violation(f"label {key} is missing", "metadata.labels")
+
+
+@RULES.rule(
+    "vsphere-tags",
+    VSPHERE_VM,
+    severity=Severity.MEDIUM,
+    levels=guarded("staging", "prod"),
+    reason="in vCenter a machine is found by its tags, and backup and chargeback go by them; they are counted only, "
+    "since a tag is attached by its id, which tells nothing of its category",
+    remedy="attach tags for owner, cost centre, environment and persona; or set requireVsphereTags to false",
+    source="https://github.com/vmware/terraform-provider-vsphere docs/resources/virtual_machine.md (tags)",
+)
+def vsphere_tags(resource: Resource, run: Context) -> Found:
+    if not run.settings.require_vsphere_tags:
+        return
+    # A machine has a user, whose persona is labelled by a rule of its own where labels are.
+    wanted = list(dict.fromkeys((*run.settings.required_labels, "persona")))
+    attached = {each.path if isinstance(each, Unknown) else str(each) for each in resource.items("tags")}
+    if len(attached) < len(wanted):
+        text = f"{len(attached)} tags are attached, at least {len(wanted)} are needed: {', '.join(wanted)}"
+        yield Violation(text, "tags")
+
+
+@RULES.rule(
+    "label-syntax",
+    KUBERNETES,
+    severity=Severity.MEDIUM,
+    reason="Kubernetes refuses other labels when the object is created",
+    remedy="use letters, digits, '-', '_' and '.', at most 63 characters",
+    source=K8S_LABELS,
+)
+def label_syntax(resource: Resource, run: Context) -> Found:
+    for key, value in resource.labels().items():
+        path = f"metadata.labels.{key}"
+        if _LABEL_KEY.fullmatch(key) is None:
+            yield Violation(f"{key!r} is no label key", path)
+        elif isinstance(value, Unknown):
+            yield Undecided(value.path)
+        elif not isinstance(value, str) or _LABEL_VALUE.fullmatch(value) is None:
+            yield Violation("this is no label value", path, value)

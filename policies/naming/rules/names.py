@@ -1,0 +1,167 @@
+"""Names of what the platform runs: pattern, environment, form and length."""
+
+from __future__ import annotations
+
+import re
+
+import catalog
+from policies.naming.configuration import Context, Names, NamingSettings
+from policies.naming.convention import DNS_LABEL, NAMED, kind_of, name_of, name_path, organisation_of, pattern_of
+from policies.naming.sources import CONVENTION, K8S_NAMES
+from policies.shared.model import KINDS, Found, Resource, Rules, Severity, Violation, at, everywhere
+from policies.shared.selectors import is_of
+from policies.shared.types import (
+    ENDPOINT,
+    KUBERNETES,
+    KUBERNETES_NAMESPACE,
+    NAMESPACE,
+    RELEASE,
+    ROOT,
+    VM,
+    VM_CLASS,
+    VSPHERE_VM,
+)
+
+RULES: Rules[NamingSettings, Names] = Rules()
+
+_RFC1123 = "https://www.rfc-editor.org/rfc/rfc1123"
+_VSPHERE = "catalog/naming.yaml; vSphere's own limit of 80 characters is from memory"
+
+
+def _adopted(resource: Resource) -> bool:
+    return bool(resource.get("adopt", False))
+
+
+@RULES.rule(
+    "name-pattern",
+    NAMED,
+    severity=Severity.MEDIUM,
+    levels=everywhere(),
+    reason="a name tells whose it is, which environment it belongs to and what it is, in every list of every tool",
+    remedy="rename it by the pattern, or set `patterns` of the pack for this kind of resource",
+    source=CONVENTION,
+)
+def name_pattern(resource: Resource, run: Context) -> Found:
+    name = name_of(resource)
+    if name is None or _adopted(resource):
+        return
+    shown, expression = pattern_of(kind_of(resource), run)
+    if expression.fullmatch(name) is None:
+        yield Violation(f"the name does not follow {shown}", name_path(resource), name)
+
+
+@RULES.rule(
+    "name-environment",
+    NAMED,
+    severity=Severity.HIGH,
+    reason="something of one environment under another's name is changed or deleted by mistake",
+    remedy="use the stack's own name as the environment in it",
+    source=CONVENTION,
+)
+def name_environment(resource: Resource, run: Context) -> Found:
+    name = name_of(resource)
+    if name is None or _adopted(resource):
+        return
+    other = _other_environment(name, run)
+    if other and pattern_of(kind_of(resource), run)[1].fullmatch(name) is None:
+        yield Violation(f"the name belongs to environment {other}, the stack is {run.stack}", name_path(resource), name)
+
+
+def _other_environment(name: str, run: Context) -> str:
+    """Which environment a name has first behind the organisation, when it is not the stack's own; else nothing."""
+    organisation = organisation_of(run)
+    own = organisation and name.startswith(f"{organisation}-")
+    rest = name[len(organisation) + 1 :] if own else name.partition("-")[2]
+    # One part more than the environment's place: a site's pattern may put the kind before it.
+    for _ in range(2):
+        if f"{rest}-".startswith(f"{run.stack}-"):
+            return ""
+        token, _, rest = rest.partition("-")
+        if token in KINDS:
+            return token
+    return ""
+
+
+@RULES.rule(
+    "name-dns-label",
+    NAMED + KUBERNETES_NAMESPACE + ("kubernetes:core/v1:Service",),
+    severity=Severity.HIGH,
+    reason="the platform makes host names and addresses of it and refuses anything else, some time after the start",
+    remedy="use lower-case letters, digits and inner hyphens only",
+    source=_RFC1123,
+)
+def name_dns_label(resource: Resource, run: Context) -> Found:
+    name = name_of(resource)
+    labels = (name or "").split(".") if is_of(resource, ENDPOINT) else [name or ""]
+    if name is not None and not all(map(DNS_LABEL.fullmatch, labels)):
+        yield Violation("the name is no DNS label (RFC 1123)", name_path(resource), name)
+
+
+@RULES.rule(
+    "name-length-kubernetes",
+    KUBERNETES,
+    severity=Severity.HIGH,
+    reason="longer names are refused, or the names that are derived from them are cut and then collide",
+    remedy="shorten the name; catalog/naming.yaml has the limit of each kind and why it is so",
+    source=K8S_NAMES,
+)
+def name_length_kubernetes(resource: Resource, run: Context) -> Found:
+    if is_of(resource, RELEASE):
+        return
+    name = name_of(resource)
+    if name is None:
+        return
+    kind = kind_of(resource)
+    labels = is_of(resource, KUBERNETES_NAMESPACE) or resource.type.endswith(":Service")
+    limit = catalog.naming().kinds[kind].max_length if kind else 63 if labels else 253
+    if len(name) > limit:
+        yield Violation(f"the name has {len(name)} characters, at most {limit} fit", name_path(resource), name)
+
+
+@RULES.rule(
+    "name-length-vsphere",
+    VSPHERE_VM + VM_CLASS + NAMESPACE,
+    severity=Severity.HIGH,
+    reason="vSphere refuses longer names, and a guest's host name is cut at 63 characters",
+    remedy="shorten the name; catalog/naming.yaml has the limit of each kind",
+    source=_VSPHERE,
+)
+def name_length_vsphere(resource: Resource, run: Context) -> Found:
+    name = name_of(resource)
+    limit = catalog.naming().kinds[kind_of(resource)].max_length
+    if name is not None and len(name) > limit:
+        yield Violation(f"the name has {len(name)} characters, at most {limit} fit", "name", name)
+
+
+@RULES.rule(
+    "environment-name",
+    ROOT,
+    severity=Severity.MEDIUM,
+    reason="the stack's name becomes part of every name of the environment",
+    remedy="name the stack as a short DNS label: a letter first, at most 20 characters",
+    source=CONVENTION,
+)
+def environment_name(resource: Resource, run: Context) -> Found:
+    if re.fullmatch(r"[a-z](?:[-a-z0-9]{0,18}[a-z0-9])?", run.stack) is None:
+        yield Violation(f"stack {run.stack!r} is no short DNS label")
+    kind = run.environment.get("kind")
+    if isinstance(kind, str) and run.stack in {"dev", "qa", "staging", "prod"} and kind != run.stack:
+        yield Violation(f"stack {run.stack} says that it is of kind {kind}: names and rules would disagree")
+
+
+@RULES.rule(
+    "guest-host-name",
+    VM,
+    severity=Severity.MEDIUM,
+    reason="the image sets it as the guest's host name and fails its first boot when it cannot",
+    remedy="give property hostname a DNS label of at most 63 characters, best the machine's own name",
+    source=_RFC1123,
+)
+def guest_host_name(resource: Resource, run: Context) -> Found:
+    for index, each in enumerate(resource.items("spec.bootstrap.vAppConfig.properties")):
+        if at(each, "key") != "hostname":
+            continue
+        value = at(each, "value.value")
+        if isinstance(value, str) and (len(value) > 63 or DNS_LABEL.fullmatch(value) is None):
+            path = f"spec.bootstrap.vAppConfig.properties.{index}.value.value"
+            yield Violation("the host name is no DNS label of at most 63 characters", path, value)

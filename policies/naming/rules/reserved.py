@@ -1,0 +1,45 @@
+"""What belongs to the platform."""
+
+from __future__ import annotations
+
+from policies.naming.configuration import Context, Names, NamingSettings
+from policies.naming.convention import NAMED, name_of, name_path
+from policies.naming.sources import K8S_LABELS, K8S_NAMES
+from policies.shared.model import Found, Level, Resource, Rules, Severity, Violation, everywhere
+from policies.shared.types import CONFIG_MAP, KUBERNETES, KUBERNETES_NAMESPACE, SECRET
+
+RULES: Rules[NamingSettings, Names] = Rules()
+
+
+@RULES.rule(
+    "reserved-prefix",
+    NAMED + KUBERNETES_NAMESPACE + SECRET + CONFIG_MAP,
+    severity=Severity.HIGH,
+    reason="names with these prefixes belong to the platform, which may take over or delete what has them",
+    remedy="choose another name",
+    source=f"{K8S_NAMES}; reserved prefixes of the Supervisor: vmware-system-, svc-",
+)
+def reserved_prefix(resource: Resource, run: Context) -> Found:
+    name = name_of(resource)
+    found = [prefix for prefix in run.settings.reserved_prefixes if name is not None and name.startswith(prefix)]
+    if found:
+        yield Violation(f"prefix {found[0]!r} is reserved", name_path(resource), name)
+
+
+@RULES.rule(
+    "reserved-label",
+    KUBERNETES,
+    severity=Severity.LOW,
+    levels=everywhere(Level.ADVISORY),
+    reason="labels of these domains are read and written by controllers of the platform",
+    remedy="use a domain of your own for your labels",
+    source=K8S_LABELS,
+)
+def reserved_label(resource: Resource, run: Context) -> Found:
+    well_known = ("app.kubernetes.io/", "pod-security.kubernetes.io/", "topology.kubernetes.io/")
+    for key in resource.labels():
+        domain = key.split("/", 1)[0] if "/" in key else ""
+        if key.startswith(well_known):
+            continue
+        if any(domain == each or domain.endswith(f".{each}") for each in run.settings.reserved_label_domains):
+            yield Violation(f"label {key} is in a reserved domain", f"metadata.labels.{key}")

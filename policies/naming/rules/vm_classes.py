@@ -1,0 +1,93 @@
+"""Names of VM classes with GPUs."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import catalog
+from policies.naming.configuration import Context, Names, NamingSettings
+from policies.naming.convention import name_of, pattern_of
+from policies.naming.sources import CONVENTION
+from policies.shared.model import Found, Level, Resource, Rules, Severity, Violation, everywhere, guarded, known, raw
+from policies.shared.selectors import profiles_key
+from policies.shared.sources import GUIDE
+from policies.shared.types import VM_CLASS
+
+RULES: Rules[NamingSettings, Names] = Rules()
+
+
+@RULES.rule(
+    "vgpu-class-name",
+    VM_CLASS,
+    severity=Severity.LOW,
+    levels=guarded("staging", "prod"),
+    reason="who picks a class sees its GPU share in its name, as vgpu-a100-40c",
+    remedy="call it vgpu-<gpu>-<GiB><series>, as its profile says (several: -x<count> behind)",
+    source=f"{GUIDE} (class names vgpu-a100-40c, vgpu-a100-80c)",
+)
+def vgpu_class_name(resource: Resource, run: Context) -> Found:
+    profiles = known(_profiles(resource))
+    name = name_of(resource)
+    if not profiles or name is None:
+        return
+    own = _own_name(name, run)
+    expression = run.settings.class_patterns.get("vgpu", r"vgpu-[a-z0-9]+(?:-\d)?-\d+[cqba](?:-x\d+)?")
+    if re.fullmatch(expression, own) is None:
+        yield Violation(f"{own!r} does not tell its GPU and profile size", "name", name)
+
+
+@RULES.rule(
+    "vgpu-class-name-true",
+    VM_CLASS,
+    severity=Severity.MEDIUM,
+    reason="a class whose name promises another GPU share than it has misleads everybody who orders a machine",
+    remedy="make name and profile agree",
+    source=f"{GUIDE} (class names vgpu-a100-40c, vgpu-a100-80c)",
+)
+def vgpu_class_name_true(resource: Resource, run: Context) -> Found:
+    profiles = known(_profiles(resource))
+    name = name_of(resource)
+    match = re.search(r"vgpu-([a-z0-9]+)-(\d+)([cqba])", name or "")
+    if not profiles or match is None:
+        return
+    for index, each in enumerate(profiles):
+        profile = catalog.parse_profile(str(known(each)))
+        if profile is None:
+            continue
+        gpu = profile.prefix.split("_", 1)[1]
+        promised = (match[1], int(match[2]), match[3])
+        if not (gpu.startswith(promised[0]) and promised[1:] == (profile.framebuffer_gib, profile.series)):
+            yield Violation(
+                f"the name promises {match[0]}, the profile is {profile.name}", f"vgpuProfiles.{index}", profile.name
+            )
+
+
+@RULES.rule(
+    "directpath-class-name",
+    VM_CLASS,
+    severity=Severity.LOW,
+    levels=everywhere(Level.ADVISORY),
+    reason="a class of whole GPUs must not be taken for a share of one",
+    remedy="call it gpu-<gpu> or directpath-<gpu>, several devices with -x<count> behind",
+    source=CONVENTION,
+)
+def directpath_class_name(resource: Resource, run: Context) -> Found:
+    devices = resource.items("directPathDevices")
+    name = name_of(resource)
+    if not devices or name is None:
+        return
+    own = _own_name(name, run)
+    expression = run.settings.class_patterns.get("directpath", r"(?:gpu|directpath|dp)-[a-z0-9]+(?:-x\d+)?")
+    if re.fullmatch(expression, own) is None:
+        yield Violation(f"{own!r} does not tell that it has whole GPUs, and which", "name", name)
+
+
+def _profiles(resource: Resource) -> Any:
+    return raw(resource.properties, profiles_key(resource)) or []
+
+
+def _own_name(name: str, run: Context) -> str:
+    """The part of a name that is not the pattern's."""
+    match = pattern_of("vm-class", run)[1].fullmatch(name)
+    return match["name"] if match is not None and "name" in match.groupdict() else name

@@ -1,0 +1,53 @@
+"""How a Deep Learning VM is bootstrapped."""
+
+from __future__ import annotations
+
+import catalog
+from policies.platform.configuration import Context, Platform, PlatformSettings
+from policies.platform.sources import VM_OPERATOR
+from policies.shared.model import Found, Resource, Rules, Severity, Violation, at, guarded
+from policies.shared.types import VM, VSPHERE_VM
+
+RULES: Rules[PlatformSettings, Platform] = Rules()
+
+
+@RULES.rule(
+    "bootstrap-exclusive",
+    VM,
+    severity=Severity.HIGH,
+    reason="the VM Service refuses cloud-init beside OVF properties, and the image reads the latter",
+    remedy="use vAppConfig alone; its property user-data carries cloud-init",
+    source=VM_OPERATOR,
+)
+def bootstrap_exclusive(resource: Resource, run: Context) -> Found:
+    if resource.get("spec.bootstrap.cloudInit") and resource.get("spec.bootstrap.vAppConfig"):
+        yield Violation("cloudInit and vAppConfig are both given", "spec.bootstrap")
+
+
+@RULES.rule(
+    "ovf-property-known",
+    VM,
+    severity=Severity.MEDIUM,
+    levels=guarded("staging", "prod"),
+    reason="a property that the image does not have is refused or ignored, after minutes",
+    remedy="use the keys of catalog/dlvm_properties.yaml, or add the image's own to it",
+    source="catalog/dlvm_properties.yaml",
+)
+def ovf_property_known(resource: Resource, run: Context) -> Found:
+    for index, each in enumerate(resource.items("spec.bootstrap.vAppConfig.properties")):
+        key = at(each, "key")
+        if key not in catalog.dlvm_properties().properties:
+            yield Violation("the image has no such property", f"spec.bootstrap.vAppConfig.properties.{index}.key", key)
+
+
+@RULES.rule(
+    "clone-customisation",
+    VSPHERE_VM,
+    severity=Severity.HIGH,
+    reason="guest customisation and OVF properties both set host name and network, and the provider refuses both",
+    remedy="use vapp.properties alone",
+    source="https://github.com/vmware/terraform-provider-vsphere docs/resources/virtual_machine.md (vapp)",
+)
+def clone_customisation(resource: Resource, run: Context) -> Found:
+    if resource.get("vapp") and resource.get("clone.customize"):
+        yield Violation("vapp and clone.customize are both given", "clone.customize")

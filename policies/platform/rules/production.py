@@ -1,0 +1,120 @@
+"""Guards of production."""
+
+from __future__ import annotations
+
+from policies.platform.configuration import Context, Platform, PlatformSettings
+from policies.platform.sources import GUARD
+from policies.shared.model import Found, Resource, Rules, Severity, Violation, at
+from policies.shared.types import CLUSTER, DATABASE, ENDPOINT
+
+RULES: Rules[PlatformSettings, Platform] = Rules()
+
+_DSM = "https://developer.broadcom.com/xapis/vmware-data-services-manager-kubernetes-api/9.0.1.0/"
+
+
+@RULES.rule(
+    "endpoint-replicas",
+    ENDPOINT,
+    severity=Severity.HIGH,
+    reason="one replica is an outage at every update and every lost host",
+    remedy="raise replicas, or lower endpointReplicas for this kind of environment",
+    source=GUARD,
+)
+def endpoint_replicas(resource: Resource, run: Context) -> Found:
+    least = run.settings.endpoint_replicas.get(run.kind, 1)
+    replicas = resource.get("spec.replicas", 1)
+    if replicas < least:
+        yield Violation(f"in {run.kind} expected at least {least}", "spec.replicas", replicas)
+
+
+@RULES.rule(
+    "database-high-availability",
+    DATABASE,
+    severity=Severity.HIGH,
+    reason="a single database machine takes Private AI Services down with it",
+    remedy="set replicas to 1 (primary, monitor and replica)",
+    source=_DSM,
+)
+def database_high_availability(resource: Resource, run: Context) -> Found:
+    if run.kind in run.settings.high_availability and resource.get("spec.replicas", 0) < 1:
+        yield Violation(f"in {run.kind} expected a replica", "spec.replicas", resource.get("spec.replicas", 0))
+
+
+@RULES.rule(
+    "database-backup",
+    DATABASE,
+    severity=Severity.CRITICAL,
+    reason="vectors and metadata cannot be made again from the models",
+    remedy="set backupLocation and a schedule with a full backup",
+    source=_DSM,
+)
+def database_backup(resource: Resource, run: Context) -> Found:
+    if run.kind not in run.settings.backups:
+        return
+    if not resource.get("spec.backupLocation.name"):
+        yield Violation("the database is not backed up", "spec.backupLocation")
+    elif not any(at(each, "type") == "full" for each in resource.items("spec.backupConfig.schedules")):
+        yield Violation("no full backup is scheduled", "spec.backupConfig.schedules")
+
+
+@RULES.rule(
+    "backup-retention",
+    DATABASE,
+    severity=Severity.MEDIUM,
+    reason="a mistake is often found days later, when a younger backup holds it too",
+    remedy="raise backupRetentionDays",
+    source=GUARD,
+)
+def backup_retention(resource: Resource, run: Context) -> Found:
+    if run.kind not in run.settings.backups:
+        return
+    days = resource.get("spec.backupConfig.backupRetentionDays")
+    least = run.settings.backup_retention_days
+    if isinstance(days, int) and days < least:
+        yield Violation(f"expected at least {least} days", "spec.backupConfig.backupRetentionDays", days)
+
+
+@RULES.rule(
+    "protection",
+    DATABASE + CLUSTER,
+    severity=Severity.HIGH,
+    reason="one wrong rename replaces what holds data or serves people",
+    remedy="protect it (paif:protection), and lift it for a planned removal with ./paif unprotect",
+    source="https://www.pulumi.com/docs/iac/concepts/resources/options/protect/",
+)
+def protection(resource: Resource, run: Context) -> Found:
+    # A deliberate removal says so in the run's own configuration, never here.
+    resource.get("metadata.name")
+    if run.kind in run.settings.protected and not resource.protect:
+        yield Violation(f"in {run.kind} expected the option protect")
+
+
+@RULES.rule(
+    "control-plane-replicas",
+    CLUSTER,
+    severity=Severity.HIGH,
+    reason="a control plane of one machine is down during every upgrade",
+    remedy="use 3 machines or more",
+    source=GUARD,
+)
+def control_plane_replicas(resource: Resource, run: Context) -> Found:
+    least = run.settings.control_plane_replicas.get(run.kind, 1)
+    path = "spec.topology.controlPlane.replicas"
+    replicas = resource.get(path, 1)
+    if replicas < least:
+        yield Violation(f"in {run.kind} expected at least {least}", path, replicas)
+
+
+@RULES.rule(
+    "control-plane-odd",
+    CLUSTER,
+    severity=Severity.MEDIUM,
+    reason="etcd needs a majority: an even number tolerates no more failures than one less; VKS takes 1 or 3",
+    remedy="use 1 or 3 machines",
+    source="https://etcd.io/docs/v3.5/faq/",
+)
+def control_plane_odd(resource: Resource, run: Context) -> Found:
+    path = "spec.topology.controlPlane.replicas"
+    replicas = resource.get(path, 1)
+    if replicas not in (1, 3):
+        yield Violation("expected 1 or 3", path, replicas)

@@ -1,0 +1,111 @@
+"""Secrets in plain text, and where everybody reads them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import catalog
+from catalog.redaction import has_secret_shape, is_credential_name, is_secret_path, leaves
+from policies.platform.configuration import Context, Platform, PlatformSettings
+from policies.platform.sources import VM_OPERATOR
+from policies.shared.model import Found, Resource, Rules, Severity, Undecided, Unknown, Violation, at, raw
+from policies.shared.selectors import is_of
+from policies.shared.types import CONFIG_MAP, LIBRARY, NIM, PROVIDER, RELEASE, SECRET, VM, VSPHERE_VM, WORKLOAD
+
+RULES: Rules[PlatformSettings, Platform] = Rules()
+
+_PULUMI_SECRETS = "https://www.pulumi.com/docs/iac/concepts/secrets/"
+
+
+@RULES.rule(
+    "no-plain-secrets",
+    (*SECRET, *CONFIG_MAP, *PROVIDER, *VSPHERE_VM, *LIBRARY, *RELEASE, *WORKLOAD, *NIM, "vcf:index:*"),
+    severity=Severity.CRITICAL,
+    reason="what is not marked secret lies in plain text in state, plans, logs and pull requests",
+    remedy="pass it as pulumi.Output.secret, or keep it in configuration with --secret",
+    source=_PULUMI_SECRETS,
+)
+def no_plain_secrets(resource: Resource, run: Context) -> Found:
+    opaque = resource.type in SECRET or resource.type.startswith("pulumi:providers:")
+    for path, value in _given_secrets(resource):
+        if isinstance(value, Unknown):
+            # What is not known yet carries its mark already, unless it is a plain output.
+            if not resource.is_secret(path):
+                yield Undecided(path)
+        elif isinstance(value, str) and value and not resource.is_secret(path) and not _is_path(value, opaque):
+            # Its path alone: of an environment variable nothing in the path says that the value is a secret.
+            yield Violation("a secret is in plain text: [secret]", path)
+
+
+def _given_secrets(resource: Resource) -> Iterator[tuple[str, Any]]:
+    """Path and value of what is a secret by its name."""
+    if is_of(resource, RELEASE + WORKLOAD + NIM):
+        yield from _credentials(resource.properties, "")
+        return
+    for path, value in leaves(resource.properties):
+        whole = isinstance(value, Unknown) and is_secret_path(resource.type, f"{path}.*")
+        if (whole or is_secret_path(resource.type, path)) and not path.startswith("metadata."):
+            yield path, value
+
+
+_REFERENCE = re.compile(r"\$[({].*[)}]|(?i:true|false)", re.DOTALL)
+
+
+def _credentials(data: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Passwords and keys by the name of a setting, or of the environment variable that it is the value of."""
+    if isinstance(data, list):
+        for index, each in enumerate(data):
+            yield from _credentials(each, f"{path}.{index}")
+    if not isinstance(data, dict):
+        return
+    for key, value in data.items():
+        inner = f"{path}.{key}" if path else str(key)
+        name = data.get("name") if key == "value" and isinstance(data.get("name"), str) else key
+        if isinstance(value, dict | list):
+            if not re.search(r"(?i)refs?$", str(key)):
+                yield from _credentials(value, inner)
+        elif isinstance(value, Unknown):
+            # All of a chart's values, or of a container's variables, may hold one.
+            if key in {"values", "env"} or is_credential_name(str(name)):
+                yield inner, value
+        elif is_credential_name(str(name)) and _REFERENCE.fullmatch(str(value)) is None:
+            yield inner, value
+
+
+def _is_path(value: str, opaque: bool) -> bool:
+    """A kubeconfig may be given as the path of a file, which is no secret."""
+    return opaque and "\n" not in value and len(value) < 200 and value.endswith(("kubeconfig", "config", ".yaml"))
+
+
+@RULES.rule(
+    "no-secrets-in-config-maps",
+    CONFIG_MAP,
+    severity=Severity.HIGH,
+    reason="everybody who may list a namespace reads its ConfigMaps",
+    remedy="use a Secret; the GPU Operator's licence token is the one exception, since 24.9 reads no Secret",
+    source="https://kubernetes.io/docs/concepts/configuration/configmap/",
+)
+def no_secrets_in_config_maps(resource: Resource, run: Context) -> Found:
+    for key, value in resource.mapping("data").items():
+        if isinstance(value, Unknown):
+            yield Undecided(value.path)
+        elif key != "client_configuration_token.tok" and isinstance(value, str) and has_secret_shape(value):
+            yield Violation("the value looks like a key, a token or a password", f"data.{key}", value)
+
+
+@RULES.rule(
+    "no-inline-secrets",
+    VM,
+    severity=Severity.CRITICAL,
+    reason="OVF properties that stand in the machine itself are readable by everybody who may look at it",
+    remedy="put them into a Secret, and name it as rawProperties or with from",
+    source=VM_OPERATOR,
+)
+def no_inline_secrets(resource: Resource, run: Context) -> Found:
+    secret = {key for key, each in catalog.dlvm_properties().properties.items() if each.secret}
+    for index, each in enumerate(resource.items("spec.bootstrap.vAppConfig.properties")):
+        if at(each, "key") in secret and raw(each, "value.value") is not None:
+            path = f"spec.bootstrap.vAppConfig.properties.{index}.value.value"
+            yield Violation(f"{at(each, 'key')} is given in plain text", path)

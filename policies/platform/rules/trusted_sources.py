@@ -1,0 +1,102 @@
+"""Where images, charts, models and libraries come from."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import fnmatchcase
+from urllib.parse import urlsplit
+
+from policies.platform.configuration import Context, Platform, PlatformSettings
+from policies.platform.sources import PAIS_EXAMPLES
+from policies.shared.containers import charts, images
+from policies.shared.model import Found, Resource, Rules, Severity, Undecided, Violation, guarded
+from policies.shared.types import ENDPOINT, GALLERY_LOGIN, GALLERY_MODEL, LIBRARY, NIM, RELEASE, WORKLOAD
+
+RULES: Rules[PlatformSettings, Platform] = Rules()
+
+
+@RULES.rule(
+    "library-source",
+    LIBRARY,
+    severity=Severity.HIGH,
+    reason="machines start from these images: who changes them on the way owns the machines",
+    remedy="subscribe over https to the vendor or to your own mirror, and name the mirror in libraryHosts",
+    source="https://github.com/vmware/PowerCLI-Example-Scripts (PAIF-N, content libraries)",
+)
+def library_source(resource: Resource, run: Context) -> Found:
+    path = "subscription.subscriptionUrl"
+    url = resource.get(path)
+    if not isinstance(url, str) or not url:
+        return
+    parts = urlsplit(url)
+    if parts.scheme != "https":
+        yield Violation("the subscription has no TLS", path)
+    elif not any(fnmatchcase(parts.hostname or "", each) for each in run.settings.library_hosts):
+        yield Violation(f"host {parts.hostname} is not among the trusted ones", path)
+
+
+def _trusted(host: str, run: Context) -> bool:
+    return any(fnmatchcase(host, each) for each in run.settings.trusted_registries)
+
+
+def _registry(image: str) -> str:
+    """Host of an image reference; Docker Hub when there is none."""
+    first = image.split("/", 1)[0]
+    return first if "/" in image and (re.search(r"[.:]", first) or first == "localhost") else "docker.io"
+
+
+@RULES.rule(
+    "trusted-registry",
+    WORKLOAD + ENDPOINT + GALLERY_MODEL + GALLERY_LOGIN + RELEASE + NIM,
+    severity=Severity.HIGH,
+    reason="images and models run with access to GPUs and data, so that they come from where somebody looks at them",
+    remedy="copy it to the gallery, or add the host to trustedRegistries",
+    source="https://github.com/NVIDIA/gpu-operator values.yaml (nvcr.io); the organisation's own list",
+)
+def trusted_registry(resource: Resource, run: Context) -> Found:
+    if resource.type in GALLERY_MODEL + GALLERY_LOGIN:
+        host = resource.get("registry")
+        if isinstance(host, str) and not _trusted(host, run):
+            yield Violation(f"registry {host} is not trusted", "registry", host)
+        return
+    for each in images(resource):
+        if isinstance(each, Undecided):
+            yield each
+        elif not _trusted(_registry(each[1]), run):
+            yield Violation(f"registry {_registry(each[1])} is not trusted", *each)
+
+
+@RULES.rule(
+    "chart-source",
+    RELEASE,
+    severity=Severity.HIGH,
+    reason="a chart runs with the rights of the cluster's administrator",
+    remedy="take it from the vendor or from your own repository, and name its host in trustedRegistries",
+    source="https://helm.sh/docs/topics/provenance/",
+)
+def chart_source(resource: Resource, run: Context) -> Found:
+    for path, address in charts(resource):
+        parts = urlsplit(address)
+        # Without who logs in: that is a secret, and nothing that a host is trusted by.
+        host = parts.netloc.rpartition("@")[2].lower()
+        if not _trusted(host, run):
+            yield Violation(f"host {host} is not trusted", path, address)
+        elif parts.scheme not in {"https", "oci"} and parts.hostname not in {"127.0.0.1", "localhost"}:
+            yield Violation("the repository has no TLS", path, address)
+
+
+@RULES.rule(
+    "model-pinned",
+    ENDPOINT,
+    severity=Severity.MEDIUM,
+    levels=guarded("prod"),
+    reason="a tag can be moved to another model while its replicas run",
+    remedy="name the model by digest (@sha256:…); the component does so by itself",
+    source=PAIS_EXAMPLES,
+)
+def model_pinned(resource: Resource, run: Context) -> Found:
+    if run.kind not in run.settings.pinned_models:
+        return
+    reference = resource.get("spec.model.ociRef")
+    if isinstance(reference, str) and "@sha256:" not in reference:
+        yield Violation("the model is named by a tag", "spec.model.ociRef", reference)

@@ -1,0 +1,142 @@
+"""Versions of the platform and of what runs on it."""
+
+from __future__ import annotations
+
+import re
+
+import catalog
+from policies.platform.configuration import Context, Platform, PlatformSettings
+from policies.platform.sources import VKS
+from policies.shared.model import Found, Resource, Rules, Severity, Violation, raw
+from policies.shared.selectors import is_gpu_operator
+from policies.shared.types import CLUSTER, DATABASE, EXTENSION, RELEASE
+
+RULES: Rules[PlatformSettings, Platform] = Rules()
+
+_VERSIONS = "catalog/versions.yaml"
+_CLASSES = "catalog/cluster_classes.yaml"
+
+
+def _outside(version: str, fact: str) -> str:
+    """The catalogue's range when a version is outside it, else nothing."""
+    constraint = catalog.versions()[fact].constraint
+    return "" if not constraint or catalog.satisfies(version, constraint) else constraint
+
+
+@RULES.rule(
+    "gpu-operator-version",
+    RELEASE,
+    severity=Severity.HIGH,
+    reason="the baseline was put together and tried with these versions; others bring other drivers and settings",
+    remedy="use a chart version of the catalogue's range",
+    source=_VERSIONS,
+)
+def gpu_operator_version(resource: Resource, run: Context) -> Found:
+    if not is_gpu_operator(resource):
+        return
+    version = resource.get("version")
+    if not version:
+        yield Violation("no version is given: the newest one would be taken", "version")
+    elif wanted := _outside(str(version), "gpu-operator"):
+        yield Violation(f"expected {wanted}", "version", version)
+
+
+@RULES.rule(
+    "kubernetes-release",
+    CLUSTER,
+    severity=Severity.HIGH,
+    reason="the Supervisor offers other releases with other versions of VKS only",
+    remedy="use a release of the catalogue's range, such as v1.32.0+vmware.6-fips-vkr.2",
+    source=VKS,
+)
+def kubernetes_release(resource: Resource, run: Context) -> Found:
+    path = "spec.topology.version"
+    version = str(resource.get(path, ""))
+    if catalog.Release.parse(version) is None:
+        yield Violation("this is no release of VKS", path, version)
+    elif wanted := _outside(version, "kubernetes-release"):
+        yield Violation(f"expected {wanted}", path, version)
+
+
+@RULES.rule(
+    "cluster-class",
+    CLUSTER,
+    severity=Severity.HIGH,
+    reason="each ClusterClass takes certain Kubernetes minors, and lives in the central namespace only from v3.4.0 on",
+    remedy="use the catalogue's class, and classNamespace only with classes of the central namespace",
+    source=_CLASSES,
+)
+def cluster_class(resource: Resource, run: Context) -> Found:
+    classes = catalog.cluster_classes()
+    name, path = resource.get("spec.topology.class"), "spec.topology.class"
+    if name is None:
+        name, path = resource.get("spec.topology.classRef.name"), "spec.topology.classRef.name"
+    # What the server has raised a class to, by itself, is not what the program asks for.
+    raised = path in resource.ignored or path.removesuffix(".name") in resource.ignored
+    if name not in classes.classes:
+        if not raised:
+            yield Violation("the class is not in the catalogue", path, name)
+        return
+    found, release = classes.classes[name], str(resource.get("spec.topology.version", ""))
+    if re.match(r"v\d", release) and not found.takes(release):
+        yield Violation(f"the class takes Kubernetes {' to '.join(found.kubernetes)}, not {release}", path, name)
+    namespace = resource.get("spec.topology.classNamespace") or resource.get("spec.topology.classRef.namespace")
+    if bool(namespace) != found.central and not raised:
+        wanted = classes.central_namespace if found.central else "none: the class is copied into each namespace"
+        yield Violation(f"expected {wanted}", "spec.topology.classNamespace", namespace)
+
+
+@RULES.rule(
+    "api-version",
+    (
+        "kubernetes:run.tanzu.vmware.com/*:*",
+        "kubernetes:cluster.x-k8s.io/*:Cluster",
+        "kubernetes:vmoperator.vmware.com/*:VirtualMachine",
+        "kubernetes:pais.vcf.broadcom.com/*:*",
+    ),
+    severity=Severity.HIGH,
+    reason="the Supervisor of this baseline serves these APIs in one version that is neither deprecated nor to come",
+    remedy="use the API version of the catalogue",
+    source=_VERSIONS,
+)
+def api_version(resource: Resource, run: Context) -> Found:
+    group_version, kind = resource.type.removeprefix("kubernetes:").rsplit(":", 1)
+    group, version = group_version.split("/", 1)
+    if group == "run.tanzu.vmware.com":
+        yield Violation(f"{kind} is deprecated: use Cluster of cluster.x-k8s.io")
+    elif group == "pais.vcf.broadcom.com":
+        yield Violation("this API group does not exist: use pais.vmware.com/v1alpha1")
+    else:
+        fact = "cluster-api" if group == "cluster.x-k8s.io" else "vm-operator"
+        wanted = catalog.versions()[fact].version
+        if version != wanted:
+            yield Violation(f"expected {group}/{wanted}", "apiVersion", raw(resource.properties, "apiVersion"))
+
+
+@RULES.rule(
+    "postgres-version",
+    DATABASE,
+    severity=Severity.HIGH,
+    reason="Private AI Services of this baseline are built for this PostgreSQL",
+    remedy="use a DSM release of the catalogue's range, such as the one of dsm-postgresql",
+    source=_VERSIONS,
+)
+def postgres_version(resource: Resource, run: Context) -> Found:
+    version = str(resource.get("spec.version", ""))
+    wanted = _outside(version, "postgresql")
+    if wanted:
+        yield Violation(f"expected {wanted}", "spec.version", version)
+
+
+@RULES.rule(
+    "pgvector-version",
+    EXTENSION,
+    severity=Severity.MEDIUM,
+    reason="older versions lack the index types that knowledge bases use",
+    remedy="leave the version out, or take one of the catalogue's range",
+    source=_VERSIONS,
+)
+def pgvector_version(resource: Resource, run: Context) -> Found:
+    version = resource.get("version")
+    if resource.get("extension") == "vector" and version and (wanted := _outside(str(version), "pgvector")):
+        yield Violation(f"expected {wanted}", "version", version)

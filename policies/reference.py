@@ -1,0 +1,124 @@
+"""The reference docs/policies.md, made of the rules and settings themselves: `python -m policies.reference`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from policies.licensing.pack import PACK as LICENSING
+from policies.naming.pack import PACK as NAMING
+from policies.platform.pack import PACK as PLATFORM
+from policies.shared.configuration import Settings
+from policies.shared.model import KINDS, STACK, Rule
+from policies.shared.pack import Pack
+
+FILE = Path(__file__).resolve().parents[1] / "docs" / "policies.md"
+PACKS: tuple[Pack[Any, Any], ...] = (NAMING, LICENSING, PLATFORM)
+
+_INTRODUCTION = """\
+# Policy packs
+
+<!-- Made by `python -m policies.reference` from the rules themselves: change those, not this file. -->
+
+{count} rules in three packs say what the engine must refuse, whoever wrote the program: `naming`, `licensing` and
+`platform`. `./paif preview` and `./paif up` always run them. By hand:
+
+```sh
+eval "$(./paif env)"
+pulumi preview -s dev --policy-pack "$PWD/policies/all/pulumi-analyzer-paif"        # all three in one process
+pulumi preview -s dev --policy-pack "$PWD/policies/naming/pulumi-analyzer-paif-naming"
+pulumi policy analyze -s dev --policy-pack "$PWD/policies/all/pulumi-analyzer-paif" # what is already there
+```
+
+The path must be absolute. Newer language hosts also take the folder (`--policy-pack "$PWD/policies/naming"`).
+`./paif policy check ENV --json --sarif FILE` is for CI: exit status 1 when `up` would refuse.
+
+## How a rule decides
+
+- It looks at each resource before it is created. What it refuses is not created, also with `--skip-preview`. Rules on
+  the configuration (seats, collisions, networks) look at the stack itself, which comes first: then nothing is created.
+- **Undecided**: a value that is not known at preview is listed as `undecided` under the rule's name, and the rule is
+  enforced during `up`, before the resource is created.
+- **Order**: a rule may need what another resource has, as the GPU of a machine's class or the token in its Secret. Once
+  that one comes, a preview judges the first again, under the name of the one that came. What never comes refuses the
+  preview. During `up` nothing can wait: a machine before its class or Secret is refused. Take the name from the other
+  one's output, as the components do, or declare under `existingClasses` and `existingBootstrapSecrets` what is made
+  elsewhere (decisions/0006-order-of-registration.md).
+- A rule that crashes fails its check under its name. Its message says where it crashed, and shows no value.
+- Secrets are shown as `[secret]`: by the engine's marks, by property names, and by the shape of a value.
+- Every rule names its source. "From memory" means that it was not looked up again: check it before you rely on it.
+- Levels: `advisory` is shown, `mandatory` stops the run, `remediate` puts it right (labels only) or stops the run,
+  `disabled` does not run.
+
+## Settings
+
+`policies/config/<environment>.yaml` has a section per pack; an environment without a file is checked with the defaults,
+as the kind that its stack file says, else as prod. `--policy-pack-config FILE` (JSON) overrides it key by key:
+
+```json
+{{"licensing-configuration": {{"warnDays": 90}}, "dlvm-persona": "advisory"}}
+```
+
+Every pack knows:
+
+```yaml
+kind: dev                         # of the environment; another one than its stack file says is refused
+naming:
+  enforcement: {{vgpu-class-name: advisory}}
+  exemptions:
+    - rule: name-pattern
+      resource: "urn:pulumi:dev::paif::*::old-machine"
+      reason: "renamed with the next rebuild"
+      owner: platform team
+      expires: 2027-03-31
+```
+
+Exemptions are listed in every run. An expired one fails the run, and so does the violation that it covered; one that
+nothing needs is reported. What to declare for `pulumi policy analyze` to judge alike belongs into this file, since the
+engine hands a stack's configuration over in `preview` and `up` only (decisions/0005-policy-data.md).
+"""
+
+
+def text() -> str:
+    """The whole reference."""
+    parts = [_INTRODUCTION.format(count=sum(len(pack.rules) for pack in PACKS))]
+    for pack in PACKS:
+        parts.append(f"\n## Pack `{pack.name}`\n\n{pack.description}: {len(pack.rules)} rules.\n")
+        parts.append("\n### Settings of `" + pack.name + "`\n\n" + _settings(pack.settings))
+        parts.append(f"\n### Rules of `{pack.name}`\n")
+        parts += [_rule(rule) for rule in pack.rules]
+    return "".join(parts)
+
+
+def _settings(model: type[Settings]) -> str:
+    rows = ["| setting | default | |\n|---|---|---|\n"]
+    own = set(model.model_fields) - set(Settings.model_fields)
+    schema = model.model_json_schema(by_alias=True)["properties"]
+    for name, field in model.model_fields.items():
+        if name in own:
+            alias = str(field.alias)
+            default = schema[alias].get("default")
+            shown = "" if default in (None, "", [], {}) else f"`{default}`"
+            rows.append(f"| `{alias}` | {shown} | {field.description} |\n")
+    return "".join(rows)
+
+
+def _rule(rule: Rule[Any, Any]) -> str:
+    levels = {kind: rule.levels[kind].value for kind in KINDS}
+    same = len(set(levels.values())) == 1
+    shown = levels["prod"] if same else ", ".join(f"{kind} {level}" for kind, level in levels.items())
+    short = (kind.rsplit(":", 1)[1].replace("*", "any") for kind in rule.types)
+    kinds = sorted({"the stack" if kind == STACK.rsplit(":", 1)[1] else kind for kind in short})
+    remedied = " It is put right where labels can be." if rule.remedied else ""
+    return (
+        f"\n#### {rule.name}\n\n"
+        f"Why: {rule.reason}.{remedied}\n\n"
+        f"- looks at: {', '.join(kinds)}\n"
+        f"- severity {rule.severity.value}; {shown}\n"
+        f"- remedy: {rule.remedy}\n"
+        f"- source: {rule.source}\n"
+    )
+
+
+if __name__ == "__main__":
+    FILE.write_text(text(), encoding="utf-8")

@@ -1,0 +1,371 @@
+"""Judges by one pack: which run it is, which rules look at a resource, what is told of it.
+
+Every rule that looks at a resource's type is run on it. Each violation carries its rule's own name, severity and level.
+What a rule cannot decide at preview is listed; what crashes fails its check.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any, Generic
+
+from policies.shared.configuration import Exemption, load, schema
+from policies.shared.model import (
+    Asked,
+    Kind,
+    Level,
+    Resource,
+    Rule,
+    Run,
+    Severity,
+    Undecided,
+    UndecidedError,
+    Violation,
+)
+from policies.shared.pack import VERSION, M, Pack, S
+from policies.shared.properties import Decoder, decode, set_texts
+from policies.shared.protocol import LEVEL_OF, LEVELS, SEVERITIES, messages
+from policies.shared.redaction import Redactor
+from policies.shared.wording import exemption_terms, place_of, refused, undecidable, undecided_yet
+
+NAMESPACE = "paif:"
+
+
+@dataclass
+class _Started:
+    """What the engine said of the run, before any resource."""
+
+    stack: str
+    project: str
+    dry_run: bool
+    environment: dict[str, Any] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class _Judgement(Generic[S, M]):
+    """What a rule has said of a resource, after it read what the pack remembers of others."""
+
+    rule: Rule[S, M]
+    resource: Resource
+    told: set[str] = field(default_factory=set)
+    waits: bool = False
+    refused: bool = False
+
+
+class Analyzer(Generic[S, M]):
+    """Serves one pack. Not thread-safe: the server runs one call at a time."""
+
+    def __init__(self, pack: Pack[S, M]) -> None:
+        self.pack = pack
+        self._given: dict[str, Any] = {}
+        self._overrides: dict[str, Level] = {}
+        self._reported: dict[str, Level] = {}
+        self._started: _Started | None = None
+        self._run: Run[S, M] | None = None
+        self._listed = False
+        self._dispatch: dict[str, tuple[bool, list[Rule[S, M]]]] = {}
+        self._used: set[int] = set()
+        self._judgements: dict[tuple[str, str], _Judgement[S, M]] = {}
+        self._readers: dict[Asked, dict[tuple[str, str], None]] = {}
+
+    # What a run is.
+
+    def _settings(self, stack: str) -> S:
+        return load(self.pack.settings, self.pack.name, stack, self._given, [rule.name for rule in self.pack.rules])
+
+    def _kind(self, settings: S, started: _Started | None) -> Kind:
+        if settings.kind is not None:
+            return settings.kind
+        kind = started.environment.get("kind") if started else None
+        # Nothing says how much there is to lose, so it is checked as if it were everything.
+        return kind if kind in {"dev", "qa", "staging", "prod"} else "prod"
+
+    def _begin(self, urn: str) -> Run[S, M]:
+        """The run that a resource belongs to; the first resource starts it."""
+        if self._run is None:
+            if self._started is None:
+                stack, project = urn.split("::")[:2]
+                self._started = _Started(stack.removeprefix("urn:pulumi:"), project, dry_run=True)
+            settings = self._settings(self._started.stack)
+            self._run = Run(
+                stack=self._started.stack,
+                project=self._started.project,
+                kind=self._kind(settings, self._started),
+                settings=settings,
+                seen=self.pack.seen(),
+                environment=self._started.environment,
+                secrets=self._started.secrets,
+                dry_run=self._started.dry_run,
+            )
+            self._listed = False
+            self._used, self._judgements, self._readers = set(), {}, {}
+        return self._run
+
+    def _level(self, rule: Rule[S, M], settings: S, kind: Kind) -> Level:
+        return self._overrides.get(rule.name) or settings.enforcement.get(rule.name) or rule.levels[kind]
+
+    # The protocol.
+
+    def configure_stack(self, request: Any) -> None:
+        """Learn the stack and its configuration; a new run starts, nothing of an earlier one is remembered."""
+        hidden = set(request.config_secret_keys)
+        environment, secrets = {}, {}
+        for key, text in request.config.items():
+            if not key.startswith(NAMESPACE):
+                continue
+            name = key.removeprefix(NAMESPACE)
+            if key in hidden:
+                secrets[name] = text
+            else:
+                environment[name] = _parsed(text)
+        self._started = _Started(request.stack, request.project, request.dry_run, environment, secrets)
+        self._run = None
+        self._given, self._overrides = {}, {}
+        self._settings(request.stack)
+
+    def describe(self, info: Any) -> None:
+        """Add every rule as a policy of its own, at the level that it has in this environment."""
+        settings = self._settings(self._started.stack) if self._started else self.pack.settings()
+        kind = self._kind(settings, self._started)
+        configuration = info.policies.add(
+            name=self.pack.configuration,
+            description=f"Settings of the pack {self.pack.name}",
+            enforcementLevel=messages.MANDATORY,
+            policy_type=messages.POLICY_TYPE_RESOURCE,
+        )
+        configuration.configSchema.properties.update(schema(self.pack.settings))
+        info.policies.add(
+            name=self.pack.exemptions,
+            description="Exemptions are listed in every run and fail it once they have expired",
+            enforcementLevel=messages.MANDATORY,
+            policy_type=messages.POLICY_TYPE_RESOURCE,
+        )
+        self._overrides = {}
+        for rule in self.pack.rules:
+            self._reported[rule.name] = self._level(rule, settings, kind)
+            info.policies.add(
+                name=rule.name,
+                description=rule.reason,
+                enforcementLevel=LEVELS[self._reported[rule.name]],
+                severity=SEVERITIES[rule.severity],
+                remediation_steps=rule.remedy,
+                url=rule.source if rule.source.startswith("https://") else "",
+                policy_type=messages.POLICY_TYPE_RESOURCE,
+            )
+
+    def configure(self, request: Any) -> None:
+        """Take a --policy-pack-config file. The engine names every rule: what equals our own level was not set."""
+        self._overrides = {}
+        self._given = {}
+        for name, config in request.policyConfig.items():
+            level = LEVEL_OF[config.enforcementLevel]
+            if name == self.pack.configuration:
+                self._given = Decoder().decode(config.properties)
+            elif level != self._reported.get(name, level):
+                self._overrides[name] = level
+        self._run = None
+        if self._started:
+            self._settings(self._started.stack)
+
+    def analyze(self, request: Any, decoded: Callable[[], Resource], response: Any) -> None:
+        """Run every rule that looks at the resource's type."""
+        run = self._begin(request.urn)
+        if not self._listed:
+            # Not when the run begins: a remediation begins it, and its answer has no room for them.
+            self._listed = True
+            self._compare_kinds(run, request.urn, response)
+            self._list_exemptions(run, request.urn, response)
+        observed, rules = self._of_type(request.type)
+        if not observed and not rules:
+            return
+        resource = decoded()
+        run.changed.clear()
+        if observed:
+            self._observe(resource, run, response)
+        # Those that read it before it was there; a machine that is refused already does not come to exist.
+        readers = {key: None for asked in run.changed for key in self._readers.get(asked, ())}
+        again = [self._judgements[key] for key in readers if key[1] != resource.urn]
+        for rule in rules:
+            self._judge(_Judgement(rule, resource), run, response)
+        for judgement in again:
+            if not judgement.refused:
+                self._judge(judgement, run, response)
+
+    def analyze_stack(self, response: Any) -> None:
+        """Tell what still waits for a resource that never came, and which exemptions nothing needed.
+
+        Everything else is judged before it exists, not here. During `up` nothing waits: it has been refused.
+        """
+        if self._run is not None:
+            if self._run.dry_run:
+                for judgement in list(self._judgements.values()):
+                    if judgement.waits:
+                        self._judge(judgement, self._run, response, last=True)
+            for index, exemption in enumerate(self._run.settings.exemptions):
+                if index not in self._used and exemption.expires >= self._run.today:
+                    text = f"exemption of {exemption.resource} from {exemption.rule} was not needed: remove it"
+                    self._report(response, self.pack.exemptions, text, Level.ADVISORY, Severity.LOW, "")
+
+    @property
+    def remedies(self) -> bool:
+        """Whether any rule can put something right."""
+        return any(rule.remedied for rule in self.pack.rules)
+
+    def remediate(self, request: Any, response: Any) -> None:
+        """Put right what can be put right safely. Only texts below one mapping change; all else stays as it came."""
+        if not self.remedies or (self._run is None and self._started is None):
+            return
+        run = self._begin(request.urn)
+        rules = [rule for rule in self._of_type(request.type)[1] if rule.remedied is not None]
+        rules = [rule for rule in rules if self._level(rule, run.settings, run.kind) is Level.REMEDIATE]
+        resource = decode(request) if rules else None
+        for rule in rules:
+            assert resource is not None and rule.remedied is not None  # noqa: S101, PT018 - for the type checker
+            if self._exemption(rule.name, resource.urn, run) is not None:
+                continue
+            try:
+                changes = rule.remedied(resource, run)
+            except UndecidedError:
+                continue
+            except Exception as error:
+                remediation = response.remediations.add(policyName=rule.name, policyPackName=self.pack.name)
+                remediation.diagnostic = f"could not be put right: {place_of(error)}"
+                continue
+            if changes:
+                properties = request.properties
+                for path, texts in changes.items():
+                    set_texts(properties, path, texts)
+                response.remediations.add(
+                    policyName=rule.name,
+                    policyPackName=self.pack.name,
+                    policyPackVersion=VERSION,
+                    description=rule.reason,
+                    properties=properties,
+                )
+
+    # Judging.
+
+    def _of_type(self, kind: str) -> tuple[bool, list[Rule[S, M]]]:
+        found = self._dispatch.get(kind)
+        if found is None:
+            rules = [rule for rule in self.pack.rules if any(fnmatchcase(kind, each) for each in rule.types)]
+            observed = any(fnmatchcase(kind, each) for each in self.pack.observed)
+            found = self._dispatch[kind] = (observed, rules)
+        return found
+
+    def _observe(self, resource: Resource, run: Run[S, M], response: Any) -> None:
+        if self.pack.observe is None:
+            return
+        try:
+            self.pack.observe(resource, run)
+        except UndecidedError:
+            # Whoever needs what is not known yet finds it missing in the resource itself.
+            return
+        except Exception as error:
+            text = f"{resource.label}: could not be looked at, so that later checks may miss it ({place_of(error)})"
+            self._report(response, f"{self.pack.name}-observation", text, Level.MANDATORY, Severity.HIGH, resource.urn)
+
+    def _judge(self, judgement: _Judgement[S, M], run: Run[S, M], response: Any, *, last: bool = False) -> None:
+        """Run a rule on a resource, and report what it has not said of it yet. `last`: no resource comes any more."""
+        rule, resource = judgement.rule, judgement.resource
+        level = self._level(rule, run.settings, run.kind)
+        if level is Level.DISABLED:
+            return
+        # What a remediation put right is no violation any more; what it could not is one.
+        level = Level.MANDATORY if level is Level.REMEDIATE else level
+        violations: list[Violation] = []
+        undecided: list[Undecided] = []
+        crash = ""
+        run.asked.clear()
+        try:
+            for each in rule.check(resource, run):
+                if isinstance(each, Undecided):
+                    undecided.append(each)
+                else:
+                    violations.append(each)
+        except UndecidedError as error:
+            undecided.append(error.undecided)
+        except Exception as error:
+            crash = place_of(error)
+        if run.asked:
+            key = (rule.name, resource.urn)
+            self._judgements[key] = judgement
+            for asked in run.asked:
+                self._readers.setdefault(asked, {})[key] = None
+        judgement.waits = any(each.declare for each in undecided)
+        if not violations and not undecided and not crash:
+            return
+        redactor = Redactor(resource, run.secrets.values())
+        exemption = self._exemption(rule.name, resource.urn, run)
+        refusals = [refused(rule, resource, each, redactor) for each in violations]
+        if crash:
+            refusals.append(
+                f"{resource.label}: the check itself failed, so the resource counts as violating ({crash})\n"
+                f"do: report the rule {rule.name} of pack {self.pack.name}; an exemption lets the resource through"
+            )
+        notes = []
+        for each in dict.fromkeys(undecided):
+            if not run.dry_run or (last and each.declare and not each.unnamed):
+                refusals.append(undecidable(rule, resource, each, run, redactor))
+            else:
+                notes.append(undecided_yet(resource, each, redactor))
+        if exemption is not None:
+            refusals = [f"exempted {exemption_terms(exemption)}\n{text}" for text in refusals]
+            level = Level.ADVISORY
+        judgement.refused = not run.dry_run and bool(refusals) and level is Level.MANDATORY
+        for told, level_ in [*((text, level) for text in refusals), *((text, Level.ADVISORY) for text in notes)]:
+            if told not in judgement.told:
+                judgement.told.add(told)
+                self._report(response, rule.name, told, level_, rule.severity, resource.urn)
+
+    def _exemption(self, rule: str, urn: str, run: Run[S, M]) -> Exemption | None:
+        for index, each in enumerate(run.settings.exemptions):
+            if each.rule == rule and each.expires >= run.today and fnmatchcase(urn, each.resource):
+                self._used.add(index)
+                return each
+        return None
+
+    def _compare_kinds(self, run: Run[S, M], urn: str, response: Any) -> None:
+        given, own = run.settings.kind, run.environment.get("kind")
+        if given is not None and own is not None and own != given:
+            text = (
+                f"the settings say kind {given}, the stack's configuration says {own}: its guards would be another "
+                f"kind's\ndo: remove kind from policies/config/{run.stack}.yaml (or --policy-pack-config), or set {own}"
+            )
+            self._report(response, self.pack.configuration, text, Level.MANDATORY, Severity.CRITICAL, urn)
+
+    def _list_exemptions(self, run: Run[S, M], urn: str, response: Any) -> None:
+        for each in run.settings.exemptions:
+            if each.expires >= run.today:
+                text = f"{each.rule} is exempted for {each.resource} {exemption_terms(each)}"
+                self._report(response, self.pack.exemptions, text, Level.ADVISORY, Severity.LOW, urn)
+            else:
+                text = (
+                    f"the exemption of {each.resource} from {each.rule} has expired on {each.expires} "
+                    f"({each.owner}: {each.reason})\ndo: mend the resource and remove the exemption, or renew it"
+                )
+                self._report(response, self.pack.exemptions, text, Level.MANDATORY, Severity.HIGH, urn)
+
+    def _report(self, response: Any, name: str, text: str, level: Level, severity: Severity, urn: str) -> None:
+        response.diagnostics.add(
+            policyName=name,
+            policyPackName=self.pack.name,
+            policyPackVersion=VERSION,
+            message=text,
+            enforcementLevel=LEVELS[level],
+            severity=SEVERITIES[severity],
+            urn=urn,
+        )
+
+
+def _parsed(text: str) -> Any:
+    if not text.lstrip().startswith(("{", "[")):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

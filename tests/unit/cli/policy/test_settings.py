@@ -1,0 +1,214 @@
+"""The packs' settings are checked by the packs' own models before the engine runs, each mistake with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from cli import app as commands
+from cli.configuration import scaffold as initial
+from cli.configuration.stack_files import Problems, stack_names
+from cli.engine import pulumi_cli, selection
+from cli.labctl import daemon
+from cli.output.console import Failed
+from cli.policy import settings
+
+
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the settings of every environment come from in a test."""
+    file = tmp_path / "site1.yaml"
+    monkeypatch.setattr(settings, "file_of", lambda _: file)
+    return file
+
+
+def found(file: Path, text: str) -> list[str]:
+    file.write_text(text)
+    return [str(each) for each in settings.problems("site1")]
+
+
+def test_the_committed_settings_have_no_mistake() -> None:
+    assert [problem for name in stack_names() for problem in settings.problems(name)] == []
+    assert [settings.missing(name) for name in stack_names()] == [""] * len(stack_names())
+
+
+@pytest.mark.parametrize("kind", ["dev", "prod"])
+def test_the_template_is_valid_and_declares_no_licence(written: Path, kind: str) -> None:
+    text = settings.template("site1", kind, "acme")
+    assert found(written, text) == []
+    licensing = settings._PACKS["licensing"][0].model_validate(yaml.safe_load(text)["licensing"])
+    assert licensing.model_dump()["entitlements"] == []
+    assert licensing.model_dump()["paif_add_on"] is None
+
+
+def test_the_template_is_valid_with_every_example_taken_in(written: Path) -> None:
+    lines = []
+    for line in settings.template("site1", "dev", "acme").splitlines():
+        example = line.strip().startswith(("#  - {", "# paifAddOn", "# gpuHosts", "#   - {", "# hostDriver"))
+        lines.append(line.replace("# ", "", 1) if example else line.replace("entitlements: []", "entitlements:"))
+    assert found(written, "\n".join(lines)) == []
+    data = yaml.safe_load(written.read_text())
+    assert data["licensing"]["entitlements"][0]["edition"] == "nvaie"
+    assert data["licensing"]["gpuHosts"]
+    assert data["platform"]["hostDriver"]
+
+
+def test_every_mistake_is_told_with_its_place_expectation_and_nearest_name(written: Path) -> None:
+    text = """\
+kind: production
+namings: {}
+licensing:
+  entitlements:
+    - {edition: nvaie, seats: -1, expires: 2099-12-31}
+    - {edition: nvaie, seats: 1}
+  paifAddon: {cores: 1, expires: 2099-12-31}
+platform:
+  hostDriver: {brunch: 550, branch: 550, nvaieMajor: 5}
+naming:
+  enforcement: {name-patern: advisory}
+  exemptions:
+    - {rule: nonsense, resource: "*", reason: long enough, owner: me, expires: 2099-12-31}
+"""
+    here = "policies/config/site1.yaml"
+    assert found(written, text) == [
+        f"{here}:1:7: kind is 'production': expected one of dev, qa, staging, prod (did you mean 'prod'?)",
+        f"{here}:2:1: namings: expected one of kind, naming, licensing, platform (did you mean 'naming'?)",
+        f"{here}:5:31: licensing.entitlements[0].seats is -1: expected greater than or equal to 0",
+        f"{here}:6:7: licensing.entitlements[1].expires: expected a value: it is required",
+        f"{here}:7:3: licensing.paifAddon: expected one of {', '.join(_licensing_keys())} (did you mean 'paifAddOn'?)",
+        f"{here}:9:24: platform.hostDriver.brunch: expected one of branch, nvaieMajor (did you mean 'branch'?)",
+        f"{here}:11:30: naming.enforcement.name-patern is 'name-patern': expected the name of a rule; docs/policies.md "
+        "lists them (did you mean 'name-pattern'?)",
+        f"{here}:13:14: naming.exemptions[0].rule is 'nonsense': expected the name of a rule; docs/policies.md lists "
+        "them",
+    ]
+
+
+_C, _Q = "grid_a100-40c", "grid_a100-40q"
+
+
+@pytest.mark.parametrize(
+    ("machines", "seats"),
+    [([_C] * 2, 3), ([_C] * 50, 3), ([_C, _Q], 103), ([_C] * 5 + [_Q] * 2, 5), ([_Q] * 7, 100), ([], 103)],
+)
+def test_an_edition_serves_its_own_series_only(machines: list[str], seats: int) -> None:
+    text = """licensing: {entitlements: [
+        {edition: nvaie, seats: 1, expires: 2999-01-01}, {edition: nvaie, seats: 2, expires: "2999-01-01"},
+        {edition: vws, seats: 100, expires: 2999-01-01}, {edition: nvaie, seats: 70, expires: 2001-01-01}]}"""
+    assert settings.entitled_seats(text, machines) == seats
+
+
+@pytest.mark.parametrize("text", ["", "licensing: {}", "licensing: {entitlements: [{edition: gold}]}", "a: ["])
+def test_without_a_readable_declaration_no_seats_are_told(text: str) -> None:
+    assert settings.entitled_seats(text, [_C]) is None
+
+
+def _licensing_keys() -> list[str]:
+    return settings._keys(settings._PACKS["licensing"][0].model_json_schema(by_alias=True), ())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "the file is empty: expected a mapping"),
+        ("- a\n", "the file is a list: expected a mapping"),
+        ("licensing: 3\n", "licensing is 3: expected a mapping"),
+        ("naming: {\n", "YAML: expected valid YAML"),
+        ("kind: [dev]\n", "kind is a list: expected one of"),
+    ],
+)
+def test_what_is_no_settings_at_all_is_one_problem(written: Path, text: str, said: str) -> None:
+    [problem] = found(written, text)
+    assert said in problem
+
+
+@pytest.mark.parametrize("command", ["up", "preview"])
+def test_nothing_is_run_with_wrong_settings(written: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    written.write_text("kind: production\n")
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(selection, "select", never)
+    for name in ("run", "capture"):
+        monkeypatch.setattr(pulumi_cli, name, never)
+    monkeypatch.setattr(daemon, "up", never)
+    result = CliRunner().invoke(commands.app, [command, "dev"])
+    assert isinstance(result.exception, Problems), result.output
+
+
+def test_check_tells_of_wrong_and_of_missing_settings(written: Path) -> None:
+    result = CliRunner().invoke(commands.app, ["check"])
+    assert result.exit_code == 0
+    assert "dev has no policies/config/dev.yaml" in result.stderr
+    written.write_text("kind: production\n")
+    result = CliRunner().invoke(commands.app, ["check"])
+    assert result.exit_code == 2
+    assert "policies/config/site1.yaml:1:7: kind is 'production'" in result.stderr
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty checkout."""
+    for folder in ("stacks", "policies/config"):
+        (tmp_path / folder).mkdir(parents=True)
+    for module in (initial, settings):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("kind: dev\n", "1:7: kind is 'dev'"),
+        ("kind: prod\nnaming: {kind: dev}\n", "2:16: naming.kind is 'dev'"),
+    ],
+)
+def test_the_packs_may_not_take_an_environment_for_another_kind_than_its_stack_file_says(
+    root: Path, text: str, told: str
+) -> None:
+    (root / "stacks/Pulumi.site1.yaml").write_text("config:\n  paif:kind: prod\n")
+    file = root / "policies/config/site1.yaml"
+    assert found(file, text) == [
+        f"policies/config/site1.yaml:{told}: expected prod, as stacks/Pulumi.site1.yaml says, or nothing: the packs "
+        "take the kind from there"
+    ]
+    assert found(file, "kind: prod\nnaming: {kind: prod}\n") == []
+
+
+@pytest.mark.parametrize("stack", [None, "", "a: [", "config: {}", "config: {paif:kind: production}", "- a"])
+def test_a_stack_file_that_names_no_kind_contradicts_nothing(root: Path, stack: str | None) -> None:
+    if stack is not None:
+        (root / "stacks/Pulumi.site1.yaml").write_text(stack)
+    assert found(root / "policies/config/site1.yaml", "kind: dev\n") == []
+
+
+def test_init_writes_the_stack_file_and_the_settings(root: Path) -> None:
+    assert initial.make("site1", "qa", "umbrella") == ["stacks/Pulumi.site1.yaml", "policies/config/site1.yaml"]
+    assert "paif:organisation: umbrella" in (root / "stacks/Pulumi.site1.yaml").read_text()
+    text = (root / "policies/config/site1.yaml").read_text()
+    assert "kind: qa" in text
+    assert "organisation: umbrella" in text
+    with pytest.raises(Failed, match="are there already"):
+        initial.make("site1", "qa", "umbrella")
+
+
+def test_init_adds_settings_to_an_environment_that_has_none(root: Path) -> None:
+    stack = root / "stacks" / "Pulumi.site1.yaml"
+    text = (Path(__file__).resolve().parents[4] / "stacks" / "Pulumi.prod.yaml").read_text()
+    stack.write_text(text)
+    assert initial.make("site1", "dev", "other") == ["policies/config/site1.yaml"]
+    settings_text = (root / "policies/config/site1.yaml").read_text()
+    assert "kind: prod" in settings_text
+    assert "organisation: acme" in settings_text
+    assert stack.read_text() == text
+
+
+def test_init_leaves_a_wrong_stack_file_alone(root: Path) -> None:
+    (root / "stacks" / "Pulumi.site1.yaml").write_text("config: {paif:kind: production}\n")
+    with pytest.raises(Problems):
+        initial.make("site1", "dev", "acme")
+    assert not (root / "policies/config/site1.yaml").exists()
