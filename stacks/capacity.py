@@ -14,11 +14,11 @@ from pathlib import Path
 
 import catalog
 from components.vcf import GpuDevice, GpuHost, GpuInventory
-from stacks.environment import Environment, VmClass
+from stacks.environment import Environment
+from stacks.environment.sections.vm_classes import VmClass
+from stacks.environment.types import MIB_PER_GIB
 from stacks.problems import Contradiction, contradiction, nearest
 from stacks.problems import Path as Configured
-
-_MIB = 1024
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class _Free:
 
     def place(self, vm_class: VmClass, framebuffer_gib: int) -> bool:
         """Put one machine here if it fits: all its memory is reserved, and a GPU takes one profile only."""
-        memory = vm_class.memory_gib * _MIB
+        memory = vm_class.memory_mib
         if memory > self.memory_mib:
             return False
         if vm_class.profile is None:
@@ -224,7 +224,7 @@ def _too_many(model: str, hosts: list[GpuHost], wanted: list[Machine]) -> Iterat
     )
     left = "; free when all is placed that fits: " + ", ".join(
         f"{each.name} {each.gpus.total()} of {count.total()} GPUs and "
-        f"{each.memory_mib // _MIB} of {host.memory_mib // _MIB} GiB"
+        f"{each.memory_mib // MIB_PER_GIB} of {host.memory_mib // MIB_PER_GIB} GiB"
         for host, each, count in zip(hosts, free, gpus, strict=True)
     )
     for number, (machine, count) in enumerate(homeless.items(), 1):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from components.vcf import Library, MissingName
 from stacks.environment import Environment
-from stacks.environment import class_references as references
 from stacks.problems import Contradiction, Path, contradiction, listed, nearest
 
 _KINDS = {
@@ -37,7 +36,7 @@ def names(env: Environment) -> dict[str, dict[str, Path]]:
     for index, own in enumerate(env.vm_classes):
         if own.existing:
             found["vmClasses"].setdefault(own.name, ("vmClasses", index, "name"))
-    for path, name in references(env):
+    for path, name in env.class_references():
         if env.vm_class(name).existing:
             found["vmClasses"].setdefault(name, path)
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 
 import pulumi
@@ -25,9 +24,7 @@ class LeftAlone:
         return pulumi.ResourceTransformationResult(args.props, pulumi.ResourceOptions.merge(args.opts, ignored))
 
     def tell_unknown(self) -> None:
-        """Warn of entries for what this program does not make: they keep nothing."""
-        if os.environ.get("PAIF_UNTIL"):
-            return
+        """Warn of entries for what a program that builds all phases has not made: they keep nothing."""
         for name in sorted(self._kept.keys() - self.met):
             pulumi.log.warn(f"paif:kept names {name}, and nothing of that kind and name is made here: take it out")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pulumi
 
 from components.deep_learning_vm import DeepLearningVm
-from stacks.environment import Workstation
+from stacks.environment.sections.workstations import Workstation
 
 
 class StaleMachines:

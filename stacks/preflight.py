@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,9 +49,18 @@ class Ahead:
             )
 
 
-def look_ahead(env: Environment, ends: Endpoints, phases: Collection[str], opts: pulumi.InvokeOptions) -> Ahead:
-    """Look up what an environment names, as far as these phases use it. Raises pulumi.RunError without a vCenter."""
-    return _Look(env, ends, frozenset(phases)).ahead(opts)
+def look_ahead(
+    env: Environment,
+    ends: Endpoints,
+    phases: Collection[str],
+    opts: pulumi.InvokeOptions,
+    inventory_file: Path | None = None,
+) -> Ahead:
+    """Look up what an environment names, as far as these phases use it. Raises pulumi.RunError without a vCenter.
+
+    GPU hosts that are found go to `inventory_file`, whatever is wrong with them.
+    """
+    return _Look(env, ends, frozenset(phases), inventory_file).ahead(opts)
 
 
 @dataclass
@@ -60,6 +68,7 @@ class _Look:
     env: Environment
     ends: Endpoints
     phases: frozenset[str]
+    inventory_file: Path | None = None
 
     def ahead(self, opts: pulumi.InvokeOptions) -> Ahead:
         env, named = self.env, existence.names(self.env)
@@ -71,8 +80,8 @@ class _Look:
         there = ("computeClusters", env.vcenter.compute_cluster) not in absent
         if "inventory" in answers and there:
             inventory = _sure(answers["inventory"])
-            if file := os.environ.get("PAIF_GPU_INVENTORY"):
-                write_inventory(Path(file), env.vcenter.compute_cluster, inventory)
+            if self.inventory_file is not None:
+                write_inventory(self.inventory_file, env.vcenter.compute_cluster, inventory)
             found.problems += shortages(env, inventory)
             found.device_ids = [*device_ids(env, inventory)]
         if "library" in answers and ("contentLibraries", env.content.dlvm_library) not in absent:

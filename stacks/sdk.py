@@ -6,7 +6,6 @@ docs/decisions/0010 and 0011 have the reasons and the measurements.
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import traceback
 from collections.abc import Awaitable, Callable, Collection, Iterator
@@ -185,13 +184,12 @@ def what_was_made(value: Any) -> Any:
 
 
 def send_no_debug_messages() -> None:
-    """Keep the SDK's debug messages here, unless PAIF_DEBUG is set.
+    """Keep the SDK's debug messages here.
 
     It sends each by a call that waits for its answer, whether the engine was started with --debug or not: with 100
     DLVMs 2000 calls, a quarter of a preview's time.
     """
-    if not os.environ.get("PAIF_DEBUG"):
-        pulumi.log.debug = lambda *_, **__: None
+    pulumi.log.debug = lambda *_, **__: None
 
 
 def tell_own_frames_only() -> None:

@@ -11,7 +11,9 @@ from collections.abc import Collection, Iterator, Sequence
 
 import catalog
 from components.vcf import ChartAnswer, DatabaseOffer, ModelAnswer, Platform, PrincipalAnswer, StandingDatabase
-from stacks.environment import Database, Environment, Workstation, storage_class
+from stacks.environment import Environment, storage_class
+from stacks.environment.sections.database import Database
+from stacks.environment.sections.workstations import Workstation
 from stacks.problems import Contradiction, Path, contradiction, listed, nearest
 
 _SHOWN = 12

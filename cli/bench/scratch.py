@@ -57,7 +57,8 @@ def scratch_project(folder: Path, stack: str, config: dict[str, Any]) -> None:
     for name in ("components", "catalog", "providers", ".venv"):
         (folder / name).symlink_to(ROOT / name)
     (folder / "stacks").mkdir()
-    for path in (ROOT / "stacks").glob("*.py"):
-        (folder / "stacks" / path.name).symlink_to(path)
+    for path in (ROOT / "stacks").iterdir():
+        if not path.name.startswith("Pulumi."):
+            (folder / "stacks" / path.name).symlink_to(path)
     shutil.copyfile(ROOT / "Pulumi.yaml", folder / "Pulumi.yaml")
     write_yaml(folder / "stacks" / f"Pulumi.{stack}.yaml", {"config": config})

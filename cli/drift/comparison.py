@@ -32,6 +32,7 @@ from cli.output.console import Failed
 from cli.preview.documents import events_of, listed, mapping
 from cli.preview.model import Change, Recording
 from cli.preview.reader import read_preview
+from stacks.run_options import RunOptions
 
 _CLUSTER = "kubernetes:cluster.x-k8s.io/*:Cluster"
 TELLING = {"vcf:index:Readiness", "vcf:index:NamespaceContents"}
@@ -105,7 +106,7 @@ def _as_they_are(preview: Any, events: list[dict[str, Any]]) -> Any:
 
 def program_preview(stack: Stack, variables: dict[str, str]) -> Any:
     """What `pulumi preview --json` says, without policy packs; nothing is changed. Raises ``Failed``."""
-    extra = {"PAIF_UNTIL": ""} | variables
+    extra = RunOptions(until="").variables() | variables
     answer = pulumi_cli.capture(stack, "preview", "--stack", stack.name, "--json", check=False, extra=extra)
     return _answered(stack, answer)
 

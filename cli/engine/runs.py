@@ -19,6 +19,7 @@ from cli.labctl import daemon
 from cli.output.console import BAD_INPUT, Failed, say, show, stop
 from cli.policy import packs
 from stacks.problems import Problem, read_problems
+from stacks.run_options import RunOptions
 
 _LAB_ENDS = 3
 _ONLY_UP = {"--yes", "-y", "--continue-on-error", "--json", "-j"}
@@ -52,8 +53,8 @@ def phase_limit(stack: Stack, until: str | None) -> dict[str, str]:
     """The variable that stops the program after a phase; stopping early may only ever add."""
     if until is None:
         # One that the shell has exported was not asked for here, and what lies beyond it would be deleted.
-        return {"PAIF_UNTIL": ""}
-    from stacks.program import PHASES, wanted_phases  # noqa: PLC0415 - it loads the SDKs, half a second
+        return RunOptions(until="").variables()
+    from stacks.phases import PHASES, wanted_phases  # noqa: PLC0415 - it loads the SDKs, half a second
 
     if until not in PHASES:
         raise stop(f"--until {until}: expected one of {', '.join(PHASES)}", BAD_INPUT)
@@ -64,7 +65,7 @@ def phase_limit(stack: Stack, until: str | None) -> dict[str, str]:
             "run without --until, or destroy the environment",
             BAD_INPUT,
         )
-    return {"PAIF_UNTIL": until}
+    return RunOptions(until=until).variables()
 
 
 def agreed(stack: Stack, yes: bool) -> list[str]:
@@ -123,7 +124,7 @@ def up(stack: Stack, rest: list[str], *, yes: bool, allowed: list[str], extra: d
             else:
                 # It previews by itself: a plan that is no longer true ends there.
                 bound += agreed(stack, yes)
-            there = {"PAIF_OUTPUTS": " ".join(losses.outputs_before(plan))}
+            there = RunOptions(outputs_before=tuple(losses.outputs_before(plan))).variables()
             status = pulumi_cli.run(stack, *applied, *bound, *logged, extra=told | there, target=handle)
             _ended_well(stack, "up", status)
 
@@ -165,7 +166,7 @@ def _ended_well(stack: Stack, command: str, status: int) -> None:
 
 
 def _told(arguments: tuple[str, ...] | list[str], extra: dict[str, str] | None) -> dict[str, str]:
-    return {**(extra or {}), **({"PAIF_DEBUG": "1"} if {"--debug", "-d"} & set(arguments) else {})}
+    return {**(extra or {}), **(RunOptions(debug=True).variables() if {"--debug", "-d"} & set(arguments) else {})}
 
 
 @contextmanager
@@ -174,7 +175,7 @@ def at_their_lines(stack: Stack) -> Iterator[dict[str, str]]:
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "problems.json"
         try:
-            yield {"PAIF_PROBLEMS": str(found)}
+            yield RunOptions(problems_file=found).variables()
         except (typer.Exit, Failed):
             if problems := read_problems(found):
                 raise Problems(located(stack.name, problems)) from None

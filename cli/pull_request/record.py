@@ -22,6 +22,7 @@ from cli.pull_request.comment import render
 from cli.pull_request.figures import figures
 from cli.pull_request.recording import read
 from cli.pull_request.slim import slim, slim_events
+from stacks.run_options import RunOptions
 
 _NO_LIMIT = 10**9
 _SAID = 8000
@@ -72,7 +73,7 @@ def _preview(stack: Stack, here: Path, options: list[str], inventory: Path) -> i
             *("--event-log", str(events), "--show-sames", *options, *packs.arguments()),
             check=False,
             # The engine hides the option for its event log without the first of these.
-            extra={"PULUMI_DEBUG_COMMANDS": "true", "PAIF_GPU_INVENTORY": str(inventory)},
+            extra={"PULUMI_DEBUG_COMMANDS": "true", **RunOptions(inventory_file=inventory).variables()},
         )
         try:
             preview = json.loads(answer.stdout)

@@ -22,8 +22,8 @@ from ruamel.yaml import YAML
 from components import vcf
 from stacks.endpoints import Endpoints
 from stacks.environment import SECRETS, Environment, validate
+from stacks.phases import PHASES
 from stacks.preflight import Ahead, look_ahead
-from stacks.program import PHASES
 from tests.lab.conftest import Paif, api_client
 from tests.unit.provider.harness import Engine
 

@@ -14,8 +14,11 @@ from ruamel.yaml import YAML
 import catalog
 from cli.bench.scratch import lab_basics, write_yaml
 from components.gpu_cluster import GpuCluster
+from stacks import program
 from stacks.environment import SECRETS, validate
-from stacks.program import Program
+from stacks.phases import wanted_phases
+from stacks.phases.context import connect
+from stacks.preflight import Ahead
 from tests.lab.conftest import ROOT, Paif, api_client, wait_until
 from tests.lab.test_5_adoption import _site
 from tests.lab.test_5_machines import Project
@@ -50,10 +53,6 @@ def supervisor(paif: Paif, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         site.remove(_NAMESPACE)
 
 
-def _sees_nothing(phases: set[str]) -> None:
-    del phases
-
-
 def _of_stack(name: str) -> Object:
     """The Cluster that the program makes of a stack file; its secrets are not needed for that."""
     data = YAML(typ="safe").load((ROOT / "stacks" / f"Pulumi.{name}.yaml").read_text(encoding="utf-8"))["config"]
@@ -63,10 +62,12 @@ def _of_stack(name: str) -> Object:
             config[key] = "x" * 80
     env, problems = validate(config, name, SECRETS)
     assert env is not None, problems
-    program = Program(env, ENDPOINTS)
-    # There is no vCenter behind these answers.
-    program._look_ahead = _sees_nothing  # type: ignore[method-assign]
-    [made] = [each for each in declare(lambda: program.build(""), ANSWERS).registrations if each.type == _TYPE]
+
+    def build() -> dict[str, Any]:
+        # There is no vCenter behind these answers.
+        return program.declare(connect(env, ENDPOINTS), Ahead(), wanted_phases(""))
+
+    [made] = [each for each in declare(build, ANSWERS).registrations if each.type == _TYPE]
     return made.inputs
 
 

@@ -10,7 +10,8 @@ import pytest
 from stacks import kept
 from stacks.environment import Environment, validate
 from stacks.problems import Problem
-from stacks.program import Program
+from stacks.program import build
+from stacks.run_options import RunOptions
 from tests.unit.components.harness import Declared, declare
 from tests.unit.environment.samples import COMPLETE, environment
 from tests.unit.environment.site import ANSWERS
@@ -23,13 +24,13 @@ _ACCESS = "kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachineService"
 def _run(left_alone: dict[str, list[str]]) -> Declared:
     env = environment({"kept": left_alone})
 
-    def build() -> dict[str, Any]:
+    def whole() -> dict[str, Any]:
         alone = kept.leave_alone(env.kept)
-        outputs = Program(env, ENDPOINTS).build()
+        outputs = build(env, ENDPOINTS, RunOptions())
         alone.tell_unknown()
         return outputs
 
-    return declare(build, ANSWERS)
+    return declare(whole, ANSWERS)
 
 
 def test_changes_of_it_are_ignored_there_and_nowhere_else() -> None:
@@ -47,9 +48,6 @@ def test_an_entry_for_what_is_not_made_is_warned_of(monkeypatch: pytest.MonkeyPa
     _run({"VirtualMachine/acme-dev-dlvm-alice": ["spec.powerState"], "VirtualMachine/gone": ["spec.powerState"]})
     assert len(warnings) == 1
     assert "VirtualMachine/gone" in warnings[0]
-    monkeypatch.setenv("PAIF_UNTIL", "foundation")
-    _run({"VirtualMachine/gone": ["spec.powerState"]})
-    assert len(warnings) == 1, "what comes later is not made yet"
 
 
 def _validated(left_alone: dict[str, Any]) -> tuple[Environment | None, list[Problem]]:

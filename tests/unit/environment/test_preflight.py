@@ -12,9 +12,11 @@ import pytest
 import catalog
 from stacks import existence, verdicts
 from stacks.endpoints import Helm
+from stacks.phases import PHASES
 from stacks.preflight import _Look
 from stacks.problems import Problem, read_problems
-from stacks.program import PHASES, Program
+from stacks.program import build
+from stacks.run_options import RunOptions
 from tests.unit.components.harness import Declared, declare
 from tests.unit.environment.samples import GONE, environment
 from tests.unit.environment.site import (
@@ -35,21 +37,22 @@ _OWN = {**OFFER, "namespace": "acme-dev-ns-ai"}
 _MINE = {**STANDING, "name": "acme-dev-pg-vectors"}
 
 
-def _declared(changes: dict[str, Any], answers: dict[str, Any], until: str = "") -> Declared:
+def _declared(
+    changes: dict[str, Any], answers: dict[str, Any], until: str = "", problems_file: Path | None = None
+) -> Declared:
     env = environment(changes)
-    return declare(lambda: Program(env, ENDPOINTS).build(until), answers)
+    return declare(lambda: build(env, ENDPOINTS, RunOptions(until=until, problems_file=problems_file)), answers)
 
 
 @pytest.fixture
-def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def found(tmp_path: Path) -> Any:
     """Runs the program; the problems it finds, by their place. No resource may come to be where there are some."""
 
     def run(changes: dict[str, Any], answers: dict[str, Any], until: str = "") -> dict[Any, Problem]:
         file = tmp_path / "problems.json"
         file.unlink(missing_ok=True)
-        monkeypatch.setenv("PAIF_PROBLEMS", str(file))
         try:
-            _declared(changes, answers, until)
+            _declared(changes, answers, until, file)
         except pulumi.RunError as error:
             assert "nothing was created" in str(error)  # noqa: PT017 - the other way is right as well
         return dict(read_problems(file))
@@ -503,7 +506,7 @@ def test_a_release_that_only_the_library_has_yet_is_no_mistake(
 def test_the_properties_that_are_looked_for_are_those_that_a_machine_gets(changes: dict[str, Any]) -> None:
     env = environment(changes)
     gpus = inventory(8, profiles=[], deviceId="26b9", passthroughActive=True) if changes.get("gpu") else inventory()
-    declared = declare(lambda: Program(env, ENDPOINTS).build("workstations"), _answers(getGpuInventory=gpus))
+    declared = declare(lambda: build(env, ENDPOINTS, RunOptions(until="workstations")), _answers(getGpuInventory=gpus))
     secret = declared.one("kubernetes:core/v1:Secret", "acme-dev-dlvm-alice-bootstrap")
     assert set(secret.inputs["data"]) == verdicts.property_keys(env, env.workstations[0])
 

@@ -11,9 +11,11 @@ import pytest
 from cli.output.personas import Known, personas, value_at
 from stacks.capacity import read_inventory
 from stacks.endpoints import Endpoints, endpoints
-from stacks.environment import _waited_for
+from stacks.environment.rules.conditions import awaited_kinds
+from stacks.phases import PHASES, wanted_phases
 from stacks.problems import read_problems
-from stacks.program import PHASES, Program, wanted_phases
+from stacks.program import build
+from stacks.run_options import RunOptions
 from tests.unit.components.harness import Declared, Engine, declare
 from tests.unit.environment.samples import GONE, PEM, environment
 from tests.unit.environment.site import ANSWERS, STANDING, inventory, platform
@@ -30,10 +32,12 @@ ENDPOINTS = Endpoints.model_validate(
 )
 
 
-def _run(changes: dict[str, Any] | None = None, until: str = "", gpus: dict[str, Any] | None = None) -> Declared:
+def _run(
+    changes: dict[str, Any] | None = None, until: str = "", gpus: dict[str, Any] | None = None, **told: Any
+) -> Declared:
     env = environment(changes)
     answers = {**ANSWERS, **({"vcf:index:getGpuInventory": gpus} if gpus else {})}
-    return declare(lambda: Program(env, ENDPOINTS).build(until), answers)
+    return declare(lambda: build(env, ENDPOINTS, RunOptions(until=until, **told)), answers)
 
 
 def test_a_pool_from_zero_has_the_size_of_its_class() -> None:
@@ -289,15 +293,12 @@ def test_nothing_is_made_where_the_hosts_have_no_room() -> None:
     assert "esx-01 0 of 1 GPUs" in str(raised.value)
 
 
-def test_what_the_infrastructure_lacks_goes_to_the_file_that_asks_for_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_the_infrastructure_lacks_goes_to_the_file_that_asks_for_it(tmp_path: Path) -> None:
     file = tmp_path / "problems.json"
-    monkeypatch.setenv("PAIF_PROBLEMS", str(file))
-    _run()
+    _run(problems_file=file)
     assert read_problems(file) == []
     with pytest.raises(pulumi.RunError):
-        _run({"content.dlvmImage": "dlvm-9.0.2"}, gpus=inventory(profiles=["grid_a100-40c"]))
+        _run({"content.dlvmImage": "dlvm-9.0.2"}, gpus=inventory(profiles=["grid_a100-40c"]), problems_file=file)
     found = dict(read_problems(file))
     assert set(found) == {("vmClasses", 0, "profile"), ("content", "dlvmImage")}
     assert found["vmClasses", 0, "profile"].nearest == "grid_a100-40c"
@@ -360,14 +361,12 @@ _NAMED: list[tuple[dict[str, Any], dict[str, Any], tuple[Any, ...], str]] = [
 @pytest.mark.parametrize(("changes", "missing", "path", "said"), _NAMED, ids=[str(each[2]) for each in _NAMED])
 def test_what_is_named_and_not_there_is_told_where_it_is_named_and_nothing_else_is_said_of_it(
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     changes: dict[str, Any],
     missing: dict[str, Any],
     path: tuple[Any, ...],
     said: str,
 ) -> None:
     file = tmp_path / "problems.json"
-    monkeypatch.setenv("PAIF_PROBLEMS", str(file))
     env = environment(changes)
     answers = {**ANSWERS, "vcf:index:getMissing": {"missing": [missing]}}
     if missing["kind"] == "computeClusters":
@@ -375,7 +374,7 @@ def test_what_is_named_and_not_there_is_told_where_it_is_named_and_nothing_else_
     if missing["name"] == "dlvm":
         answers["vcf:index:getContentLibrary"] = RuntimeError("there is none")
     with pytest.raises(pulumi.RunError, match=r"nothing was created"):
-        declare(lambda: Program(env, ENDPOINTS).build(), answers)
+        declare(lambda: build(env, ENDPOINTS, RunOptions(problems_file=file)), answers)
     [(where, problem)] = read_problems(file)
     assert (where, problem.message) == (path, said)
 
@@ -385,7 +384,7 @@ def test_one_library_may_hold_images_and_releases() -> None:
     assert declared.one("vcf:index:Namespace").inputs["contentLibraries"] == ["dlvm-images"]
 
 
-@pytest.mark.parametrize("kind", _waited_for())
+@pytest.mark.parametrize("kind", awaited_kinds())
 def test_every_condition_that_an_environment_may_override_is_waited_for(kind: str) -> None:
     declared = _run({"conditions": {kind: ["condition=Overridden"]}})
     awaited = [it for each in declared.registrations for it in each.inputs.get("objects") or []]
@@ -399,13 +398,10 @@ def test_a_missing_image_is_named_with_the_nearest() -> None:
 
 
 @pytest.mark.parametrize("gpus", [4, 1], ids=["enough", "too few"])
-def test_what_gpu_hosts_there_are_goes_to_the_file_that_asks_for_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpus: int
-) -> None:
+def test_what_gpu_hosts_there_are_goes_to_the_file_that_asks_for_it(tmp_path: Path, gpus: int) -> None:
     file = tmp_path / "gpus.json"
-    monkeypatch.setenv("PAIF_GPU_INVENTORY", str(file))
     with contextlib.suppress(pulumi.RunError):
-        _run(gpus=inventory(gpus=gpus))
+        _run(gpus=inventory(gpus=gpus), inventory_file=file)
     found = read_inventory(file, environment().vcenter.compute_cluster)
     assert found is not None
     assert [len(host.pci_devices) for host in found.hosts] == [gpus]
@@ -605,7 +601,7 @@ def test_only_the_environment_that_makes_tags_or_has_such_machines_needs_the_vsp
 @pytest.mark.parametrize("kind", ["dev", "prod"])
 def test_an_existing_database_is_used_and_neither_created_nor_protected(kind: str) -> None:
     env = environment({"kind": kind, "workstations": [], "database": {"existing": "shared"}})
-    declared = declare(lambda: Program(env, ENDPOINTS).build("ai-services"), platform(standing=[STANDING]))
+    declared = declare(lambda: build(env, ENDPOINTS, RunOptions(until="ai-services")), platform(standing=[STANDING]))
     assert "kubernetes:databases.dataservices.vmware.com/v1alpha1:PostgresCluster" not in declared.types()
     assert not declared.one("vcf:index:PostgresExtension").request.protect
     pais = declared.one("kubernetes:pais.vmware.com/v1alpha1:PAISConfiguration").inputs["spec"]["database"]

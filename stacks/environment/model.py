@@ -1,0 +1,177 @@
+"""An environment as one value: everything that a stack's configuration says, complete with defaults."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Literal, get_args
+
+from pydantic import Field, PrivateAttr, SecretStr
+
+import catalog
+from stacks.environment.certificates import Pem
+from stacks.environment.sections.ai_services import AiServices
+from stacks.environment.sections.clusters import Cluster
+from stacks.environment.sections.content import Content, ContentLibrary
+from stacks.environment.sections.database import Database
+from stacks.environment.sections.gallery import Gallery
+from stacks.environment.sections.gpu import Gpu
+from stacks.environment.sections.model_endpoints import ModelEndpoint
+from stacks.environment.sections.namespace import Namespace
+from stacks.environment.sections.protection import Protection
+from stacks.environment.sections.section import Section
+from stacks.environment.sections.supervisor import Supervisor
+from stacks.environment.sections.vcenter import Vcenter
+from stacks.environment.sections.vm_classes import VmClass
+from stacks.environment.sections.vsphere_tags import VsphereTags
+from stacks.environment.sections.workstations import Workstation
+from stacks.environment.types import ChartRepository, KeptProperty, Kind, LabelValue, Persona, Short, Text
+from stacks.problems import Path
+
+SECRETS = (
+    "licenceToken",
+    "ngcApiKey",
+    "registryPassword",
+    "workstationPassword",
+    "databasePassword",
+    "vcenterPassword",
+    "kubeconfig",
+    "libraryToken",
+    "libraryPassword",
+    "chartPassword",
+)
+"""Top-level keys that must be encrypted in a stack's configuration."""
+
+
+class Environment(Section):
+    """Everything a stack's configuration says, complete with defaults."""
+
+    target: Literal["lab", "vcf"]
+    kind: Kind
+    organisation: Short
+    owner: LabelValue
+    cost_centre: LabelValue
+    gpu: Gpu
+    vcenter: Vcenter
+    supervisor: Supervisor
+    namespace: Namespace
+    content: Content
+    content_libraries: list[ContentLibrary] = Field(default=[], description="content libraries that are made here")
+    vm_classes: list[VmClass] = Field(default=[])
+    vsphere_tags: VsphereTags | None = None
+    database: Database | None = None
+    gallery: Gallery | None = Field(default=None, description="required for target vcf with aiServices")
+    ai_services: AiServices | None = None
+    model_endpoints: list[ModelEndpoint] = Field(default=[])
+    workstations: list[Workstation] = Field(default=[])
+    clusters: list[Cluster] = Field(default=[])
+    protection: Protection = Protection()
+    chart_repository: ChartRepository = Field(
+        default="",
+        description="Helm repository of the GPU Operator instead of NVIDIA's; of an OCI registry (oci://…) what comes "
+        "before the chart's name",
+    )
+    chart_username: Text | None = Field(
+        default=None, description="login of the chart repository; its password is paif:chartPassword"
+    )
+    chart_ca_bundle: Pem = Field(default="", description="PEM of the authorities that signed its certificate (https)")
+    conditions: dict[str, list[Text]] = Field(default={}, description="wait conditions instead of the catalogue's")
+    kept: dict[str, list[KeptProperty]] = Field(
+        default={},
+        description="properties that somebody else has changed and that are left alone, by resource, e.g. "
+        "VirtualMachine/acme-dev-dlvm-alice: [spec.powerState]; `./paif drift ENV --keep` writes it",
+    )
+
+    licence_token: SecretStr | None = Field(default=None, description="NVIDIA client configuration token")
+    ngc_api_key: SecretStr | None = None
+    registry_password: SecretStr | None = None
+    workstation_password: SecretStr | None = None
+    database_password: SecretStr | None = Field(
+        default=None, description="DSM makes one when none is given; that of paif:database.external is required"
+    )
+    vcenter_password: SecretStr | None = None
+    kubeconfig: SecretStr | None = None
+    library_token: SecretStr | None = Field(default=None, description="token in the address of a published library")
+    library_password: SecretStr | None = Field(default=None, description="password of a published library")
+    chart_password: SecretStr | None = Field(default=None, description="password of the chart repository")
+
+    _name: str = PrivateAttr(default="")
+
+    @property
+    def name(self) -> str:
+        """The environment's name: that of its stack."""
+        return self._name
+
+    def named(self, kind: str, name: str) -> str:
+        """A full name, <organisation>-<environment>-<kind>-<name>; `kind` is a key of the naming catalogue."""
+        return f"{self.organisation}-{self._name}-{catalog.naming().kinds[kind].code}-{name}"
+
+    def labels(self, persona: str = "") -> dict[str, str]:
+        """Labels that everything carries: organisation, environment, owner, cost centre and, if given, persona."""
+        keys = catalog.naming().labels
+        return {keys[key]: value for key, value in self.facts(persona).items()}
+
+    def facts(self, persona: str = "") -> dict[str, str]:
+        """What labels and tags say, by the keys of the naming catalogue."""
+        values = {
+            "organisation": self.organisation,
+            "environment": self._name,
+            "owner": self.owner,
+            "costCentre": self.cost_centre,
+            "persona": persona,
+        }
+        return {key: value for key, value in values.items() if value}
+
+    def tags(self) -> dict[str, list[str]]:
+        """All tags of vCenter that things of this environment may carry, by the keys of the naming catalogue."""
+        return {**{key: [value] for key, value in self.facts().items()}, "persona": list(get_args(Persona))}
+
+    def vm_class(self, name: str) -> VmClass:
+        """The class of this name: one of the configuration's or of the Supervisor's own. Raises KeyError."""
+        for own in self.vm_classes:
+            if own.name == name:
+                return own
+        size = catalog.cluster_classes().default_vm_classes[name]
+        return VmClass.model_construct(
+            name=name, cpu_count=size.cpu_count, memory_gib=size.memory_gib, profile=None, gpus=0, existing=True
+        )
+
+    def vm_class_name(self, name: str) -> str:
+        """Name of a class in vCenter. Raises KeyError for a class that is not defined."""
+        vm_class = self.vm_class(name)
+        return name if vm_class.existing else self.named("vm-class", name)
+
+    def used_vm_classes(self) -> list[str]:
+        """Classes that the configuration defines or refers to, each once, by their short names."""
+        used = dict.fromkeys(own.name for own in self.vm_classes)
+        used.update(dict.fromkeys(name for _, name in self.class_references()))
+        return list(used)
+
+    def class_references(self) -> Iterator[tuple[Path, str]]:
+        """Every place that names a class, with the name."""
+        if self.database is not None and self.database.created:
+            yield ("database", "class"), self.database.vm_class
+        if self.ai_services is not None:
+            yield ("aiServices", "controlPlaneClass"), self.ai_services.control_plane_class
+        for index, endpoint in enumerate(self.model_endpoints):
+            yield ("modelEndpoints", index, "class"), endpoint.vm_class
+        for index, workstation in enumerate(self.workstations):
+            yield ("workstations", index, "class"), workstation.vm_class
+        for index, cluster in enumerate(self.clusters):
+            yield ("clusters", index, "controlPlane", "class"), cluster.control_plane.vm_class
+            for position, pool in enumerate(cluster.pools):
+                yield ("clusters", index, "pools", position, "class"), pool.vm_class
+
+    def storage_policy(self, own: str | None = None) -> str:
+        """A thing's storage policy, else the namespace's first."""
+        return own or self.namespace.storage[0].policy
+
+
+def from_text(key: str, text: str) -> Any:
+    """The value of a top-level key that is given as text: Pulumi writes mappings and lists so, as JSON."""
+    if key in SECRETS or not text.lstrip().startswith(("{", "[")):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text

@@ -1,0 +1,42 @@
+"""The chart repository: nothing that Helm could not do, or would do in plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import catalog
+from stacks.environment.findings import Findings
+from stacks.environment.model import Environment
+from stacks.problems import NAMESPACE, Contradiction, contradiction
+
+
+def check(env: Environment, findings: Findings) -> Iterator[Contradiction]:
+    """What Helm could not do with a chart repository, or would do in plain text."""
+    address, name = env.chart_repository, catalog.versions()["gpu-operator"].chart
+    if findings.lacks("chartRepository"):
+        return
+    if address.rstrip("/").endswith(f"/{name}") and address.startswith("oci://"):
+        yield contradiction(("chartRepository",), f"what comes before /{name}, the chart's name", address)
+    if env.chart_username is not None:
+        if not address.startswith(("https://", "oci://")):
+            yield contradiction(
+                ("chartRepository",),
+                "an https:// or oci:// address: there is a login, paif:chartUsername",
+                *([address] if address else []),
+            )
+        if env.chart_password is None and not findings.lacks("chartPassword"):
+            yield contradiction(
+                ("chartPassword",),
+                f"the password of {env.chart_username} at {address}: "
+                f"pulumi config set --secret {NAMESPACE}:chartPassword",
+            )
+    elif env.chart_password is not None and not findings.lacks("chartUsername"):
+        yield contradiction(("chartUsername",), "the user name that paif:chartPassword belongs to")
+    if env.chart_ca_bundle and not address.startswith("https://") and not findings.lacks("chartCaBundle"):
+        expected = (
+            "none: of an OCI registry Helm trusts only what the machine does; add it there, or put it into a file "
+        )
+        expected += "with the machine's own, and export SSL_CERT_FILE with its path"
+        if not address.startswith("oci://"):
+            expected = "none: only an https:// repository, paif:chartRepository, has a certificate"
+        yield contradiction(("chartCaBundle",), expected)

@@ -1,0 +1,19 @@
+"""What is left alone: named as the state names it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from stacks.environment.model import Environment
+from stacks.problems import Contradiction, contradiction
+
+_KEPT_RESOURCE = re.compile(r"[A-Z][A-Za-z0-9]*/\S+")
+
+
+def check(env: Environment) -> Iterator[Contradiction]:
+    """Entries that name no resource."""
+    for key in env.kept:
+        if _KEPT_RESOURCE.fullmatch(key) is None:
+            expected = "kind and name of a resource, such as VirtualMachine/acme-dev-dlvm-alice"
+            yield contradiction(("kept", key), expected, key)

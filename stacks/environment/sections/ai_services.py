@@ -1,0 +1,26 @@
+"""`paif:aiServices`, with the identity provider."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from stacks.environment.certificates import PlatformPem
+from stacks.environment.sections.section import Section
+from stacks.environment.types import Https, Text
+
+
+class Oidc(Section):
+    """The identity provider that signs people in to Private AI Services (public client, PKCE)."""
+
+    issuer_url: Https
+    client_id: Text
+    ca_bundle: PlatformPem = ""
+
+
+class AiServices(Section):
+    """Private AI Services in the namespace."""
+
+    control_plane_class: str = "best-effort-large"
+    storage_policy: str | None = None
+    authorized_groups: list[Text] = Field(default=[])
+    oidc: Oidc | None = Field(default=None, description="required for target vcf")

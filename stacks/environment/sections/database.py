@@ -1,0 +1,67 @@
+"""`paif:database`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from stacks.environment.certificates import DatabasePem
+from stacks.environment.sections.section import Section
+from stacks.environment.types import Label, PostgresName, Short, Text, matching
+
+
+class Backup(Section):
+    """Where backups go, and how many days they are kept."""
+
+    location: Text
+    retention_days: int = Field(default=30, gt=0, le=365)
+
+
+class Maintenance(Section):
+    """When the database may be changed by its operator."""
+
+    start_day: Literal["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"] = "SATURDAY"
+    start_time: Annotated[str, matching(r"([01]\d|2[0-3]):[0-5]\d", "a time such as 22:00")] = "22:00"
+    duration: Annotated[str, matching(r"\d+h(\d+m(\d+s)?)?", "a duration such as 6h0m0s")] = "6h0m0s"
+
+
+class ExternalDatabase(Section):
+    """A PostgreSQL outside of DSM. Its password is paif:databasePassword, its authority paif:database.caBundle."""
+
+    host: Annotated[str, matching(r"[A-Za-z0-9.:-]+", "a host name or address, as the server's certificate has it")]
+    port: int = Field(default=5432, gt=0, le=65535)
+    database: Text = Field(description="database that is there")
+    username: Text = Field(description="role that may create extensions in it")
+
+
+class Database(Section):
+    """The vector database: PostgreSQL with pgvector.
+
+    DSM creates it, unless `existing` names a PostgresCluster of the namespace, or `external` a PostgreSQL outside of
+    DSM: of these only the extension is made, and nothing else is said here but `caBundle`.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": [way]} for way in ("infrastructurePolicy", "existing", "external")]}
+    )
+
+    existing: Label | None = Field(default=None, description="PostgresCluster in the namespace that is used as it is")
+    external: ExternalDatabase | None = Field(default=None, description="PostgreSQL outside of DSM that is used")
+    name: Short = "vectors"
+    version: str | None = Field(default=None, description="DSM release; the catalogue's by default")
+    high_availability: bool = Field(default=False, description="primary, replica and monitor; on in staging and prod")
+    vm_class: str = Field(default="best-effort-large", alias="class")
+    storage_gib: int = Field(default=60, ge=20, le=16384)
+    storage_policy: str | None = None
+    infrastructure_policy: Text | None = Field(default=None, description="required for a database that DSM creates")
+    database_name: PostgresName = "pais"
+    admin_username: PostgresName = "pgadmin"
+    maintenance: Maintenance = Maintenance()
+    backup: Backup | None = None
+    ca_bundle: DatabasePem = Field(default="", description="PEM of the authority that signed the server's certificate")
+
+    @property
+    def created(self) -> bool:
+        """Whether DSM creates it for this environment."""
+        return self.existing is None and self.external is None

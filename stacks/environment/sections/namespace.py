@@ -1,0 +1,54 @@
+"""`paif:namespace`: who may use the Supervisor namespace, and how much storage it has."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import Field
+
+from stacks.environment.sections.section import Section
+from stacks.environment.types import MIB_PER_GIB, Label, Text
+
+
+class Access(Section):
+    """One entry of the namespace's access list."""
+
+    subject_type: Literal["USER", "GROUP"] = "GROUP"
+    subject: Text
+    domain: Text
+    role: Literal["OWNER", "EDIT", "VIEW"]
+    identity_provider: Text | None = Field(
+        default=None, description="id of the Supervisor's external identity provider that knows the subject"
+    )
+
+
+class Storage(Section):
+    """A storage policy that the namespace may use, and how much of it (GiB)."""
+
+    policy: Text
+    limit_gib: int | None = Field(default=None, gt=0)
+
+    @property
+    def limit_mib(self) -> int | None:
+        """The same limit as vCenter counts it."""
+        return None if self.limit_gib is None else self.limit_gib * MIB_PER_GIB
+
+
+class Namespace(Section):
+    """The Supervisor namespace. The first storage policy is the default of everything in it."""
+
+    name: Label = Field(description="whole name; <organisation>-<environment>-ns-<name> by convention")
+    adopt: bool = Field(
+        default=False, description="share an existing namespace: what is in it stays; destroy takes away what was added"
+    )
+    exclusive: bool = Field(
+        default=False, description="of an adopted namespace, remove for good what is not given here"
+    )
+    access_list: list[Access] = Field(default=[])
+    storage: list[Storage] = Field(min_length=1)
+
+
+def storage_class(policy: str) -> str:
+    """Name of the Kubernetes storage class of a storage policy: lower case, anything else turned into hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", policy.lower()).strip("-")

@@ -1,0 +1,158 @@
+"""Phase workstations: Deep Learning VMs, by the VM Service or on a host of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+
+import catalog
+from components import vcf
+from components.ai_namespace import image_name
+from components.deep_learning_vm import DeepLearningVm, DeepLearningVmArgs
+from components.shared_readiness import SharedReadiness
+from stacks.environment import storage_class
+from stacks.environment.sections.workstations import VspherePlacement, Workstation
+from stacks.machines import StaleMachines
+from stacks.phases.context import Context, Phase, demanded
+from stacks.phases.foundation import Foundation
+
+_WAITED_FOR_ALONE = 8
+"""So many machines have a readiness each, by which one that fails holds back no other's address. More share one.
+
+The engine of the smallest runner, with two processors, runs so many operations at a time, and each wait is one of them.
+"""
+
+
+@dataclass(frozen=True)
+class Workstations:
+    """Machines by their names in the environment."""
+
+    machines: Mapping[str, DeepLearningVm]
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What the machines have in common: their image, and for those of the VM Service what the namespace has of it."""
+
+    image: pulumi.Input[str]
+    contents: vcf.NamespaceContents | None
+    readiness: SharedReadiness | None
+
+
+def declare(context: Context, foundation: Foundation, image_items: Mapping[str, str]) -> Workstations:
+    """Declare the phase. `image_items` are ids of the image library's items by their names, as far as it is there."""
+    env, phase = context.env, context.phase("workstations")
+    shared = _shared(context, foundation, image_items, phase)
+    rotation = StaleMachines()
+    machines: dict[str, DeepLearningVm] = {}
+    for asked in env.workstations:
+        machines[asked.name] = made = _workstation(context, foundation, shared, asked, phase)
+        rotation.remember(asked, made)
+    if shared.readiness:
+        shared.readiness.wait(f"{env.named('workstation', 'all')}-ready", pulumi.ResourceOptions(parent=phase))
+    rotation.tell()
+    return Workstations(machines)
+
+
+def _shared(context: Context, foundation: Foundation, image_items: Mapping[str, str], phase: Phase) -> _Shared:
+    env = context.env
+    image: pulumi.Input[str] = env.content.dlvm_image
+    item: pulumi.Input[str] | None = image_items.get(env.content.dlvm_image)
+    if library := foundation.libraries.get(env.content.dlvm_library):
+        made_of = library.item(image)
+        image, item = made_of.apply(lambda found: found.name), made_of.apply(lambda found: found.id)
+    served = [each for each in env.workstations if each.vsphere is None]
+    if not served:
+        return _Shared(image, None, None)
+    contents = foundation.contents(
+        context,
+        "workstations",
+        phase,
+        [each.vm_class for each in served],
+        [each.storage_policy for each in served],
+        [vcf.AwaitedImage(name=image, item_id=item)],
+    )
+    return _Shared(image, contents, SharedReadiness() if len(served) > _WAITED_FOR_ALONE else None)
+
+
+def _workstation(
+    context: Context, foundation: Foundation, shared: _Shared, asked: Workstation, phase: Phase
+) -> DeepLearningVm:
+    name = context.env.named("workstation", asked.name)
+    args = _args(context, shared, asked, name)
+    if asked.vsphere is not None:
+        args |= _on_vsphere(context, foundation, asked, asked.vsphere)
+        return DeepLearningVm(name, args, context.vsphere(phase))
+    args |= _on_the_vm_service(context, foundation, shared, asked)
+    return DeepLearningVm(name, args, pulumi.ResourceOptions(parent=phase))
+
+
+def _args(context: Context, shared: _Shared, asked: Workstation, name: str) -> DeepLearningVmArgs:
+    """Arguments on any route."""
+    env = context.env
+    api_version = f"vmoperator.vmware.com/{catalog.versions()['vm-operator'].version}"
+    password = env.workstation_password
+    args: DeepLearningVmArgs = {
+        "vm_name": name,
+        "persona": asked.persona,
+        "image": shared.image,
+        "password": pulumi.Output.secret(password.get_secret_value() if password else ""),
+        **context.licence(env.gpu.mode),  # type: ignore[typeddict-item]
+        **context.wait(f"{api_version}/VirtualMachine"),
+        **context.wait(f"{api_version}/VirtualMachineService", "access_wait_for"),
+    }
+    if asked.public_key:
+        args["public_key"] = asked.public_key
+    if asked.renewal:
+        args["renewal"] = asked.renewal
+    if asked.proxy is not None:
+        args["no_proxy"] = list(asked.proxy.no_proxy)
+        if asked.proxy.http:
+            args["http_proxy"] = asked.proxy.http
+        if asked.proxy.https:
+            args["https_proxy"] = asked.proxy.https
+    return args
+
+
+def _on_vsphere(
+    context: Context, foundation: Foundation, asked: Workstation, place: VspherePlacement
+) -> DeepLearningVmArgs:
+    env = context.env
+    size, library = env.vm_class(asked.vm_class), foundation.libraries.get(env.content.dlvm_library)
+    args: DeepLearningVmArgs = {  # type: ignore[typeddict-item]
+        "vsphere": {
+            "datacenter": place.datacenter,
+            "host": place.host,
+            "datastore": place.datastore,
+            "network": place.network,
+            "ovf_network": place.ovf_network,
+            "pci_device": place.pci_device,
+            "content_library": library.library_name if library else env.content.dlvm_library,
+            "cpu_count": size.cpu_count,
+            "memory_mib": size.memory_mib,
+            "disk_gib": place.disk_gib,
+            "guest_id": place.guest_id,
+            "gpu_model": env.gpu.model,
+        }
+    }
+    if foundation.tags is not None:
+        args["tags"] = [*foundation.tags.of(env.facts(persona=asked.persona))]
+    return args
+
+
+def _on_the_vm_service(
+    context: Context, foundation: Foundation, shared: _Shared, asked: Workstation
+) -> DeepLearningVmArgs:
+    env, contents = context.env, demanded(shared.contents, "paif:namespace")
+    args: DeepLearningVmArgs = {  # type: ignore[typeddict-item]
+        "namespace": contents.namespace,
+        "image_id": image_name(contents, shared.image),
+        "vm_class": foundation.classes[asked.vm_class],
+        "storage_class": storage_class(env.storage_policy(asked.storage_policy)),
+        "labels": env.labels(persona=asked.persona),
+    }
+    if shared.readiness:
+        args["readiness"] = shared.readiness
+    return args
