@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import re
@@ -14,6 +13,7 @@ from pulumi.output import UNKNOWN
 
 import catalog
 from components import vcf
+from components.shared_readiness import as_long_as
 
 LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -62,59 +62,13 @@ class Component(pulumi.ComponentResource):
 
         `depends_on` makes them. As long as the slowest of their kinds may take.
         """
-        options = self.replaceable(*depends_on, custom_timeouts=_as_long_as(objects))
+        options = self.replaceable(*depends_on, custom_timeouts=as_long_as(objects))
         return vcf.Readiness(name, objects=objects, kubeconfig=kubeconfig, opts=options)
 
     async def mark(self) -> str:
         """Whose it is, for what the engine cannot adopt: by this it is known again after a run that was cut off."""
         # Not the output itself, which would make a child wait for its parent.
         return f"Managed by Pulumi: {await self.urn.future()}"
-
-
-class SharedReadiness:
-    """One wait for the objects of many components, which are told of it by their argument `readiness`.
-
-    The engine runs only some operations at a time, by default four per processor, and a wait for one machine is one of
-    them: more machines than that would wait in turns. Whose objects wait together, fail together as well. They are in
-    one namespace. It needs a call of `wait` after the last component: until then none of their outputs is there.
-    """
-
-    def __init__(self) -> None:
-        """Needs a running program."""
-        self._alike: dict[tuple[Any, ...], list[vcf.AwaitedObject]] = {}
-        self._made: list[pulumi.Resource] = []
-        deferred: tuple[pulumi.Output[Mapping[str, Any]], Any] = pulumi.deferred_output()
-        self._values, self._resolve = deferred
-
-    def add(self, *objects: vcf.AwaitedObject, depends_on: Sequence[pulumi.Resource]) -> pulumi.Output[Any]:
-        """Wait for these as well, which `depends_on` makes; gives out `values` of all, by <name>/<key>."""
-        for each in objects:
-            kind = (each.api_version, each.kind, str(each.wait_for), str(each.values))
-            self._alike.setdefault(kind, []).append(each)
-        self._made += depends_on
-        return self._values
-
-    def wait(self, name: str, opts: pulumi.ResourceOptions | None = None) -> vcf.Readiness:
-        """Wait until all are ready: as long as the slowest of their kinds may take."""
-        objects = [
-            dataclasses.replace(alike[0], name=None, asked=None, members=_members(alike))
-            for alike in self._alike.values()
-        ]
-        own = pulumi.ResourceOptions(depends_on=self._made, custom_timeouts=_as_long_as(objects), protect=False)
-        ready = vcf.Readiness(name, objects=objects, opts=pulumi.ResourceOptions.merge(own, opts))
-        self._resolve(ready.values)
-        return ready
-
-
-def _members(alike: Sequence[vcf.AwaitedObject]) -> pulumi.Output[dict[str, str]]:
-    names, asked = pulumi.Output.all(*(each.name for each in alike)), [each.asked for each in alike]
-    return pulumi.Output.all(names, *asked).apply(lambda found: dict(zip(found[0], found[1:], strict=True)))
-
-
-def _as_long_as(objects: Sequence[vcf.AwaitedObject]) -> pulumi.CustomTimeouts:
-    known = catalog.conditions().conditions
-    limit = f"{max(known[f'{each.api_version}/{each.kind}'].timeout_seconds for each in objects)}s"
-    return pulumi.CustomTimeouts(create=limit, update=limit)
 
 
 class Check:
@@ -334,12 +288,3 @@ def hashed_name(name: pulumi.Input[str], content: pulumi.Input[str], *, guessabl
         return f"{base}-{digest}"
 
     return pulumi.Output.unsecret(pulumi.Output.all(name, content).apply(named))
-
-
-def pull_secret_content(
-    registry: pulumi.Input[str], username: pulumi.Input[str], password: pulumi.Input[str]
-) -> pulumi.Output[str]:
-    """Text of a kubernetes.io/dockerconfigjson Secret for one registry."""
-    return pulumi.Output.secret(
-        pulumi.Output.json_dumps({"auths": {registry: {"username": username, "password": password}}})
-    )

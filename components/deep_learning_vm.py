@@ -8,7 +8,8 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 import catalog
-from components._component import LABEL, Check, Component, KubernetesObject, SharedReadiness, told
+from components._component import LABEL, Check, Component, KubernetesObject, told
+from components.shared_readiness import SharedReadiness
 
 _VM_OPERATOR = "vmoperator.vmware.com"
 _SELECTOR = "paif.dev/workstation"

@@ -8,8 +8,9 @@ import pulumi_kubernetes as kubernetes
 
 import catalog
 from components import vcf
-from components._component import Check, Component, awaited_object, digest, hashed_name, pull_secret_content, told
+from components._component import Check, Component, awaited_object, digest, hashed_name, told
 from components.gpu_cluster import pool_label
+from components.pull_secrets import pull_secret_content
 
 _NAMESPACE = "gpu-operator"
 _CLUSTER_POLICY = "nvidia.com/v1/ClusterPolicy"

@@ -13,9 +13,9 @@ from components._component import (
     KubernetesObject,
     hashed_name,
     published_secret,
-    pull_secret_content,
     told,
 )
+from components.pull_secrets import pull_secret_content
 
 _API_VERSION = "pais.vmware.com/v1alpha1"
 # PAIS names its entry point so, in every namespace.

@@ -73,7 +73,7 @@ def _preview(stack: Stack, here: Path, options: list[str], inventory: Path) -> i
             *("--event-log", str(events), "--show-sames", *options, *packs.arguments()),
             check=False,
             # The engine hides the option for its event log without the first of these.
-            extra={"PULUMI_DEBUG_COMMANDS": "true"} | RunOptions(inventory_file=inventory).variables(),
+            extra={"PULUMI_DEBUG_COMMANDS": "true", **RunOptions(inventory_file=inventory).variables()},
         )
         try:
             preview = json.loads(answer.stdout)

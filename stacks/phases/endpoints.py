@@ -9,8 +9,8 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components import vcf
-from components._component import pull_secret_content
 from components.model_endpoint import ModelEndpoint
+from components.pull_secrets import pull_secret_content
 from stacks.endpoints import Gallery
 from stacks.environment import storage_class
 from stacks.environment.sections.model_endpoints import ModelEndpoint as Section

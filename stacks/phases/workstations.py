@@ -9,9 +9,9 @@ import pulumi
 
 import catalog
 from components import vcf
-from components._component import SharedReadiness
 from components.ai_namespace import image_name
 from components.deep_learning_vm import DeepLearningVm, DeepLearningVmArgs
+from components.shared_readiness import SharedReadiness
 from stacks.environment import storage_class
 from stacks.environment.sections.workstations import VspherePlacement, Workstation
 from stacks.machines import StaleMachines

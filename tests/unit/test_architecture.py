@@ -23,7 +23,8 @@ _ALLOWED = {
 }
 _PACKAGES = set(_ALLOWED)
 # Those that are in order: files of a size that one reads, none of which needs itself by way of another.
-_IN_ORDER = ["cli"]
+_IN_ORDER = ["catalog", "cli", "components", "policies", "providers", "stacks", "tools"]
+# Files that are still longer than one reads: the lab's operators, which are to be a folder for each simulated system.
 _MOST_LINES = 400
 # The benchmark compares Pulumi programs of its own, which are made of components as stacks are. What checks the packs'
 # settings does it by the packs' own models (decisions/0005). What asks a site by itself trusts whom the provider does,
@@ -79,24 +80,32 @@ def test_only_stacks_reads_stack_configuration(package: str) -> None:
 
 def test_every_component_has_a_file_of_its_name() -> None:
     for path in (_ROOT / "components").glob("[a-z]*.py"):
-        if path.name == "vcf.py":
-            continue
         classes = [node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)]
         expected = "".join(part.title() for part in path.stem.split("_"))
-        assert expected in classes, path.name
+        assert not classes or expected in classes, path.name
+
+
+def _module_of(node: ast.ImportFrom, path: Path) -> str:
+    above = path.relative_to(_ROOT).parts[: -node.level] if node.level else ()
+    return ".".join([*above, *([node.module] if node.module else [])])
+
+
+def _file_of(module: str) -> Path | None:
+    below = _ROOT.joinpath(*module.split("."))
+    return next((each for each in (below.with_suffix(".py"), below / "__init__.py") if each.is_file()), None)
 
 
 def _files_imported(path: Path) -> Iterator[Path]:
     """The project's own files that a file imports, wherever in it."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names = []
+        found: list[Path | None] = []
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        for name in names:
-            below = _ROOT.joinpath(*name.split("."))
-            yield from (each for each in (below.with_suffix(".py"), below / "__init__.py") if each.is_file())
+            found = [_file_of(alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            module = _module_of(node, path)
+            # A file of a folder is imported as that file, not as a name of the folder's own.
+            found = [_file_of(f"{module}.{alias.name}") or _file_of(module) for alias in node.names]
+        yield from (each for each in found if each is not None)
 
 
 @pytest.mark.parametrize("package", _IN_ORDER)
@@ -120,7 +129,7 @@ def test_what_a_file_keeps_to_itself_is_imported_by_nobody(package: str) -> None
         f"{path.relative_to(_ROOT)} imports {alias.name} of {node.module}"
         for path in _sources(package)
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.ImportFrom)
+        if isinstance(node, ast.ImportFrom) and _file_of(_module_of(node, path))
         for alias in node.names
         if alias.name.startswith("_")
     ]

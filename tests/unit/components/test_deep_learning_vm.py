@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from components._component import ComponentInputError, SharedReadiness
+from components._component import ComponentInputError
 from components.deep_learning_vm import DeepLearningVm, DeepLearningVmArgs, VspherePlacementArgs
+from components.shared_readiness import SharedReadiness
 from tests.unit.components.harness import NAMESPACE, Declared, Engine, Registration, declare
 
 _VM = "kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachine"

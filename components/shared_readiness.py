@@ -1,0 +1,59 @@
+"""One wait for the objects of many components."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pulumi
+
+import catalog
+from components import vcf
+
+
+class SharedReadiness:
+    """One wait for the objects of many components, which are told of it by their argument `readiness`.
+
+    The engine runs only some operations at a time, by default four per processor, and a wait for one machine is one of
+    them: more machines than that would wait in turns. Whose objects wait together, fail together as well. They are in
+    one namespace. It needs a call of `wait` after the last component: until then none of their outputs is there.
+    """
+
+    def __init__(self) -> None:
+        """Needs a running program."""
+        self._alike: dict[tuple[Any, ...], list[vcf.AwaitedObject]] = {}
+        self._made: list[pulumi.Resource] = []
+        deferred: tuple[pulumi.Output[Mapping[str, Any]], Any] = pulumi.deferred_output()
+        self._values, self._resolve = deferred
+
+    def add(self, *objects: vcf.AwaitedObject, depends_on: Sequence[pulumi.Resource]) -> pulumi.Output[Any]:
+        """Wait for these as well, which `depends_on` makes; gives out `values` of all, by <name>/<key>."""
+        for each in objects:
+            kind = (each.api_version, each.kind, str(each.wait_for), str(each.values))
+            self._alike.setdefault(kind, []).append(each)
+        self._made += depends_on
+        return self._values
+
+    def wait(self, name: str, opts: pulumi.ResourceOptions | None = None) -> vcf.Readiness:
+        """Wait until all are ready: as long as the slowest of their kinds may take."""
+        objects = [
+            dataclasses.replace(alike[0], name=None, asked=None, members=_members(alike))
+            for alike in self._alike.values()
+        ]
+        own = pulumi.ResourceOptions(depends_on=self._made, custom_timeouts=as_long_as(objects), protect=False)
+        ready = vcf.Readiness(name, objects=objects, opts=pulumi.ResourceOptions.merge(own, opts))
+        self._resolve(ready.values)
+        return ready
+
+
+def _members(alike: Sequence[vcf.AwaitedObject]) -> pulumi.Output[dict[str, str]]:
+    names, asked = pulumi.Output.all(*(each.name for each in alike)), [each.asked for each in alike]
+    return pulumi.Output.all(names, *asked).apply(lambda found: dict(zip(found[0], found[1:], strict=True)))
+
+
+def as_long_as(objects: Sequence[vcf.AwaitedObject]) -> pulumi.CustomTimeouts:
+    """Timeouts of a wait for these: as long as the slowest of their kinds may take."""
+    known = catalog.conditions().conditions
+    limit = f"{max(known[f'{each.api_version}/{each.kind}'].timeout_seconds for each in objects)}s"
+    return pulumi.CustomTimeouts(create=limit, update=limit)
