@@ -29,8 +29,8 @@ def declare(context: Context, foundation: Foundation, asked: Database) -> Data:
         "namespace": foundation.namespace,
         "labels": env.labels(),
     }
-    if context.ends.database_ca:
-        args["ca_bundle"] = context.ends.database_ca
+    if context.connections.database_ca:
+        args["ca_bundle"] = context.connections.database_ca
     password = pulumi.Output.secret(env.database_password.get_secret_value()) if env.database_password else None
     if asked.existing is not None:
         args["existing"] = True
