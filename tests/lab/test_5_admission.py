@@ -24,8 +24,8 @@ from tests.lab.test_5_adoption import _site
 from tests.lab.test_5_machines import Project
 from tests.unit.components.harness import declare
 from tests.unit.components.test_gpu_cluster import _ARGS
-from tests.unit.environment.site import ANSWERS
-from tests.unit.environment.test_program import CONNECTIONS
+from tests.unit.stacks.site import ANSWERS
+from tests.unit.stacks.test_program import CONNECTIONS
 
 _NAMESPACE = "judged"
 _CLUSTERS = f"/apis/cluster.x-k8s.io/v1beta1/namespaces/{_NAMESPACE}/clusters"

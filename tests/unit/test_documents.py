@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from cli.app import app
 from stacks.environment import SECRETS, validate
 from tests.documents import DOCUMENTS, ROOT, blocks, commands, outside_of_blocks
-from tests.unit.environment.samples import COMPLETE
+from tests.unit.stacks.samples import COMPLETE
 
 _LANGUAGES = {"sh": "commands", "yaml": "a piece of a file", "json": "a piece of a file", "text": "a picture"}
 _COMMAND = re.compile(r" {4,}(?:\./paif|pulumi|eval|export|git|mkdir|[A-Z_]+=\S+) ")

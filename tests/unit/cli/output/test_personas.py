@@ -11,7 +11,7 @@ import typer
 from cli.output.console import Failed, show
 from cli.output.personas import Known, personas, value_at
 from stacks.environment import Environment
-from tests.unit.environment.samples import GONE, environment
+from tests.unit.stacks.samples import GONE, environment
 
 _PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 _OUTPUTS: dict[str, Any] = {

@@ -13,9 +13,9 @@ from stacks.problems import Problem
 from stacks.program import build
 from stacks.run_options import RunOptions
 from tests.unit.components.harness import Declared, declare
-from tests.unit.environment.samples import COMPLETE, environment
-from tests.unit.environment.site import ANSWERS
-from tests.unit.environment.test_program import CONNECTIONS
+from tests.unit.stacks.samples import COMPLETE, environment
+from tests.unit.stacks.site import ANSWERS
+from tests.unit.stacks.test_program import CONNECTIONS
 
 _VM = "kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachine"
 _ACCESS = "kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachineService"

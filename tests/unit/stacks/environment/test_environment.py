@@ -6,7 +6,7 @@ import pytest
 
 from stacks.environment import SECRETS, Environment, storage_class, validate
 from stacks.environment.sections.section import FullName, Section, UsesStoragePolicy, UsesVmClass
-from tests.unit.environment.samples import COMPLETE, GONE, PEM, changed, environment, messages
+from tests.unit.stacks.samples import COMPLETE, GONE, PEM, changed, environment, messages
 
 
 def test_the_complete_environment_is_valid() -> None:

@@ -17,8 +17,8 @@ from stacks.problems import read_problems
 from stacks.program import build
 from stacks.run_options import RunOptions
 from tests.unit.components.harness import Declared, Engine, declare
-from tests.unit.environment.samples import GONE, PEM, environment
-from tests.unit.environment.site import ANSWERS, STANDING, inventory, platform
+from tests.unit.stacks.samples import GONE, PEM, environment
+from tests.unit.stacks.site import ANSWERS, STANDING, inventory, platform
 
 CONNECTIONS = Connections.model_validate(
     {

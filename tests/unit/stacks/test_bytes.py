@@ -9,7 +9,7 @@ import pytest
 
 from cli.policy import settings
 from stacks.stackfile import read
-from tests.unit.environment.samples import COMPLETE, stack_file
+from tests.unit.stacks.samples import COMPLETE, stack_file
 
 _PIECES = [
     *(b"\xe9", b"\x00", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\x1b[31m", b"\x85", b"\r", b"\t"),

@@ -5,7 +5,7 @@ from typing import Any
 
 from components.vcf import GpuDevice, GpuHost, GpuInventory
 from stacks.capacity import Demand, demands, machines, read_inventory, shortages, write_inventory
-from tests.unit.environment.samples import GONE, environment
+from tests.unit.stacks.samples import GONE, environment
 
 _PROFILES = [f"grid_a100-{size}c" for size in (4, 8, 10, 16, 20, 40, 80)]
 _DIRECTPATH: dict[str, Any] = {

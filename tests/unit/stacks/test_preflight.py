@@ -18,8 +18,8 @@ from stacks.problems import Problem, read_problems
 from stacks.program import build
 from stacks.run_options import RunOptions
 from tests.unit.components.harness import Declared, declare
-from tests.unit.environment.samples import GONE, environment
-from tests.unit.environment.site import (
+from tests.unit.stacks.samples import GONE, environment
+from tests.unit.stacks.site import (
     ANSWERS,
     MODEL,
     OFFER,
@@ -30,7 +30,7 @@ from tests.unit.environment.site import (
     inventory,
     platform,
 )
-from tests.unit.environment.test_program import CONNECTIONS
+from tests.unit.stacks.test_program import CONNECTIONS
 
 _GROUP = {"subject": "mlops", "domain": "lab.test", "role": "EDIT"}
 _OWN = {**OFFER, "namespace": "acme-dev-ns-ai"}

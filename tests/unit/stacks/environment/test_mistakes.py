@@ -10,7 +10,7 @@ import pytest
 
 from stacks.environment import SECRETS, Environment, validate
 from stacks.problems import Path, property_path
-from tests.unit.environment.samples import GONE, PEM, changed
+from tests.unit.stacks.samples import GONE, PEM, changed
 
 _PLACED = {
     **{"datacenter": "dc", "host": "esx-1", "datastore": "ds", "network": "net", "pciDevice": "0000:3b:00.0"},

@@ -11,7 +11,7 @@ import pulumi
 import pytest
 
 from stacks.connections import connections
-from tests.unit.environment.samples import environment
+from tests.unit.stacks.samples import environment
 
 
 @pytest.fixture

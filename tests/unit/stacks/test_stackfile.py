@@ -8,7 +8,7 @@ import pytest
 
 from stacks.environment import SECRETS, json_schema, validate
 from stacks.stackfile import check_together, read
-from tests.unit.environment.samples import COMPLETE, changed, stack_file
+from tests.unit.stacks.samples import COMPLETE, changed, stack_file
 
 _ROOT = Path(__file__).resolve().parents[3]
 _TEXT = """\

@@ -13,9 +13,9 @@ import pytest
 from stacks import program, sdk
 from stacks.run_options import RunOptions
 from tests.unit.components.harness import Declared, declare
-from tests.unit.environment.samples import environment
-from tests.unit.environment.site import ANSWERS
-from tests.unit.environment.test_program import CONNECTIONS
+from tests.unit.stacks.samples import environment
+from tests.unit.stacks.site import ANSWERS
+from tests.unit.stacks.test_program import CONNECTIONS
 
 _ALL = RunOptions(
     until="data", problems_file=Path("p"), inventory_file=Path("i"), outputs_before=("a", "b"), debug=True

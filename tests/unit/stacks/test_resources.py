@@ -10,9 +10,9 @@ import pytest
 from stacks.program import build
 from stacks.run_options import RunOptions
 from tests.unit.components.harness import declare
-from tests.unit.environment.samples import environment
-from tests.unit.environment.site import ANSWERS
-from tests.unit.environment.test_program import CONNECTIONS
+from tests.unit.stacks.samples import environment
+from tests.unit.stacks.site import ANSWERS
+from tests.unit.stacks.test_program import CONNECTIONS
 
 _KNOWN = Path(__file__).with_name("resources.txt")
 """A line for each resource: parent, type and name. One that changes here needs an alias in the program."""

@@ -21,9 +21,9 @@ from stacks import sdk
 from stacks.program import build
 from stacks.run_options import RunOptions
 from tests.unit.components.harness import declare
-from tests.unit.environment.samples import environment
-from tests.unit.environment.site import ANSWERS
-from tests.unit.environment.test_program import CONNECTIONS
+from tests.unit.stacks.samples import environment
+from tests.unit.stacks.site import ANSWERS
+from tests.unit.stacks.test_program import CONNECTIONS
 
 _ROOT = Path(__file__).resolve().parents[3]
 

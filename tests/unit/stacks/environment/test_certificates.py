@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.environment.samples import messages
 from tests.unit.provider.double import make_certificates
+from tests.unit.stacks.samples import messages
 
 _OIDC = {"issuerUrl": "https://idp.test", "clientId": "pais"}
 _PLACES = ("vcenter.caBundle", "database.caBundle", "gallery.caBundle", "aiServices.oidc.caBundle")

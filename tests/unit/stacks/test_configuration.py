@@ -13,7 +13,7 @@ from pulumi.runtime import config as runtime_config
 
 from stacks import configuration
 from stacks.environment import SECRETS
-from tests.unit.environment.samples import COMPLETE, changed
+from tests.unit.stacks.samples import COMPLETE, changed
 
 
 @pytest.fixture(autouse=True)
