@@ -7,6 +7,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from stacks import configuration, program
-from stacks.endpoints import endpoints
+from stacks.connections import connections
 
-program.run(configuration.read, endpoints)
+program.run(configuration.read, connections)

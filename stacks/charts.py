@@ -14,7 +14,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from stacks.endpoints import ROOT
+from stacks.connections import ROOT
 
 _OCI = "oci://"
 

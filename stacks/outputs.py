@@ -79,7 +79,7 @@ def _database(context: Context, data: Data) -> dict[str, Any]:
         "username": made.username,
         "password": made.password,
         "passwordSecret": made.password_secret,
-        "caBundle": context.ends.database_ca,
+        "caBundle": context.connections.database_ca,
         "pgvector": made.extension_version,
     }
 

@@ -13,7 +13,7 @@ import catalog
 from components import vcf
 from stacks import existence, verdicts
 from stacks.capacity import device_ids, shortages, write_inventory
-from stacks.endpoints import Endpoints
+from stacks.connections import Connections
 from stacks.environment import Environment
 from stacks.problems import Contradiction
 
@@ -51,7 +51,7 @@ class Ahead:
 
 def look_ahead(
     env: Environment,
-    ends: Endpoints,
+    connections: Connections,
     phases: Collection[str],
     opts: pulumi.InvokeOptions,
     inventory_file: Path | None = None,
@@ -60,13 +60,13 @@ def look_ahead(
 
     GPU hosts that are found go to `inventory_file`, whatever is wrong with them.
     """
-    return _Look(env, ends, frozenset(phases), inventory_file).ahead(opts)
+    return _Look(env, connections, frozenset(phases), inventory_file).ahead(opts)
 
 
 @dataclass
 class _Look:
     env: Environment
-    ends: Endpoints
+    connections: Connections
     phases: frozenset[str]
     inventory_file: Path | None = None
 
@@ -139,7 +139,7 @@ class _Look:
             databases=with_data and env.database is not None and env.database.existing is not None,
             machines="workstations" in self.phases and bool(env.workstations),
         )
-        gallery = self.ends.gallery
+        gallery = self.connections.gallery
         if "endpoints" in self.phases and env.model_endpoints and gallery is not None:
             asked["models"] = vcf.models(
                 gallery.host,
@@ -149,7 +149,7 @@ class _Look:
                 ca_bundle=gallery.ca,
             )
         if self._with_clusters() and any(cluster.gpu_operator.enabled for cluster in env.clusters):
-            helm = self.ends.helm
+            helm = self.connections.helm
             login = {"username": helm.username, "password": helm.password.get_secret_value(), "caBundle": helm.ca}
             chart = {"repository": self._repository(), "chart": versions["gpu-operator"].chart}
             asked["charts"] = vcf.chart_versions([chart | {key: value for key, value in login.items() if value}])
@@ -164,7 +164,7 @@ class _Look:
         return self._with_clusters() and self.env.content.kubernetes_library not in made
 
     def _repository(self) -> str:
-        return self.ends.helm.repository or catalog.versions()["gpu-operator"].repository
+        return self.connections.helm.repository or catalog.versions()["gpu-operator"].repository
 
     def _properties(self, answers: dict[str, Any], found: Ahead) -> None:
         declared, platform = _sure(answers["properties"]), _sure(answers["platform"])

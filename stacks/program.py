@@ -11,20 +11,20 @@ from typing import Any
 import pulumi
 
 from stacks import kept, sdk
-from stacks.endpoints import Endpoints
+from stacks.connections import Connections
 from stacks.environment import Environment
 from stacks.outputs import Built, outputs
 from stacks.phases import ai_services, clusters, data, endpoints, foundation, wanted_phases, workstations
 from stacks.phases.context import Context, connect, demanded
 from stacks.preflight import Ahead, look_ahead
 from stacks.problems import write_problems
-from stacks.run_options import RunOptions
+from stacks.run_options import UNTIL, RunOptions
 
 
-def build(env: Environment, ends: Endpoints, options: RunOptions) -> dict[str, Any]:
+def build(env: Environment, connections: Connections, options: RunOptions) -> dict[str, Any]:
     """Declare all wanted resources; returns the stack's outputs. Raises pulumi.RunError for what cannot work."""
     phases = wanted_phases(options.until)
-    context = connect(env, ends)
+    context = connect(env, connections)
     # The first look-up waits until its plugin is there; the largest import of every program fits into that.
     ahead = threading.Thread(target=importlib.import_module, args=("pulumi_kubernetes.core.v1",), daemon=True)
     ahead.start()
@@ -39,7 +39,7 @@ def _look_ahead(context: Context, phases: Collection[str], options: RunOptions) 
     Found at preview, each at its place: the platform would tell of the first one only, and in the middle of a run.
     """
     asked = pulumi.InvokeOptions(provider=context.vcenter)
-    found = look_ahead(context.env, context.ends, phases, asked, options.inventory_file)
+    found = look_ahead(context.env, context.connections, phases, asked, options.inventory_file)
     if found.problems:
         if options.problems_file is not None:
             write_problems(options.problems_file, found.problems)
@@ -72,7 +72,7 @@ def declare(context: Context, ahead: Ahead, phases: Collection[str]) -> dict[str
     return outputs(context, Built(base, stored, services, served, machines, nodes))
 
 
-def run(read: Callable[[str], Environment], find: Callable[[Environment], Endpoints]) -> None:
+def run(read: Callable[[str], Environment], find: Callable[[Environment], Connections]) -> None:
     """Read the configuration, build, export."""
     options = RunOptions.of(os.environ)
     sdk.end_with_what_failed(options.outputs_before or ())
@@ -82,9 +82,9 @@ def run(read: Callable[[str], Environment], find: Callable[[Environment], Endpoi
     with sdk.whole():
         env = read(pulumi.get_stack())
         left_alone = kept.leave_alone(env.kept)
-        ends = find(env)
+        connections = find(env)
         _refuse_to_stop_unasked(options)
-        told = build(env, ends, options)
+        told = build(env, connections, options)
         if not options.until:
             left_alone.tell_unknown()
         for name, value in told.items():
@@ -95,6 +95,6 @@ def _refuse_to_stop_unasked(options: RunOptions) -> None:
     """Raise pulumi.RunError where the program is to stop after a phase and nobody has looked at what lies beyond it."""
     if options.until and options.problems_file is None:
         raise pulumi.RunError(
-            f"PAIF_UNTIL is {options.until!r}: plain pulumi would delete what the stack has beyond that phase. Unset "
+            f"{UNTIL} is {options.until!r}: plain pulumi would delete what the stack has beyond that phase. Unset "
             "it, or run `./paif up ENV --until PHASE`, which refuses where something is there"
         )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_UNTIL = "PAIF_UNTIL"
+UNTIL = "PAIF_UNTIL"
 _PROBLEMS = "PAIF_PROBLEMS"
 _INVENTORY = "PAIF_GPU_INVENTORY"
 _OUTPUTS = "PAIF_OUTPUTS"
@@ -35,7 +35,7 @@ class RunOptions:
     def variables(self) -> dict[str, str]:
         """The variables of a process that runs the program with these options; those of what is not said are left."""
         said = {
-            _UNTIL: self.until,
+            UNTIL: self.until,
             _PROBLEMS: None if self.problems_file is None else str(self.problems_file),
             _INVENTORY: None if self.inventory_file is None else str(self.inventory_file),
             _OUTPUTS: None if self.outputs_before is None else " ".join(self.outputs_before),
@@ -51,7 +51,7 @@ class RunOptions:
             return Path(variables[name]) if variables.get(name) else None
 
         return cls(
-            until=variables.get(_UNTIL) or None,
+            until=variables.get(UNTIL) or None,
             problems_file=file(_PROBLEMS),
             inventory_file=file(_INVENTORY),
             outputs_before=tuple(variables.get(_OUTPUTS, "").split()) or None,

@@ -70,7 +70,7 @@ def property_keys(env: Environment, workstation: Workstation) -> set[str]:
 
 def image_properties(env: Environment, declared: Sequence[str], standing: Collection[str]) -> Iterator[Contradiction]:
     """An image that drops what its machines are given; `standing` are machines that are there, whatever they got."""
-    coming = [each for each in env.workstations if env.named("workstation", each.name) not in standing]
+    coming = [each for each in env.workstations if env.full_name(each) not in standing]
     dropped = set[str]().union(*(property_keys(env, each) for each in coming)) - set(declared)
     if dropped:
         licence = "; without vgpu-license a machine has no NVIDIA licence" if "vgpu-license" in dropped else ""
@@ -111,9 +111,7 @@ def charts(
 
     `standing` are clusters that are there: what they have was installed from a repository that answered then.
     """
-    coming = [
-        each for each in env.clusters if each.gpu_operator.enabled and env.named("cluster", each.name) not in standing
-    ]
+    coming = [each for each in env.clusters if each.gpu_operator.enabled and env.full_name(each) not in standing]
     fact = catalog.versions()["gpu-operator"]
     if answer.status == "found" and answer.versions:
         for index, cluster in enumerate(env.clusters):
@@ -171,7 +169,7 @@ def coming_releases(env: Environment, platform: Platform) -> dict[int, str]:
         index: cluster.release or catalog.versions()["kubernetes-release"].version
         for index, cluster in enumerate(env.clusters)
     }
-    has = [platform.clusters.get(env.named("cluster", cluster.name), "") for cluster in env.clusters]
+    has = [platform.clusters.get(env.full_name(cluster), "") for cluster in env.clusters]
     return {index: release for index, release in asked.items() if not catalog.Release.agree(has[index], release)}
 
 
@@ -219,7 +217,7 @@ def held(release: str, items: Collection[str]) -> bool:
 
 def _standing(env: Environment, platform: Platform) -> StandingDatabase | None:
     asked = env.database
-    name = env.named("database", asked.name) if asked is not None and asked.created else ""
+    name = env.full_name(asked) if asked is not None and asked.created else ""
     return next((each for each in platform.standing if each.name == name), None)
 
 

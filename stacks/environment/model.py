@@ -19,7 +19,7 @@ from stacks.environment.sections.gpu import Gpu
 from stacks.environment.sections.model_endpoints import ModelEndpoint
 from stacks.environment.sections.namespace import Namespace
 from stacks.environment.sections.protection import Protection
-from stacks.environment.sections.section import Section
+from stacks.environment.sections.section import FullName, Section, UsesVmClass
 from stacks.environment.sections.supervisor import Supervisor
 from stacks.environment.sections.vcenter import Vcenter
 from stacks.environment.sections.vm_classes import VmClass
@@ -27,20 +27,6 @@ from stacks.environment.sections.vsphere_tags import VsphereTags
 from stacks.environment.sections.workstations import Workstation
 from stacks.environment.types import ChartRepository, KeptProperty, Kind, LabelValue, Persona, Short, Text
 from stacks.problems import Path
-
-SECRETS = (
-    "licenceToken",
-    "ngcApiKey",
-    "registryPassword",
-    "workstationPassword",
-    "databasePassword",
-    "vcenterPassword",
-    "kubeconfig",
-    "libraryToken",
-    "libraryPassword",
-    "chartPassword",
-)
-"""Top-level keys that must be encrypted in a stack's configuration."""
 
 
 class Environment(Section):
@@ -106,6 +92,15 @@ class Environment(Section):
         """A full name, <organisation>-<environment>-<kind>-<name>; `kind` is a key of the naming catalogue."""
         return f"{self.organisation}-{self._name}-{catalog.naming().kinds[kind].code}-{name}"
 
+    def full_name(self, section: Section) -> str:
+        """The full name of what has a name in the stack file. Raises ValueError for what has none, or several."""
+        [(_, mark, name)] = section.marked(FullName)
+        return self.named(mark.kind, name)
+
+    def secrets(self) -> dict[str, SecretStr | None]:
+        """Values of the top-level keys that must be encrypted."""
+        return {key: getattr(self, name) for key, name in _SECRETS.items()}
+
     def labels(self, persona: str = "") -> dict[str, str]:
         """Labels that everything carries: organisation, environment, owner, cost centre and, if given, persona."""
         keys = catalog.naming().labels
@@ -139,7 +134,7 @@ class Environment(Section):
     def vm_class_name(self, name: str) -> str:
         """Name of a class in vCenter. Raises KeyError for a class that is not defined."""
         vm_class = self.vm_class(name)
-        return name if vm_class.existing else self.named("vm-class", name)
+        return name if vm_class.existing else self.full_name(vm_class)
 
     def used_vm_classes(self) -> list[str]:
         """Classes that the configuration defines or refers to, each once, by their short names."""
@@ -149,22 +144,20 @@ class Environment(Section):
 
     def class_references(self) -> Iterator[tuple[Path, str]]:
         """Every place that names a class, with the name."""
-        if self.database is not None and self.database.created:
-            yield ("database", "class"), self.database.vm_class
-        if self.ai_services is not None:
-            yield ("aiServices", "controlPlaneClass"), self.ai_services.control_plane_class
-        for index, endpoint in enumerate(self.model_endpoints):
-            yield ("modelEndpoints", index, "class"), endpoint.vm_class
-        for index, workstation in enumerate(self.workstations):
-            yield ("workstations", index, "class"), workstation.vm_class
-        for index, cluster in enumerate(self.clusters):
-            yield ("clusters", index, "controlPlane", "class"), cluster.control_plane.vm_class
-            for position, pool in enumerate(cluster.pools):
-                yield ("clusters", index, "pools", position, "class"), pool.vm_class
+        yield from ((path, name) for path, _, name in self.marked(UsesVmClass))
 
     def storage_policy(self, own: str | None = None) -> str:
         """A thing's storage policy, else the namespace's first."""
         return own or self.namespace.storage[0].policy
+
+
+_SECRETS = {
+    info.alias or name: name
+    for name, info in Environment.model_fields.items()
+    if SecretStr in get_args(info.annotation)
+}
+SECRETS = tuple(_SECRETS)
+"""Top-level keys that must be encrypted in a stack's configuration."""
 
 
 def from_text(key: str, text: str) -> Any:

@@ -52,9 +52,9 @@ def _global_names(env: Environment) -> Iterator[tuple[Path, str, str]]:
                 yield ("vsphereTags", "create", index), "tag", f"{env.vsphere_tags.category(key)}/{tag}"
     for index, vm_class in enumerate(env.vm_classes):
         if not vm_class.existing:
-            yield ("vmClasses", index, "name"), "VM class", env.named("vm-class", vm_class.name)
+            yield ("vmClasses", index, "name"), "VM class", env.full_name(vm_class)
     for index, workstation in enumerate(env.workstations):
-        yield ("workstations", index, "name"), "workstation", env.named("workstation", workstation.name)
+        yield ("workstations", index, "name"), "workstation", env.full_name(workstation)
         if workstation.vsphere is not None:
             device = f"{workstation.vsphere.host} {workstation.vsphere.pci_device}"
             yield ("workstations", index, "vsphere", "pciDevice"), "PCI device", device

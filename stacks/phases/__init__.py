@@ -8,6 +8,7 @@ from __future__ import annotations
 import pulumi
 
 from stacks.problems import nearest
+from stacks.run_options import UNTIL
 
 PHASES: dict[str, tuple[str, ...]] = {
     "foundation": (),
@@ -30,7 +31,7 @@ def wanted_phases(until: str | None) -> set[str]:
     if until not in PHASES:
         near = nearest(until, PHASES)
         hint = f" (did you mean {near!r}?)" if near else ""
-        raise pulumi.RunError(f"PAIF_UNTIL is {until!r}: expected one of {', '.join(PHASES)}{hint}")
+        raise pulumi.RunError(f"{UNTIL} is {until!r}: expected one of {', '.join(PHASES)}{hint}")
     found = {until}
     for needed in PHASES[until]:
         found |= wanted_phases(needed)

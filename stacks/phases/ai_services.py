@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 
 from components.private_ai_services import PrivateAiServices, PrivateAiServicesArgs
-from stacks.endpoints import Oidc
+from stacks.connections import Oidc
 from stacks.environment import Environment, storage_class
 from stacks.environment.sections.ai_services import AiServices as Section
 from stacks.phases.context import Context, demanded
@@ -26,13 +26,13 @@ class AiServices:
 
 def declare(context: Context, foundation: Foundation, data: Data, asked: Section) -> AiServices:
     """Declare the phase."""
-    env, ends, database = context.env, context.ends, data.database
-    oidc, phase = demanded(ends.oidc, "paif:aiServices.oidc"), context.phase("ai-services")
+    env, connections, database = context.env, context.connections, data.database
+    oidc, phase = demanded(connections.oidc, "paif:aiServices.oidc"), context.phase("ai-services")
     gpu_mode = env.gpu.mode if _serves_on_gpus(env) else "none"
     bundles = {
         "oidc": oidc.ca,
-        "database": ends.database_ca,
-        "gallery": ends.gallery.ca if ends.gallery else "",
+        "database": connections.database_ca,
+        "gallery": connections.gallery.ca if connections.gallery else "",
     }
     contents = foundation.contents(
         context,

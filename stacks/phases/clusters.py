@@ -14,7 +14,7 @@ from components.gpu_operator import GpuOperator, GpuOperatorArgs
 from stacks import charts
 from stacks.environment import storage_class
 from stacks.environment.sections.clusters import Cluster
-from stacks.phases.context import Context, Phase
+from stacks.phases.context import Context, Phase, kubernetes_provider
 from stacks.phases.foundation import Foundation
 
 
@@ -48,7 +48,7 @@ def declare(context: Context, foundation: Foundation) -> Clusters:
 def _cluster(
     context: Context, foundation: Foundation, asked: Cluster, phase: Phase, namespace: pulumi.Output[str]
 ) -> GpuCluster:
-    env, name = context.env, context.env.named("cluster", asked.name)
+    env, name = context.env, context.env.full_name(asked)
     version = catalog.versions()["cluster-api"].version
     cluster: GpuClusterArgs = {
         "cluster_name": name,
@@ -69,8 +69,8 @@ def _cluster(
         cluster["os_version"] = asked.os_version
     if asked.cluster_class is not None:
         cluster["cluster_class"] = asked.cluster_class
-    if context.ends.gallery and context.ends.gallery.ca:
-        cluster["trusted_ca"] = context.ends.gallery.ca
+    if context.connections.gallery and context.connections.gallery.ca:
+        cluster["trusted_ca"] = context.connections.gallery.ca
     return GpuCluster(name, cluster, context.kept(phase))
 
 
@@ -99,21 +99,14 @@ def _pools(context: Context, foundation: Foundation, asked: Cluster) -> list[Nod
 
 
 def _gpu_operator(context: Context, asked: Cluster, cluster: GpuCluster) -> GpuOperator:
-    env, name, helm = context.env, context.env.named("cluster", asked.name), context.ends.helm
+    env, name, helm = context.env, context.env.full_name(asked), context.connections.helm
     oci, password = helm.repository.startswith("oci://"), helm.password.get_secret_value()
     settings = None
     if oci and helm.username:
         file = charts.login_file(env.name, helm.repository, helm.username, password)
         settings = kubernetes.HelmReleaseSettingsArgs(registry_config_path=file)
-    guest = kubernetes.Provider(
-        f"{name}-guest",
-        kubeconfig=cluster.kubeconfig,
-        cluster_identifier=name,
-        enable_secret_mutable=True,
-        delete_unreachable=False,
-        helm_release_settings=settings,
-        opts=pulumi.ResourceOptions(parent=cluster),
-    )
+    inside = pulumi.ResourceOptions(parent=cluster)
+    guest = kubernetes_provider(f"{name}-guest", cluster.kubeconfig, name, settings, inside)
     args: GpuOperatorArgs = {
         "kubeconfig": cluster.kubeconfig,
         "pools": [

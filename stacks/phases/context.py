@@ -11,7 +11,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components import vcf
-from stacks.endpoints import Endpoints
+from stacks.connections import Connections
 from stacks.environment import Environment
 
 _Value = TypeVar("_Value")
@@ -31,7 +31,7 @@ class Context:
     """An environment, where it goes, and the providers of vCenter and Supervisor there."""
 
     env: Environment
-    ends: Endpoints
+    connections: Connections
     vcenter: vcf.Provider
     supervisor: kubernetes.Provider
 
@@ -56,7 +56,7 @@ class Context:
 
     @cached_property
     def _vsphere(self) -> pulumi.ProviderResource:
-        if self.ends.vcenter.ca and not os.environ.get("SSL_CERT_FILE"):
+        if self.connections.vcenter.ca and not os.environ.get("SSL_CERT_FILE"):
             raise pulumi.RunError(
                 "The vsphere plugin makes workstations on route vsphere, content libraries and tags, and takes no "
                 "CA bundle. Put the PEM of vCenter's authority into a file and export SSL_CERT_FILE with its path."
@@ -65,9 +65,9 @@ class Context:
 
         return pulumi_vsphere.Provider(
             "vsphere",
-            vsphere_server=self.ends.vcenter.server,
-            user=self.ends.vcenter.username,
-            password=pulumi.Output.secret(self.ends.vcenter.password.get_secret_value()),
+            vsphere_server=self.connections.vcenter.server,
+            user=self.connections.vcenter.username,
+            password=pulumi.Output.secret(self.connections.vcenter.password.get_secret_value()),
         )
 
     def wait(self, key: str, argument: str = "wait_for") -> dict[str, list[str]]:
@@ -88,27 +88,41 @@ class Context:
         return f"{env.organisation} {env.name}, owner {env.owner}, cost centre {env.cost_centre}"
 
 
-def connect(env: Environment, ends: Endpoints) -> Context:
+def connect(env: Environment, connections: Connections) -> Context:
     """Declare the providers of vCenter and Supervisor."""
     vcenter = vcf.Provider(
         "vcenter",
-        server=ends.vcenter.server,
-        username=ends.vcenter.username,
-        password=pulumi.Output.secret(ends.vcenter.password.get_secret_value()),
-        ca_bundle=ends.vcenter.ca or None,
-        kubeconfig=pulumi.Output.secret(ends.supervisor.kubeconfig.get_secret_value()),
+        server=connections.vcenter.server,
+        username=connections.vcenter.username,
+        password=pulumi.Output.secret(connections.vcenter.password.get_secret_value()),
+        ca_bundle=connections.vcenter.ca or None,
+        kubeconfig=pulumi.Output.secret(connections.supervisor.kubeconfig.get_secret_value()),
     )
-    supervisor = kubernetes.Provider(
-        "supervisor",
-        kubeconfig=pulumi.Output.secret(ends.supervisor.kubeconfig.get_secret_value()),
-        # Otherwise a new address or CA of the same Supervisor replaces everything on it.
-        cluster_identifier=ends.supervisor.name,
+    kubeconfig = pulumi.Output.secret(connections.supervisor.kubeconfig.get_secret_value())
+    supervisor = kubernetes_provider("supervisor", kubeconfig, connections.supervisor.name)
+    return Context(env, connections, vcenter, supervisor)
+
+
+def kubernetes_provider(
+    name: str,
+    kubeconfig: pulumi.Output[str],
+    cluster: str,
+    helm: kubernetes.HelmReleaseSettingsArgs | None = None,
+    opts: pulumi.ResourceOptions | None = None,
+) -> kubernetes.Provider:
+    """Declare a provider of what is in a cluster, which is known by the name `cluster` whatever its address is."""
+    return kubernetes.Provider(
+        name,
+        kubeconfig=kubeconfig,
+        # Otherwise a new address or CA of the same cluster replaces everything on it.
+        cluster_identifier=cluster,
         # Otherwise a Secret with new content is deleted and made again, and missing in between.
         enable_secret_mutable=True,
         # Whatever a shell has exported: what does not answer is not gone, and stays in the state.
         delete_unreachable=False,
+        helm_release_settings=helm,
+        opts=opts,
     )
-    return Context(env, ends, vcenter, supervisor)
 
 
 def demanded(value: _Value | None, key: str) -> _Value:

@@ -25,12 +25,12 @@ def declare(context: Context, foundation: Foundation, asked: Database) -> Data:
     """Declare the phase: the database as DSM makes it, or the extension in one that is there."""
     env, phase = context.env, context.phase("data")
     args: VectorDatabaseArgs = {
-        "cluster_name": asked.existing or env.named("database", asked.name),
+        "cluster_name": asked.existing or env.full_name(asked),
         "namespace": foundation.namespace,
         "labels": env.labels(),
     }
-    if context.ends.database_ca:
-        args["ca_bundle"] = context.ends.database_ca
+    if context.connections.database_ca:
+        args["ca_bundle"] = context.connections.database_ca
     password = pulumi.Output.secret(env.database_password.get_secret_value()) if env.database_password else None
     if asked.existing is not None:
         args["existing"] = True

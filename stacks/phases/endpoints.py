@@ -11,7 +11,7 @@ import pulumi_kubernetes as kubernetes
 from components import vcf
 from components.model_endpoint import ModelEndpoint
 from components.pull_secrets import pull_secret_content
-from stacks.endpoints import Gallery
+from stacks.connections import Gallery
 from stacks.environment import storage_class
 from stacks.environment.sections.model_endpoints import ModelEndpoint as Section
 from stacks.phases.ai_services import AiServices
@@ -41,7 +41,7 @@ class ModelEndpoints:
 def declare(context: Context, foundation: Foundation, services: AiServices) -> ModelEndpoints:
     """Declare the phase."""
     phase = context.phase("endpoints")
-    access = _access(context, foundation, demanded(context.ends.gallery, "paif:gallery"), phase)
+    access = _access(context, foundation, demanded(context.connections.gallery, "paif:gallery"), phase)
     models = {
         asked.name: _endpoint(context, foundation, services, access, asked, phase)
         for asked in context.env.model_endpoints
@@ -75,7 +75,7 @@ def _endpoint(
     context: Context, foundation: Foundation, services: AiServices, access: Access, asked: Section, phase: Phase
 ) -> ModelEndpoint:
     env, gallery = context.env, access.gallery
-    name = env.named("endpoint", asked.name)
+    name = env.full_name(asked)
     return ModelEndpoint(
         name,
         {

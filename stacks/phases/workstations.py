@@ -80,7 +80,7 @@ def _shared(context: Context, foundation: Foundation, image_items: Mapping[str, 
 def _workstation(
     context: Context, foundation: Foundation, shared: _Shared, asked: Workstation, phase: Phase
 ) -> DeepLearningVm:
-    name = context.env.named("workstation", asked.name)
+    name = context.env.full_name(asked)
     args = _args(context, shared, asked, name)
     if asked.vsphere is not None:
         args |= _on_vsphere(context, foundation, asked, asked.vsphere)

@@ -20,7 +20,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from components import vcf
-from stacks.endpoints import Endpoints
+from stacks.connections import Connections
 from stacks.environment import SECRETS, Environment, validate
 from stacks.phases import PHASES
 from stacks.preflight import Ahead, look_ahead
@@ -267,7 +267,7 @@ def look(site: Paif, monkeypatch: pytest.MonkeyPatch) -> Iterator[Look]:
     engines: list[Engine] = []
 
     def ahead(text: str, **changes: Any) -> Ahead:
-        ends = Endpoints.model_validate({**given, "databaseCa": given["vcenter"]["ca"], **changes})
+        ends = Connections.model_validate({**given, "databaseCa": given["vcenter"]["ca"], **changes})
         account = ends.vcenter
         engine = Engine(
             server=account.server,

@@ -25,7 +25,7 @@ from tests.lab.test_5_machines import Project
 from tests.unit.components.harness import declare
 from tests.unit.components.test_gpu_cluster import _ARGS
 from tests.unit.environment.site import ANSWERS
-from tests.unit.environment.test_program import ENDPOINTS
+from tests.unit.environment.test_program import CONNECTIONS
 
 _NAMESPACE = "judged"
 _CLUSTERS = f"/apis/cluster.x-k8s.io/v1beta1/namespaces/{_NAMESPACE}/clusters"
@@ -65,7 +65,7 @@ def _of_stack(name: str) -> Object:
 
     def build() -> dict[str, Any]:
         # There is no vCenter behind these answers.
-        return program.declare(connect(env, ENDPOINTS), Ahead(), wanted_phases(""))
+        return program.declare(connect(env, CONNECTIONS), Ahead(), wanted_phases(""))
 
     [made] = [each for each in declare(build, ANSWERS).registrations if each.type == _TYPE]
     return made.inputs

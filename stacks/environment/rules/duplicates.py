@@ -13,12 +13,12 @@ _Value = TypeVar("_Value", bound=Hashable)
 
 def check(env: Environment) -> Iterator[Contradiction]:
     """What is listed twice where the platform takes each once, whatever else is said of it there."""
-    for index, first, storage in _repeated([each.policy for each in env.namespace.storage]):
+    for index, first, storage in repeated([each.policy for each in env.namespace.storage]):
         yield contradiction(
             ("namespace", "storage", index, "policy"), f"each policy once (entry {first} has it)", storage
         )
     subjects = [(each.subject_type, each.subject.lower(), each.domain.lower()) for each in env.namespace.access_list]
-    for index, first, (kind, subject, domain) in _repeated(subjects):
+    for index, first, (kind, subject, domain) in repeated(subjects):
         yield contradiction(
             ("namespace", "accessList", index, "subject"),
             f"each {kind.lower()} once, with one role (entry {first} has it)",
@@ -29,11 +29,11 @@ def check(env: Environment) -> Iterator[Contradiction]:
         (("aiServices", "authorizedGroups"), env.ai_services.authorized_groups if env.ai_services else ()),
     ]
     for path, names in lists:
-        for index, first, name in _repeated(names):
+        for index, first, name in repeated(names):
             yield contradiction((*path, index), f"each once (entry {first} has it)", name)
 
 
-def _repeated(values: Sequence[_Value]) -> Iterator[tuple[int, int, _Value]]:
+def repeated(values: Sequence[_Value]) -> Iterator[tuple[int, int, _Value]]:
     """Position, position of the first one like it, and value of what a list holds more than once."""
     seen: dict[_Value, int] = {}
     for index, value in enumerate(values):

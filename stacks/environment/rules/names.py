@@ -3,49 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import catalog
 from stacks.environment.model import Environment
-from stacks.problems import Contradiction, Path, contradiction
-
-_NAMED: tuple[tuple[str, str], ...] = (
-    ("vmClasses", "vm-class"),
-    ("modelEndpoints", "endpoint"),
-    ("workstations", "workstation"),
-    ("clusters", "cluster"),
-)
+from stacks.environment.rules.duplicates import repeated
+from stacks.environment.sections.section import FullName
+from stacks.problems import Contradiction, contradiction
 
 
 def check(env: Environment) -> Iterator[Contradiction]:
     """Names that another entry of the same list has, and those that make a name too long for what carries it."""
-    lists: dict[str, list[Any]] = {
-        "vmClasses": env.vm_classes,
-        "modelEndpoints": env.model_endpoints,
-        "workstations": env.workstations,
-        "clusters": env.clusters,
-    }
-    names: list[tuple[Path, str, str]] = []
-    for key, kind in _NAMED:
-        seen: dict[str, int] = {}
-        for index, item in enumerate(lists[key]):
-            path: Path = (key, index, "name")
-            if item.name in seen:
-                yield contradiction(path, f"a name that no other entry has (entry {seen[item.name]} has it)", item.name)
-            seen.setdefault(item.name, index)
-            names.append((path, kind, item.name))
+    # Entries of lists first.
+    names = sorted(env.marked(FullName), key=lambda each: len(each[0]), reverse=True)
+    lists: dict[str | int, list[str]] = {}
+    for path, _, name in names:
+        if isinstance(path[1], int):
+            lists.setdefault(path[0], []).append(name)
+    for key, entries in lists.items():
+        for index, first, name in repeated(entries):
+            yield contradiction((key, index, "name"), f"a name that no other entry has (entry {first} has it)", name)
     for index, cluster in enumerate(env.clusters):
-        pools: set[str] = set()
-        for position, pool in enumerate(cluster.pools):
-            if pool.name in pools:
-                yield contradiction(
-                    ("clusters", index, "pools", position, "name"), "a name no other pool has", pool.name
-                )
-            pools.add(pool.name)
-    if env.database is not None and env.database.existing is None:
-        names.append((("database", "name"), "database", env.database.name))
-    for path, kind, name in names:
-        limit, full = catalog.naming().kinds[kind], env.named(kind, name)
+        for position, _, name in repeated([pool.name for pool in cluster.pools]):
+            yield contradiction(("clusters", index, "pools", position, "name"), "a name no other pool has", name)
+    for path, mark, name in names:
+        limit, full = catalog.naming().kinds[mark.kind], env.named(mark.kind, name)
         if len(full) > limit.max_length:
             yield contradiction(
                 path,

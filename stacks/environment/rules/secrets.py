@@ -9,23 +9,17 @@ from stacks.environment.findings import Findings
 from stacks.environment.model import Environment
 from stacks.problems import NAMESPACE, Contradiction, Problem, contradiction
 
+_OTHERWISE = ("licenceToken", "ngcApiKey", "kubeconfig")
+"""Secrets that may have several lines, or are judged more strictly."""
+
 
 def check(env: Environment, findings: Findings) -> Iterator[Contradiction]:
     """Secrets that something needs and that are missing, or that came with a line end of their file."""
     if env.ngc_api_key is not None and re.search(r"\s", env.ngc_api_key.get_secret_value()):
         yield ("ngcApiKey",), Problem("", "a key without spaces and line ends, as NGC shows it", "[secret]")
-    passwords = {
-        "registryPassword": env.registry_password,
-        "workstationPassword": env.workstation_password,
-        "databasePassword": env.database_password,
-        "vcenterPassword": env.vcenter_password,
-        "libraryToken": env.library_token,
-        "libraryPassword": env.library_password,
-        "chartPassword": env.chart_password,
-    }
-    for key, value in passwords.items():
+    for key, value in env.secrets().items():
         # A file's line end is easily taken along, and most of these are tried late or never.
-        if value is not None and re.search(r"[\r\n]", value.get_secret_value()):
+        if key not in _OTHERWISE and value is not None and re.search(r"[\r\n]", value.get_secret_value()):
             yield (key,), Problem("", "one line: a line end of the file it came from is in it", "[secret]")
     if findings.lacks("gpu", "mode"):
         return

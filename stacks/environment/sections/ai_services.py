@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from stacks.environment.certificates import PlatformPem
-from stacks.environment.sections.section import Section
+from stacks.environment.sections.section import Section, StoragePolicy, VmClassName
 from stacks.environment.types import Https, Text
 
 
@@ -20,7 +20,7 @@ class Oidc(Section):
 class AiServices(Section):
     """Private AI Services in the namespace."""
 
-    control_plane_class: str = "best-effort-large"
-    storage_policy: str | None = None
+    control_plane_class: VmClassName = "best-effort-large"
+    storage_policy: StoragePolicy = None
     authorized_groups: list[Text] = Field(default=[])
     oidc: Oidc | None = Field(default=None, description="required for target vcf")

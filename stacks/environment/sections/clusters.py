@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from stacks.environment.sections.section import Section
+from stacks.environment.sections.section import FullName, Section, StoragePolicy, VmClassName
 from stacks.environment.types import Network, Short
 
 
@@ -14,7 +14,7 @@ class NodePool(Section):
     """A node pool: a fixed number of nodes, or a range for the autoscaler."""
 
     name: Short
-    vm_class: str = Field(alias="class")
+    vm_class: VmClassName = Field(alias="class")
     replicas: int | None = Field(default=None, ge=0, le=150)
     min_replicas: int | None = Field(default=None, ge=0, le=150)
     max_replicas: int | None = Field(default=None, ge=1, le=150)
@@ -29,7 +29,7 @@ class NodePool(Section):
 class ControlPlane(Section):
     """Control plane of a cluster: 1 machine in dev and qa, else 3."""
 
-    vm_class: str = Field(default="guaranteed-medium", alias="class")
+    vm_class: VmClassName = Field(default="guaranteed-medium", alias="class")
     replicas: Literal[1, 3] = 1
 
 
@@ -44,7 +44,7 @@ class GpuOperator(Section):
 class Cluster(Section):
     """A Kubernetes cluster of VKS with GPU nodes."""
 
-    name: Short
+    name: Annotated[Short, FullName("cluster")]
     release: str | None = Field(
         default=None, description="Kubernetes release in any spelling; the catalogue's by default"
     )
@@ -52,7 +52,7 @@ class Cluster(Section):
     cluster_class: str | None = None
     control_plane: ControlPlane = ControlPlane()
     pools: list[NodePool] = Field(min_length=1)
-    storage_policy: str | None = None
+    storage_policy: StoragePolicy = None
     pod_network: Network = "192.168.156.0/20"
     service_network: Network = "10.96.0.0/12"
     gpu_operator: GpuOperator = GpuOperator()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import ConfigDict, Field
 
 from stacks.environment.certificates import DatabasePem
-from stacks.environment.sections.section import Section
+from stacks.environment.sections.section import FullName, Section, StoragePolicy, UsesVmClass, VmClassName
 from stacks.environment.types import Label, PostgresName, Short, Text, matching
+from stacks.problems import Path
+
+_Mark = TypeVar("_Mark")
 
 
 class Backup(Section):
@@ -48,12 +52,12 @@ class Database(Section):
 
     existing: Label | None = Field(default=None, description="PostgresCluster in the namespace that is used as it is")
     external: ExternalDatabase | None = Field(default=None, description="PostgreSQL outside of DSM that is used")
-    name: Short = "vectors"
+    name: Annotated[Short, FullName("database")] = "vectors"
     version: str | None = Field(default=None, description="DSM release; the catalogue's by default")
     high_availability: bool = Field(default=False, description="primary, replica and monitor; on in staging and prod")
-    vm_class: str = Field(default="best-effort-large", alias="class")
+    vm_class: VmClassName = Field(default="best-effort-large", alias="class")
     storage_gib: int = Field(default=60, ge=20, le=16384)
-    storage_policy: str | None = None
+    storage_policy: StoragePolicy = None
     infrastructure_policy: Text | None = Field(default=None, description="required for a database that DSM creates")
     database_name: PostgresName = "pais"
     admin_username: PostgresName = "pgadmin"
@@ -65,3 +69,9 @@ class Database(Section):
     def created(self) -> bool:
         """Whether DSM creates it for this environment."""
         return self.existing is None and self.external is None
+
+    def marked(self, mark: type[_Mark], path: Path = ()) -> Iterator[tuple[Path, _Mark, Any]]:
+        """Without the class where DSM creates nothing, and without the name where an existing one has its own."""
+        if (mark is UsesVmClass and not self.created) or (mark is FullName and self.existing is not None):
+            return
+        yield from super().marked(mark, path)

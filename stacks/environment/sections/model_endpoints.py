@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from stacks.environment.sections.section import Section
+from stacks.environment.sections.section import FullName, Section, StoragePolicy, VmClassName
 from stacks.environment.types import Repository, Short, matching
 
 
@@ -23,13 +23,13 @@ class Model(Section):
 class ModelEndpoint(Section):
     """A model served under a routing name."""
 
-    name: Short
+    name: Annotated[Short, FullName("endpoint")]
     type: Literal["Completions", "Embeddings"]
     engine: Literal["vLLM", "Infinity"]
     model: Model
     routing_name: Annotated[str, matching(r"[\w./-]{1,128}", "letters, digits and . _ - / only")] | None = None
-    vm_class: str = Field(alias="class")
-    storage_policy: str | None = None
+    vm_class: VmClassName = Field(alias="class")
+    storage_policy: StoragePolicy = None
     replicas: int = Field(default=1, ge=1, le=16, description="1 in dev and qa, 2 in staging, 3 in prod")
 
     @property

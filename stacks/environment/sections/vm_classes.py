@@ -6,14 +6,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from stacks.environment.sections.section import Section
+from stacks.environment.sections.section import FullName, Section
 from stacks.environment.types import MIB_PER_GIB, Short, Text, matching
 
 
 class VmClass(Section):
     """A VM class. A GPU class names a vGPU profile, or a number of whole GPUs (DirectPath I/O)."""
 
-    name: Short
+    name: Annotated[Short, FullName("vm-class")]
     cpu_count: int = Field(gt=0, le=768)
     memory_gib: int = Field(gt=0, le=24576)
     profile: str | None = Field(default=None, description="vGPU profile, e.g. grid_a100-40c")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from stacks.environment.public_keys import PublicKey
-from stacks.environment.sections.section import Section
+from stacks.environment.sections.section import FullName, Section, StoragePolicy, VmClassName
 from stacks.environment.types import Address, Persona, Short, Text, matching
 
 
@@ -38,12 +38,12 @@ class VspherePlacement(Section):
 class Workstation(Section):
     """A Deep Learning VM for one person."""
 
-    name: Short
+    name: Annotated[Short, FullName("workstation")]
     owner: Text = Field(description="who works there; no label is made of it")
     persona: Persona
-    vm_class: str = Field(alias="class")
+    vm_class: VmClassName = Field(alias="class")
     route: Literal["vm-service", "vsphere"] = "vm-service"
-    storage_policy: str | None = None
+    storage_policy: StoragePolicy = None
     public_key: PublicKey = Field(default="", description="SSH public key of the owner")
     proxy: Proxy | None = None
     vsphere: VspherePlacement | None = Field(default=None, description="required for route vsphere")

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from stacks.environment import SECRETS, storage_class, validate
+from stacks.environment import SECRETS, Environment, storage_class, validate
+from stacks.environment.sections.section import FullName, Section, UsesStoragePolicy, UsesVmClass
 from tests.unit.environment.samples import COMPLETE, GONE, PEM, changed, environment, messages
 
 
@@ -531,3 +532,31 @@ def test_a_stack_must_be_named_so_that_names_can_hold_it() -> None:
 
 def test_secrets_do_not_show_when_an_environment_is_printed() -> None:
     assert "in-plain-text" not in repr(environment())
+
+
+def _sections(section: type[Section]) -> set[type[Section]]:
+    inner = {
+        each
+        for info in section.model_fields.values()
+        for part in (info.annotation, *get_args(info.annotation))
+        for each in (part, *get_args(part))
+        if isinstance(each, type) and issubclass(each, Section)
+    }
+    return {section}.union(*(_sections(each) for each in inner))
+
+
+@pytest.mark.parametrize(("field", "mark"), [("vm_class", UsesVmClass), ("storage_policy", UsesStoragePolicy)])
+def test_whatever_names_a_class_or_a_storage_policy_says_so_to_rules_and_look_ups(field: str, mark: type) -> None:
+    having = [each for each in _sections(Environment) if field in each.model_fields]
+    assert len(having) > 3
+    without = [
+        each.__name__ for each in having if not any(isinstance(it, mark) for it in each.model_fields[field].metadata)
+    ]
+    assert without == []
+
+
+def test_a_database_that_is_there_names_no_class_and_an_existing_one_no_name() -> None:
+    for database, names in ({"external": {"host": "h", "database": "d", "username": "u"}}, 1), ({"existing": "pg"}, 0):
+        env = environment({"database": database, **({"databasePassword": "p"} if names else {})})
+        assert ("database", "class") not in [path for path, _ in env.class_references()]
+        assert len([path for path, _, _ in env.marked(FullName) if path[0] == "database"]) == names

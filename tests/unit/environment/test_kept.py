@@ -15,7 +15,7 @@ from stacks.run_options import RunOptions
 from tests.unit.components.harness import Declared, declare
 from tests.unit.environment.samples import COMPLETE, environment
 from tests.unit.environment.site import ANSWERS
-from tests.unit.environment.test_program import ENDPOINTS
+from tests.unit.environment.test_program import CONNECTIONS
 
 _VM = "kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachine"
 _ACCESS = "kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachineService"
@@ -26,7 +26,7 @@ def _run(left_alone: dict[str, list[str]]) -> Declared:
 
     def whole() -> dict[str, Any]:
         alone = kept.leave_alone(env.kept)
-        outputs = build(env, ENDPOINTS, RunOptions())
+        outputs = build(env, CONNECTIONS, RunOptions())
         alone.tell_unknown()
         return outputs
 

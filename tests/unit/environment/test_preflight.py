@@ -11,7 +11,7 @@ import pytest
 
 import catalog
 from stacks import existence, verdicts
-from stacks.endpoints import Helm
+from stacks.connections import Helm
 from stacks.phases import PHASES
 from stacks.preflight import _Look
 from stacks.problems import Problem, read_problems
@@ -30,7 +30,7 @@ from tests.unit.environment.site import (
     inventory,
     platform,
 )
-from tests.unit.environment.test_program import ENDPOINTS
+from tests.unit.environment.test_program import CONNECTIONS
 
 _GROUP = {"subject": "mlops", "domain": "lab.test", "role": "EDIT"}
 _OWN = {**OFFER, "namespace": "acme-dev-ns-ai"}
@@ -41,7 +41,7 @@ def _declared(
     changes: dict[str, Any], answers: dict[str, Any], until: str = "", problems_file: Path | None = None
 ) -> Declared:
     env = environment(changes)
-    return declare(lambda: build(env, ENDPOINTS, RunOptions(until=until, problems_file=problems_file)), answers)
+    return declare(lambda: build(env, CONNECTIONS, RunOptions(until=until, problems_file=problems_file)), answers)
 
 
 @pytest.fixture
@@ -506,14 +506,16 @@ def test_a_release_that_only_the_library_has_yet_is_no_mistake(
 def test_the_properties_that_are_looked_for_are_those_that_a_machine_gets(changes: dict[str, Any]) -> None:
     env = environment(changes)
     gpus = inventory(8, profiles=[], deviceId="26b9", passthroughActive=True) if changes.get("gpu") else inventory()
-    declared = declare(lambda: build(env, ENDPOINTS, RunOptions(until="workstations")), _answers(getGpuInventory=gpus))
+    declared = declare(
+        lambda: build(env, CONNECTIONS, RunOptions(until="workstations")), _answers(getGpuInventory=gpus)
+    )
     secret = declared.one("kubernetes:core/v1:Secret", "acme-dev-dlvm-alice-bootstrap")
     assert set(secret.inputs["data"]) == verdicts.property_keys(env, env.workstations[0])
 
 
 def test_a_private_chart_repository_is_asked_with_its_login() -> None:
     private = {"repository": "https://charts.test", "username": "u", "password": "of-u", "ca": "PEM"}
-    ends = ENDPOINTS.model_copy(update={"helm": Helm.model_validate(private)})
+    ends = CONNECTIONS.model_copy(update={"helm": Helm.model_validate(private)})
     look = _Look(environment({}), ends, frozenset(PHASES))
     asked = look._questions(existence.names(look.env))["charts"].arguments
     chart = {"repository": "https://charts.test", "chart": "gpu-operator"}

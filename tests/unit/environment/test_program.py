@@ -10,7 +10,7 @@ import pytest
 
 from cli.output.personas import Known, personas, value_at
 from stacks.capacity import read_inventory
-from stacks.endpoints import Endpoints, endpoints
+from stacks.connections import Connections, connections
 from stacks.environment.rules.conditions import awaited_kinds
 from stacks.phases import PHASES, wanted_phases
 from stacks.problems import read_problems
@@ -20,7 +20,7 @@ from tests.unit.components.harness import Declared, Engine, declare
 from tests.unit.environment.samples import GONE, PEM, environment
 from tests.unit.environment.site import ANSWERS, STANDING, inventory, platform
 
-ENDPOINTS = Endpoints.model_validate(
+CONNECTIONS = Connections.model_validate(
     {
         "vcenter": {"server": "127.0.0.1:1", "username": "admin", "password": "vcenter-password", "ca": "PEM"},
         "supervisor": {"name": "pai-supervisor", "kubeconfig": "supervisor-kubeconfig"},
@@ -37,7 +37,7 @@ def _run(
 ) -> Declared:
     env = environment(changes)
     answers = {**ANSWERS, **({"vcf:index:getGpuInventory": gpus} if gpus else {})}
-    return declare(lambda: build(env, ENDPOINTS, RunOptions(until=until, **told)), answers)
+    return declare(lambda: build(env, CONNECTIONS, RunOptions(until=until, **told)), answers)
 
 
 def test_a_pool_from_zero_has_the_size_of_its_class() -> None:
@@ -374,7 +374,7 @@ def test_what_is_named_and_not_there_is_told_where_it_is_named_and_nothing_else_
     if missing["name"] == "dlvm":
         answers["vcf:index:getContentLibrary"] = RuntimeError("there is none")
     with pytest.raises(pulumi.RunError, match=r"nothing was created"):
-        declare(lambda: build(env, ENDPOINTS, RunOptions(problems_file=file)), answers)
+        declare(lambda: build(env, CONNECTIONS, RunOptions(problems_file=file)), answers)
     [(where, problem)] = read_problems(file)
     assert (where, problem.message) == (path, said)
 
@@ -427,7 +427,7 @@ def test_a_real_vcf_takes_credentials_from_configuration_or_environment(monkeypa
     monkeypatch.setenv("PAIF_VCENTER_USERNAME", "from-the-environment")
     monkeypatch.setenv("PAIF_KUBECONFIG", "kubeconfig-text")
     monkeypatch.delenv("PAIF_VCENTER_PASSWORD", raising=False)
-    found = endpoints(
+    found = connections(
         environment({**_VCF, "vcenter.username": "configured", "vcenterPassword": "p", "vcenter.caBundle": PEM})
     )
     assert (found.vcenter.server, found.vcenter.username, found.vcenter.ca) == ("vc.test", "configured", PEM)
@@ -440,7 +440,7 @@ def test_missing_credentials_are_all_named_at_once(monkeypatch: pytest.MonkeyPat
         monkeypatch.delenv(f"PAIF_VCENTER_{name}", raising=False)
     monkeypatch.delenv("PAIF_KUBECONFIG", raising=False)
     with pytest.raises(pulumi.RunError) as raised:
-        endpoints(environment(_VCF))
+        connections(environment(_VCF))
     assert [line.split(",")[0].strip() for line in str(raised.value).splitlines()[1:]] == [
         "paif:vcenter.server",
         "paif:vcenter.username",
@@ -601,7 +601,7 @@ def test_only_the_environment_that_makes_tags_or_has_such_machines_needs_the_vsp
 @pytest.mark.parametrize("kind", ["dev", "prod"])
 def test_an_existing_database_is_used_and_neither_created_nor_protected(kind: str) -> None:
     env = environment({"kind": kind, "workstations": [], "database": {"existing": "shared"}})
-    declared = declare(lambda: build(env, ENDPOINTS, RunOptions(until="ai-services")), platform(standing=[STANDING]))
+    declared = declare(lambda: build(env, CONNECTIONS, RunOptions(until="ai-services")), platform(standing=[STANDING]))
     assert "kubernetes:databases.dataservices.vmware.com/v1alpha1:PostgresCluster" not in declared.types()
     assert not declared.one("vcf:index:PostgresExtension").request.protect
     pais = declared.one("kubernetes:pais.vmware.com/v1alpha1:PAISConfiguration").inputs["spec"]["database"]

@@ -23,7 +23,7 @@ from stacks.run_options import RunOptions
 from tests.unit.components.harness import declare
 from tests.unit.environment.samples import environment
 from tests.unit.environment.site import ANSWERS
-from tests.unit.environment.test_program import ENDPOINTS
+from tests.unit.environment.test_program import CONNECTIONS
 
 _ROOT = Path(__file__).resolve().parents[3]
 
@@ -233,7 +233,7 @@ def test_the_state_says_where_a_resource_was_declared_without_paths_of_this_mach
 ) -> None:
     monkeypatch.setattr(registration, "_get_stack_trace", registration._get_stack_trace)
     sdk.tell_own_frames_only()
-    declared = declare(lambda: build(environment(), ENDPOINTS, RunOptions()), ANSWERS)
+    declared = declare(lambda: build(environment(), CONNECTIONS, RunOptions()), ANSWERS)
     own = [each for each in declared.registrations if "VirtualMachine" in each.type]
     assert own
     for each in own:

@@ -12,20 +12,20 @@ from stacks.run_options import RunOptions
 from tests.unit.components.harness import declare
 from tests.unit.environment.samples import environment
 from tests.unit.environment.site import ANSWERS
-from tests.unit.environment.test_program import ENDPOINTS
+from tests.unit.environment.test_program import CONNECTIONS
 
 _KNOWN = Path(__file__).with_name("resources.txt")
 """A line for each resource: parent, type and name. One that changes here needs an alias in the program."""
 
 
 def test_no_resource_gets_another_type_name_or_parent() -> None:
-    declared = declare(lambda: build(environment(), ENDPOINTS, RunOptions()), ANSWERS)
+    declared = declare(lambda: build(environment(), CONNECTIONS, RunOptions()), ANSWERS)
     there = {f"{each.request.parent.rsplit('::', 1)[-1]} {each.type} {each.name}" for each in declared.registrations}
     assert sorted(there) == _KNOWN.read_text(encoding="utf-8").splitlines()
 
 
 @pytest.mark.parametrize(("lacks", "key"), [("gallery", "paif:gallery"), ("oidc", "paif:aiServices.oidc")])
 def test_what_cannot_be_made_ends_the_program_and_is_not_left_out(lacks: str, key: str) -> None:
-    ends = ENDPOINTS.model_copy(update={lacks: None})
+    ends = CONNECTIONS.model_copy(update={lacks: None})
     with pytest.raises(pulumi.RunError, match=f"{key} is missing"):
         declare(lambda: build(environment(), ends, RunOptions()), ANSWERS)

@@ -15,7 +15,7 @@ from stacks.run_options import RunOptions
 from tests.unit.components.harness import Declared, declare
 from tests.unit.environment.samples import environment
 from tests.unit.environment.site import ANSWERS
-from tests.unit.environment.test_program import ENDPOINTS
+from tests.unit.environment.test_program import CONNECTIONS
 
 _ALL = RunOptions(
     until="data", problems_file=Path("p"), inventory_file=Path("i"), outputs_before=("a", "b"), debug=True
@@ -58,7 +58,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
         env = environment({"kept": {"VirtualMachine/gone": ["spec.powerState"]}})
 
         def build() -> dict[str, Any]:
-            program.run(lambda _: env, lambda _: ENDPOINTS)
+            program.run(lambda _: env, lambda _: CONNECTIONS)
             return {}
 
         return declare(build, ANSWERS), list(did)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pulumi
 import pytest
 
-from stacks.endpoints import endpoints
+from stacks.connections import connections
 from tests.unit.environment.samples import environment
 
 
@@ -39,12 +39,12 @@ def test_a_lab_that_is_down_is_told_with_what_starts_it(lab: Path, control: str 
         text = json.dumps({"pid": _ended()}) if control == "ended" else control
         (lab / "control.json").write_text(text)
     with pytest.raises(pulumi.RunError, match=r"not running: start it with ./paif lab up"):
-        endpoints(environment())
+        connections(environment())
 
 
 def test_the_endpoints_of_a_lab_that_runs_are_those_it_wrote(lab: Path) -> None:
     (lab / "control.json").write_text(json.dumps({"pid": os.getpid()}))
-    assert endpoints(environment()).vcenter.server == "127.0.0.1:1"
+    assert connections(environment()).vcenter.server == "127.0.0.1:1"
     (lab / "endpoints.json").unlink()
     with pytest.raises(pulumi.RunError, match="has not come up yet"):
-        endpoints(environment())
+        connections(environment())

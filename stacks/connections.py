@@ -61,7 +61,7 @@ class Helm(_Model):
     ca: str = ""
 
 
-class Endpoints(_Model):
+class Connections(_Model):
     """Everything outside that a run talks to."""
 
     vcenter: Vcenter
@@ -72,22 +72,22 @@ class Endpoints(_Model):
     database_ca: str = ""
 
 
-def endpoints(env: Environment) -> Endpoints:
-    """The endpoints of an environment: the running lab's, or those of its configuration and environment variables.
+def connections(env: Environment) -> Connections:
+    """The connections of an environment: the running lab's, or those of its configuration and environment variables.
 
     Raises pulumi.RunError saying what is missing and how it is given.
     """
     return _lab() if env.target == "lab" else _vcf(env)
 
 
-def _lab() -> Endpoints:
+def _lab() -> Connections:
     lab = Path(os.environ.get("PAIF_STATE") or ROOT / ".paif") / "lab"
     file = lab / "endpoints.json"
     if not _runs(lab / "control.json"):
         # Otherwise the first look-up is refused a connection, in words that name a port.
         raise pulumi.RunError("The lab is not running: start it with ./paif lab up, then repeat this command")
     try:
-        found = Endpoints.model_validate_json(file.read_bytes())
+        found = Connections.model_validate_json(file.read_bytes())
     except FileNotFoundError:
         raise pulumi.RunError(f"The lab has not come up yet ({file} is missing): wait for ./paif lab up") from None
     except ValidationError as error:
@@ -107,7 +107,7 @@ def _runs(control: Path) -> bool:
     return True
 
 
-def _vcf(env: Environment) -> Endpoints:
+def _vcf(env: Environment) -> Connections:
     missing: list[str] = []
 
     def wanted(value: str, variable: str, key: str) -> str:
@@ -119,7 +119,7 @@ def _vcf(env: Environment) -> Endpoints:
     def secret(value: SecretStr | None, variable: str, key: str) -> SecretStr:
         return SecretStr(wanted(value.get_secret_value() if value else "", variable, key))
 
-    result = Endpoints(
+    result = Connections(
         vcenter=Vcenter(
             server=wanted(env.vcenter.server, "PAIF_VCENTER_SERVER", "paif:vcenter.server"),
             username=wanted(env.vcenter.username, "PAIF_VCENTER_USERNAME", "paif:vcenter.username"),
