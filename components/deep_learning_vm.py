@@ -102,8 +102,6 @@ class DeepLearningVmArgs(TypedDict):
     """Wait conditions of the machine instead of the catalogue's (route VM Service)."""
     access_wait_for: NotRequired[list[str]]
     """Wait conditions of the machine's access from outside instead of the catalogue's (route VM Service)."""
-    readiness: NotRequired[SharedReadiness]
-    """The wait that this machine shares with others; one of its own without (route VM Service)."""
 
 
 class DeepLearningVm(Component):
@@ -128,15 +126,24 @@ class DeepLearningVm(Component):
     stale: pulumi.Output[list[str]]
     """What is given now and the machine was made with otherwise, in words."""
 
-    def __init__(self, name: str, args: DeepLearningVmArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Create the machine and wait for its address. Raises ComponentInputError."""
+    def __init__(
+        self,
+        name: str,
+        args: DeepLearningVmArgs,
+        opts: pulumi.ResourceOptions | None = None,
+        readiness: SharedReadiness | None = None,
+    ) -> None:
+        """Create the machine and wait for its address. Raises ComponentInputError.
+
+        With `readiness` it shares a wait with other machines instead of having one of its own (route VM Service).
+        """
         super().__init__(name, args, opts)
         self.properties = self._ovf_properties(args)
         self.first_boot = pulumi.Output.from_input(None)
         if "vsphere" in args:
             self.address = reached = self._clone(name, args, args["vsphere"])
         else:
-            self.address, reached = self._vm_service(name, args)
+            self.address, reached = self._vm_service(name, args, readiness)
         self.password = pulumi.Output.secret(self.made_with.apply(lambda found: found.get("password", "")))
         self.stale = pulumi.Output.unsecret(
             pulumi.Output.all(self.made_with, pulumi.Output.all(**self.properties), self.image, args["image"]).apply(
@@ -195,7 +202,9 @@ class DeepLearningVm(Component):
             )
         return {**properties, **args.get("properties", {})}
 
-    def _vm_service(self, name: str, args: DeepLearningVmArgs) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
+    def _vm_service(
+        self, name: str, args: DeepLearningVmArgs, readiness: SharedReadiness | None
+    ) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
         namespace, labels = args["namespace"], {**args.get("labels", {}), _SELECTOR: args["vm_name"]}
         api_version = f"{_VM_OPERATOR}/{catalog.versions()['vm-operator'].version}"
         renewal = args.get("renewal", "")
@@ -267,8 +276,8 @@ class DeepLearningVm(Component):
             ),
         )
         made, of = [self.machine, self.service], pulumi.Output.from_input("")
-        if "readiness" in args:
-            values, of = args["readiness"].add(*awaited, depends_on=made), pulumi.Output.concat(args["vm_name"], "/")
+        if readiness:
+            values, of = readiness.add(*awaited, depends_on=made), pulumi.Output.concat(args["vm_name"], "/")
         else:
             values = self.ready(f"{name}-ready", *awaited, depends_on=made).values
         # Not all of them in one output: it would be searched for unknown values as often as there are machines.

@@ -13,7 +13,7 @@ from components import vcf
 
 
 class SharedReadiness:
-    """One wait for the objects of many components, which are told of it by their argument `readiness`.
+    """One wait for the objects of many components, which are told of it by their `readiness`.
 
     The engine runs only some operations at a time, by default four per processor, and a wait for one machine is one of
     them: more machines than that would wait in turns. Whose objects wait together, fail together as well. They are in

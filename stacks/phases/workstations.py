@@ -86,7 +86,7 @@ def _workstation(
         args |= _on_vsphere(context, foundation, asked, asked.vsphere)
         return DeepLearningVm(name, args, context.vsphere(phase))
     args |= _on_the_vm_service(context, foundation, shared, asked)
-    return DeepLearningVm(name, args, pulumi.ResourceOptions(parent=phase))
+    return DeepLearningVm(name, args, pulumi.ResourceOptions(parent=phase), shared.readiness)
 
 
 def _args(context: Context, shared: _Shared, asked: Workstation, name: str) -> DeepLearningVmArgs:
@@ -146,13 +146,10 @@ def _on_the_vm_service(
     context: Context, foundation: Foundation, shared: _Shared, asked: Workstation
 ) -> DeepLearningVmArgs:
     env, contents = context.env, demanded(shared.contents, "paif:namespace")
-    args: DeepLearningVmArgs = {  # type: ignore[typeddict-item]
+    return {  # type: ignore[typeddict-item]
         "namespace": contents.namespace,
         "image_id": image_name(contents, shared.image),
         "vm_class": foundation.classes[asked.vm_class],
         "storage_class": storage_class(env.storage_policy(asked.storage_policy)),
         "labels": env.labels(persona=asked.persona),
     }
-    if shared.readiness:
-        args["readiness"] = shared.readiness
-    return args

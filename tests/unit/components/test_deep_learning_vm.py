@@ -98,8 +98,8 @@ def test_the_vm_service_makes_secret_machine_and_service() -> None:
 def test_machines_can_share_one_wait_and_each_has_its_own_address() -> None:
     def build() -> dict[str, Any]:
         together = SharedReadiness()
-        args: list[Any] = [{**_ARGS, "vm_name": name, "readiness": together} for name in ("one", "two")]
-        made = [DeepLearningVm(each["vm_name"], each) for each in args]
+        args: list[Any] = [{**_ARGS, "vm_name": name} for name in ("one", "two")]
+        made = [DeepLearningVm(each["vm_name"], each, readiness=together) for each in args]
         together.wait("all-ready")
         return {f"{index}": each.address for index, each in enumerate(made)}
 
