@@ -18,9 +18,14 @@ _KNOWN = Path(__file__).with_name("resources.txt")
 """A line for each resource: parent, type and name. One that changes here needs an alias in the program."""
 
 
+def _parent(urn: str) -> str:
+    # Mocks keep the first stack that a process had, whatever its name.
+    return "the-stack" if "::pulumi:pulumi:Stack::" in urn else urn.rsplit("::", 1)[-1]
+
+
 def test_no_resource_gets_another_type_name_or_parent() -> None:
     declared = declare(lambda: build(environment(), CONNECTIONS, RunOptions()), ANSWERS)
-    there = {f"{each.request.parent.rsplit('::', 1)[-1]} {each.type} {each.name}" for each in declared.registrations}
+    there = {f"{_parent(each.request.parent)} {each.type} {each.name}" for each in declared.registrations}
     assert sorted(there) == _KNOWN.read_text(encoding="utf-8").splitlines()
 
 
