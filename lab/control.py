@@ -41,8 +41,11 @@ class Part(BaseModel):
 
 
 class PartStatus(BaseModel):
-    """A part as the daemon sees it; ``rss_bytes`` is resident memory, ``problem`` why it is not running, ``ended`` why
-    it was started again the last time."""
+    """A part as the daemon sees it.
+
+    ``rss_bytes`` is resident memory where it was asked for, ``problem`` why it is not running, ``ended`` why it was
+    started again the last time.
+    """
 
     state: Literal["starting", "running", "failed"]
     pid: int | None = None
@@ -115,8 +118,10 @@ class Control:
         """Stop ``name`` and forget it; nothing happens when it is not there."""
         self._call("DELETE", f"/parts/{name}")
 
-    def parts(self) -> dict[str, PartStatus]:
-        return {name: PartStatus(**status) for name, status in self._call("GET", "/parts").items()}
+    def parts(self, *, memory: bool = False) -> dict[str, PartStatus]:
+        """All parts by name; with `memory` what each of them holds, which takes a moment."""
+        found = self._call("GET", "/parts?memory" if memory else "/parts")
+        return {name: PartStatus(**status) for name, status in found.items()}
 
     def ready(self) -> bool:
         """Whether the lab as a whole has come up since the daemon started."""

@@ -188,23 +188,27 @@ class Supervised:
                 await self._keeper
             self._keeper = None
 
-    def status(self) -> PartStatus:
+    def status(self, *, memory: bool) -> PartStatus:
         process = self._process
-        rss = 0
-        if process is not None:
-            with contextlib.suppress(psutil.Error):
-                root = psutil.Process(process.pid)
-                for each in (root, *root.children(recursive=True)):
-                    with contextlib.suppress(psutil.Error):
-                        rss += each.memory_full_info().pss
         return PartStatus(
             state=self.state,  # type: ignore[arg-type]  # one of its three literals by construction
             pid=process.pid if process else None,
             restarts=self.restarts,
-            rss_bytes=rss,
+            rss_bytes=_memory(process.pid) if process and memory else 0,
             problem=self.problem if self.state != "running" else "",
             ended=self.ended,
         )
+
+
+def _memory(pid: int) -> int:
+    """Bytes that a process and all below it hold, shared pages counted once. Dear: the kernel walks all their pages."""
+    total = 0
+    with contextlib.suppress(psutil.Error):
+        root = psutil.Process(pid)
+        for each in (root, *root.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                total += each.memory_full_info().pss
+    return total
 
 
 class Daemon:
@@ -334,12 +338,12 @@ class Daemon:
             await self.remove(request.match_info["name"])
             return web.json_response({})
 
-        async def get_parts(_: web.Request) -> web.StreamResponse:
-            parts = {name: part.status().model_dump() for name, part in sorted(self._parts.items())}
-            parts["daemon"] = PartStatus(
-                state="running", pid=os.getpid(), rss_bytes=psutil.Process().memory_full_info().pss
-            ).model_dump()
-            return web.json_response(parts)
+        async def get_parts(request: web.Request) -> web.StreamResponse:
+            memory = "memory" in request.query
+            parts = {name: part.status(memory=memory) for name, part in sorted(self._parts.items())}
+            own = psutil.Process().memory_full_info().pss if memory else 0
+            parts["daemon"] = PartStatus(state="running", pid=os.getpid(), rss_bytes=own)
+            return web.json_response({name: part.model_dump() for name, part in parts.items()})
 
         async def post_port(request: web.Request) -> web.StreamResponse:
             return web.json_response({"port": self.port(request.match_info["name"])})

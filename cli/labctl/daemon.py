@@ -153,7 +153,7 @@ def parts() -> dict[str, PartStatus]:
         gone = _daemon()
         why = f": its daemon, process {gone}, ended without being told to" if gone else ""
         raise Failed(f"the lab is down{why}; `./paif lab up` starts it, with all that was in it")
-    return control.parts()
+    return control.parts(memory=True)
 
 
 def _tail(path: Path, lines: int = 20) -> str:
