@@ -15,6 +15,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 HIDDEN = "[secret]"
+SIGNATURE = "4dabf18193072939515e22adb298388d"
+"""Key by which the engine marks a value of its own kind, such as a secret."""
 """What stands for a secret in messages, the engine's own included."""
 _LEAST = 4
 """Values shorter than this are no secrets worth the name: replacing every `no` would make texts unreadable."""

@@ -275,15 +275,13 @@ class DeepLearningVm(Component):
                 args.get("access_wait_for"), values={"access": "{.status.loadBalancer.ingress[0].ip}"}
             ),
         )
-        made, of = [self.machine, self.service], pulumi.Output.from_input("")
+        made = [self.machine, self.service]
         if readiness:
-            values, of = readiness.add(*awaited, depends_on=made), pulumi.Output.concat(args["vm_name"], "/")
+            values = readiness.add(args["vm_name"], *awaited, depends_on=made)
         else:
             values = self.ready(f"{name}-ready", *awaited, depends_on=made).values
-        # Not all of them in one output: it would be searched for unknown values as often as there are machines.
-        found: pulumi.Output[dict[str, Any]] = of.apply(lambda prefix: values.apply(lambda known: _of(prefix, known)))
-        self.first_boot = told(found, "firstBoot")
-        return told(found, "address"), told(found, "access")
+        self.first_boot = told(values, "firstBoot")
+        return told(values, "address"), told(values, "access")
 
     def _clone(self, name: str, args: DeepLearningVmArgs, place: VspherePlacementArgs) -> pulumi.Output[str]:
         # Here, because an environment without such machines neither loads nor needs the vsphere plugin.
@@ -342,10 +340,6 @@ def _interface(
 ) -> Any:
     network = vsphere.get_network_output(name=place["network"], datacenter_id=datacenter, opts=below)
     return vsphere.VirtualMachineNetworkInterfaceArgs(network_id=network.id, ovf_mapping=place["ovf_network"])
-
-
-def _of(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: values.get(f"{prefix}{key}") for key in ("address", "access", "firstBoot")}
 
 
 def _literally(text: str) -> str:

@@ -27,13 +27,19 @@ class SharedReadiness:
         deferred: tuple[pulumi.Output[Mapping[str, Any]], Any] = pulumi.deferred_output()
         self._values, self._resolve = deferred
 
-    def add(self, *objects: vcf.AwaitedObject, depends_on: Sequence[pulumi.Resource]) -> pulumi.Output[Any]:
-        """Wait for these as well, which `depends_on` makes; gives out `values` of all, by <name>/<key>."""
+    def add(
+        self, name: pulumi.Input[str], *objects: vcf.AwaitedObject, depends_on: Sequence[pulumi.Resource]
+    ) -> pulumi.Output[dict[str, Any]]:
+        """Wait for these as well, all of them called `name`, which `depends_on` makes; gives out their `values`."""
         for each in objects:
             kind = (each.api_version, each.kind, str(each.wait_for), str(each.values))
             self._alike.setdefault(kind, []).append(each)
         self._made += depends_on
-        return self._values
+        # Not both in one output: the values of all would be searched for unknown ones as often as there are names.
+        found: pulumi.Output[dict[str, Any]] = pulumi.Output.from_input(name).apply(
+            lambda own: self._values.apply(lambda values: _of(own, values))
+        )
+        return found
 
     def wait(self, name: str, opts: pulumi.ResourceOptions | None = None) -> vcf.Readiness:
         """Wait until all are ready: as long as the slowest of their kinds may take."""
@@ -45,6 +51,11 @@ class SharedReadiness:
         ready = vcf.Readiness(name, objects=objects, opts=pulumi.ResourceOptions.merge(own, opts))
         self._resolve(ready.values)
         return ready
+
+
+def _of(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    prefix = f"{name}/"
+    return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
 
 
 def _members(alike: Sequence[vcf.AwaitedObject]) -> pulumi.Output[dict[str, str]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from catalog import YAML_LOADER
 from lab import admission
 from lab.control import Part, PartFailedError, Ready
 from lab.kubernetes import api_client, control_plane_parts, etcd_part, kubeconfig_path
@@ -147,15 +148,13 @@ def _install_crds(daemon: Daemon) -> None:
     Raises ``PartFailedError`` with the API server's own words when one is refused.
     """
     files = [*sorted((_HERE / "crds").glob("*.yaml")), *sorted((bin_directory() / "crds").glob("*.yaml"))]
-    # The parser in C: one and a half megabytes take the other one two seconds.
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     with api_client(daemon, SUPERVISOR) as client:
         path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
         there = {
             each["metadata"]["name"]: each["metadata"] for each in client.get(path).raise_for_status().json()["items"]
         }
         for file in files:
-            for document in yaml.load_all(file.read_text(encoding="utf-8"), Loader=loader):
+            for document in yaml.load_all(file.read_text(encoding="utf-8"), Loader=YAML_LOADER):
                 if not document or document.get("kind") != "CustomResourceDefinition":
                     continue
                 body = one_version(document)

@@ -12,7 +12,7 @@ from typing import Any
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from catalog.redaction import is_secret_key
+from catalog.redaction import HIDDEN, is_secret_key
 from stacks.document import Mistake, Unreadable, compose, entries, scalar
 from stacks.encryption import Decrypt, WrongPassphraseError, check_form, decrypter
 from stacks.environment import SECRETS, Environment, clashes, from_text, validate
@@ -180,7 +180,7 @@ class _Reader:
                     value,
                     str(key.value),
                     f"an encrypted value: pulumi config set --secret {key.value}",
-                    said="[secret]",
+                    said=HIDDEN,
                 )
             return None
         wanted = nearest(name if colon else namespace, _top_level_keys())

@@ -6,11 +6,10 @@ import json
 from collections.abc import Callable, Collection
 from typing import Any
 
+from catalog.redaction import SIGNATURE
 from cli.engine import pulumi_cli
 from cli.engine.stack import Stack
 from lab.state import state_directory, write_json
-
-_SECRET = "4dabf18193072939515e22adb298388d"  # noqa: S105 - the engine's signature of a value of its own kind
 
 
 def export(stack: Stack, *, show_secrets: bool = False) -> dict[str, Any]:
@@ -23,7 +22,7 @@ def export(stack: Stack, *, show_secrets: bool = False) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """A value of an exported state, out of its secret; None when that is encrypted."""
-    if isinstance(value, dict) and _SECRET in value:
+    if isinstance(value, dict) and SIGNATURE in value:
         return json.loads(value["plaintext"]) if "plaintext" in value else None
     return value
 

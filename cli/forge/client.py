@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from catalog.redaction import scrub
+from catalog.redaction import HIDDEN, scrub
 from cli.output.console import Failed
 
 Kind = Literal["github", "gitlab"]
@@ -267,7 +267,7 @@ class Forge(ABC):
         elif answer is not None and answer.status_code == 404:
             remedy = " Does it exist, and may the token see it?"
         text = f"{self.name} refused {method} {path}: {problem}.{remedy}"
-        return scrub(text.replace(self._token, "[secret]"))
+        return scrub(text.replace(self._token, HIDDEN))
 
 
 def _marked(text: Text, marker: str) -> bool:

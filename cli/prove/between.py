@@ -28,13 +28,13 @@ from google.protobuf import any_pb2, json_format  # type: ignore[import-untyped]
 from pulumi.runtime.proto import provider_pb2, status_pb2
 from pydantic import BaseModel
 
+from catalog.redaction import SIGNATURE
 from lab.process import before_exec
 from lab.state import ROOT
 from tools.spec import load, pulumi_home
 
 How = Literal["error", "not-ready", "cut"]
 HOWS: tuple[How, ...] = get_args(How)
-_SECRET_MARK = "4dabf18193072939515e22adb298388d"  # noqa: S105 - the engine's mark of values such as secrets
 _REQUESTS: dict[str, Any] = {
     "Check": provider_pb2.CheckRequest,
     "Diff": provider_pb2.DiffRequest,
@@ -66,7 +66,7 @@ def described(method: str, request: bytes) -> tuple[str, bool]:
     message = kind.FromString(request)
     if method == "Invoke":
         arguments = json_format.MessageToDict(message.args)
-        plain = {key: value for key, value in arguments.items() if _SECRET_MARK not in str(value)}
+        plain = {key: value for key, value in arguments.items() if SIGNATURE not in str(value)}
         return f"{message.tok} {json.dumps(plain, sort_keys=True)}", bool(message.preview)
     return message.urn, bool(getattr(message, "preview", False))
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from catalog import YAML_LOADER
 from policies.shared.model import Kind, Level
 
 FOLDER = Path(__file__).resolve().parents[1] / "config"
@@ -66,7 +67,7 @@ def load(model: type[T], pack: str, stack: str, given: Mapping[str, Any], rules:
         import yaml  # noqa: PLC0415 - not every run has a file
 
         try:
-            loaded = yaml.load(file.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}  # noqa: S506
+            loaded = yaml.load(file.read_text("utf-8"), Loader=YAML_LOADER) or {}  # noqa: S506
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"policies/config/{file.name} is no YAML: {error}") from None
         if not isinstance(loaded, dict):

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from catalog.redaction import HIDDEN
+from catalog.redaction import HIDDEN, SIGNATURE
 from policies.shared.model import Provider, Resource, Unknown
 
 if TYPE_CHECKING:
     from google.protobuf.struct_pb2 import Struct, Value  # type: ignore[import-untyped]
 
-_SIGNATURE = "4dabf18193072939515e22adb298388d"
 _SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - the protocol's mark of a secret
 _OUTPUT = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 _UNKNOWN = frozenset(
@@ -55,7 +54,7 @@ class Decoder:
         return None
 
     def _struct(self, struct: Struct, path: str) -> Any:
-        signature = struct.fields.get(_SIGNATURE)
+        signature = struct.fields.get(SIGNATURE)
         if signature is None:
             return self.decode(struct, path)
         if signature.string_value == _SECRET:
@@ -70,7 +69,7 @@ class Decoder:
             value = struct.fields.get("value")
             return Unknown(path) if value is None else self._value(value, path)
         # Assets and archives are files; no rule looks into one.
-        return {key: field.string_value for key, field in struct.fields.items() if key != _SIGNATURE}
+        return {key: field.string_value for key, field in struct.fields.items() if key != SIGNATURE}
 
 
 def decode(request: Any) -> Resource:

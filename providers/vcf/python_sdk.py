@@ -1,6 +1,6 @@
 """The Python classes of the resources, written from the package schema, so that both cannot differ.
 
-`python -m providers.vcf.python_sdk FOLDER` writes types.py and resources.py there.
+`python -m providers.vcf.python_sdk FOLDER` writes types.py, provider.py and a file for each resource there.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from catalog.redaction import is_secret_key
+from catalog.redaction import HIDDEN, is_secret_key
 from stacks.environment.model import SECRETS
 from stacks.problems import Path, Problem, property_path
 
@@ -23,12 +23,12 @@ class Findings:
 
     def add(self, path: Path, expected: str, value: str = "", near: str = "") -> None:
         """Note a problem; what stands there is hidden where a name says that it is secret."""
-        hidden = "[secret]" if value and any(is_secret_key(str(part)) for part in (*path, near)) else value
+        hidden = HIDDEN if value and any(is_secret_key(str(part)) for part in (*path, near)) else value
         self.put(path, Problem("", expected, hidden, near))
 
     def put(self, path: Path, problem: Problem) -> None:
         """Note a problem at `path`, once; what stands under an encrypted key is hidden."""
-        value = "[secret]" if problem.value and path[:1] and path[0] in self.encrypted else problem.value
+        value = HIDDEN if problem.value and path[:1] and path[0] in self.encrypted else problem.value
         entry = (path, replace(problem, path=property_path(path), value=value))
         if entry not in self.problems:
             self.problems.append(entry)

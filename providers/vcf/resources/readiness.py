@@ -15,9 +15,17 @@ from ..resource import Context, Resource, known
 from ..values import Props, Unknown, has_unknown
 
 _FEW: Final = 4
-_WHAT_IS_WAITED_FOR: Final = (
-    *("apiVersion", "kind", "namespace", "name", "asked", "members", "waitFor", "nodes", "values"),
-)
+_WHAT_IS_WAITED_FOR: Final = [
+    "apiVersion",
+    "kind",
+    "namespace",
+    "name",
+    "asked",
+    "members",
+    "waitFor",
+    "nodes",
+    "values",
+]
 
 
 class Readiness(Resource):

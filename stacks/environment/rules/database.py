@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from catalog.redaction import HIDDEN
 from stacks.environment.findings import Findings
 from stacks.environment.model import Environment
 from stacks.environment.sections.database import Database
@@ -40,7 +41,7 @@ def check(env: Environment, findings: Findings) -> Iterator[Contradiction]:
     if ways == ["existing"] and env.database_password is not None:
         yield (
             ("databasePassword",),
-            Problem("", "none: the password of an existing PostgresCluster is in its Secret", "[secret]"),
+            Problem("", "none: the password of an existing PostgresCluster is in its Secret", HIDDEN),
         )
     if ways == ["external"] and env.database_password is None and not findings.lacks("databasePassword"):
         yield contradiction(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from catalog.redaction import HIDDEN
 from stacks.environment.findings import Findings
 from stacks.environment.model import Environment
 from stacks.problems import NAMESPACE, Contradiction, Problem, contradiction
@@ -16,11 +17,11 @@ _OTHERWISE = ("licenceToken", "ngcApiKey", "kubeconfig")
 def check(env: Environment, findings: Findings) -> Iterator[Contradiction]:
     """Secrets that something needs and that are missing, or that came with a line end of their file."""
     if env.ngc_api_key is not None and re.search(r"\s", env.ngc_api_key.get_secret_value()):
-        yield ("ngcApiKey",), Problem("", "a key without spaces and line ends, as NGC shows it", "[secret]")
+        yield ("ngcApiKey",), Problem("", "a key without spaces and line ends, as NGC shows it", HIDDEN)
     for key, value in env.secrets().items():
         # A file's line end is easily taken along, and most of these are tried late or never.
         if key not in _OTHERWISE and value is not None and re.search(r"[\r\n]", value.get_secret_value()):
-            yield (key,), Problem("", "one line: a line end of the file it came from is in it", "[secret]")
+            yield (key,), Problem("", "one line: a line end of the file it came from is in it", HIDDEN)
     if findings.lacks("gpu", "mode"):
         return
     vgpu = env.gpu.mode == "vgpu"
@@ -33,7 +34,7 @@ def check(env: Environment, findings: Findings) -> Iterator[Contradiction]:
     if vgpu and env.licence_token is not None and "\r" in env.licence_token.get_secret_value():
         yield (
             ("licenceToken",),
-            Problem("", "a token without carriage returns: convert the file to Unix line ends", "[secret]"),
+            Problem("", "a token without carriage returns: convert the file to Unix line ends", HIDDEN),
         )
     pulls = any(
         cluster.gpu_operator.enabled and not findings.unsure("clusters", index, "gpuOperator", "enabled")
