@@ -7,26 +7,49 @@ import os
 import signal
 import ssl
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
+import pytest
 from ruamel.yaml import YAML
 
 from cli.bench.scratch import write_yaml
 from tests.lab.conftest import Paif, api_client, wait_until
 
 
-def _begun(paif: Paif, name: str, command: str = "up") -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [str(paif.root / "paif"), command, name],
-        cwd=paif.root,
-        env=paif.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+class Run(subprocess.Popen[bytes]):
+    """A command of ``./paif`` under way in a process group of its own, and what it has said so far."""
+
+    def __init__(self, paif: Paif, *arguments: str) -> None:
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  # it is closed with the process, not here
+        super().__init__(
+            [str(paif.root / "paif"), *arguments],
+            cwd=paif.root,
+            env=paif.environment,
+            stdout=self._said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._paif = paif
+
+    def said(self) -> str:
+        # The process writes at this file's position: reading must not move it.
+        descriptor = self._said.fileno()
+        return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode(errors="replace")
+
+    def over(self) -> int:
+        """Wait for its end; its exit status. One that does not end is cut off, so that it holds no stack for others."""
+        try:
+            status = self.wait(300)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.pid, signal.SIGINT)
+            self.wait(60)
+            pytest.fail(f"the run did not end by itself; it said\n{self.said()[-6000:]}")
+        self._paif.printed.append(self.said())
+        return status
 
 
 def _is_engine(process: psutil.Process) -> bool:
@@ -37,14 +60,14 @@ def _is_engine(process: psutil.Process) -> bool:
         return False
 
 
-def _engine(process: subprocess.Popen[bytes]) -> psutil.Process | None:
+def _engine(process: Run) -> psutil.Process | None:
     try:
         return next(filter(_is_engine, psutil.Process(process.pid).children(recursive=True)), None)
     except psutil.Error:
         return None
 
 
-def _plugins(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+def _plugins(process: Run) -> list[psutil.Process]:
     try:
         return [
             each
@@ -116,9 +139,9 @@ class Runs:
         paif("lab", "up")
         paif("destroy", "dev")
         self._paif = paif
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Run | None = None
 
-    def at(self, resources: int) -> subprocess.Popen[bytes]:
+    def at(self, resources: int) -> Run:
         """A run under way, with that many resources made; a run that failed before is followed by the next."""
         process = self._process
 
@@ -126,7 +149,7 @@ class Runs:
             nonlocal process
             if process is None or process.poll() is not None:
                 assert process is None or process.returncode, "the run was over before anything was killed"
-                process = _begun(self._paif, "dev")
+                process = Run(self._paif, "up", "dev")
                 return False
             return _resources(self._paif) >= resources
 
@@ -138,7 +161,7 @@ class Runs:
     def over(self) -> int:
         """Wait for the present run's end; its exit status."""
         assert self._process is not None
-        return self._process.wait(300)
+        return self._process.over()
 
 
 def _parts(paif: Paif) -> dict[str, Any]:
@@ -229,19 +252,19 @@ def _uids(paif: Paif, folder: Path) -> dict[str, str]:
     }
 
 
-def _kill(process: subprocess.Popen[bytes], what: str) -> None:
+def _kill(process: Run, what: str) -> None:
     """Kill the engine or the plugins of a run, and wait for the run's end."""
     engine = _engine(process)
     assert engine is not None
     for each in [engine] if what == "engine" else _plugins(process):
         each.kill()
-    assert process.wait(300)
+    assert process.over()
 
 
 def test_kill_9_of_the_engine_while_it_destroys(paif: Paif) -> None:
     """What it was deleting is gone, and its state does not know: the next `up` makes it again."""
     paif("up", "dev")
-    process = _begun(paif, "dev", "destroy")
+    process = Run(paif, "destroy", "dev")
     deleting = {"type": "deleting"}.items()
     wait_until(
         lambda: any(deleting <= each.items() for each in _checkpoint(paif).get("pending_operations") or []), "deletes"
@@ -249,7 +272,7 @@ def test_kill_9_of_the_engine_while_it_destroys(paif: Paif) -> None:
     engine = _engine(process)
     assert engine is not None
     engine.kill()
-    assert process.wait(300)
+    assert process.over()
     _whole(paif, "dev")
     # Whatever the state only believed to be there is not in it any more.
     paif("refresh", "dev")
@@ -269,7 +292,7 @@ def test_kill_9_in_the_middle_of_a_helm_installation_and_of_an_upgrade(paif: Pai
     paif("lab", "fault", "image-pull")
     seen: set[str] = set()
     for what in ("engine", "plugins"):
-        process = _begun(small, "dev")
+        process = Run(small, "up", "dev")
         seen.add(_pending(paif, tmp_path, (1, "pending-install"), seen))
         wait_until(lambda: bool(_uids(paif, tmp_path)), "the operator's deployments are there")
         there = _uids(paif, tmp_path)
@@ -283,7 +306,7 @@ def test_kill_9_in_the_middle_of_a_helm_installation_and_of_an_upgrade(paif: Pai
     write_yaml(file, content)
     paif("lab", "fault", "image-pull")
     for revision, what in enumerate(("engine", "plugins"), 2):
-        process = _begun(small, "dev")
+        process = Run(small, "up", "dev")
         _pending(paif, tmp_path, (revision, "pending-upgrade"), set())
         _kill(process, what)
         assert (1, "deployed") in _release(paif, tmp_path)
