@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from catalog import YAML_LOADER
 from lab import admission
 from lab.control import Part, PartFailedError, Ready
 from lab.kubernetes import api_client, control_plane_parts, etcd_part, kubeconfig_path
 from lab.pki import lab_authority
 from lab.state import bin_directory, read_json, write_atomically, write_json
+from paif_catalog import YAML_LOADER
 
 if TYPE_CHECKING:
     from lab.daemon import Daemon

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import catalog
-from components.vcf import GpuDevice, GpuHost, GpuInventory
+import paif_catalog as catalog
+from pulumi_paif.vcf import GpuDevice, GpuHost, GpuInventory
 from stacks.environment import Environment
 from stacks.environment.sections.vm_classes import VmClass
 from stacks.environment.types import MIB_PER_GIB

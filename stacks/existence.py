@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from components.vcf import Library, MissingName
+from pulumi_paif.vcf import Library, MissingName
 from stacks.environment import Environment
 from stacks.problems import Contradiction, Path, contradiction, listed, nearest
 

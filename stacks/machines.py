@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pulumi
 
-from components.deep_learning_vm import DeepLearningVm
+from pulumi_paif.deep_learning_vm import DeepLearningVm
 from stacks.environment.sections.workstations import Workstation
 
 

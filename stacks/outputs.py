@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import catalog
+import paif_catalog as catalog
 from stacks.phases.ai_services import AiServices
 from stacks.phases.clusters import Clusters
 from stacks.phases.context import Context

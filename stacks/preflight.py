@@ -9,8 +9,8 @@ from typing import Any
 
 import pulumi
 
-import catalog
-from components import vcf
+import paif_catalog as catalog
+from pulumi_paif import vcf
 from stacks import existence, verdicts
 from stacks.capacity import device_ids, shortages, write_inventory
 from stacks.connections import Connections

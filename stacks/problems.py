@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path as FilePath
 
-from catalog.redaction import HIDDEN, TOKENS, scrub, without_login
+from paif_catalog.redaction import HIDDEN, TOKENS, scrub, without_login
 
 NAMESPACE = "paif"
 """Namespace of all configuration keys of this project."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from catalog.redaction import HIDDEN, is_secret_key
+from paif_catalog.redaction import HIDDEN, is_secret_key
 from stacks.document import Mistake, Unreadable, compose, entries, scalar
 from stacks.encryption import Decrypt, WrongPassphraseError, check_form, decrypter
 from stacks.environment import SECRETS, Environment, clashes, from_text, validate

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 
-import catalog
-from components.vcf import ChartAnswer, DatabaseOffer, ModelAnswer, Platform, PrincipalAnswer, StandingDatabase
+import paif_catalog as catalog
+from pulumi_paif.vcf import ChartAnswer, DatabaseOffer, ModelAnswer, Platform, PrincipalAnswer, StandingDatabase
 from stacks.environment import Environment, storage_class
 from stacks.environment.sections.database import Database
 from stacks.environment.sections.workstations import Workstation

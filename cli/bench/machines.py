@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 from ruamel.yaml import YAML
 
-import catalog
+import paif_catalog as catalog
 from cli.bench.scratch import lab_basics, scratch_project, write_yaml
 from cli.engine import environ
 from cli.engine.backend import PROJECT
@@ -103,12 +103,12 @@ class Bench:
     def prepare(self, machines: int) -> None:
         toolkit, raw = self._project("toolkit", machines), self._project("raw", machines)
         scratch_project(toolkit, self.stack(machines), self._stack_file(machines)["config"])
-        (raw / "providers").symlink_to(ROOT / "providers")
+        (raw / "pulumi_resource_vcf").symlink_to(ROOT / "pulumi_resource_vcf")
         shutil.copyfile(_HERE / "raw_program.py", raw / "__main__.py")
         project = {
             "name": _PROJECTS["raw"],
             "runtime": "python",
-            "plugins": {"providers": [{"name": "vcf", "path": "providers/vcf"}]},
+            "plugins": {"providers": [{"name": "vcf", "path": "pulumi_resource_vcf"}]},
         }
         write_yaml(raw / "Pulumi.yaml", project)
         for side in SIDES:

@@ -13,7 +13,7 @@ sys.path.insert(0, os.environ["PAIF_ROOT"])
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components import vcf
+from pulumi_paif import vcf
 
 ends = json.loads((Path(os.environ["PAIF_STATE"]) / "lab" / "endpoints.json").read_text())
 count = int(os.environ["PAIF_BENCH_MACHINES"])

@@ -54,7 +54,7 @@ def copy_of_this_checkout(folder: Path) -> None:
 
 def scratch_project(folder: Path, stack: str, config: dict[str, Any]) -> None:
     """Make ``folder`` a project whose only stack is ``stack`` with ``config``; the code is this checkout's."""
-    for name in ("components", "catalog", "providers", ".venv"):
+    for name in ("pulumi_paif", "paif_catalog", "pulumi_resource_vcf", ".venv"):
         (folder / name).symlink_to(ROOT / name)
     (folder / "stacks").mkdir()
     for path in (ROOT / "stacks").iterdir():

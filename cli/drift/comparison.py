@@ -23,8 +23,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-import catalog
-from catalog.redaction import scrub
+import paif_catalog as catalog
 from cli.engine import pulumi_cli
 from cli.engine.stack import Stack
 from cli.engine.urns import kind_and_name
@@ -32,6 +31,7 @@ from cli.output.console import Failed
 from cli.preview.documents import events_of, listed, mapping
 from cli.preview.model import Change, Recording
 from cli.preview.reader import read_preview
+from paif_catalog.redaction import scrub
 from stacks.run_options import RunOptions
 
 _CLUSTER = "kubernetes:cluster.x-k8s.io/*:Cluster"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from catalog.redaction import scrub
 from cli.drift.judgement import WORDS, Drift, severity
 from cli.forge.client import LIMITS, Forge, Kind, Result
 from cli.output.markdown import code
+from paif_catalog.redaction import scrub
 
 LABEL = "paif-drift"
 _SHOWN = 100

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from catalog.redaction import scrub
 from cli.configuration.stack_files import load_stack
 from cli.drift import comparison
 from cli.drift.comparison import Comparison
@@ -26,6 +25,7 @@ from cli.labctl import daemon
 from cli.output.console import BAD_INPUT, Failed, stop
 from cli.preview.model import Change, Recording, Severity
 from cli.preview.reader import read_preview
+from paif_catalog.redaction import scrub
 
 WORDS = {"update": "changed outside", "delete": "gone", "replace": "to be replaced", "create": "to be made again"}
 

@@ -16,10 +16,10 @@ from typing import Any
 
 import typer
 
-from catalog.redaction import scrub
 from cli.engine.urns import kind_and_name
 from cli.output.console import warn
 from cli.preview.documents import events_of
+from paif_catalog.redaction import scrub
 
 TAKE_OVER = {"PULUMI_K8S_ENABLE_PATCH_FORCE": "true"}
 """The variable of a run that takes over what somebody else has set."""

@@ -1,4 +1,4 @@
-"""Keeps secrets out of what the engine prints of a plan; what secrets look like is catalog/redaction.py."""
+"""Keeps secrets out of what the engine prints of a plan; what secrets look like is paif_catalog/redaction.py."""
 
 from __future__ import annotations
 

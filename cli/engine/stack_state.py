@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable, Collection
 from typing import Any
 
-from catalog.redaction import SIGNATURE
 from cli.engine import pulumi_cli
 from cli.engine.stack import Stack
 from lab.state import state_directory, write_json
+from paif_catalog.redaction import SIGNATURE
 
 
 def export(stack: Stack, *, show_secrets: bool = False) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from catalog.redaction import HIDDEN, scrub
 from cli.output.console import Failed
+from paif_catalog.redaction import HIDDEN, scrub
 
 Kind = Literal["github", "gitlab"]
 Action = Literal["created", "updated", "unchanged", "closed", "absent"]

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import catalog
-from catalog.redaction import HIDDEN
+import paif_catalog as catalog
 from cli.configuration import stack_files
 from cli.engine import stack_state
 from cli.engine.stack import Stack
 from cli.output.console import BAD_INPUT, Failed, stop
+from paif_catalog.redaction import HIDDEN
 from stacks.environment import Environment
 from stacks.problems import nearest
 

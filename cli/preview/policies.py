@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, get_args
 
-from catalog.redaction import Redactor
 from cli.engine.urns import type_and_name
 from cli.output.causes import by_cause, without_name
 from cli.preview.documents import mapping
 from cli.preview.model import Level, PolicyResult, Recording
+from paif_catalog.redaction import Redactor
 
 
 def read_policies(recording: Recording, events: list[dict[str, Any]], redactor: Redactor) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from catalog.redaction import Redactor
 from cli.engine.urns import type_and_name
 from cli.output.causes import real_errors
 from cli.preview.documents import listed, mapping
 from cli.preview.model import Recording
 from cli.preview.policies import read_policies
 from cli.preview.steps import read_steps, redactor_of, steps_of
+from paif_catalog.redaction import Redactor
 
 _GENERIC = re.compile(
     r"(?:preview|refresh|update) failed|an unhandled error occurred: program exited with non-zero exit code: \d+"

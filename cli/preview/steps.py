@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from catalog.redaction import HIDDEN, Redactor, is_secret_path, secret_values
 from cli.engine.urns import type_and_name
 from cli.preview.documents import listed, mapping
 from cli.preview.model import UNKNOWN, WORST, Action, Change, Recording
+from paif_catalog.redaction import HIDDEN, Redactor, is_secret_path, secret_values
 
 _ACTIONS: dict[str, Action | None] = {
     "same": None,

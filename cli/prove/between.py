@@ -28,9 +28,9 @@ from google.protobuf import any_pb2, json_format  # type: ignore[import-untyped]
 from pulumi.runtime.proto import provider_pb2, status_pb2
 from pydantic import BaseModel
 
-from catalog.redaction import SIGNATURE
 from lab.process import before_exec
 from lab.state import ROOT
+from paif_catalog.redaction import SIGNATURE
 from tools.spec import load, pulumi_home
 
 How = Literal["error", "not-ready", "cut"]
@@ -126,7 +126,7 @@ class Between(grpc.GenericRpcHandler):  # type: ignore[misc]
 
 def _real(name: str) -> Path:
     if name == "vcf":
-        return ROOT / "providers" / "vcf" / "pulumi-resource-vcf"
+        return ROOT / "pulumi_resource_vcf" / "pulumi-resource-vcf"
     version = load()[f"pulumi-resource-{name}"].version
     return pulumi_home() / "plugins" / f"resource-{name}-v{version}" / f"pulumi-resource-{name}"
 

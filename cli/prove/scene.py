@@ -15,7 +15,7 @@ import yaml
 from cli.bench.scratch import copy_of_this_checkout, own_lab
 from cli.engine.recovery.helm_releases import api_client
 from cli.output.console import Failed
-from providers.vcf.http import tls_context
+from pulumi_resource_vcf.http import tls_context
 
 ENVIRONMENT = "dev"
 """The one that is brought up and killed."""

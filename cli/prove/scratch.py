@@ -80,8 +80,8 @@ class Scratch:
         project = self.root / "Pulumi.yaml"
         text = project.read_text(encoding="utf-8")
         between = f"path: {_PLUGINS}/vcf\n    - name: kubernetes\n      path: {_PLUGINS}/kubernetes\n"
-        assert "path: providers/vcf\n" in text  # noqa: S101 - the project's own file
-        project.write_text(text.replace("path: providers/vcf\n", between), encoding="utf-8")
+        assert "path: pulumi_resource_vcf\n" in text  # noqa: S101 - the project's own file
+        project.write_text(text.replace("path: pulumi_resource_vcf\n", between), encoding="utf-8")
         self._calls = folder / "calls.jsonl"
         self._variables = own_lab(self.state)
 

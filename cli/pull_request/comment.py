@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from catalog.redaction import scrub
 from cli.forge.client import LIMITS
 from cli.output.markdown import block, code, plural
 from cli.preview.model import BeforeAfter, Capacity, Change, Level, PolicyResult, Recording, Seats, Severity
+from paif_catalog.redaction import scrub
 
 MARKER = "<!-- paif: preview of this change -->"
 _RESERVE = 1500

@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from catalog.redaction import Redactor
 from cli.configuration.stack_files import Problems, load_stack
 from cli.engine import pulumi_cli, selection
 from cli.engine.stack import Stack
@@ -22,6 +21,7 @@ from cli.pull_request.comment import render
 from cli.pull_request.figures import figures
 from cli.pull_request.recording import read
 from cli.pull_request.slim import slim, slim_events
+from paif_catalog.redaction import Redactor
 from stacks.run_options import RunOptions
 
 _NO_LIMIT = 10**9

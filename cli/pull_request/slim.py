@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from catalog.redaction import Redactor
 from cli.preview.documents import listed, mapping
 from cli.preview.steps import guards, redactor_of, steps_of
+from paif_catalog.redaction import Redactor
 
 
 def slim(preview: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-import catalog
+import paif_catalog as catalog
 
 Object = dict[str, Any]
 

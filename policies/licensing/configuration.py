@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
-import catalog
+import paif_catalog as catalog
 from policies.shared.configuration import Model
 from policies.shared.machines import Classes, MachineSettings, Pool
 from policies.shared.model import Kind, Run, Undecided

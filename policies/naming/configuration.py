@@ -20,7 +20,7 @@ class NamingSettings(Settings):
     )
     patterns: dict[str, str] = Field(
         default={},
-        description="pattern per kind (catalog/naming.yaml) instead of "
+        description="pattern per kind (paif_catalog/naming.yaml) instead of "
         f"{PATTERN}; braces hold organisation, environment, kind and name",
     )
     class_patterns: dict[str, str] = Field(
@@ -29,7 +29,7 @@ class NamingSettings(Settings):
     )
     required_labels: list[str] = Field(
         default=["environment", "owner", "costCentre"],
-        description="labels (keys of catalog/naming.yaml) that every object of a person's concern carries",
+        description="labels (keys of paif_catalog/naming.yaml) that every object of a person's concern carries",
     )
     reserved_prefixes: list[str] = Field(
         default=["kube-", "vmware-", "vmware-system-", "svc-", "system-", "openshift-"],

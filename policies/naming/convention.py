@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-import catalog
+import paif_catalog as catalog
 from policies.naming.configuration import PATTERN, Context
 from policies.shared.model import Resource
 from policies.shared.selectors import is_of

@@ -2,4 +2,4 @@
 
 K8S_NAMES = "https://kubernetes.io/docs/concepts/overview/working-with-objects/names/"
 K8S_LABELS = "https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/"
-CONVENTION = "catalog/naming.yaml"
+CONVENTION = "paif_catalog/naming.yaml"

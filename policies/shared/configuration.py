@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from catalog import YAML_LOADER
+from paif_catalog import YAML_LOADER
 from policies.shared.model import Kind, Level
 
 FOLDER = Path(__file__).resolve().parents[1] / "config"

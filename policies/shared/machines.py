@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-import catalog
+import paif_catalog as catalog
 from policies.shared.configuration import Model, Settings
 from policies.shared.model import Resource, Run, Undecided, UndecidedError, Unknown, at, known, raw
 from policies.shared.selectors import profiles_key

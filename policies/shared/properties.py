@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from catalog.redaction import HIDDEN, SIGNATURE
+from paif_catalog.redaction import HIDDEN, SIGNATURE
 from policies.shared.model import Provider, Resource, Unknown
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from catalog import redaction
+from paif_catalog import redaction
 from policies.shared.model import Resource, Unknown
 
 _LONGEST = 80

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from catalog.redaction import leaves
+from paif_catalog.redaction import leaves
 from policies.shared.model import Resource, Undecided, Unknown, raw
 
 

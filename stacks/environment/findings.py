@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from catalog.redaction import HIDDEN, is_secret_key
+from paif_catalog.redaction import HIDDEN, is_secret_key
 from stacks.environment.model import SECRETS
 from stacks.problems import Path, Problem, property_path
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import Field, PrivateAttr, SecretStr
 
-import catalog
+import paif_catalog as catalog
 from stacks.environment.certificates import Pem
 from stacks.environment.sections.ai_services import AiServices
 from stacks.environment.sections.clusters import Cluster

@@ -7,7 +7,7 @@ from typing import Any
 
 import pulumi
 
-from components.private_ai_services import PrivateAiServices, PrivateAiServicesArgs
+from pulumi_paif.private_ai_services import PrivateAiServices, PrivateAiServicesArgs
 from stacks.connections import Oidc
 from stacks.environment import Environment, storage_class
 from stacks.environment.sections.ai_services import AiServices as Section

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-import catalog
-from components.gpu_cluster import GpuCluster, GpuClusterArgs, NodePoolArgs
-from components.gpu_operator import GpuOperator, GpuOperatorArgs
+import paif_catalog as catalog
+from pulumi_paif.gpu_cluster import GpuCluster, GpuClusterArgs, NodePoolArgs
+from pulumi_paif.gpu_operator import GpuOperator, GpuOperatorArgs
 from stacks import charts
 from stacks.environment import storage_class
 from stacks.environment.sections.clusters import Cluster

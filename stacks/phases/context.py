@@ -10,7 +10,7 @@ from typing import TypeVar
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components import vcf
+from pulumi_paif import vcf
 from stacks.connections import Connections
 from stacks.environment import Environment
 

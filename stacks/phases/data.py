@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pulumi
 
-from components.vector_database import VectorDatabase, VectorDatabaseArgs
+from pulumi_paif.vector_database import VectorDatabase, VectorDatabaseArgs
 from stacks.environment.sections.database import Database
 from stacks.phases.context import Context, demanded
 from stacks.phases.foundation import Foundation

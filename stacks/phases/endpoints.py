@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components import vcf
-from components.model_endpoint import ModelEndpoint
-from components.pull_secrets import pull_secret_content
+from pulumi_paif import vcf
+from pulumi_paif.model_endpoint import ModelEndpoint
+from pulumi_paif.pull_secrets import pull_secret_content
 from stacks.connections import Gallery
 from stacks.environment import storage_class
 from stacks.environment.sections.model_endpoints import ModelEndpoint as Section

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import pulumi
 
-import catalog
-from components import vcf
-from components.ai_namespace import AccessArgs, AiNamespace, AiNamespaceArgs, StorageArgs
-from components.content_library import ContentLibrary, ContentLibraryArgs
-from components.cpu_vm_class import CpuVmClass, CpuVmClassArgs
-from components.gpu_vm_class import GpuVmClass, GpuVmClassArgs
-from components.vsphere_tags import VsphereTags
+import paif_catalog as catalog
+from pulumi_paif import vcf
+from pulumi_paif.ai_namespace import AccessArgs, AiNamespace, AiNamespaceArgs, StorageArgs
+from pulumi_paif.content_library import ContentLibrary, ContentLibraryArgs
+from pulumi_paif.cpu_vm_class import CpuVmClass, CpuVmClassArgs
+from pulumi_paif.gpu_vm_class import GpuVmClass, GpuVmClassArgs
+from pulumi_paif.vsphere_tags import VsphereTags
 from stacks.environment import storage_class
 from stacks.environment.sections.content import ContentLibrary as Library
 from stacks.environment.sections.namespace import Access

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import pulumi
 
-import catalog
-from components import vcf
-from components.ai_namespace import image_name
-from components.deep_learning_vm import DeepLearningVm, DeepLearningVmArgs
-from components.shared_readiness import SharedReadiness
+import paif_catalog as catalog
+from pulumi_paif import vcf
+from pulumi_paif.ai_namespace import image_name
+from pulumi_paif.deep_learning_vm import DeepLearningVm, DeepLearningVmArgs
+from pulumi_paif.shared_readiness import SharedReadiness
 from stacks.environment import storage_class
 from stacks.environment.sections.workstations import VspherePlacement, Workstation
 from stacks.machines import StaleMachines

@@ -19,13 +19,13 @@ import pulumi
 import pytest
 from ruamel.yaml import YAML
 
-from components import vcf
+from pulumi_paif import vcf
 from stacks.connections import Connections
 from stacks.environment import SECRETS, Environment, validate
 from stacks.phases import PHASES
 from stacks.preflight import Ahead, look_ahead
 from tests.lab.conftest import Paif, api_client
-from tests.unit.provider.harness import Engine
+from tests.unit.pulumi_resource_vcf.harness import Engine
 
 _IMAGES = "/apis/run.tanzu.vmware.com/v1alpha3/osimages"
 _RELEASE = "/apis/kubernetes.vmware.com/v1alpha1/kubernetesreleases/v1.32.0---vmware.6-fips-vkr.2"

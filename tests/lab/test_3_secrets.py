@@ -89,7 +89,7 @@ def test_the_state_after_an_import_has_none(paif: Paif, tmp_path: Path) -> None:
     database, namespace = outputs["database"], outputs["environment"]["namespace"]
     authority = tmp_path / "ca.pem"
     authority.write_text(database["caBundle"])
-    plugin = {"providers": [{"name": "vcf", "path": str(ROOT / "providers" / "vcf")}]}
+    plugin = {"providers": [{"name": "vcf", "path": str(ROOT / "pulumi_resource_vcf")}]}
     write_yaml(tmp_path / "Pulumi.yaml", {"name": "adopted", "runtime": "python", "plugins": plugin})
     login = {
         "PGUSER": database["username"],

@@ -11,9 +11,9 @@ import httpx
 import pytest
 from ruamel.yaml import YAML
 
-import catalog
+import paif_catalog as catalog
 from cli.bench.scratch import lab_basics, write_yaml
-from components.gpu_cluster import GpuCluster
+from pulumi_paif.gpu_cluster import GpuCluster
 from stacks import program
 from stacks.environment import SECRETS, validate
 from stacks.phases import wanted_phases
@@ -22,8 +22,8 @@ from stacks.preflight import Ahead
 from tests.lab.conftest import ROOT, Paif, api_client, wait_until
 from tests.lab.test_5_adoption import _site
 from tests.lab.test_5_machines import Project
-from tests.unit.components.harness import declare
-from tests.unit.components.test_gpu_cluster import _ARGS
+from tests.unit.pulumi_paif.harness import declare
+from tests.unit.pulumi_paif.test_gpu_cluster import _ARGS
 from tests.unit.stacks.site import ANSWERS
 from tests.unit.stacks.test_program import CONNECTIONS
 

@@ -13,7 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from cli.bench.scratch import lab_basics, write_yaml
-from providers.vcf.ownership import Stored
+from pulumi_resource_vcf.ownership import Stored
 from tests.lab.conftest import ROOT, Paif, wait_until
 from tests.lab.test_5_machines import Project
 
@@ -261,7 +261,7 @@ import json, sys
 from pathlib import Path
 import pulumi
 sys.path.insert(0, {root!r})
-from components import vcf
+from pulumi_paif import vcf
 
 ends = json.loads(Path({endpoints!r}).read_text())["vcenter"]
 provider = vcf.Provider(

@@ -14,10 +14,10 @@ import pytest
 from cli.bench.scratch import lab_basics
 from lab.boot import GALLERY_USER
 from lab.web import CHARTS, Chart, index, package
-from providers.vcf.http import tls_context
+from pulumi_resource_vcf.http import tls_context
 from tests.lab.conftest import Paif
 from tests.lab.test_5_machines import Project
-from tests.unit.provider.double import Answer, Certificates, Request, Server, make_certificates
+from tests.unit.pulumi_resource_vcf.double import Answer, Certificates, Request, Server, make_certificates
 
 _OCI = "application/vnd.oci.image.manifest.v1+json"
 _HELM = "application/vnd.cncf.helm"

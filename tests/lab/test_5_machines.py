@@ -15,8 +15,8 @@ import pytest
 
 from cli.bench.scratch import lab_basics, scratch_project
 from cli.engine.recovery import clones
-from providers.vcf.inventory import gpu_inventory
-from providers.vcf.vcenter import Account
+from pulumi_resource_vcf.inventory import gpu_inventory
+from pulumi_resource_vcf.vcenter import Account
 from tests.lab.conftest import ROOT, Paif, wait_until
 from tools.spec import pulumi_home
 

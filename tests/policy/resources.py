@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import catalog
+import paif_catalog as catalog
 from tests.policy.harness import Asked
 
 TODAY = dt.date.today()

@@ -12,7 +12,17 @@ import pytest
 from tools.obtain import ObtainError, go_command
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-_PACKAGES = ("tools", "cli", "lab", "components", "catalog", "stacks", "providers", "policies", "tests/lab")
+_PACKAGES = (
+    "tools",
+    "cli",
+    "lab",
+    "pulumi_paif",
+    "paif_catalog",
+    "stacks",
+    "pulumi_resource_vcf",
+    "policies",
+    "tests/lab",
+)
 
 
 def _clean(*command: str, folder: Path = ROOT, extra: dict[str, str] | None = None) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 from cli.engine.stack_state import plain
 from cli.output.console import Failed
-from providers.vcf.http import tls_context
+from pulumi_resource_vcf.http import tls_context
 
 _MACHINE = "vsphere:index/virtualMachine:VirtualMachine"
 _PROVIDER = "pulumi:providers:vsphere"

@@ -23,11 +23,11 @@ from typing import Any, Literal
 import httpx
 import yaml
 
-import catalog
+import paif_catalog as catalog
 from cli.engine.stack_state import plain
-from providers.vcf.errors import VcfError
-from providers.vcf.http import tls_context
-from providers.vcf.kubernetes import proxy_of
+from pulumi_resource_vcf.errors import VcfError
+from pulumi_resource_vcf.http import tls_context
+from pulumi_resource_vcf.kubernetes import proxy_of
 
 _RELEASE = "kubernetes:helm.sh/v3:Release"
 _NAMESPACE = "kubernetes:core/v1:Namespace"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import catalog
+import paif_catalog as catalog
 from policies.licensing.configuration import Context, LicensingSettings, Seats
 from policies.shared.model import Found, Resource, Rules, Severity, Violation
 from policies.shared.sources import GPU_GUIDE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import catalog
+import paif_catalog as catalog
 from policies.licensing.configuration import EDITION_OF_SERIES, Context, LicensingSettings, Seats
 from policies.licensing.declared import entitlements_of, gpu_mode, profiles_of
 from policies.shared.machines import configured_classes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import catalog
+import paif_catalog as catalog
 from policies.naming.configuration import Context, Names, NamingSettings
 from policies.naming.convention import NAMED, kind_of, name_of, name_path, organisation_of
 from policies.naming.sources import CONVENTION
@@ -19,7 +19,7 @@ RULES: Rules[NamingSettings, Names] = Rules()
     NAMED + SECRET + CONFIG_MAP + ROOT,
     severity=Severity.HIGH,
     reason="two things with one name, or with one name after it was cut to its limit, overwrite each other",
-    remedy="give each a name of its own within the limit of its kind (catalog/naming.yaml)",
+    remedy="give each a name of its own within the limit of its kind (paif_catalog/naming.yaml)",
     source=CONVENTION,
 )
 def name_collision(resource: Resource, run: Context) -> Found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-import catalog
+import paif_catalog as catalog
 from policies.naming.configuration import Context, Names, NamingSettings
 from policies.naming.convention import organisation_of
 from policies.naming.sources import CONVENTION, K8S_LABELS

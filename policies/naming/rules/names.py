@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-import catalog
+import paif_catalog as catalog
 from policies.naming.configuration import Context, Names, NamingSettings
 from policies.naming.convention import DNS_LABEL, NAMED, kind_of, name_of, name_path, organisation_of, pattern_of
 from policies.naming.sources import CONVENTION, K8S_NAMES
@@ -25,7 +25,7 @@ from policies.shared.types import (
 RULES: Rules[NamingSettings, Names] = Rules()
 
 _RFC1123 = "https://www.rfc-editor.org/rfc/rfc1123"
-_VSPHERE = "catalog/naming.yaml; vSphere's own limit of 80 characters is from memory"
+_VSPHERE = "paif_catalog/naming.yaml; vSphere's own limit of 80 characters is from memory"
 
 
 def _adopted(resource: Resource) -> bool:
@@ -102,7 +102,7 @@ def name_dns_label(resource: Resource, run: Context) -> Found:
     KUBERNETES,
     severity=Severity.HIGH,
     reason="longer names are refused, or the names that are derived from them are cut and then collide",
-    remedy="shorten the name; catalog/naming.yaml has the limit of each kind and why it is so",
+    remedy="shorten the name; paif_catalog/naming.yaml has the limit of each kind and why it is so",
     source=K8S_NAMES,
 )
 def name_length_kubernetes(resource: Resource, run: Context) -> Found:
@@ -123,7 +123,7 @@ def name_length_kubernetes(resource: Resource, run: Context) -> Found:
     VSPHERE_VM + VM_CLASS + NAMESPACE,
     severity=Severity.HIGH,
     reason="vSphere refuses longer names, and a guest's host name is cut at 63 characters",
-    remedy="shorten the name; catalog/naming.yaml has the limit of each kind",
+    remedy="shorten the name; paif_catalog/naming.yaml has the limit of each kind",
     source=_VSPHERE,
 )
 def name_length_vsphere(resource: Resource, run: Context) -> Found:

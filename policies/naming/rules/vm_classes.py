@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import catalog
+import paif_catalog as catalog
 from policies.naming.configuration import Context, Names, NamingSettings
 from policies.naming.convention import name_of, pattern_of
 from policies.naming.sources import CONVENTION

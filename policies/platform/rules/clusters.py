@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Any
 
-import catalog
+import paif_catalog as catalog
 from policies.platform.configuration import Context, Platform, PlatformSettings
 from policies.platform.sources import CAPI, OPERATOR, VKS
 from policies.shared.machines import GpuClass, NodePool, class_or_undecided, node_pools

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import catalog
+import paif_catalog as catalog
 from policies.platform.configuration import Context, Platform, PlatformSettings
 from policies.platform.sources import VM_OPERATOR
 from policies.shared.model import Found, Resource, Rules, Severity, Violation, at, guarded
@@ -30,8 +30,8 @@ def bootstrap_exclusive(resource: Resource, run: Context) -> Found:
     severity=Severity.MEDIUM,
     levels=guarded("staging", "prod"),
     reason="a property that the image does not have is refused or ignored, after minutes",
-    remedy="use the keys of catalog/dlvm_properties.yaml, or add the image's own to it",
-    source="catalog/dlvm_properties.yaml",
+    remedy="use the keys of paif_catalog/dlvm_properties.yaml, or add the image's own to it",
+    source="paif_catalog/dlvm_properties.yaml",
 )
 def ovf_property_known(resource: Resource, run: Context) -> Found:
     for index, each in enumerate(resource.items("spec.bootstrap.vAppConfig.properties")):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import catalog
+import paif_catalog as catalog
 from policies.platform.configuration import Context, Platform, PlatformSettings
 from policies.platform.sources import GUARD
 from policies.shared.model import Found, Resource, Rules, Severity, Violation, known

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import catalog
-from catalog.redaction import has_secret_shape, is_credential_name, is_secret_path, leaves
+import paif_catalog as catalog
+from paif_catalog.redaction import has_secret_shape, is_credential_name, is_secret_path, leaves
 from policies.platform.configuration import Context, Platform, PlatformSettings
 from policies.platform.sources import VM_OPERATOR
 from policies.shared.model import Found, Resource, Rules, Severity, Undecided, Unknown, Violation, at, raw

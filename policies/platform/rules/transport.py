@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from catalog.redaction import leaves
+from paif_catalog.redaction import leaves
 from policies.platform.configuration import Context, Platform, PlatformSettings
 from policies.shared.model import Found, Resource, Rules, Severity, Violation, known
 from policies.shared.types import PAIS, PROVIDER, RELEASE

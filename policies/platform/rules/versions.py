@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-import catalog
+import paif_catalog as catalog
 from policies.platform.configuration import Context, Platform, PlatformSettings
 from policies.platform.sources import VKS
 from policies.shared.model import Found, Resource, Rules, Severity, Violation, raw
@@ -13,8 +13,8 @@ from policies.shared.types import CLUSTER, DATABASE, EXTENSION, RELEASE
 
 RULES: Rules[PlatformSettings, Platform] = Rules()
 
-_VERSIONS = "catalog/versions.yaml"
-_CLASSES = "catalog/cluster_classes.yaml"
+_VERSIONS = "paif_catalog/versions.yaml"
+_CLASSES = "paif_catalog/cluster_classes.yaml"
 
 
 def _outside(version: str, fact: str) -> str:

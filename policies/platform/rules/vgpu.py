@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-import catalog
+import paif_catalog as catalog
 from policies.platform.configuration import Context, Platform, PlatformSettings
 from policies.shared.machines import gpu_class
 from policies.shared.model import Found, Resource, Rules, Severity, Violation, at, guarded, known, raw

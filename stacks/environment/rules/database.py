@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from catalog.redaction import HIDDEN
+from paif_catalog.redaction import HIDDEN
 from stacks.environment.findings import Findings
 from stacks.environment.model import Environment
 from stacks.environment.sections.database import Database

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from catalog.redaction import HIDDEN
+from paif_catalog.redaction import HIDDEN
 from stacks.environment.findings import Findings
 from stacks.environment.model import Environment
 from stacks.problems import NAMESPACE, Contradiction, Problem, contradiction

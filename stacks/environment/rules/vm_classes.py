@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import catalog
+import paif_catalog as catalog
 from stacks.environment.findings import Findings
 from stacks.environment.model import Environment
 from stacks.environment.sections.vm_classes import VmClass

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-import catalog
+import paif_catalog as catalog
 from stacks.environment.sections.section import Section
 from stacks.environment.types import Text
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-import catalog
+import paif_catalog as catalog
 from lab import postgres, tls_front
 from lab.operators import dsm
 from lab.operators.common import SECRET, Object

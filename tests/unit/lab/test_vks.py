@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-import catalog
+import paif_catalog as catalog
 from lab.operators import topology, vks
 from lab.operators.topology import Gpu, OsImage, Release, Step, Surroundings, VmClass, next_step
 

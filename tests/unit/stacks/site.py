@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-import catalog
+import paif_catalog as catalog
 
 RELEASE = catalog.versions()["kubernetes-release"].version
 APIS = [

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from components.vcf import GpuDevice, GpuHost, GpuInventory
+from pulumi_paif.vcf import GpuDevice, GpuHost, GpuInventory
 from stacks.capacity import Demand, demands, machines, read_inventory, shortages, write_inventory
 from tests.unit.stacks.samples import GONE, environment
 

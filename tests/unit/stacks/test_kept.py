@@ -12,7 +12,7 @@ from stacks.environment import Environment, validate
 from stacks.problems import Problem
 from stacks.program import build
 from stacks.run_options import RunOptions
-from tests.unit.components.harness import Declared, declare
+from tests.unit.pulumi_paif.harness import Declared, declare
 from tests.unit.stacks.samples import COMPLETE, environment
 from tests.unit.stacks.site import ANSWERS
 from tests.unit.stacks.test_program import CONNECTIONS

@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 import pytest
 
-import catalog
+import paif_catalog as catalog
 from stacks import existence, verdicts
 from stacks.connections import Helm
 from stacks.phases import PHASES
@@ -17,7 +17,7 @@ from stacks.preflight import _Look
 from stacks.problems import Problem, read_problems
 from stacks.program import build
 from stacks.run_options import RunOptions
-from tests.unit.components.harness import Declared, declare
+from tests.unit.pulumi_paif.harness import Declared, declare
 from tests.unit.stacks.samples import GONE, environment
 from tests.unit.stacks.site import (
     ANSWERS,

@@ -16,7 +16,7 @@ from stacks.phases import PHASES, wanted_phases
 from stacks.problems import read_problems
 from stacks.program import build
 from stacks.run_options import RunOptions
-from tests.unit.components.harness import Declared, Engine, declare
+from tests.unit.pulumi_paif.harness import Declared, Engine, declare
 from tests.unit.stacks.samples import GONE, PEM, environment
 from tests.unit.stacks.site import ANSWERS, STANDING, inventory, platform
 

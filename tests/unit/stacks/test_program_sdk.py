@@ -20,7 +20,7 @@ from pulumi.runtime.stack import ResourceRegistrationFailed
 from stacks import sdk
 from stacks.program import build
 from stacks.run_options import RunOptions
-from tests.unit.components.harness import declare
+from tests.unit.pulumi_paif.harness import declare
 from tests.unit.stacks.samples import environment
 from tests.unit.stacks.site import ANSWERS
 from tests.unit.stacks.test_program import CONNECTIONS
@@ -238,6 +238,6 @@ def test_the_state_says_where_a_resource_was_declared_without_paths_of_this_mach
     assert own
     for each in own:
         frames = [frame.pc.uri for frame in each.request.stackTrace.frames]
-        assert frames[0].startswith(f"{_ROOT.as_uri()}/components/")
+        assert frames[0].startswith(f"{_ROOT.as_uri()}/pulumi_paif/")
         assert f"{_ROOT.as_uri()}/stacks/program.py" in frames
         assert all(uri.startswith(f"{_ROOT.as_uri()}/") and "/.venv/" not in uri for uri in frames)

@@ -9,7 +9,7 @@ import pytest
 
 from stacks.program import build
 from stacks.run_options import RunOptions
-from tests.unit.components.harness import declare
+from tests.unit.pulumi_paif.harness import declare
 from tests.unit.stacks.samples import environment
 from tests.unit.stacks.site import ANSWERS
 from tests.unit.stacks.test_program import CONNECTIONS

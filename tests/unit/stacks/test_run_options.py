@@ -12,7 +12,7 @@ import pytest
 
 from stacks import program, sdk
 from stacks.run_options import RunOptions
-from tests.unit.components.harness import Declared, declare
+from tests.unit.pulumi_paif.harness import Declared, declare
 from tests.unit.stacks.samples import environment
 from tests.unit.stacks.site import ANSWERS
 from tests.unit.stacks.test_program import CONNECTIONS

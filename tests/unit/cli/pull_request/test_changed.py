@@ -25,10 +25,10 @@ def test_own_files_of_an_environment_touch_that_one_only() -> None:
     "file",
     [
         "stacks/program.py",
-        "components/vcf/types.py",
-        "catalog/versions.yaml",
+        "pulumi_paif/vcf/types.py",
+        "paif_catalog/versions.yaml",
         "policies/naming/rules/names.py",
-        "providers/vcf/__main__.py",
+        "pulumi_resource_vcf/__main__.py",
         "Pulumi.yaml",
         "pyproject.toml",
         "requirements/all.txt",

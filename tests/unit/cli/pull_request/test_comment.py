@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from catalog.redaction import scrub
 from cli.commands.pull_request import pr_comment_app
 from cli.forge.client import LIMITS
 from cli.preview.model import Recording
 from cli.pull_request.comment import MARKER, render
 from cli.pull_request.recording import names_in, read
 from cli.pull_request.slim import slim, slim_events
+from paif_catalog.redaction import scrub
 
 RECORDED = Path(__file__).resolve().parents[3] / "data" / "previews"
 LICENCE = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJqdGkiOiJQTEFOVEVELWxpY2VuY2UifQ.UExBTlRFRHNpZ25hdHVyZXZhbHVl"

@@ -23,7 +23,7 @@ from cli.preview.model import BeforeAfter
 from cli.pull_request import figures, record
 from cli.pull_request.recording import read
 from cli.toolkit import checkout
-from components.vcf import GpuDevice, GpuHost, GpuInventory
+from pulumi_paif.vcf import GpuDevice, GpuHost, GpuInventory
 from stacks.capacity import write_inventory
 from stacks.problems import Problem
 from tests.policy.harness import Engine

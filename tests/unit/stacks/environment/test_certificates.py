@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.provider.double import make_certificates
+from tests.unit.pulumi_resource_vcf.double import make_certificates
 from tests.unit.stacks.samples import messages
 
 _OIDC = {"issuerUrl": "https://idp.test", "clientId": "pais"}

@@ -12,8 +12,8 @@ import yaml
 
 from cli.engine.recovery import helm_releases
 from cli.engine.recovery.helm_releases import Place, Record
-from tests.unit.provider.double import Answer, Request, Server, make_certificates
-from tests.unit.provider.proxies import Proxy
+from tests.unit.pulumi_resource_vcf.double import Answer, Request, Server, make_certificates
+from tests.unit.pulumi_resource_vcf.proxies import Proxy
 
 _GUEST = "urn:pulumi:dev::paif::pulumi:providers:kubernetes::acme-dev-vks-gpu-guest::1"
 _MARK = "urn:pulumi:dev::paif::"

@@ -1,0 +1,251 @@
+"""NVIDIA GPU Operator on a standalone cluster."""
+
+import base64
+from typing import Any, NotRequired, TypedDict
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+import paif_catalog as catalog
+from pulumi_paif import vcf
+from pulumi_paif._component import Check, Component, awaited_object, digest, hashed_name, told
+from pulumi_paif.gpu_cluster import pool_label
+from pulumi_paif.pull_secrets import pull_secret_content
+
+_NAMESPACE = "gpu-operator"
+_CLUSTER_POLICY = "nvidia.com/v1/ClusterPolicy"
+
+# pulumi-kubernetes 4.25 fills these in itself (`Release` in provider/pkg/provider/helm_release.go), but not before it
+# knows the cluster: a plan that was saved before there is one would be violated by them.
+_HELM_DEFAULTS: dict[str, Any] = {
+    **dict.fromkeys(("keyring", "postrender"), ""),
+    **dict.fromkeys(
+        (
+            "allow_null_values",
+            "atomic",
+            "cleanup_on_fail",
+            "create_namespace",
+            "dependency_update",
+            "devel",
+            "disable_crd_hooks",
+            "disable_openapi_validation",
+            "disable_webhooks",
+            "force_update",
+            "lint",
+            "recreate_pods",
+            "render_subchart_notes",
+            "replace",
+            "reset_values",
+            "reuse_values",
+            "skip_await",
+            "skip_crds",
+            "verify",
+            "wait_for_jobs",
+        ),
+        False,
+    ),
+}
+_NO_CREDENTIALS = dict.fromkeys(("ca_file", "cert_file", "key_file", "password", "username"), "")
+
+
+def _is_oci(address: str) -> bool:
+    return address.startswith("oci://")
+
+
+def _without_marker(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult:
+    """Take out what the SDK adds and pulumi-kubernetes drops, again only where it knows the cluster."""
+    return pulumi.ResourceTransformationResult({k: v for k, v in args.props.items() if k != "compat"}, args.opts)
+
+
+class GpuPoolArgs(TypedDict):
+    """A node pool with GPUs, which the operator has to make usable."""
+
+    name: str
+    """Name within the cluster."""
+    gpus: int
+    """GPUs of each node, as its VM class gives them."""
+    min_replicas: pulumi.Input[int]
+    """Least nodes."""
+    max_replicas: pulumi.Input[int]
+    """Most nodes."""
+
+
+class GpuOperatorArgs(TypedDict):
+    """Arguments of GpuOperator. The provider for `kubernetes` in the options is that of the guest cluster."""
+
+    kubeconfig: pulumi.Input[str]
+    """The guest cluster's kubeconfig, by which its nodes and pods are looked at."""
+    pools: list[GpuPoolArgs]
+    """GPU node pools of the cluster: the operator is ready when their nodes offer their GPUs."""
+    gpu_mode: str
+    """vgpu (guest driver and licence) or directpath (data-centre driver, no licence)."""
+    repository: NotRequired[pulumi.Input[str]]
+    """Helm repository, or oci://… before the chart's name in an OCI registry; the catalogue's by default.
+
+    The login of an OCI registry is in the file `helm_release_settings.registry_config_path` of the guest's provider.
+    """
+    repository_username: NotRequired[pulumi.Input[str]]
+    """User name at an HTTPS repository."""
+    repository_password: NotRequired[pulumi.Input[str]]
+    """Its password."""
+    repository_ca_file: NotRequired[pulumi.Input[str]]
+    """Path of a PEM file with the authorities that signed an HTTPS repository's certificate."""
+    version: NotRequired[pulumi.Input[str]]
+    """Chart version; the catalogue's by default."""
+    driver_version: NotRequired[pulumi.Input[str]]
+    """Guest driver: the branch of the host's vGPU driver or the one before (vGPU)."""
+    licence_token: NotRequired[pulumi.Input[str]]
+    """NVIDIA client configuration token (vGPU)."""
+    ngc_api_key: NotRequired[pulumi.Input[str]]
+    """NGC key that pulls the guest driver (vGPU)."""
+    labels: NotRequired[dict[str, str]]
+    """Labels of all objects."""
+    wait_for: NotRequired[list[str]]
+    """Wait conditions of the ClusterPolicy instead of the catalogue's."""
+
+
+class GpuOperator(Component):
+    """The GPU Operator by its Helm chart, ready when every GPU node offers its GPUs.
+
+    What the operator says of itself is not enough: it says `ready` before it did anything, and where no node has a GPU.
+
+    Not for clusters that Private AI Services make: those get their own operator, and there may be one only.
+    """
+
+    version: pulumi.Output[str]
+    """Version of the chart that is installed."""
+    state: pulumi.Output[str]
+    """State of the ClusterPolicy, once it is ready."""
+
+    def __init__(self, name: str, args: GpuOperatorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Install the operator and wait for its ClusterPolicy. Raises ComponentInputError."""
+        super().__init__(name, args, opts)
+        labels, chart = args.get("labels", {}), catalog.versions()["gpu-operator"]
+        namespace = kubernetes.core.v1.Namespace(
+            f"{name}-namespace",
+            # Its pods load drivers into the kernel; guest clusters of 1.26 and newer refuse that unless labelled.
+            metadata={"name": _NAMESPACE, "labels": {**labels, "pod-security.kubernetes.io/enforce": "privileged"}},
+            opts=self.child(),
+        )
+        depends: list[pulumi.Resource] = [namespace]
+        driver: dict[str, Any] = {"enabled": True}
+        if args["gpu_mode"] == "vgpu":
+            driver |= self._licensed_driver(name, args, namespace.metadata["name"], depends)
+        values: dict[str, Any] = {
+            "psa": {"enabled": False},
+            "operator": {"defaultRuntime": "containerd", "upgradeCRD": True},
+            "nfd": {"enabled": True},
+            "mig": {"strategy": "single"},
+            "vgpuManager": {"enabled": False},
+            "sandboxWorkloads": {"enabled": False},
+            "driver": driver,
+        }
+        address = pulumi.Output.from_input(args.get("repository", chart.repository))
+        self.release = kubernetes.helm.v3.Release(
+            name,
+            # A real Helm installation: the chart upgrades its CRDs in a hook, which rendered charts never run.
+            name=chart.chart,
+            # In an OCI registry a chart is found by its whole name, without a repository's index.
+            chart=address.apply(lambda found: f"{found}/{chart.chart}" if _is_oci(found) else str(chart.chart)),
+            version=args.get("version", chart.version),
+            repository_opts={
+                **_NO_CREDENTIALS,
+                "repo": address.apply(lambda found: "" if _is_oci(found) else str(found)),
+                "username": args.get("repository_username", ""),
+                "password": pulumi.Output.secret(args["repository_password"]) if "repository_password" in args else "",
+                "ca_file": args.get("repository_ca_file", ""),
+            },
+            namespace=namespace.metadata["name"],
+            # Helm keeps it with every revision that it has deployed: a release whose creation was cut off is in no
+            # state, and by this it is known not to be somebody else's.
+            description=self.mark(),
+            timeout=catalog.conditions().conditions[_CLUSTER_POLICY].timeout_seconds,
+            values=values,
+            **_HELM_DEFAULTS,
+            opts=self.child(*depends, transformations=[_without_marker]),
+        )
+        # Helm does not wait for what the operator itself makes.
+        api_version, _, kind = _CLUSTER_POLICY.rpartition("/")
+        pools = [
+            vcf.AwaitedPool(
+                name=pool["name"],
+                label=pool_label(pool["name"]),
+                minimum=pool["min_replicas"],
+                maximum=pool["max_replicas"],
+                gpus=pool["gpus"],
+            )
+            for pool in args["pools"]
+        ]
+        # One that was made anew has another revision or another cluster, though the same version and values.
+        revision = self.release.status.apply(lambda status: getattr(status, "revision", None))
+        installed = pulumi.Output.unsecret(
+            pulumi.Output.all(self.release.version, values, revision, args["kubeconfig"]).apply(digest)
+        )
+        awaited = awaited_object(
+            api_version,
+            kind,
+            "cluster-policy",
+            None,
+            installed,
+            args.get("wait_for"),
+            nodes=vcf.AwaitedNodes(pools=pools),
+            values={"state": "{.status.state}"},
+        )
+        ready = self.ready(f"{name}-ready", awaited, depends_on=[self.release], kubeconfig=args["kubeconfig"])
+        self.version = self.release.version.apply(str)
+        self.state = told(ready.values, "state")
+        self.register_outputs({"version": self.version, "state": self.state})
+
+    def validate(self, check: Check) -> None:
+        """A licence exactly where one is needed."""
+        check.one_of("gpu_mode", ("vgpu", "directpath"))
+        if _is_oci(str(check.plain("repository"))):
+            for name in ("repository_username", "repository_password", "repository_ca_file"):
+                if name in check.args:
+                    check.add(name, "expected nothing: Helm does not use it for an OCI registry")
+        for needed in ("licence_token", "ngc_api_key"):
+            if check.plain("gpu_mode") == "vgpu" and needed not in check.args:
+                check.add(needed, "expected a value, since gpu_mode is vgpu")
+            if check.plain("gpu_mode") == "directpath" and needed in check.args:
+                check.add(needed, "expected none: DirectPath I/O needs no licence")
+
+    def _licensed_driver(
+        self,
+        name: str,
+        args: GpuOperatorArgs,
+        namespace: pulumi.Output[str],
+        depends: list[pulumi.Resource],
+    ) -> dict[str, Any]:
+        labels = args.get("labels", {})
+        guest, registry = catalog.versions()["gpu-guest-driver"], catalog.versions()["ngc-registry"].version
+        licence = kubernetes.core.v1.ConfigMap(
+            f"{name}-licence",
+            # Operator 24.9 reads the token from a ConfigMap, and only notices a new one by its name.
+            metadata={
+                "name": hashed_name("licensing-config", args["licence_token"]),
+                "namespace": namespace,
+                "labels": labels,
+            },
+            data=pulumi.Output.secret(
+                {"gridd.conf": "FeatureType=1", "client_configuration_token.tok": args["licence_token"]}
+            ),
+            opts=self.replaceable(additional_secret_outputs=["data"]),
+        )
+        content = pull_secret_content(registry, "$oauthtoken", args["ngc_api_key"])
+        pull = kubernetes.core.v1.Secret(
+            f"{name}-ngc",
+            metadata={"name": "ngc-secret", "namespace": namespace, "labels": labels},
+            type="kubernetes.io/dockerconfigjson",
+            # pulumi-kubernetes turns stringData into this as soon as it knows the cluster: a plan that was saved before
+            # there is one would be violated.
+            data={".dockerconfigjson": content.apply(lambda text: base64.b64encode(text.encode()).decode())},
+            opts=self.replaceable(),
+        )
+        depends += [licence, pull]
+        return {
+            "repository": guest.repository,
+            "image": guest.image,
+            "version": args.get("driver_version", guest.version),
+            "imagePullSecrets": [pull.metadata["name"]],
+            "licensingConfig": {"configMapName": licence.metadata["name"], "nlsEnabled": True},
+        }

@@ -1,0 +1,107 @@
+"""Resource vcf:index:PostgresSchema.
+
+Written by `python -m pulumi_resource_vcf.python_sdk`, from the schema of the provider: change it there.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pulumi
+from pulumi import Input
+
+from pulumi_paif.vcf import types
+from pulumi_paif.vcf.wire import VcfResource, output
+
+
+class PostgresSchema(VcfResource):
+    """A PostgreSQL schema.
+
+    Import id: HOST:PORT/DATABASE/SCHEMA, with PGUSER, PGPASSWORD and PGSSLROOTCERT in the environment.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        host: Input[str],
+        database: Input[str],
+        username: Input[str],
+        password: Input[str],
+        name: Input[str],
+        port: Input[int] | None = None,
+        ca_bundle: Input[str] | None = None,
+        ssl_mode: Input[types.SslMode | Literal["verify-full", "verify-ca"]] | None = None,
+        adopt: Input[bool] | None = None,
+        owner_role: Input[str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Arguments:
+
+        - `host`: host name or address of the database server
+        - `port`: TCP port (5432 without it)
+        - `database`: database to connect to
+        - `username`: role to log in as
+        - `password`: its password
+        - `ca_bundle`: CA certificates as PEM text; the machine's CAs without it
+        - `ssl_mode`: verify-full checks CA and host name, verify-ca the CA only (verify-full without it)
+        - `adopt`: manage an object that exists already, and give it back as it was on destroy
+        - `name`: name of the schema
+        - `owner_role`: role that owns it; the login role without it
+        """
+        super().__init__(resource_name, locals(), opts, secrets=("password",), outputs=("owner",))
+
+    @property
+    def host(self) -> pulumi.Output[str]:
+        """Host name or address of the database server."""
+        return output(self, "host")
+
+    @property
+    def port(self) -> pulumi.Output[int]:
+        """TCP port."""
+        return output(self, "port")
+
+    @property
+    def database(self) -> pulumi.Output[str]:
+        """Database to connect to."""
+        return output(self, "database")
+
+    @property
+    def username(self) -> pulumi.Output[str]:
+        """Role to log in as."""
+        return output(self, "username")
+
+    @property
+    def password(self) -> pulumi.Output[str]:
+        """Its password."""
+        return output(self, "password")
+
+    @property
+    def ca_bundle(self) -> pulumi.Output[str]:
+        """CA certificates as PEM text; the machine's CAs without it."""
+        return output(self, "caBundle")
+
+    @property
+    def ssl_mode(self) -> pulumi.Output[Any]:
+        """Verify-full checks CA and host name, verify-ca the CA only."""
+        return output(self, "sslMode")
+
+    @property
+    def adopt(self) -> pulumi.Output[bool]:
+        """Manage an object that exists already, and give it back as it was on destroy."""
+        return output(self, "adopt")
+
+    @property
+    def name(self) -> pulumi.Output[str]:
+        """Name of the schema."""
+        return output(self, "name")
+
+    @property
+    def owner_role(self) -> pulumi.Output[str]:
+        """Role that owns it; the login role without it."""
+        return output(self, "ownerRole")
+
+    @property
+    def owner(self) -> pulumi.Output[str]:
+        """Ownership mark in the object's comment."""
+        return output(self, "owner")
