@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import yaml
 
-from lab.kubernetes import admin_kubeconfig, kubeconfig_path, start_cluster
+from lab.kubernetes import admin_kubeconfig, control_plane_names, kubeconfig_path, start_cluster
 from lab.operators.conditions import Conditions
 from lab.operators.connections import control, supervisor, vcenter
 from lab.operators.kubernetes_api import Api, ApiError
@@ -171,7 +171,8 @@ class ClusterLook:
         return GUESTS.of(self.uid, self.part)
 
     def _answers(self) -> bool:
-        if f"{self.part}-apiserver" not in control().parts():
+        # All of them: who was killed while it started the control plane has left a part of it.
+        if not control().parts().keys() >= set(control_plane_names(self.part)):
             return False
         try:
             self._guest().request("GET", "/version")
