@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 
 from lab.simulated.identity_provider.tokens import fetch_token
 from tests.lab.conftest import ROOT, Paif, api_client, changes
+from tests.lab.connections import database_connection
 
 
 def _checkout() -> str:
@@ -31,7 +32,7 @@ def checkout_before() -> str:
 @pytest.fixture(scope="module")
 def dev(paif: Paif, checkout_before: str) -> dict[str, Any]:
     """dev's outputs, secrets in the clear, after ``./paif up dev``."""
-    paif("up", "dev")
+    paif.having("dev")
     return paif.outputs("dev")
 
 
@@ -76,17 +77,7 @@ def test_plain_pulumi_works_without_a_warning(dev: dict[str, Any], paif: Paif) -
 
 def test_the_database_answers_and_has_pgvector(dev: dict[str, Any], tmp_path: Path) -> None:
     database = dev["database"]
-    bundle = tmp_path / "ca.pem"
-    bundle.write_text(database["caBundle"])
-    with psycopg.connect(
-        host=database["host"],
-        port=int(database["port"]),
-        dbname=database["name"],
-        user=database["username"],
-        password=database["password"],
-        sslmode="verify-ca",
-        sslrootcert=str(bundle),
-    ) as connection:
+    with database_connection(database, tmp_path) as connection:
         version = connection.execute("SELECT extversion FROM pg_extension WHERE extname='vector'").fetchone()
         assert version is not None
         connection.execute("CREATE TEMPORARY TABLE items (id int, embedding vector(3))")

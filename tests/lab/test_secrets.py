@@ -48,7 +48,7 @@ def _found(secrets: dict[str, str], text: str) -> list[str]:
 @pytest.fixture(scope="module", params=["dev", "qa"])
 def environment(request: pytest.FixtureRequest, paif: Paif) -> str:
     name = str(request.param)
-    paif("up", name)
+    paif.having(name)
     return name
 
 
@@ -84,7 +84,7 @@ def test_the_saved_plan_has_none(paif: Paif, environment: str, tmp_path: Path) -
 
 def test_the_state_after_an_import_has_none(paif: Paif, tmp_path: Path) -> None:
     """What a site does that adopts what exists: look-ups with the real credentials, into a stack of its own."""
-    paif("up", "dev")
+    paif.having("dev")
     secrets, outputs, ends = _planted(paif, "dev"), paif.outputs("dev"), paif.endpoints()
     database, namespace = outputs["database"], outputs["environment"]["namespace"]
     authority = tmp_path / "ca.pem"

@@ -27,7 +27,7 @@ from lab.pki import lab_authority
 from lab.simulated.identity_provider.tokens import fetch_token
 from lab.state import write_json
 from tests.lab.conftest import Outputs, Paif, api_client, wait_until
-from tests.lab.test_5_machines import Project
+from tests.lab.project import Project
 
 _NAMESPACE = "rotating"
 _MODEL = "models/baai/bge-small-en-v1.5-simulated"

@@ -6,17 +6,16 @@ import json
 import os
 import re
 import signal
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 
 from tests.lab.conftest import Outputs, Paif, api_client, wait_until
+from tests.lab.connections import database_connection, vcenter_session
 from tests.unit.cli.forge.stand_in import StandIn, serve
 
 _NS = "/namespaces/acme-dev-ns-ai"
@@ -53,25 +52,11 @@ class Hand:
         return self.at(self.outputs["clusters"]["gpu"]["kubeconfig"], method, path, list(patch) or None)
 
     def vcenter(self, method: str, path: str, body: Any = None) -> httpx.Response:
-        ends = self._paif.endpoints()["vcenter"]
-        trust = ssl.create_default_context(cadata=ends["ca"])
-        with httpx.Client(base_url=f"https://{ends['server']}", verify=trust, trust_env=False, timeout=60) as client:
-            login = client.post("/api/session", auth=(ends["username"], ends["password"])).raise_for_status()
-            return client.request(method, path, json=body, headers={"vmware-api-session-id": login.json()})
+        with vcenter_session(self._paif) as client:
+            return client.request(method, path, json=body)
 
     def sql(self, statement: str) -> None:
-        database = self.outputs["database"]
-        bundle = self._folder / "ca.pem"
-        bundle.write_text(database["caBundle"])
-        with psycopg.connect(
-            host=database["host"],
-            port=int(database["port"]),
-            dbname=database["name"],
-            user=database["username"],
-            password=database["password"],
-            sslmode="verify-ca",
-            sslrootcert=str(bundle),
-        ) as connection:
+        with database_connection(self.outputs["database"], self._folder) as connection:
             connection.execute(statement)
 
     def switch_off(self) -> None:
