@@ -65,18 +65,26 @@ class Paif:
         answer = self._run([str(self.root / "paif"), *arguments], check=check, extra=extra)
         plain = arguments[0] == "up" and set(arguments[2:]) <= {"--", "--expect-no-changes"} and self.root == ROOT
         if plain and not answer.returncode:
-            self._as_it_should[arguments[1]] = self._checkpoint(arguments[1])
+            self.settled(arguments[1])
         return answer
 
     def having(self, env: str) -> None:
         """Have an environment up as its stack file says; cheap when no run has written its state since it was.
 
-        Whoever changes something by hand, beside every run, asks for `up` itself afterwards.
+        Whoever changes something beside every run says so (``by_hand``).
         """
         if self._checkpoint(env) and self._as_it_should.get(env) == self._checkpoint(env):
             self("lab", "up")
         else:
             self("up", env)
+
+    def by_hand(self, env: str) -> None:
+        """An environment is being changed by no run: ``having`` it takes an `up`."""
+        self._as_it_should.pop(env, None)
+
+    def settled(self, env: str) -> None:
+        """A test has seen, by other means than `up`, that an environment is as its stack file says."""
+        self._as_it_should[env] = self._checkpoint(env)
 
     def without(self, *envs: str) -> None:
         """Have the lab up without these environments; cheap when they are not there."""

@@ -1,4 +1,4 @@
-"""Many machines at once: 10 and 100 DLVMs through the VM Service, 10 clones through the official vsphere plugin."""
+"""Many machines at once: 100 DLVMs through the VM Service, 10 clones through the official vsphere plugin."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.lab.project import Project, official_plugin, with_official_plugin
 _DEVICES = ("0a", "18", "3b", "5d", "8a", "9b", "bb", "d8")
 
 
-@pytest.mark.parametrize("machines", [10, 100])
-def test_dlvms_through_the_vm_service_at_once(paif: Paif, tmp_path: Path, machines: int) -> None:
+def test_a_hundred_dlvms_through_the_vm_service_at_once(paif: Paif, tmp_path: Path) -> None:
+    machines = 100
     paif("lab", "up")
     config = lab_basics() | {
         "paif:namespace": {"name": f"many-{machines}", "storage": [{"policy": "pai-gold"}]},

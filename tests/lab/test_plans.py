@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +45,15 @@ class Change:
 
 
 @pytest.fixture(scope="module")
-def staging(paif: Paif, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Change]:
-    """staging, made from a plan of the environment that did not exist; it is gone afterwards."""
+def staging(paif: Paif, tmp_path_factory: pytest.TempPathFactory) -> Change:
+    """staging, made from a plan of the environment that did not exist."""
     paif.without("staging")
     change = Change(paif, tmp_path_factory.mktemp("promotion"))
     planned = change.plan()
     assert planned["changes"] > 20
     change.up()
     assert set(change.done()) == {"create"}
-    yield change
-    paif("destroy", "staging")
+    return change
 
 
 def test_a_plan_with_nothing_to_do_does_nothing(staging: Change) -> None:

@@ -105,4 +105,3 @@ def test_a_driver_without_a_licence_is_told_with_the_pods_reason_and_given_up(el
         assert "Unlicensed: no licence: the licence server does not answer" in said
     finally:
         elsewhere("lab", "fault", "--off")
-    elsewhere("up", "dev")
