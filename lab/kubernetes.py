@@ -127,6 +127,11 @@ def admin_kubeconfig(ports: Ports, name: str, *, user: str | None = None) -> Kub
     return _kubeconfig(name, f"https://127.0.0.1:{ports.port(f'{name}-apiserver')}", authority, pair, user)
 
 
+def control_plane_names(name: str) -> list[str]:
+    """The parts of the control plane of cluster ``name``, in the order to start them."""
+    return [f"{name}-{part}" for part in ("apiserver", "controller-manager", "scheduler")]
+
+
 def control_plane_parts(ports: Ports, name: str, *, guest: bool) -> list[dict[str, Any]]:
     """API server, controller manager and scheduler of cluster ``name``, in the order to start them."""
     lab = ports.directory
@@ -244,8 +249,8 @@ def _etcd_client(ports: Ports) -> httpx.Client:
 
 def stop_cluster(control: Starter, name: str) -> None:
     """Stop cluster ``name`` and forget it: its parts, its keys in etcd, its certificates and its port."""
-    for part in ("scheduler", "controller-manager", "apiserver"):
-        control.remove(f"{name}-{part}")
+    for part in reversed(control_plane_names(name)):
+        control.remove(part)
     first = f"/{name}/".encode()
     last = first[:-1] + bytes([first[-1] + 1])
     with _etcd_client(control) as client:

@@ -28,7 +28,7 @@ import kopf
 import yaml
 
 from lab.control import Part, PartFailedError, Ready
-from lab.kubernetes import admin_kubeconfig, kubeconfig_path, start_cluster, stop_cluster
+from lab.kubernetes import admin_kubeconfig, control_plane_names, kubeconfig_path, start_cluster, stop_cluster
 from lab.operators import gpu_operator, machines, topology
 from lab.operators.common import (
     CLUSTER,
@@ -380,7 +380,8 @@ class _Look:
         return _guests.of(self.uid, self.part)
 
     def _answers(self) -> bool:
-        if f"{self.part}-apiserver" not in control().parts():
+        # All of them: who was killed while it started the control plane has left a part of it.
+        if not control().parts().keys() >= set(control_plane_names(self.part)):
             return False
         try:
             self._guest().request("GET", "/version")
