@@ -13,7 +13,7 @@ from cli.commands.pull_request import changed_command, pr_comment_app
 from cli.configuration.stack_files import Problems
 from cli.output.console import BAD_INPUT, Failed, show, stop
 from cli.toolkit import checkout
-from lab.control import LabDownError
+from lab.supervision.control import LabDownError
 
 app = typer.Typer(
     no_args_is_help=True,
