@@ -33,7 +33,7 @@ def objections(**changes: Any) -> list[str]:
 
 
 def test_the_version_of_the_catalogue_is_on_offer() -> None:
-    assert catalog.versions()["dsm-postgresql"].version in dsm.offer()["versions"]
+    assert catalog.baseline().versions["dsm-postgresql"].version in dsm.offer()["versions"]
 
 
 def test_what_the_binding_offers_is_accepted() -> None:
