@@ -26,7 +26,7 @@ def test_own_files_of_an_environment_touch_that_one_only() -> None:
     [
         "stacks/program.py",
         "pulumi_paif/vcf/types.py",
-        "paif_catalog/versions.yaml",
+        "paif_catalog/baselines/vcf-9.0.1/versions.yaml",
         "policies/naming/rules/names.py",
         "pulumi_resource_vcf/__main__.py",
         "Pulumi.yaml",

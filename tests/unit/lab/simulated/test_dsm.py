@@ -35,7 +35,7 @@ def refused(**changes: Any) -> list[str]:
 
 
 def test_the_version_of_the_catalogue_is_on_offer() -> None:
-    assert catalog.versions()["dsm-postgresql"].version in offer()["versions"]
+    assert catalog.baseline().versions["dsm-postgresql"].version in offer()["versions"]
 
 
 def test_what_the_binding_offers_is_accepted() -> None:

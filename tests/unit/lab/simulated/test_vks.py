@@ -156,9 +156,11 @@ def test_a_class_is_never_lowered_and_can_be_raised() -> None:
 
 def test_every_class_of_the_catalogue_is_there_with_its_window() -> None:
     known = {name: ((each.min, each.max), each.central) for name, each in KNOWLEDGE.classes.items()}
-    offered = {name: (each.kubernetes, each.central) for name, each in catalog.cluster_classes().classes.items()}
+    offered = {
+        name: (each.kubernetes, each.central) for name, each in catalog.baseline().cluster_classes.classes.items()
+    }
     assert offered.items() <= known.items()
-    assert KNOWLEDGE.central_namespace == catalog.cluster_classes().central_namespace
+    assert KNOWLEDGE.central_namespace == catalog.baseline().cluster_classes.central_namespace
 
 
 def _refused(cluster: dict[str, Any], *releases: Release) -> list[str]:
