@@ -10,17 +10,18 @@ from typing import Any
 import yaml
 
 from lab.kubernetes import Ports, api_client
+from lab.operators.resources import CLUSTER, KUBEADM_CONTROL_PLANE, VIRTUAL_MACHINE
 from lab.state import bin_directory
 from lab.supervision.part import PartFailedError
 from paif_catalog import YAML_LOADER
 
 _SIMULATED = Path(__file__).resolve().parent / "simulated"
 _MADE_OF = "lab.paif.dev/made-of"
-SERVED_VERSIONS = {
-    "cluster.x-k8s.io": "v1beta1",
-    "controlplane.cluster.x-k8s.io": "v1beta1",
-    "vmoperator.vmware.com": "v1alpha3",
+_SERVED_VERSIONS = {
+    group: version
+    for group, version, _ in (each.selector for each in (CLUSTER, KUBEADM_CONTROL_PLANE, VIRTUAL_MACHINE))
 }
+"""Of definitions that have several: the one that the lab speaks, by group."""
 
 
 def install_definitions(ports: Ports, cluster: str) -> None:
@@ -63,7 +64,7 @@ def _mark(definition: dict[str, Any]) -> str:
 def one_version(definition: dict[str, Any]) -> dict[str, Any]:
     """``definition`` with one served version: without the vendor's conversion webhook others cannot be converted."""
     spec = definition["spec"]
-    wanted = SERVED_VERSIONS.get(spec["group"])
+    wanted = _SERVED_VERSIONS.get(spec["group"])
     versions = [each for each in spec["versions"] if wanted is None or each["name"] == wanted]
     for each in versions:
         each["served"] = each["storage"] = True

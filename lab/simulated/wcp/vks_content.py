@@ -7,7 +7,15 @@ import re
 from collections.abc import Iterator
 
 from lab.operators.conditions import Conditions
-from lab.operators.resources import CLUSTER_CLASS, KUBERNETES_RELEASE, OS_IMAGE, Object
+from lab.operators.resources import (
+    CLUSTER_BOOTSTRAP,
+    CLUSTER_CLASS,
+    CLUSTER_INFRASTRUCTURE,
+    KUBEADM_CONTROL_PLANE,
+    KUBERNETES_RELEASE,
+    OS_IMAGE,
+    Object,
+)
 from lab.simulated.vks.knowledge import KNOWLEDGE, KnownClass
 from lab.simulated.wcp.desired import RELEASE, Wanted, image_name, metadata_of
 
@@ -82,11 +90,11 @@ def _cluster_class(name: str, known: KnownClass, namespace: str) -> Wanted:
         {"name": each, "required": bool(of.get("required")), "schema": {"openAPIV3Schema": of["schema"]}}
         for each, of in KNOWLEDGE.variables[known.variables].items()
     ]
-    infrastructure = {"apiVersion": "infrastructure.cluster.x-k8s.io/v1beta1", "name": name}
+    infrastructure = {"apiVersion": CLUSTER_INFRASTRUCTURE, "name": name}
     machines = {"ref": {**infrastructure, "kind": "VSphereMachineTemplate"}}
-    bootstrap = {"apiVersion": "bootstrap.cluster.x-k8s.io/v1beta1", "kind": "KubeadmConfigTemplate", "name": name}
+    bootstrap = {"apiVersion": CLUSTER_BOOTSTRAP, "kind": "KubeadmConfigTemplate", "name": name}
     control_plane = {
-        "apiVersion": "controlplane.cluster.x-k8s.io/v1beta1",
+        "apiVersion": KUBEADM_CONTROL_PLANE.api_version,
         "kind": "KubeadmControlPlaneTemplate",
         "name": name,
     }
