@@ -9,7 +9,6 @@ from typing import Any
 
 import pulumi
 
-import paif_catalog as catalog
 from pulumi_paif import vcf
 from stacks import existence, verdicts
 from stacks.capacity import device_ids, shortages, write_inventory
@@ -105,7 +104,7 @@ class _Look:
 
     def _questions(self, named: dict[str, Any]) -> dict[str, vcf.LookUp[Any]]:
         """All questions of the round, by what they are about."""
-        env, versions = self.env, catalog.versions()
+        env, baseline = self.env, self.env.baseline
         asked: dict[str, vcf.LookUp[Any]] = {
             "missing": vcf.missing_names({kind: list(places) for kind, places in named.items()})
         }
@@ -132,8 +131,8 @@ class _Look:
         with_data = "data" in self.phases and env.database is not None
         asked["platform"] = vcf.platform(
             env.namespace.name,
-            vm_operator=f"vmoperator.vmware.com/{versions['vm-operator'].version}",
-            cluster_api=f"cluster.x-k8s.io/{versions['cluster-api'].version}",
+            vm_operator=baseline.api_version("VirtualMachine"),
+            cluster_api=baseline.api_version("Cluster"),
             releases=self._asks_releases(),
             offers=with_data and env.database is not None and env.database.created,
             databases=with_data and env.database is not None and env.database.existing is not None,
@@ -151,7 +150,7 @@ class _Look:
         if self._with_clusters() and any(cluster.gpu_operator.enabled for cluster in env.clusters):
             helm = self.connections.helm
             login = {"username": helm.username, "password": helm.password.get_secret_value(), "caBundle": helm.ca}
-            chart = {"repository": self._repository(), "chart": versions["gpu-operator"].chart}
+            chart = {"repository": self._repository(), "chart": baseline.versions["gpu-operator"].chart}
             asked["charts"] = vcf.chart_versions([chart | {key: value for key, value in login.items() if value}])
         return asked
 
@@ -164,7 +163,7 @@ class _Look:
         return self._with_clusters() and self.env.content.kubernetes_library not in made
 
     def _repository(self) -> str:
-        return self.connections.helm.repository or catalog.versions()["gpu-operator"].repository
+        return self.connections.helm.repository or self.env.baseline.versions["gpu-operator"].repository
 
     def _properties(self, answers: dict[str, Any], found: Ahead) -> None:
         declared, platform = _sure(answers["properties"]), _sure(answers["platform"])

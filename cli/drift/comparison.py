@@ -174,8 +174,11 @@ def _is_as_stored(step: dict[str, Any]) -> bool:
     )
     if catalog.Release.agree(str(asked.get("version")), str(there.get("version"))):
         differing.pop("spec.topology.version", None)
-    classes = catalog.cluster_classes()
-    if "class" in asked and "class" in there and classes.is_newer(str(there["class"]), str(asked["class"])):
+    newer = any(
+        each.cluster_classes.is_newer(str(there.get("class")), str(asked.get("class")))
+        for each in catalog.baselines().values()
+    )
+    if "class" in asked and "class" in there and newer:
         for name in ("class", "classNamespace"):
             differing.pop(f"spec.topology.{name}", None)
     return not differing

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Generic
 
-from policies.shared.configuration import Exemption, load, schema
+from paif_catalog import Baseline, UnknownBaselineError, baseline
+from policies.shared.configuration import ConfigurationError, Exemption, load, schema
 from policies.shared.model import (
     Asked,
     Kind,
@@ -84,6 +85,15 @@ class Analyzer(Generic[S, M]):
         # Nothing says how much there is to lose, so it is checked as if it were everything.
         return kind if kind in {"dev", "qa", "staging", "prod"} else "prod"
 
+    def _platform(self, settings: S, started: _Started) -> Baseline:
+        """What is known of the platform. Raises ConfigurationError for one that is not known, or where none is said."""
+        name = settings.platform or started.environment.get("platform") or None
+        try:
+            return baseline(name)
+        except UnknownBaselineError as error:
+            where = f"platform of policies/config/{started.stack}.yaml, or paif:platform of the stack's configuration"
+            raise ConfigurationError(f"{where}: {error}") from None
+
     def _begin(self, urn: str) -> Run[S, M]:
         """The run that a resource belongs to; the first resource starts it."""
         if self._run is None:
@@ -95,6 +105,7 @@ class Analyzer(Generic[S, M]):
                 stack=self._started.stack,
                 project=self._started.project,
                 kind=self._kind(settings, self._started),
+                platform=self._platform(settings, self._started),
                 settings=settings,
                 seen=self.pack.seen(),
                 environment=self._started.environment,
@@ -177,7 +188,7 @@ class Analyzer(Generic[S, M]):
         if not self._listed:
             # Not when the run begins: a remediation begins it, and its answer has no room for them.
             self._listed = True
-            self._compare_kinds(run, request.urn, response)
+            self._compare_with_stack(run, request.urn, response)
             self._list_exemptions(run, request.urn, response)
         observed, rules = self._of_type(request.type)
         if not observed and not rules:
@@ -329,14 +340,18 @@ class Analyzer(Generic[S, M]):
                 return each
         return None
 
-    def _compare_kinds(self, run: Run[S, M], urn: str, response: Any) -> None:
-        given, own = run.settings.kind, run.environment.get("kind")
-        if given is not None and own is not None and own != given:
-            text = (
-                f"the settings say kind {given}, the stack's configuration says {own}: its guards would be another "
-                f"kind's\ndo: remove kind from policies/config/{run.stack}.yaml (or --policy-pack-config), or set {own}"
-            )
-            self._report(response, self.pack.configuration, text, Level.MANDATORY, Severity.CRITICAL, urn)
+    def _compare_with_stack(self, run: Run[S, M], urn: str, response: Any) -> None:
+        for key, given, what in (
+            ("kind", run.settings.kind, "its guards would be another kind's"),
+            ("platform", run.settings.platform, "it would be judged by another platform"),
+        ):
+            own = run.environment.get(key)
+            if given is not None and own is not None and own != given:
+                text = (
+                    f"the settings say {key} {given}, the stack's configuration says {own}: {what}\n"
+                    f"do: remove {key} from policies/config/{run.stack}.yaml (or --policy-pack-config), or set {own}"
+                )
+                self._report(response, self.pack.configuration, text, Level.MANDATORY, Severity.CRITICAL, urn)
 
     def _list_exemptions(self, run: Run[S, M], urn: str, response: Any) -> None:
         for each in run.settings.exemptions:

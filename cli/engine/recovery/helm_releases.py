@@ -105,19 +105,21 @@ def places(state: dict[str, Any]) -> list[Place]:
     resources = deployment.get("resources") or []
     pending = [each["resource"] for each in deployment.get("pending_operations") or []]
     found: dict[tuple[str, str, str], Place] = {}
-    chart = catalog.versions()["gpu-operator"].chart
+    # Of whatever version the platform was when they were made.
+    charts = {each.versions["gpu-operator"].chart for each in catalog.baselines().values()}
     for each, there in [*((each, True) for each in resources), *((each, False) for each in pending)]:
         inputs = each.get("inputs") or {}
         if each["type"] == _RELEASE:
-            namespace, name, known = plain(inputs.get("namespace")), plain(inputs.get("name")), there
+            namespace, names, known = plain(inputs.get("namespace")), {plain(inputs.get("name"))}, there
         elif each["type"] == _NAMESPACE and there:
-            namespace, name, known = plain((plain(inputs.get("metadata")) or {}).get("name")), chart, False
+            namespace, names, known = plain((plain(inputs.get("metadata")) or {}).get("name")), charts, False
         else:
             continue
-        if isinstance(namespace, str) and isinstance(name, str) and each.get("provider"):
-            key = (each["provider"], namespace, name)
-            if key not in found or known:
-                found[key] = Place(*key, known)
+        for name in names:
+            if isinstance(namespace, str) and isinstance(name, str) and each.get("provider"):
+                key = (each["provider"], namespace, name)
+                if key not in found or known:
+                    found[key] = Place(*key, known)
     return list(found.values())
 
 

@@ -13,13 +13,14 @@ from policies.shared.types import CLUSTER, DATABASE, EXTENSION, RELEASE
 
 RULES: Rules[PlatformSettings, Platform] = Rules()
 
-_VERSIONS = "paif_catalog/versions.yaml"
-_CLASSES = "paif_catalog/cluster_classes.yaml"
+_VERSIONS = "versions.yaml of the platform's version (paif_catalog/baselines)"
+_APIS = "api_versions.yaml of the platform's version (paif_catalog/baselines)"
+_CLASSES = "cluster_classes.yaml of the platform's version (paif_catalog/baselines)"
 
 
-def _outside(version: str, fact: str) -> str:
+def _outside(version: str, fact: str, run: Context) -> str:
     """The catalogue's range when a version is outside it, else nothing."""
-    constraint = catalog.versions()[fact].constraint
+    constraint = run.platform.versions[fact].constraint
     return "" if not constraint or catalog.satisfies(version, constraint) else constraint
 
 
@@ -37,7 +38,7 @@ def gpu_operator_version(resource: Resource, run: Context) -> Found:
     version = resource.get("version")
     if not version:
         yield Violation("no version is given: the newest one would be taken", "version")
-    elif wanted := _outside(str(version), "gpu-operator"):
+    elif wanted := _outside(str(version), "gpu-operator", run):
         yield Violation(f"expected {wanted}", "version", version)
 
 
@@ -54,7 +55,7 @@ def kubernetes_release(resource: Resource, run: Context) -> Found:
     version = str(resource.get(path, ""))
     if catalog.Release.parse(version) is None:
         yield Violation("this is no release of VKS", path, version)
-    elif wanted := _outside(version, "kubernetes-release"):
+    elif wanted := _outside(version, "kubernetes-release", run):
         yield Violation(f"expected {wanted}", path, version)
 
 
@@ -67,7 +68,7 @@ def kubernetes_release(resource: Resource, run: Context) -> Found:
     source=_CLASSES,
 )
 def cluster_class(resource: Resource, run: Context) -> Found:
-    classes = catalog.cluster_classes()
+    classes = run.platform.cluster_classes
     name, path = resource.get("spec.topology.class"), "spec.topology.class"
     if name is None:
         name, path = resource.get("spec.topology.classRef.name"), "spec.topology.classRef.name"
@@ -97,20 +98,18 @@ def cluster_class(resource: Resource, run: Context) -> Found:
     severity=Severity.HIGH,
     reason="the Supervisor of this baseline serves these APIs in one version that is neither deprecated nor to come",
     remedy="use the API version of the catalogue",
-    source=_VERSIONS,
+    source=_APIS,
 )
 def api_version(resource: Resource, run: Context) -> Found:
     group_version, kind = resource.type.removeprefix("kubernetes:").rsplit(":", 1)
-    group, version = group_version.split("/", 1)
+    group = group_version.split("/", 1)[0]
     if group == "run.tanzu.vmware.com":
         yield Violation(f"{kind} is deprecated: use Cluster of cluster.x-k8s.io")
     elif group == "pais.vcf.broadcom.com":
-        yield Violation("this API group does not exist: use pais.vmware.com/v1alpha1")
-    else:
-        fact = "cluster-api" if group == "cluster.x-k8s.io" else "vm-operator"
-        wanted = catalog.versions()[fact].version
-        if version != wanted:
-            yield Violation(f"expected {group}/{wanted}", "apiVersion", raw(resource.properties, "apiVersion"))
+        wanted = run.platform.api_version("PAISConfiguration")
+        yield Violation(f"this API group does not exist: use {wanted}")
+    elif group_version != (wanted := run.platform.api_versions.of_group(group)):
+        yield Violation(f"expected {wanted}", "apiVersion", raw(resource.properties, "apiVersion"))
 
 
 @RULES.rule(
@@ -123,7 +122,7 @@ def api_version(resource: Resource, run: Context) -> Found:
 )
 def postgres_version(resource: Resource, run: Context) -> Found:
     version = str(resource.get("spec.version", ""))
-    wanted = _outside(version, "postgresql")
+    wanted = _outside(version, "postgresql", run)
     if wanted:
         yield Violation(f"expected {wanted}", "spec.version", version)
 
@@ -138,5 +137,5 @@ def postgres_version(resource: Resource, run: Context) -> Found:
 )
 def pgvector_version(resource: Resource, run: Context) -> Found:
     version = resource.get("version")
-    if resource.get("extension") == "vector" and version and (wanted := _outside(str(version), "pgvector")):
+    if resource.get("extension") == "vector" and version and (wanted := _outside(str(version), "pgvector", run)):
         yield Violation(f"expected {wanted}", "version", version)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from paif_catalog.nearest_names import nearest
 from stacks.environment.findings import Findings
 from stacks.environment.model import Environment
-from stacks.problems import NAMESPACE, Contradiction, Path, contradiction, listed, nearest
+from stacks.problems import NAMESPACE, Contradiction, Path, contradiction, listed
 
 
 def check(env: Environment, findings: Findings) -> Iterator[Contradiction]:
