@@ -40,7 +40,7 @@ def _texts(tree: ast.Module) -> Iterator[str]:
 
 
 def _conditions() -> set[str]:
-    known = [each for platform in catalog.baselines().values() for each in platform.conditions.conditions.values()]
+    known = [each for platform in catalog.all_baselines().values() for each in platform.conditions.conditions.values()]
     texts = [text for each in known for text in (*each.wait_for, *each.failed_by, *each.values.values())]
     return {one or other for text in texts for one, other in _CONDITION.findall(text)} - _OF_ALL_KINDS
 
