@@ -33,7 +33,7 @@ def test_own_files_of_an_environment_touch_that_one_only() -> None:
         "pyproject.toml",
         "requirements/all.txt",
         "tools/tools.toml",
-        "lab/inventory.yaml",
+        "lab/simulated/vcenter/inventory.yaml",
         "cli/engine/runs.py",
         "something/new",
         "stacks/Pulumi.qa.yaml.bak",
