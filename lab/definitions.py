@@ -10,17 +10,13 @@ from typing import Any
 import yaml
 
 from lab.kubernetes import Ports, api_client
+from lab.platform import PLATFORM
 from lab.state import bin_directory
 from lab.supervision.part import PartFailedError
 from paif_catalog import YAML_LOADER
 
 _SIMULATED = Path(__file__).resolve().parent / "simulated"
 _MADE_OF = "lab.paif.dev/made-of"
-SERVED_VERSIONS = {
-    "cluster.x-k8s.io": "v1beta1",
-    "controlplane.cluster.x-k8s.io": "v1beta1",
-    "vmoperator.vmware.com": "v1alpha3",
-}
 
 
 def install_definitions(ports: Ports, cluster: str) -> None:
@@ -61,10 +57,10 @@ def _mark(definition: dict[str, Any]) -> str:
 
 
 def one_version(definition: dict[str, Any]) -> dict[str, Any]:
-    """``definition`` with one served version: without the vendor's conversion webhook others cannot be converted."""
+    """``definition`` in the platform's version: without the vendor's conversion webhook no other can be converted."""
     spec = definition["spec"]
-    wanted = SERVED_VERSIONS.get(spec["group"])
-    versions = [each for each in spec["versions"] if wanted is None or each["name"] == wanted]
+    known = PLATFORM.api_versions.groups.get(spec["group"])
+    versions = [each for each in spec["versions"] if known is None or each["name"] == known.version]
     for each in versions:
         each["served"] = each["storage"] = True
     metadata = definition["metadata"]

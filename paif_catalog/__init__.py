@@ -15,7 +15,7 @@ from pathlib import Path
 
 from paif_catalog.baselines import Baseline, UnknownBaselineError, all_baselines, baseline
 from paif_catalog.kubernetes_releases import Release
-from paif_catalog.models import ClassReference, ClusterClasses, Conditions, Fact, Gpu, Gpus, Grade, Naming
+from paif_catalog.models import ClassReference, ClusterClass, ClusterClasses, Conditions, Fact, Gpu, Gpus, Grade, Naming
 from paif_catalog.nearest_names import nearest
 from paif_catalog.reading import YAML_LOADER, read
 from paif_catalog.version_ranges import least, satisfies
@@ -25,6 +25,7 @@ __all__ = [
     "YAML_LOADER",
     "Baseline",
     "ClassReference",
+    "ClusterClass",
     "ClusterClasses",
     "Conditions",
     "Fact",

@@ -12,7 +12,7 @@ import pytest
 import paif_catalog as catalog
 from tests.unit.sources import ROOT, parsed, sources
 
-_PACKAGES = ["cli", "paif_catalog", "policies", "pulumi_paif", "pulumi_resource_vcf", "stacks", "tools"]
+_PACKAGES = ["cli", "lab", "paif_catalog", "policies", "pulumi_paif", "pulumi_resource_vcf", "stacks", "tools"]
 _API_VERSION = re.compile(r"(?P<group>[a-z0-9-]+(?:\.[a-z0-9-]+)+)/v\d+(?:(?:alpha|beta)\d+)?|v\d+(?:alpha|beta)\d+")
 # What every Kubernetes has, and Helm, whatever the platform.
 _EVERYWHERE = re.compile(r"(?!.*cluster\.x-k8s\.io)(?:.*\.)?(?:k8s\.io|helm\.sh)")
@@ -26,6 +26,16 @@ _EXCEPTIONS = {
     "pulumi_resource_vcf/contents.py": {"cns.vmware.com/v1alpha2"},
     # Published under this name by Cluster API 1.9 and later, beside the conditions of the version that is served.
     "pulumi_resource_vcf/readiness/workers.py": {"v1beta2", "WorkersAvailable", "RollingOut"},
+    # The lab's controllers publish conditions, in the order and with the reasons of those that they play.
+    "lab/simulated/vks/look.py": {
+        "v1beta2",
+        "TopologyReconciled",
+        "InfrastructureReady",
+        "ControlPlaneReady",
+        "WorkersAvailable",
+        "RollingOut",
+    },
+    "lab/simulated/vm_service/operator.py": {"VirtualMachineCreated", "VirtualMachineTools", "GuestBootstrap"},
 }
 
 

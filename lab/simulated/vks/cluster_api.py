@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 from lab.kubernetes import api_client, kubeconfig_path
+from lab.operators.resources import CLUSTER
 from lab.pki import lab_authority
 from lab.state import bin_directory
 from lab.supervision.daemon import Daemon
@@ -39,19 +40,20 @@ def configurations(address: str, authority: str) -> list[dict[str, Any]]:
 
     Their names sort after that of VKS's own hooks: mutating ones are asked in this order.
     """
+    group, version = CLUSTER.api_version.split("/")
     bundle = base64.b64encode(authority.encode()).decode("ascii")
 
     def hook(kind: str, verb: str, operations: list[str]) -> dict[str, Any]:
         return {
             "name": f"{'default' if verb == 'mutate' else 'validation'}.{kind}.cluster.x-k8s.io",
             "clientConfig": {
-                "url": f"https://{address}/{verb}-cluster-x-k8s-io-v1beta1-{kind}",
+                "url": f"https://{address}/{verb}-cluster-x-k8s-io-{version}-{kind}",
                 "caBundle": bundle,
             },
             "rules": [
                 {
-                    "apiGroups": ["cluster.x-k8s.io"],
-                    "apiVersions": ["v1beta1"],
+                    "apiGroups": [group],
+                    "apiVersions": [version],
                     "operations": operations,
                     "resources": [_KINDS[kind]],
                 }

@@ -11,14 +11,15 @@ from collections.abc import Collection, Mapping, Sequence
 
 from lab.operators.kubernetes_api import Api
 from lab.operators.resources import CLUSTER, KUBEADM_CONTROL_PLANE, MACHINE_DEPLOYMENT, Object, Resource
+from lab.platform import PLATFORM
 from lab.simulated.vks.releases import short
 from lab.simulated.vks.topology import Pool
 
 _LABEL = "cluster.x-k8s.io/cluster-name"
 _OWNED = "topology.cluster.x-k8s.io/owned"
 _POOL = "topology.cluster.x-k8s.io/deployment-name"
-_INFRASTRUCTURE = "infrastructure.cluster.x-k8s.io/v1beta1"
-_BOOTSTRAP = "bootstrap.cluster.x-k8s.io/v1beta1"
+_INFRASTRUCTURE = PLATFORM.api_version("VSphereMachineTemplate")
+_BOOTSTRAP = PLATFORM.api_version("KubeadmConfigTemplate")
 
 
 def resource_of(pool: Pool) -> Resource:
