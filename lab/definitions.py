@@ -10,18 +10,13 @@ from typing import Any
 import yaml
 
 from lab.kubernetes import Ports, api_client
-from lab.operators.resources import CLUSTER, KUBEADM_CONTROL_PLANE, VIRTUAL_MACHINE
+from lab.platform import PLATFORM
 from lab.state import bin_directory
 from lab.supervision.part import PartFailedError
 from paif_catalog import YAML_LOADER
 
 _SIMULATED = Path(__file__).resolve().parent / "simulated"
 _MADE_OF = "lab.paif.dev/made-of"
-_SERVED_VERSIONS = {
-    group: version
-    for group, version, _ in (each.selector for each in (CLUSTER, KUBEADM_CONTROL_PLANE, VIRTUAL_MACHINE))
-}
-"""Of definitions that have several: the one that the lab speaks, by group."""
 
 
 def install_definitions(ports: Ports, cluster: str) -> None:
@@ -62,10 +57,10 @@ def _mark(definition: dict[str, Any]) -> str:
 
 
 def one_version(definition: dict[str, Any]) -> dict[str, Any]:
-    """``definition`` with one served version: without the vendor's conversion webhook others cannot be converted."""
+    """``definition`` in the platform's version: without the vendor's conversion webhook no other can be converted."""
     spec = definition["spec"]
-    wanted = _SERVED_VERSIONS.get(spec["group"])
-    versions = [each for each in spec["versions"] if wanted is None or each["name"] == wanted]
+    known = PLATFORM.api_versions.groups.get(spec["group"])
+    versions = [each for each in spec["versions"] if known is None or each["name"] == known.version]
     for each in versions:
         each["served"] = each["storage"] = True
     metadata = definition["metadata"]

@@ -21,6 +21,11 @@ def lab_directory() -> Path:
     return state_directory() / "lab"
 
 
+def platform_file() -> Path:
+    """The file with the name of the platform's version that the lab plays, from its first start on."""
+    return lab_directory() / "platform.json"
+
+
 def bin_directory() -> Path:
     """The folder with links to the tools that set-up obtained: ``$PAIF_BIN``, else ``bin`` in the state directory."""
     return Path(os.environ.get("PAIF_BIN") or state_directory() / "bin")

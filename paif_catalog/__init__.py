@@ -13,9 +13,9 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from paif_catalog.baselines import Baseline, UnknownBaselineError, baseline, baselines
+from paif_catalog.baselines import Baseline, UnknownBaselineError, all_baselines, baseline
 from paif_catalog.kubernetes_releases import Release
-from paif_catalog.models import ClassReference, ClusterClasses, Conditions, Fact, Gpu, Gpus, Grade, Naming
+from paif_catalog.models import ClassReference, ClusterClass, ClusterClasses, Conditions, Fact, Gpu, Gpus, Grade, Naming
 from paif_catalog.nearest_names import nearest
 from paif_catalog.reading import YAML_LOADER, read
 from paif_catalog.version_ranges import least, satisfies
@@ -25,6 +25,7 @@ __all__ = [
     "YAML_LOADER",
     "Baseline",
     "ClassReference",
+    "ClusterClass",
     "ClusterClasses",
     "Conditions",
     "Fact",
@@ -33,8 +34,8 @@ __all__ = [
     "Profile",
     "Release",
     "UnknownBaselineError",
+    "all_baselines",
     "baseline",
-    "baselines",
     "gpus",
     "least",
     "mmio_window_gib",

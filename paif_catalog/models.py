@@ -78,12 +78,13 @@ class ApiVersions(CatalogModel):
         """Group and version, such as cluster.x-k8s.io/v1beta1. Raises KeyError for a group that is not catalogued."""
         return f"{group}/{self.groups[group].version}"
 
+    def by_kind(self) -> dict[str, str]:
+        """Group and version of every kind."""
+        return {kind: self.of_group(group) for group, known in self.groups.items() for kind in known.kinds}
+
     def of_kind(self, kind: str) -> str:
         """Group and version of a kind such as Cluster. Raises KeyError for a kind that is not catalogued."""
-        for group, known in self.groups.items():
-            if kind in known.kinds:
-                return self.of_group(group)
-        raise KeyError(f"no API group of the catalogue has the kind {kind}")
+        return self.by_kind()[kind]
 
 
 class Gpu(Fact):

@@ -63,6 +63,7 @@ Every pack knows:
 
 ```yaml
 kind: dev                         # of the environment; another one than its stack file says is refused
+platformVersion: vcf-9.0.1        # likewise: of the platform; for `pulumi policy analyze`, where several are known
 naming:
   enforcement: {{vgpu-class-name: advisory}}
   exemptions:

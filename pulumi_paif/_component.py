@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import pulumi
@@ -28,14 +29,25 @@ class ComponentInputError(pulumi.InputPropertiesError, pulumi.RunError):
 class Component(pulumi.ComponentResource):
     """Base of the components: registers as paif:index:<Class> and checks arguments first."""
 
+    # Without a type: the SDK takes what has one for an output.
+    per_platform = False
+    """Whether it depends on the platform's version, which is its argument `platform`."""
+
     def __init__(self, name: str, args: Mapping[str, Any], opts: pulumi.ResourceOptions | None) -> None:
         check = Check(f"{type(self).__name__} {name!r}", args)
-        self.platform = check.platform
+        self._platform = check.platform if self.per_platform else None
         self.validate(check)
         check.finish()
         super().__init__(f"paif:index:{type(self).__name__}", name, {}, opts)
         # Unlike protection, the engine does not hand this down to children.
         self._retain = opts.retain_on_delete if opts else None
+
+    @property
+    def platform(self) -> catalog.Baseline:
+        """What is known of the platform, by which all is made that depends on its version."""
+        if self._platform is None:
+            raise TypeError(f"{type(self).__name__} is not per_platform")
+        return self._platform
 
     def validate(self, check: Check) -> None:
         """Say what is wrong with the arguments. Values that are not known yet are left alone."""
@@ -73,21 +85,22 @@ class Component(pulumi.ComponentResource):
 
 
 class Check:
-    """Collects what is wrong with a component's arguments; only plain values are judged.
-
-    `platform` is the baseline that the argument of this name asks for.
-    """
+    """Collects what is wrong with a component's arguments; only plain values are judged."""
 
     def __init__(self, component: str, args: Mapping[str, Any]) -> None:
-        """Raises ComponentInputError for a platform that there is not: by it all else is judged."""
         self.component = component
         self.args = args
         self.errors: list[pulumi.InputPropertyErrorDetails] = []
+
+    @cached_property
+    def platform(self) -> catalog.Baseline:
+        """What is known of the platform of this name. Raises ComponentInputError at once: all is judged by it."""
         try:
-            self.platform = catalog.baseline(args.get("platform"))
+            return catalog.baseline(self.args.get("platform"))
         except catalog.UnknownBaselineError as error:
             self.add("platform", str(error))
             self.finish()
+            raise
 
     def add(self, path: str, reason: str) -> None:
         """Record a problem at a property path such as pools[0].name."""
@@ -156,7 +169,7 @@ class KubernetesObject(pulumi.CustomResource):
             opts = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(custom_timeouts=timeouts), opts)
         # A platform that serves another version of the API must not make the object a new resource: its name would be
         # the old one's, which is then deleted (docs/decisions/0021-baselines.md).
-        others = {each.api_version(kind) for each in catalog.baselines().values()} - {api_version}
+        others = {each.api_version(kind) for each in catalog.all_baselines().values()} - {api_version}
         if others:
             aliases = [pulumi.Alias(type_=f"kubernetes:{other}:{kind}") for other in sorted(others)]
             opts = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(aliases=aliases), opts)

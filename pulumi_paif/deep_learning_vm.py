@@ -113,6 +113,8 @@ class DeepLearningVm(Component):
     machine is made anew.
     """
 
+    per_platform = True
+
     address: pulumi.Output[str | None]
     """IP address of the machine; None while it has none, as one that is switched off."""
     ssh: pulumi.Output[str | None]

@@ -96,6 +96,8 @@ class GpuClusterArgs(TypedDict):
 class GpuCluster(Component):
     """A VKS cluster with node pools, ready when its conditions hold and every node asked for is there and Ready."""
 
+    per_platform = True
+
     cluster_name: pulumi.Output[str]
     """Name of the cluster, once it is ready."""
     kubeconfig: pulumi.Output[str]

@@ -113,6 +113,8 @@ class GpuOperator(Component):
     Not for clusters that Private AI Services make: those get their own operator, and there may be one only.
     """
 
+    per_platform = True
+
     version: pulumi.Output[str]
     """Version of the chart that is installed."""
     state: pulumi.Output[str]

@@ -59,6 +59,8 @@ class ModelEndpoint(Component):
     it, this endpoint only.
     """
 
+    per_platform = True
+
     routing_name: pulumi.Output[str]
     """Name under which clients ask for the model, once it answers."""
     digest: pulumi.Output[str]

@@ -69,6 +69,8 @@ class PrivateAiServices(Component):
     secret is made; without GPUs the whole NVIDIA part is left out.
     """
 
+    per_platform = True
+
     url: pulumi.Output[str | None]
     """Address of the services, None while they have none; OpenAI clients use <url>/api/v1/compatibility/openai/v1."""
     ca_bundle: pulumi.Output[str]

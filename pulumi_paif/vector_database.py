@@ -104,6 +104,8 @@ class VectorDatabase(Component):
     connection; `password_secret` names the Secret in the namespace that holds the password.
     """
 
+    per_platform = True
+
     host: pulumi.Output[str]
     """Host or address."""
     port: pulumi.Output[int]

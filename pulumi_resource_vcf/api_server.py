@@ -95,7 +95,9 @@ class ApiServer:
         return str((found.get("preferredVersion") or {}).get("version") or "")
 
     async def path(self, api_version: str, kind: str, namespace: str) -> str | None:
-        """The path of a kind's objects, None when the API server does not have the kind."""
+        """The path of a kind's objects, None when the API server does not have the kind, or with no version of it."""
+        if not api_version:
+            return None
         found = self._plurals.get(api_version)
         if found is None:
             base = "/api/v1" if api_version == "v1" else f"/apis/{api_version}"

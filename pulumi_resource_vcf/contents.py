@@ -62,8 +62,7 @@ class Contents:
 
 async def look(api: ApiServer, namespace: str, kinds: Iterable[str]) -> tuple[Contents, dict[str, VcfError]]:
     """What of these kinds there is, and why a kind could not be looked at."""
-    # Without the VM Service there is no version, and nothing of it.
-    version = f"{_VM_OPERATOR}/{await api.version_of(_VM_OPERATOR) or 'v1alpha3'}"
+    version = await _served(api, _VM_OPERATOR)
     looks: dict[str, Coroutine[Any, Any, Any]] = {
         kind: look(api, version, namespace) for kind, look in _LOOKS.items() if kind in set(kinds)
     }
@@ -78,6 +77,12 @@ async def look(api: ApiServer, namespace: str, kinds: Iterable[str]) -> tuple[Co
         else:
             found[kind] = answer
     return Contents(found.get(VM_CLASS), found.get(STORAGE_CLASS), found.get(IMAGE)), failed
+
+
+async def _served(api: ApiServer, group: str) -> str:
+    """Group and version of an API as the server prefers it, "" where it does not have the group."""
+    version = await api.version_of(group)
+    return f"{group}/{version}" if version else ""
 
 
 async def _vm_classes(api: ApiServer, version: str, namespace: str) -> tuple[str, ...]:

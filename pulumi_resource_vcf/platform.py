@@ -21,11 +21,6 @@ from .values import Props
 if TYPE_CHECKING:
     import httpx
 
-RELEASES: Final = "kubernetes.vmware.com/v1alpha1"
-IMAGES: Final = "run.tanzu.vmware.com/v1alpha3"
-DATABASES: Final = "databases.dataservices.vmware.com/v1alpha1"
-POLICIES: Final = "infrastructure.dataservices.vmware.com/v1alpha1"
-
 _SECONDS: Final = 10
 _AT_ONCE: Final = 4
 _LONGEST: Final = 500
@@ -77,9 +72,9 @@ class _Round:
 
         reads = [into("served", self._served())]
         if args.get("releases"):
-            reads += [into("offered", self._releases()), into("clusters", self._clusters(args, namespace))]
+            reads += [into("offered", self._releases(args)), into("clusters", self._clusters(args, namespace))]
         if args.get("databases") or args.get("offers"):
-            reads.append(into("standing", self._databases(namespace)))
+            reads.append(into("standing", self._databases(args, namespace)))
         if args.get("offers"):
             reads.append(into("allowed", self._offers(args, namespace)))
         if args.get("machines"):
@@ -127,16 +122,18 @@ class _Round:
             str(version["groupVersion"]) for group in found.get("groups") or [] for version in group["versions"]
         )
 
-    async def _releases(self) -> list[Props]:
+    async def _releases(self, args: Props) -> list[Props]:
+        versions = args["apiVersions"]
         releases, images = await asyncio.gather(
-            self._items(f"/apis/{RELEASES}/kubernetesreleases?limit={_LONGEST}", "releases"),
-            self._items(f"/apis/{IMAGES}/osimages?limit={_LONGEST}", "images", names_only=True),
+            self._items(f"/apis/{versions['KubernetesRelease']}/kubernetesreleases?limit={_LONGEST}", "releases"),
+            self._items(f"/apis/{versions['OSImage']}/osimages?limit={_LONGEST}", "images", names_only=True),
         )
         by_name = {each["metadata"]["name"]: each["metadata"].get("labels") or {} for each in images or []}
         return [_release(each, by_name) for each in releases or []]
 
     async def _clusters(self, args: Props, namespace: str) -> list[Props]:
-        items = await self._items(f"/apis/{args['clusterApi']}/namespaces/{namespace}/clusters?limit={_LONGEST}")
+        api_version = args["apiVersions"]["Cluster"]
+        items = await self._items(f"/apis/{api_version}/namespaces/{namespace}/clusters?limit={_LONGEST}")
         return [
             {
                 "name": each["metadata"]["name"],
@@ -145,30 +142,32 @@ class _Round:
             for each in items or []
         ]
 
-    async def _databases(self, namespace: str) -> list[Props]:
-        items = await self._items(
-            f"/apis/{DATABASES}/namespaces/{namespace}/postgresclusters?limit={_LONGEST}", "databases"
-        )
+    async def _databases(self, args: Props, namespace: str) -> list[Props]:
+        api_version = args["apiVersions"]["PostgresCluster"]
+        path = f"/apis/{api_version}/namespaces/{namespace}/postgresclusters?limit={_LONGEST}"
+        items = await self._items(path, "databases")
         return [_database(each) for each in items or []]
 
     async def _machines(self, args: Props, namespace: str) -> list[str]:
-        path = f"/apis/{args['vmOperator']}/namespaces/{namespace}/virtualmachines?limit={_LONGEST}"
+        api_version = args["apiVersions"]["VirtualMachine"]
+        path = f"/apis/{api_version}/namespaces/{namespace}/virtualmachines?limit={_LONGEST}"
         return [each["metadata"]["name"] for each in await self._items(path, names_only=True) or []]
 
     async def _offers(self, args: Props, namespace: str) -> list[Props]:
         """What DSM allows in the namespace; where it has not told that yet, what it allows in others."""
-        own = await self._items(f"/apis/{POLICIES}/namespaces/{namespace}/dataservicepolicybindings")
+        api_version = args["apiVersions"]["DataServicePolicyBinding"]
+        own = await self._items(f"/apis/{api_version}/namespaces/{namespace}/dataservicepolicybindings")
         offers = _merged(own or [])
         if not offers:
-            everywhere = f"/apis/{POLICIES}/dataservicepolicybindings?limit={_LONGEST}"
+            everywhere = f"/apis/{api_version}/dataservicepolicybindings?limit={_LONGEST}"
             offers = _merged(await self._items(everywhere, "offers") or [])[:_WITNESSES]
         return list(await asyncio.gather(*(self._bound(args, offer) for offer in offers)))
 
     async def _bound(self, args: Props, offer: Props) -> Props:
         """An offer with the VM classes and storage classes that its namespace may use."""
-        namespace = offer["namespace"]
+        namespace, api_version = offer["namespace"], args["apiVersions"]["VirtualMachineClass"]
         classes, quotas = await asyncio.gather(
-            self._items(f"/apis/{args['vmOperator']}/namespaces/{namespace}/virtualmachineclasses", names_only=True),
+            self._items(f"/apis/{api_version}/namespaces/{namespace}/virtualmachineclasses", names_only=True),
             self._items(f"/api/v1/namespaces/{namespace}/resourcequotas"),
         )
         hard = [key for each in quotas or [] for key in (each.get("spec") or {}).get("hard") or {}]

@@ -131,8 +131,7 @@ class _Look:
         with_data = "data" in self.phases and env.database is not None
         asked["platform"] = vcf.platform(
             env.namespace.name,
-            vm_operator=baseline.api_version("VirtualMachine"),
-            cluster_api=baseline.api_version("Cluster"),
+            api_versions=baseline.api_versions.by_kind(),
             releases=self._asks_releases(),
             offers=with_data and env.database is not None and env.database.created,
             databases=with_data and env.database is not None and env.database.existing is not None,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+import paif_catalog as catalog
 from cli.commands.arguments import AsJson
 from cli.engine import environ
 from cli.labctl import daemon
@@ -26,8 +27,19 @@ def lab_token() -> None:
 
 
 @lab_app.command("up")
-def lab_up() -> None:
+def lab_up(
+    platform: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="version of the platform that it plays from its first start on"),
+    ] = None,
+) -> None:
     """Start the lab and wait until it is ready."""
+    known = catalog.all_baselines()
+    if platform is not None and platform not in known:
+        near = catalog.nearest(platform, known)
+        hint = f" (did you mean {near!r}?)" if near else ""
+        raise stop(f"--platform {platform}: expected one of {', '.join(known)}{hint}", BAD_INPUT)
+    daemon.choose_platform(platform)
     if daemon.up() == 0:
         show("the lab runs already")
 

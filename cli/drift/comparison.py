@@ -176,7 +176,7 @@ def _is_as_stored(step: dict[str, Any]) -> bool:
         differing.pop("spec.topology.version", None)
     newer = any(
         each.cluster_classes.is_newer(str(there.get("class")), str(asked.get("class")))
-        for each in catalog.baselines().values()
+        for each in catalog.all_baselines().values()
     )
     if "class" in asked and "class" in there and newer:
         for name in ("class", "classNamespace"):

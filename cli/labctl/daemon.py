@@ -13,8 +13,9 @@ from pathlib import Path
 
 import psutil
 
+import paif_catalog as catalog
 from cli.output.console import Failed, say
-from lab.state import ROOT, lab_directory, read_json
+from lab.state import ROOT, lab_directory, platform_file, read_json, write_json
 from lab.supervision.control import OTHER_OWNER, Control, LabDownError
 from lab.supervision.part import PartStatus
 
@@ -62,9 +63,26 @@ def _daemon_environment() -> dict[str, str]:
     }
 
 
+def choose_platform(name: str | None = None) -> None:
+    """Have the lab play this version of the platform; without a name the one that it plays, or the only one known.
+
+    Raises ``Failed`` for one that is not known, and for another one than a lab that was started already plays.
+    """
+    plays = read_json(platform_file(), None)
+    try:
+        wanted = catalog.baseline(name or plays).name
+    except catalog.UnknownBaselineError as error:
+        raise Failed(f"the platform of the lab: {error}; `./paif lab up --platform NAME` names it") from None
+    if plays not in {None, wanted}:
+        raise Failed(
+            f"the lab plays {plays}; `./paif lab reset` forgets all that is in it, and then it can play {wanted}"
+        )
+    lab_directory().mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_json(platform_file(), wanted)
+
+
 def _start() -> subprocess.Popen[bytes]:
-    directory = lab_directory()
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    choose_platform()
     with log_file().open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "lab"],

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+import paif_catalog as catalog
 from lab.state import ROOT
 from paif_catalog.nearest_names import nearest
 from policies.licensing.configuration import Entitlement, edition_of, entitled
@@ -135,14 +136,18 @@ def _places(node: yaml.Node, where: _Where = ()) -> Iterator[tuple[_Where, tuple
 def _mistakes(data: Any) -> Iterator[tuple[_Where, str, str, str]]:
     """Place, expectation, value and nearest valid name of each mistake."""
     if not isinstance(data, dict):
-        yield (), f"a mapping with kind, {', '.join(_PACKS)}", shown(data), ""
+        yield (), f"a mapping with kind, platformVersion, {', '.join(_PACKS)}", shown(data), ""
         return
-    known = ["kind", *_PACKS]
+    known = ["kind", "platformVersion", *_PACKS]
     for key in data:
         if key not in known:
             yield (str(key),), f"one of {', '.join(known)}", "", nearest(str(key), known)
     if "kind" in data and data["kind"] not in KINDS:
         yield ("kind",), f"one of {', '.join(KINDS)}", shown(data["kind"]), nearest(str(data["kind"]), KINDS)
+    platforms = catalog.all_baselines()
+    for where, given in _said(data, "platformVersion"):
+        if isinstance(given, str) and given not in platforms:
+            yield where, f"one of {', '.join(platforms)}", shown(given), nearest(given, platforms)
     for name, (model, rules) in _PACKS.items():
         section = data.get(name)
         if section is None:
@@ -164,18 +169,29 @@ def _mistakes(data: Any) -> Iterator[tuple[_Where, str, str, str]]:
 
 
 def _other_kinds(data: Any, name: str) -> Iterator[tuple[_Where, str, str, str]]:
-    """Kinds by which the packs would judge ``name`` more or less strictly than the environment that it is."""
+    """Kinds and platforms by which the packs would judge ``name`` otherwise than the environment that it is."""
     stack = ROOT / "stacks" / f"Pulumi.{name}.yaml"
     try:
-        kind = load(stack)[1]["config"]["paif:kind"]
-    except (Unreadable, KeyError, TypeError):
+        config = load(stack)[1]["config"]
+        own = {"kind": config["paif:kind"], "platform": config.get("paif:platform")}
+    except (Unreadable, KeyError, TypeError, AttributeError):
         return
-    if kind not in KINDS or not isinstance(data, dict):
+    if not isinstance(data, dict):
         return
-    expected = f"{kind}, as stacks/{stack.name} says, or nothing: the packs take the kind from there"
-    said: list[tuple[_Where, Any]] = [(("kind",), data.get("kind"))]
-    said += [((pack, "kind"), data[pack].get("kind")) for pack in _PACKS if isinstance(data.get(pack), dict)]
-    yield from ((where, expected, shown(each), "") for where, each in said if each in KINDS and each != kind)
+    for key, what, known in (
+        ("kind", "kind", list(KINDS)),
+        ("platformVersion", "platform", list(catalog.all_baselines())),
+    ):
+        if own[what] in known:
+            expected = f"{own[what]}, as stacks/{stack.name} says, or nothing: the packs take the {what} from there"
+            others = [(where, each) for where, each in _said(data, key) if each in known and each != own[what]]
+            yield from ((where, expected, shown(each), "") for where, each in others)
+
+
+def _said(data: dict[str, Any], key: str) -> list[tuple[_Where, Any]]:
+    """What the file says under this key for all packs, and for each by itself."""
+    sections = [(pack, data[pack]) for pack in _PACKS if isinstance(data.get(pack), dict)]
+    return [((key,), data.get(key)), *(((pack, key), section.get(key)) for pack, section in sections)]
 
 
 def _mistake(pack: str, model: type[Settings], error: Any) -> tuple[_Where, str, str, str]:

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import yaml
 
+import paif_catalog as catalog
 from cli.bench.scratch import copy_of_this_checkout, own_lab
 from cli.engine.recovery.helm_releases import api_client
 from cli.output.console import Failed
@@ -27,20 +28,28 @@ RUN_SECONDS = 1800
 _OURS = ("pulumi", "paif", "helm")
 """Field managers of what a run makes; the lab's operators have others."""
 
+
+def _paths(**plurals: str) -> tuple[str, ...]:
+    """Where all objects of these kinds are listed, given as kind = plural."""
+    return tuple(f"/apis/{catalog.baseline().api_version(kind)}/{plural}" for kind, plural in plurals.items())
+
+
 _SUPERVISOR = (
     "/api/v1/secrets",
     "/api/v1/configmaps",
-    "/apis/vmoperator.vmware.com/v1alpha3/virtualmachines",
-    "/apis/vmoperator.vmware.com/v1alpha3/virtualmachineservices",
-    "/apis/cluster.x-k8s.io/v1beta1/clusters",
-    "/apis/databases.dataservices.vmware.com/v1alpha1/postgresclusters",
-    "/apis/pais.vmware.com/v1alpha1/paisconfigurations",
-    "/apis/pais.vmware.com/v1alpha1/modelendpoints",
+    *_paths(
+        VirtualMachine="virtualmachines",
+        VirtualMachineService="virtualmachineservices",
+        Cluster="clusters",
+        PostgresCluster="postgresclusters",
+        PAISConfiguration="paisconfigurations",
+        ModelEndpoint="modelendpoints",
+    ),
 )
 _GUEST = (
     "/api/v1/namespaces/gpu-operator/configmaps",
     "/apis/apps/v1/namespaces/gpu-operator/deployments",
-    "/apis/nvidia.com/v1/clusterpolicies",
+    *_paths(ClusterPolicy="clusterpolicies"),
 )
 _RELEASES = "/api/v1/namespaces/gpu-operator/secrets?labelSelector=owner%3Dhelm"
 Objects = dict[str, str]

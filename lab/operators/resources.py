@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from lab.platform import PLATFORM
+
 PREFIX = "lab.paif.dev"
 """Prefix of every annotation, finalizer and field manager that belongs to the lab and not to the product it plays."""
 
@@ -60,26 +62,28 @@ ROLE_BINDING = Resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebind
 CLUSTER_ROLE = Resource("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", namespaced=False)
 STORAGE_CLASS = Resource("storage.k8s.io/v1", "StorageClass", "storageclasses", namespaced=False)
 
-VM_OPERATOR = "vmoperator.vmware.com/v1alpha3"
-VIRTUAL_MACHINE = Resource(VM_OPERATOR, "VirtualMachine", "virtualmachines")
-VIRTUAL_MACHINE_CLASS = Resource(VM_OPERATOR, "VirtualMachineClass", "virtualmachineclasses")
-VIRTUAL_MACHINE_IMAGE = Resource(VM_OPERATOR, "VirtualMachineImage", "virtualmachineimages")
-CLUSTER_VIRTUAL_MACHINE_IMAGE = Resource(
-    VM_OPERATOR, "ClusterVirtualMachineImage", "clustervirtualmachineimages", namespaced=False
-)
-VIRTUAL_MACHINE_SERVICE = Resource(VM_OPERATOR, "VirtualMachineService", "virtualmachineservices")
 
-KUBERNETES_RELEASE = Resource("kubernetes.vmware.com/v1alpha1", "KubernetesRelease", "kubernetesreleases", False)
-OS_IMAGE = Resource("run.tanzu.vmware.com/v1alpha3", "OSImage", "osimages", namespaced=False)
-CLUSTER = Resource("cluster.x-k8s.io/v1beta1", "Cluster", "clusters")
-CLUSTER_CLASS = Resource("cluster.x-k8s.io/v1beta1", "ClusterClass", "clusterclasses")
-KUBEADM_CONTROL_PLANE = Resource("controlplane.cluster.x-k8s.io/v1beta1", "KubeadmControlPlane", "kubeadmcontrolplanes")
-CLUSTER_INFRASTRUCTURE = "infrastructure.cluster.x-k8s.io/v1beta1"
-CLUSTER_BOOTSTRAP = "bootstrap.cluster.x-k8s.io/v1beta1"
-MACHINE_DEPLOYMENT = Resource("cluster.x-k8s.io/v1beta1", "MachineDeployment", "machinedeployments")
-POSTGRES_CLUSTER = Resource("databases.dataservices.vmware.com/v1alpha1", "PostgresCluster", "postgresclusters")
-POLICY_BINDING = Resource(
-    "infrastructure.dataservices.vmware.com/v1alpha1", "DataServicePolicyBinding", "dataservicepolicybindings"
-)
-PAIS_CONFIGURATION = Resource("pais.vmware.com/v1alpha1", "PAISConfiguration", "paisconfigurations")
-MODEL_ENDPOINT = Resource("pais.vmware.com/v1alpha1", "ModelEndpoint", "modelendpoints")
+def _of_platform(kind: str, *, namespaced: bool = True) -> Resource:
+    """A kind of the platform that the lab plays, in the API version that it has there."""
+    return Resource(
+        PLATFORM.api_version(kind), kind, f"{kind.lower()}{'es' if kind.endswith('s') else 's'}", namespaced
+    )
+
+
+VIRTUAL_MACHINE = _of_platform("VirtualMachine")
+VM_OPERATOR = VIRTUAL_MACHINE.api_version
+VIRTUAL_MACHINE_CLASS = _of_platform("VirtualMachineClass")
+VIRTUAL_MACHINE_IMAGE = _of_platform("VirtualMachineImage")
+CLUSTER_VIRTUAL_MACHINE_IMAGE = _of_platform("ClusterVirtualMachineImage", namespaced=False)
+VIRTUAL_MACHINE_SERVICE = _of_platform("VirtualMachineService")
+
+KUBERNETES_RELEASE = _of_platform("KubernetesRelease", namespaced=False)
+OS_IMAGE = _of_platform("OSImage", namespaced=False)
+CLUSTER = _of_platform("Cluster")
+CLUSTER_CLASS = _of_platform("ClusterClass")
+KUBEADM_CONTROL_PLANE = _of_platform("KubeadmControlPlane")
+MACHINE_DEPLOYMENT = _of_platform("MachineDeployment")
+POSTGRES_CLUSTER = _of_platform("PostgresCluster")
+POLICY_BINDING = _of_platform("DataServicePolicyBinding")
+PAIS_CONFIGURATION = _of_platform("PAISConfiguration")
+MODEL_ENDPOINT = _of_platform("ModelEndpoint")

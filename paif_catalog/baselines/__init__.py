@@ -79,14 +79,14 @@ def _in(folder: Path) -> dict[str, Baseline]:
     return {each.name: Baseline(each.name, each) for each in found}
 
 
-def baselines() -> dict[str, Baseline]:
+def all_baselines() -> dict[str, Baseline]:
     """All baselines by their names."""
     return _in(FOLDER)
 
 
 def baseline(name: str | None = None) -> Baseline:
     """The baseline of a name; without one the only one there is. Raises UnknownBaselineError with those there are."""
-    known = baselines()
+    known = all_baselines()
     if name is None and len(known) == 1:
         return next(iter(known.values()))
     if name in known:

@@ -87,11 +87,11 @@ class Analyzer(Generic[S, M]):
 
     def _platform(self, settings: S, started: _Started) -> Baseline:
         """What is known of the platform. Raises ConfigurationError for one that is not known, or where none is said."""
-        name = settings.platform or started.environment.get("platform") or None
+        name = settings.platform_version or started.environment.get("platform") or None
         try:
             return baseline(name)
         except UnknownBaselineError as error:
-            where = f"platform of policies/config/{started.stack}.yaml, or paif:platform of the stack's configuration"
+            where = f"platformVersion of policies/config/{started.stack}.yaml, or paif:platform of the stack"
             raise ConfigurationError(f"{where}: {error}") from None
 
     def _begin(self, urn: str) -> Run[S, M]:
@@ -341,15 +341,15 @@ class Analyzer(Generic[S, M]):
         return None
 
     def _compare_with_stack(self, run: Run[S, M], urn: str, response: Any) -> None:
-        for key, given, what in (
-            ("kind", run.settings.kind, "its guards would be another kind's"),
-            ("platform", run.settings.platform, "it would be judged by another platform"),
+        for key, name, given, what in (
+            ("kind", "kind", run.settings.kind, "its guards would be another kind's"),
+            ("platform", "platformVersion", run.settings.platform_version, "it would be judged by another platform"),
         ):
             own = run.environment.get(key)
             if given is not None and own is not None and own != given:
                 text = (
-                    f"the settings say {key} {given}, the stack's configuration says {own}: {what}\n"
-                    f"do: remove {key} from policies/config/{run.stack}.yaml (or --policy-pack-config), or set {own}"
+                    f"the settings say {name} {given}, the stack's configuration says {own}: {what}\n"
+                    f"do: remove {name} from policies/config/{run.stack}.yaml (or --policy-pack-config), or set {own}"
                 )
                 self._report(response, self.pack.configuration, text, Level.MANDATORY, Severity.CRITICAL, urn)
 

@@ -18,6 +18,8 @@ from pydantic.alias_generators import to_camel
 from paif_catalog import YAML_LOADER
 from policies.shared.model import Kind, Level
 
+_OF_ALL_PACKS = {"kind", "platformVersion"}
+"""What a file says once for all packs."""
 FOLDER = Path(__file__).resolve().parents[1] / "config"
 
 
@@ -49,7 +51,7 @@ class Settings(Model):
     kind: Kind | None = Field(
         default=None, description="kind of the environment; that of the stack's configuration by default, else prod"
     )
-    platform: str | None = Field(
+    platform_version: str | None = Field(
         default=None,
         description="version of the platform; that of the stack's configuration by default, else the only one known",
     )
@@ -76,7 +78,7 @@ def load(model: type[T], pack: str, stack: str, given: Mapping[str, Any], rules:
             raise ConfigurationError(f"policies/config/{file.name} is no YAML: {error}") from None
         if not isinstance(loaded, dict):
             raise ConfigurationError(f"policies/config/{file.name}: expected a mapping with a section for each pack")
-        known = {"kind", "naming", "licensing", "platform"}
+        known = {*_OF_ALL_PACKS, "naming", "licensing", "platform"}
         wrong = sorted(str(key) for key in set(loaded) - known)
         if wrong:
             raise ConfigurationError(
@@ -86,8 +88,8 @@ def load(model: type[T], pack: str, stack: str, given: Mapping[str, Any], rules:
         if not isinstance(section, dict):
             raise ConfigurationError(f"policies/config/{file.name}: {pack}: expected a mapping")
         section = dict(section)
-        if "kind" in loaded:
-            section.setdefault("kind", loaded["kind"])
+        for key in _OF_ALL_PACKS & loaded.keys():
+            section.setdefault(key, loaded[key])
     try:
         settings = model.model_validate({**section, **given})
     except ValidationError as error:

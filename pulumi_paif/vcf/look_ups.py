@@ -84,13 +84,21 @@ def missing_names(names: Mapping[str, Sequence[str]]) -> LookUp[list[MissingName
 
 
 def platform(
-    namespace: str, *, vm_operator: str, cluster_api: str, releases: bool, offers: bool, databases: bool, machines: bool
+    namespace: str,
+    *,
+    api_versions: Mapping[str, str],
+    releases: bool,
+    offers: bool,
+    databases: bool,
+    machines: bool,
 ) -> LookUp[Platform]:
-    """What the Supervisor offers and the namespace has, as far as asked for; the namespace need not be there."""
+    """What the Supervisor offers and the namespace has, as far as asked for; the namespace need not be there.
+
+    `api_versions` has group and version by kind, of all kinds of a Supervisor that are read.
+    """
     arguments = {
         "namespace": namespace,
-        "vmOperator": vm_operator,
-        "clusterApi": cluster_api,
+        "apiVersions": dict(api_versions),
         "releases": releases,
         "offers": offers,
         "databases": databases,

@@ -47,17 +47,17 @@ def _platform(value: str) -> str:
     try:
         return catalog.baseline(value or None).name
     except catalog.UnknownBaselineError:
-        known = ", ".join(catalog.baselines())
+        known = ", ".join(catalog.all_baselines())
         context = {
             "expected": f"a platform that is known: {known}",
-            "near": catalog.nearest(value, catalog.baselines()),
+            "near": catalog.nearest(value, catalog.all_baselines()),
         }
         raise PydanticCustomError("paif", "{expected}", context) from None
 
 
 def _known_platforms(schema: dict[str, Any]) -> None:
     del schema["default"]
-    schema["enum"] = list(catalog.baselines())
+    schema["enum"] = list(catalog.all_baselines())
 
 
 PlatformName = Annotated[

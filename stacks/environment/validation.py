@@ -16,7 +16,7 @@ from stacks.environment.findings import Findings
 from stacks.environment.model import SECRETS, Environment
 from stacks.environment.rules import contradictions
 from stacks.environment.types import SHORT
-from stacks.problems import NAMESPACE, Path, Problem, shown
+from stacks.problems import NAMESPACE, Contradiction, Path, Problem, shown
 
 
 def validate(
@@ -44,11 +44,21 @@ def validate(
     environment = _typed(data, findings)
     if environment is not None:
         environment._name = name
-        for path, problem in contradictions(environment, findings):
+        for path, problem in _contradictions(environment, findings):
             findings.put(findings.original(path), problem)
     if findings.problems:
         return None, findings.problems
     return environment, []
+
+
+def _contradictions(env: Environment, findings: Findings) -> list[Contradiction]:
+    """What contradicts itself; of a platform that nobody knows, what does so on all that there are."""
+    if not findings.lacks("platform"):
+        return list(contradictions(env, findings))
+    first, *others = (
+        list(contradictions(env.model_copy(update={"platform": name}), findings)) for name in catalog.all_baselines()
+    )
+    return [each for each in first if all(each in found for found in others)]
 
 
 # Stand-ins for required keys that are missing or wrong, so that the rest of the configuration is still checked.
@@ -80,7 +90,8 @@ def _typed(data: dict[str, Any], findings: Findings) -> Environment | None:
                 path: Path = tuple(error["loc"])
                 if path in meant:
                     continue
-                where, missing = findings.original(path), error["type"] == "missing"
+                # A default may be wrong as well, where it depends on what there is.
+                where, missing = findings.original(path), _at(data, path) is _NOTHING
                 # A list whose entries were all wrong is not too short as well.
                 emptied = error["type"] == "too_short" and where in findings.positions
                 if not (missing and findings.lacks(*where)) and not emptied:
@@ -118,7 +129,7 @@ def _stand_in(path: Path) -> Any:
     """The stand-in for a required key, or None."""
     found = _at(_STAND_INS, path)
     if path == ("platform",):
-        return next(iter(catalog.baselines()))
+        return next(iter(catalog.all_baselines()))
     # A list that lacks an entry is not missing itself.
     return None if found is _NOTHING or isinstance(path[-1], int) else found
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-_ROOT = Path(__file__).resolve().parents[2]
+from tests.unit.sources import ROOT, parsed, sources
+
 # Top-level package -> those of the project it may import, beside itself.
 _ALLOWED = {
     "paif_catalog": set[str](),
@@ -38,10 +39,6 @@ _ALSO = {
 }
 
 
-def _sources(package: str) -> list[Path]:
-    return [path for path in (_ROOT / package).rglob("*.py") if "__pycache__" not in path.parts]
-
-
 def _imported(tree: ast.AST) -> set[str]:
     found: set[str] = set()
     for node in ast.walk(tree):
@@ -55,20 +52,20 @@ def _imported(tree: ast.AST) -> set[str]:
 @pytest.mark.parametrize("package", sorted(_ALLOWED))
 def test_a_package_imports_only_those_below_it(package: str) -> None:
     wrong = set()
-    for path in _sources(package):
-        here = path.relative_to(_ROOT)
+    for path in sources(package):
+        here = path.relative_to(ROOT)
         allowed = _ALLOWED[package] | {package} | _ALSO.get(str(here.parent), set()) | _ALSO.get(str(here), set())
-        for name in _imported(ast.parse(path.read_text(encoding="utf-8"))) & (_PACKAGES - allowed):
-            wrong.add(f"{path.relative_to(_ROOT)} imports {name}")
+        for name in _imported(parsed(path)) & (_PACKAGES - allowed):
+            wrong.add(f"{path.relative_to(ROOT)} imports {name}")
     assert wrong == set()
 
 
 @pytest.mark.parametrize("package", ["pulumi_paif", "pulumi_resource_vcf", "policies", "paif_catalog"])
 def test_only_stacks_reads_stack_configuration(package: str) -> None:
     reading = {
-        str(path.relative_to(_ROOT))
-        for path in _sources(package)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        str(path.relative_to(ROOT))
+        for path in sources(package)
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.Attribute)
         and node.attr in {"Config", "get_stack"}
         and isinstance(node.value, ast.Name)
@@ -78,25 +75,25 @@ def test_only_stacks_reads_stack_configuration(package: str) -> None:
 
 
 def test_every_component_has_a_file_of_its_name() -> None:
-    for path in (_ROOT / "pulumi_paif").glob("[a-z]*.py"):
-        classes = [node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)]
+    for path in (ROOT / "pulumi_paif").glob("[a-z]*.py"):
+        classes = [node.name for node in parsed(path).body if isinstance(node, ast.ClassDef)]
         expected = "".join(part.title() for part in path.stem.split("_"))
         assert not classes or expected in classes, path.name
 
 
 def _module_of(node: ast.ImportFrom, path: Path) -> str:
-    above = path.relative_to(_ROOT).parts[: -node.level] if node.level else ()
+    above = path.relative_to(ROOT).parts[: -node.level] if node.level else ()
     return ".".join([*above, *([node.module] if node.module else [])])
 
 
 def _file_of(module: str) -> Path | None:
-    below = _ROOT.joinpath(*module.split("."))
+    below = ROOT.joinpath(*module.split("."))
     return next((each for each in (below.with_suffix(".py"), below / "__init__.py") if each.is_file()), None)
 
 
 def _files_imported(path: Path) -> Iterator[Path]:
     """The project's own files that a file imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         found: list[Path | None] = []
         if isinstance(node, ast.Import):
             found = [_file_of(alias.name) for alias in node.names]
@@ -109,25 +106,25 @@ def _files_imported(path: Path) -> Iterator[Path]:
 
 @pytest.mark.parametrize("package", _IN_ORDER)
 def test_no_file_needs_itself_by_way_of_another(package: str) -> None:
-    needs = {path: set(_files_imported(path)) for path in _sources(package)}
+    needs = {path: set(_files_imported(path)) for path in sources(package)}
     try:
         TopologicalSorter(needs).prepare()
     except CycleError as error:
-        pytest.fail(" -> ".join(str(path.relative_to(_ROOT)) for path in error.args[1]))
+        pytest.fail(" -> ".join(str(path.relative_to(ROOT)) for path in error.args[1]))
 
 
 @pytest.mark.parametrize("package", _IN_ORDER)
 def test_no_file_is_longer_than_one_reads(package: str) -> None:
-    lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in _sources(package)}
-    assert {str(path.relative_to(_ROOT)): count for path, count in lines.items() if count > _MOST_LINES} == {}
+    lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in sources(package)}
+    assert {str(path.relative_to(ROOT)): count for path, count in lines.items() if count > _MOST_LINES} == {}
 
 
 @pytest.mark.parametrize("package", _IN_ORDER)
 def test_what_a_file_keeps_to_itself_is_imported_by_nobody(package: str) -> None:
     found = [
-        f"{path.relative_to(_ROOT)} imports {alias.name} of {node.module}"
-        for path in _sources(package)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        f"{path.relative_to(ROOT)} imports {alias.name} of {node.module}"
+        for path in sources(package)
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.ImportFrom) and _file_of(_module_of(node, path))
         for alias in node.names
         if alias.name.startswith("_")

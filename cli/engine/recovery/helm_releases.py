@@ -106,7 +106,7 @@ def places(state: dict[str, Any]) -> list[Place]:
     pending = [each["resource"] for each in deployment.get("pending_operations") or []]
     found: dict[tuple[str, str, str], Place] = {}
     # Of whatever version the platform was when they were made.
-    charts = {each.versions["gpu-operator"].chart for each in catalog.baselines().values()}
+    charts = {each.versions["gpu-operator"].chart for each in catalog.all_baselines().values()}
     for each, there in [*((each, True) for each in resources), *((each, False) for each in pending)]:
         inputs = each.get("inputs") or {}
         if each["type"] == _RELEASE:

@@ -21,12 +21,13 @@ from lab.operators.container_registry import pull_secret_problem, registry_of
 from lab.operators.kubernetes_api import Api
 from lab.operators.pace import fault, pace, seconds_since
 from lab.operators.resources import CONFIG_MAP, DEPLOYMENT, NODE, SECRET, Object, Resource
+from lab.platform import PLATFORM
 from lab.simulated.vks.vm_classes import DEVICES, GPU, Gpu
 
 CHART = Path(__file__).with_name("chart")
 """The chart that installs it, of the same name, version and value keys as NVIDIA's."""
 
-CLUSTER_POLICY = Resource("nvidia.com/v1", "ClusterPolicy", "clusterpolicies", namespaced=False)
+CLUSTER_POLICY = Resource(PLATFORM.api_version("ClusterPolicy"), "ClusterPolicy", "clusterpolicies", namespaced=False)
 DAEMON_SET = Resource("apps/v1", "DaemonSet", "daemonsets")
 POD = Resource("v1", "Pod", "pods")
 

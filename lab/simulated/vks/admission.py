@@ -9,11 +9,12 @@ from collections.abc import Iterable
 
 import paif_catalog as catalog
 from lab.operators.resources import Object
+from lab.platform import PLATFORM
 from lab.simulated.vks.knowledge import KNOWLEDGE
 from lab.simulated.vks.releases import RELEASE_LABEL, Release, find_release, release_of
 from lab.simulated.vks.topology import image_problems, parts_of
 
-SKIP_REBASE = "kubernetes.vmware.com/skip-auto-cc-rebase"
+SKIP_REBASE = PLATFORM.cluster_classes.skip_rebase_annotation
 
 
 def normalise(cluster: Object, previous: Object | None, releases: Iterable[Release]) -> Object:
@@ -52,7 +53,9 @@ def _raise_class(cluster: Object, previous: Object | None, release: Release) -> 
         # Copies are raised to copies: what is in the central namespace only comes with a later VKS.
         like = KNOWLEDGE.classes[asked]
         kin = [
-            name for name, known in KNOWLEDGE.classes.items() if known.is_kin_of(like) and known.takes(release.minor)
+            name
+            for name, known in KNOWLEDGE.classes.items()
+            if known.is_kin_of(like) and known.catalogued.takes(release.version)
         ]
         topology["class"] = max([asked, *kin], key=_age)
 
@@ -106,9 +109,10 @@ def rejections(cluster: Object, previous: Object | None, releases: Iterable[Rele
 
 def _window_problem(topology: Object, release: Release) -> str | None:
     known = KNOWLEDGE.classes.get(topology.get("class", ""))
-    if known is None or known.takes(release.minor):
+    if known is None or known.catalogued.takes(release.version):
         return None
-    return f"{release.version} is outside the window {known.min} to {known.max} of ClusterClass {topology['class']}"
+    window = " to ".join(known.catalogued.kubernetes)
+    return f"{release.version} is outside the window {window} of ClusterClass {topology['class']}"
 
 
 def _network_problems(network: Object) -> list[str]:

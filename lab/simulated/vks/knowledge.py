@@ -1,4 +1,4 @@
-"""What the simulated VKS knows: ClusterClasses, their variables, operating systems, GPUs."""
+"""What the simulated VKS knows: the platform's ClusterClasses and older ones, their variables, systems, GPUs."""
 
 from __future__ import annotations
 
@@ -8,36 +8,32 @@ from typing import Any
 
 import yaml
 
-from lab.simulated.vks.releases import minor_of
+from lab.platform import PLATFORM
+from paif_catalog import ClusterClass
+
+_OLDER, _OFFERED = "before-v3.2", "from-v3.2"
+"""Sets of variables."""
 
 
 @dataclass(frozen=True)
 class KnownClass:
-    """A ClusterClass of VKS: the Kubernetes minors that it takes, and the set of variables that it has."""
+    """A ClusterClass of VKS: the Kubernetes minors that it takes, where it lives, and the set of variables it has."""
 
-    min: str
-    max: str
+    catalogued: ClusterClass
     variables: str
-    central: bool = False
-    """Lives in the central namespace; the others are copied into every namespace."""
-
-    def takes(self, minor: tuple[int, int]) -> bool:
-        return minor_of(self.min) <= minor <= minor_of(self.max)
 
     def is_kin_of(self, other: KnownClass) -> bool:
         """Whether a Cluster can go from one to the other as it is."""
-        return (self.variables, self.central) == (other.variables, other.central)
+        return (self.variables, self.catalogued.central) == (other.variables, other.catalogued.central)
 
 
 @dataclass(frozen=True)
 class Knowledge:
-    """The content of knowledge.yaml: ClusterClasses, variables, operating systems, GPUs."""
+    """The platform's ClusterClasses, and the content of knowledge.yaml: variables, operating systems, GPUs."""
 
-    central_namespace: str
     classes: dict[str, KnownClass]
     variables: dict[str, dict[str, dict[str, Any]]]
     """By the name of a set: variables, each with its schema and whether it must be given."""
-    worker_class: str
     systems: dict[str, dict[str, str]]
     containerd: str
     gpus: dict[str, dict[str, Any]]
@@ -45,11 +41,11 @@ class Knowledge:
     @classmethod
     def load(cls) -> Knowledge:
         data = yaml.safe_load(Path(__file__).with_name("knowledge.yaml").read_text(encoding="utf-8"))
+        older = {name: ClusterClass.model_validate(each) for name, each in data["olderClasses"].items()}
+        offered = PLATFORM.cluster_classes.classes
         return cls(
-            data["centralNamespace"],
-            {name: KnownClass(**each) for name, each in data["classes"].items()},
+            {name: KnownClass(each, _OLDER if name in older else _OFFERED) for name, each in (older | offered).items()},
             data["variables"],
-            data["workerClass"],
             data["systems"],
             data["containerd"],
             data["gpus"],

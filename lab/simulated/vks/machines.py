@@ -10,21 +10,16 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 
 from lab.operators.kubernetes_api import Api
-from lab.operators.resources import (
-    CLUSTER,
-    CLUSTER_BOOTSTRAP,
-    CLUSTER_INFRASTRUCTURE,
-    KUBEADM_CONTROL_PLANE,
-    MACHINE_DEPLOYMENT,
-    Object,
-    Resource,
-)
+from lab.operators.resources import CLUSTER, KUBEADM_CONTROL_PLANE, MACHINE_DEPLOYMENT, Object, Resource
+from lab.platform import PLATFORM
 from lab.simulated.vks.releases import short
 from lab.simulated.vks.topology import Pool
 
 _LABEL = "cluster.x-k8s.io/cluster-name"
 _OWNED = "topology.cluster.x-k8s.io/owned"
 _POOL = "topology.cluster.x-k8s.io/deployment-name"
+_INFRASTRUCTURE = PLATFORM.api_version("VSphereMachineTemplate")
+_BOOTSTRAP = PLATFORM.api_version("KubeadmConfigTemplate")
 
 
 def resource_of(pool: Pool) -> Resource:
@@ -57,7 +52,7 @@ def body_of(cluster: Object, pool: Pool, before: Object | None, *, settled: bool
     """
     metadata = cluster["metadata"]
     name, labels = metadata["name"], {_LABEL: metadata["name"], _OWNED: ""}
-    machines = {"apiVersion": CLUSTER_INFRASTRUCTURE, "kind": "VSphereMachineTemplate", "name": f"{name}-{pool.name}"}
+    machines = {"apiVersion": _INFRASTRUCTURE, "kind": "VSphereMachineTemplate", "name": f"{name}-{pool.name}"}
     version = short(pool.version)
     if pool.control_plane:
         spec = {
@@ -70,7 +65,7 @@ def body_of(cluster: Object, pool: Pool, before: Object | None, *, settled: bool
         if before is not None and not settled:
             version = before["spec"]["template"]["spec"]["version"]
         labels[_POOL] = pool.name
-        bootstrap = {"apiVersion": CLUSTER_BOOTSTRAP, "kind": "KubeadmConfigTemplate", "name": f"{name}-{pool.name}"}
+        bootstrap = {"apiVersion": _BOOTSTRAP, "kind": "KubeadmConfigTemplate", "name": f"{name}-{pool.name}"}
         template = {
             "clusterName": name,
             "version": version,

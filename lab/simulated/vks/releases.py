@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import paif_catalog as catalog
 from lab.operators.resources import Object
+from lab.platform import PLATFORM
 
-RELEASE_LABEL = "run.tanzu.vmware.com/tkr"
+RELEASE_LABEL = PLATFORM.cluster_classes.release_label
 """Label of a Cluster with the object name of its release, in full: the version in its topology is the short one."""
 BUILD = "-vkr."
 
@@ -49,29 +51,16 @@ class Release:
         """The number after ``-vkr.``; 0 when it has none."""
         return int(self.version.partition(BUILD)[2] or 0)
 
-    @property
-    def minor(self) -> tuple[int, int]:
-        return minor_of(self.version)
-
-
-def minor_of(version: str) -> tuple[int, int]:
-    """(1, 32) of ``v1.32.0+vmware.6-fips`` or ``1.32``. Raises ``ValueError`` when there is none."""
-    found = re.match(r"v?(\d+)\.(\d+)", version)
-    if found is None:
-        raise ValueError(f"{version!r} is not a Kubernetes version; expected one like v1.32.0+vmware.6-fips")
-    return int(found[1]), int(found[2])
-
 
 def short(version: str) -> str:
     """A release as a Cluster's topology has it, of any of its spellings."""
-    return version.replace("---", "+").partition(BUILD)[0]
+    parsed = catalog.Release.parse(version)
+    return version if parsed is None else parsed.short
 
 
 def find_release(version: str, releases: Iterable[Release]) -> Release | None:
     """The release that ``version`` names, in full or as an object's name; of a short one or a prefix, the newest."""
-    wanted = version.replace("---", "+")
-    begins = (f"{wanted}.", f"{wanted}+") if re.fullmatch(r"v\d+\.\d+(\.\d+)?", wanted) else (f"{wanted}{BUILD}",)
-    matching = [each for each in releases if each.version == wanted or each.version.startswith(begins)]
+    matching = [each for each in releases if catalog.Release.agree(version, each.version)]
     return max(matching, key=lambda each: [int(part) for part in re.findall(r"\d+", each.version)], default=None)
 
 

@@ -12,11 +12,12 @@ from typing import Any
 import yaml
 
 from lab.operators.resources import Object
+from lab.platform import PLATFORM
 from lab.simulated.vks.knowledge import KNOWLEDGE
 from lab.simulated.vks.releases import OsImage, Release, release_of
 from lab.simulated.vks.vm_classes import VmClass
 
-OS_IMAGE = "run.tanzu.vmware.com/resolve-os-image"
+OS_IMAGE = PLATFORM.cluster_classes.os_image_annotation
 MIN_SIZE = "cluster.x-k8s.io/cluster-api-autoscaler-node-group-min-size"
 POOL_LABEL = "lab.paif.dev/pool"
 CONTROL_PLANE = "control-plane"

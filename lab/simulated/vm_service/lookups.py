@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 
 from lab.operators.kubernetes_api import Api
 from lab.operators.resources import NAMESPACE, RESOURCE_QUOTA, STORAGE_CLASS, Object, Resource
+from lab.platform import PLATFORM
 from lab.simulated.vm_service.machine_rules import CREATED_AT, IMAGES, ZONE_LABEL
 
-VPC_NETWORK = {"kind": "SubnetSet", "apiVersion": "crd.nsx.vmware.com/v1alpha1", "name": ""}
+VPC_NETWORK = {"kind": "SubnetSet", "apiVersion": PLATFORM.api_version("SubnetSet"), "name": ""}
 """What an interface is connected to that names no network."""
 
 

@@ -21,6 +21,7 @@ from lab.operators.resources import (
     Object,
     Resource,
 )
+from lab.platform import PLATFORM
 
 _ROLES = {"OWNER": "admin", "EDIT": "edit", "VIEW": "view"}
 _NO_LIMIT = str(2**63 - 1)
@@ -132,8 +133,8 @@ def image(item: Object, library: Object, namespace: str | None) -> Wanted:
         labels={"image-registry.vmware.com/library": re.sub(r"[^A-Za-z0-9_.-]", "-", library["id"])[:63].strip("-._")},
         annotations={f"{PREFIX}/simulation": f"item {item['name']} of content library {library['name']}"},
     )
-    provider = {"apiVersion": "imageregistry.vmware.com/v1alpha1", "name": f"clitem-{image_name(item['id'])[4:]}"}
     kind = "ContentLibraryItem" if namespace else "ClusterContentLibraryItem"
+    provider = {"apiVersion": PLATFORM.api_version(kind), "name": f"clitem-{image_name(item['id'])[4:]}"}
     resource = VIRTUAL_MACHINE_IMAGE if namespace else CLUSTER_VIRTUAL_MACHINE_IMAGE
     return Wanted(resource, {"metadata": metadata, "spec": {"providerRef": {**provider, "kind": kind}}}, status)
 

@@ -40,8 +40,8 @@ from lab.operators.resources import (
     Resource,
 )
 from lab.operators.vcenter_api import VCenter
+from lab.platform import PLATFORM
 from lab.simulated.dsm.binding import publish_binding
-from lab.simulated.vks.knowledge import KNOWLEDGE
 from lab.simulated.wcp.desired import SELECTOR, Wanted, content, image, metadata_of, namespace_object
 from lab.simulated.wcp.vks_content import cluster_classes, releases
 
@@ -132,8 +132,8 @@ class Wcp:
     def follow(self, state: Object) -> bool:
         """Bring everything to ``state``; whether something has to wait. Raises the first namespace's ``ApiError``."""
         self._offer(state)
-        self._apply(Wanted(NAMESPACE, {"metadata": metadata_of(KNOWLEDGE.central_namespace)}))
-        for each in cluster_classes(KNOWLEDGE.central_namespace, central=True):
+        self._apply(Wanted(NAMESPACE, {"metadata": metadata_of(PLATFORM.cluster_classes.central_namespace)}))
+        for each in cluster_classes(PLATFORM.cluster_classes.central_namespace, central=True):
             self._apply(each)
         pending, first = False, None
         for entry in state.get("namespaces") or []:

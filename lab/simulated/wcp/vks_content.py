@@ -7,15 +7,8 @@ import re
 from collections.abc import Iterator
 
 from lab.operators.conditions import Conditions
-from lab.operators.resources import (
-    CLUSTER_BOOTSTRAP,
-    CLUSTER_CLASS,
-    CLUSTER_INFRASTRUCTURE,
-    KUBEADM_CONTROL_PLANE,
-    KUBERNETES_RELEASE,
-    OS_IMAGE,
-    Object,
-)
+from lab.operators.resources import CLUSTER_CLASS, KUBERNETES_RELEASE, OS_IMAGE, Object
+from lab.platform import PLATFORM
 from lab.simulated.vks.knowledge import KNOWLEDGE, KnownClass
 from lab.simulated.wcp.desired import RELEASE, Wanted, image_name, metadata_of
 
@@ -77,24 +70,26 @@ def cluster_classes(namespace: str, *, central: bool) -> Iterator[Wanted]:
     Their templates exist by name only; their status is what Cluster API's controller makes of them.
     """
     for name, known in KNOWLEDGE.classes.items():
-        if known.central is central:
+        if known.catalogued.central is central:
             yield _cluster_class(name, known, namespace)
 
 
 def _cluster_class(name: str, known: KnownClass, namespace: str) -> Wanted:
+    first, last = known.catalogued.kubernetes
     labels = {
-        "kubernetes.vmware.com/min-version-supported": known.min,
-        "kubernetes.vmware.com/max-version-supported": known.max,
+        "kubernetes.vmware.com/min-version-supported": first,
+        "kubernetes.vmware.com/max-version-supported": last,
     }
     variables = [
         {"name": each, "required": bool(of.get("required")), "schema": {"openAPIV3Schema": of["schema"]}}
         for each, of in KNOWLEDGE.variables[known.variables].items()
     ]
-    infrastructure = {"apiVersion": CLUSTER_INFRASTRUCTURE, "name": name}
+    infrastructure = {"apiVersion": PLATFORM.api_version("VSphereClusterTemplate"), "name": name}
     machines = {"ref": {**infrastructure, "kind": "VSphereMachineTemplate"}}
-    bootstrap = {"apiVersion": CLUSTER_BOOTSTRAP, "kind": "KubeadmConfigTemplate", "name": name}
+    configuration = "KubeadmConfigTemplate"
+    bootstrap = {"apiVersion": PLATFORM.api_version(configuration), "kind": configuration, "name": name}
     control_plane = {
-        "apiVersion": KUBEADM_CONTROL_PLANE.api_version,
+        "apiVersion": PLATFORM.api_version("KubeadmControlPlaneTemplate"),
         "kind": "KubeadmControlPlaneTemplate",
         "name": name,
     }
@@ -102,7 +97,7 @@ def _cluster_class(name: str, known: KnownClass, namespace: str) -> Wanted:
     spec = {
         "infrastructure": {"ref": {**infrastructure, "kind": "VSphereClusterTemplate"}},
         "controlPlane": {"ref": control_plane, "machineInfrastructure": machines},
-        "workers": {"machineDeployments": [{"class": KNOWLEDGE.worker_class, "template": template}]},
+        "workers": {"machineDeployments": [{"class": PLATFORM.cluster_classes.worker_class, "template": template}]},
         "variables": variables,
     }
     reconciled = Conditions()

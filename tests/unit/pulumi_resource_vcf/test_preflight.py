@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pyVmomi import vim as vim_types
 
+import paif_catalog as catalog
 from pulumi_resource_vcf import directory
 from pulumi_resource_vcf.errors import VcfError
 from tests.unit.pulumi_resource_vcf.double import (
@@ -25,7 +26,7 @@ from tests.unit.pulumi_resource_vcf.harness import Engine
 # pyvmomi makes its types at run time.
 vim: Any = vim_types
 _TOKEN = "token-of-the-kubeconfig"
-_VERSIONS = {"vmOperator": "vmoperator.vmware.com/v1alpha3", "clusterApi": "cluster.x-k8s.io/v1beta1"}
+_VERSIONS = {"apiVersions": catalog.baseline().api_versions.by_kind()}
 _ALL = {"namespace": "ns", **_VERSIONS, "releases": True, "offers": True, "machines": True}
 _RELEASES = "/apis/kubernetes.vmware.com/v1alpha1/kubernetesreleases"
 _IMAGES = "/apis/run.tanzu.vmware.com/v1alpha3/osimages"

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+import paif_catalog as catalog
 from cli import app as commands
 from cli.configuration import scaffold as initial
 from cli.configuration.stack_files import Problems, stack_names
@@ -75,7 +76,8 @@ naming:
     here = "policies/config/site1.yaml"
     assert found(written, text) == [
         f"{here}:1:7: kind is 'production': expected one of dev, qa, staging, prod (did you mean 'prod'?)",
-        f"{here}:2:1: namings: expected one of kind, naming, licensing, platform (did you mean 'naming'?)",
+        f"{here}:2:1: namings: expected one of kind, platformVersion, naming, licensing, platform "
+        "(did you mean 'naming'?)",
         f"{here}:5:31: licensing.entitlements[0].seats is -1: expected greater than or equal to 0",
         f"{here}:6:7: licensing.entitlements[1].expires: expected a value: it is required",
         f"{here}:7:3: licensing.paifAddon: expected one of {', '.join(_licensing_keys())} (did you mean 'paifAddOn'?)",
@@ -177,6 +179,17 @@ def test_the_packs_may_not_take_an_environment_for_another_kind_than_its_stack_f
         "take the kind from there"
     ]
     assert found(file, "kind: prod\nnaming: {kind: prod}\n") == []
+
+
+def test_a_platform_version_is_one_that_is_known_and_that_of_the_stack_file(root: Path) -> None:
+    file, known = root / "policies/config/site1.yaml", catalog.baseline().name
+    wrong = f"is 'vcf-9.0.9': expected one of {known} (did you mean {known!r}?)"
+    assert found(file, "platformVersion: vcf-9.0.9\nnaming: {platformVersion: vcf-9.0.9}\n") == [
+        f"policies/config/site1.yaml:1:18: platformVersion {wrong}",
+        f"policies/config/site1.yaml:2:27: naming.platformVersion {wrong}",
+    ]
+    (root / "stacks/Pulumi.site1.yaml").write_text(f"config:\n  paif:kind: prod\n  paif:platform: {known}\n")
+    assert found(file, f"platformVersion: {known}\n") == []
 
 
 @pytest.mark.parametrize("stack", [None, "", "a: [", "config: {}", "config: {paif:kind: production}", "- a"])
