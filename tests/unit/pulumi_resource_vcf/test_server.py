@@ -173,7 +173,6 @@ def test_engine_that_ended_before_the_watch_began_is_noticed() -> None:
     asyncio.run(asyncio.wait_for(server._ended(1 if os.getppid() != 1 else os.getpid()), 20))
 
 
-
 def test_heavy_libraries_are_not_loaded_at_the_start() -> None:
     heavy = ("httpx", "pyVmomi", "psycopg", "pulumi_kubernetes")
     code = f"import sys, pulumi_resource_vcf.server; print([m for m in {heavy} if m in sys.modules])"
