@@ -109,16 +109,15 @@ def brought_to_life(recorded: Mapping[str, Any], present: Mapping[str, Any]) -> 
 
 
 def _counterpart(before: Resource, today: Sequence[Resource]) -> Resource | None:
-    """The same resource of today: of its URN, of an alias that is its URN, or the same object in the same system."""
-    for each in today:
-        if before["urn"] in (each["urn"], *each.get("aliases", ())):
-            return each
-    same = [each for each in today if before["custom"] and _object(each) == _object(before)]
-    return same[0] if len(same) == 1 else None
-
-
-def _object(resource: Resource) -> tuple[Any, Any]:
-    return resource["type"], resource.get("id")
+    """The same resource of today: of its URN, else the one of its type with its id, with its name, or at all."""
+    alike = [each for each in today if before["custom"] and each["type"] == before["type"]]
+    choices: tuple[list[Resource], ...] = (
+        [each for each in today if each["urn"] == before["urn"]],
+        [each for each in alike if each.get("id") == before.get("id")],
+        [each for each in alike if each["urn"].rsplit("::", 1)[1] == before["urn"].rsplit("::", 1)[1]],
+        alike,
+    )
+    return next((found[0] for found in choices if len(found) == 1), None)
 
 
 def _blanks(value: Any, place: Place = ()) -> Iterator[tuple[Place, int]]:

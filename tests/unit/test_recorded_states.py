@@ -63,13 +63,18 @@ def test_what_is_a_labs_comes_from_the_state_of_today_and_all_else_stays(recorde
     assert resource["parent"] == component["urn"]
 
 
+_MOVED = "urn:pulumi:dev::paif::a:b:D$kubernetes:core/v1:ConfigMap::"
+
+
 @pytest.mark.parametrize(
-    "today", [{"urn": f"{_URN}-renamed", "aliases": [_URN]}, {"urn": f"{_URN}-renamed"}], ids=["alias", "same object"]
+    ("urn", "identity"),
+    [(f"{_MOVED}renamed", "ns/settings"), (f"{_MOVED}settings", "ns/other"), (f"{_MOVED}renamed", "ns/other")],
+    ids=["same object", "same name", "only one of its type"],
 )
 def test_a_resource_with_another_urn_is_found_again_and_keeps_the_urn_of_before(
-    recorded: dict[str, Any], today: dict[str, Any]
+    recorded: dict[str, Any], urn: str, identity: str
 ) -> None:
-    [_, resource] = brought_to_life(recorded, _export("red", **today))["deployment"]["resources"]
+    [_, resource] = brought_to_life(recorded, _export("red", urn=urn, id=identity))["deployment"]["resources"]
     assert (resource["urn"], resource["outputs"]["uid"]) == (_URN, "uid of red")
 
 
