@@ -8,6 +8,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 import paif_catalog as catalog
+from paif_catalog.predicates import PERSONAS
 from pulumi_paif._component import LABEL, Check, Component, KubernetesObject, told
 from pulumi_paif.shared_readiness import SharedReadiness
 
@@ -162,8 +163,8 @@ class DeepLearningVm(Component):
     def validate(self, check: Check) -> None:
         """Right persona, all of one route, known properties, a proxy with its exceptions."""
         check.label("vm_name", of_service="vsphere" not in check.args)
-        if check.plain("persona") not in {"data-scientist", "mlops-engineer"}:
-            check.add("persona", f"{check.plain('persona')!r}: expected data-scientist or mlops-engineer")
+        if check.plain("persona") not in PERSONAS:
+            check.add("persona", f"{check.plain('persona')!r}: expected {' or '.join(PERSONAS)}")
         if "vsphere" not in check.args:
             for needed in ("namespace", "vm_class", "storage_class"):
                 if needed not in check.args:

@@ -9,6 +9,7 @@ import pulumi_kubernetes as kubernetes
 
 import paif_catalog as catalog
 from paif_catalog import ClassReference
+from paif_catalog.predicates import CONTROL_PLANE_REPLICAS
 from pulumi_paif import vcf
 from pulumi_paif._component import Check, Component, KubernetesObject, hashed_name, published_secret
 
@@ -187,7 +188,7 @@ class GpuCluster(Component):
         check.label("cluster_name", longest=catalog.naming().kinds["cluster"].max_length, of_service=True)
         check.label("namespace")
         check.one_of("api_version", check.platform.cluster_classes.references)
-        check.one_of("control_plane_replicas", (1, 3))
+        check.one_of("control_plane_replicas", CONTROL_PLANE_REPLICAS)
         known, versions = check.platform.cluster_classes, check.platform.versions
         check.one_of("cluster_class", known.classes)
         cluster_class = check.plain("cluster_class") or versions["cluster-class"].version

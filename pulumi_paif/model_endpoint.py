@@ -5,10 +5,9 @@ from typing import NotRequired, TypedDict
 import pulumi
 
 import paif_catalog as catalog
+from paif_catalog.predicates import ENDPOINT_TYPES, engine_of
 from pulumi_paif import vcf
 from pulumi_paif._component import LABEL, Check, Component, KubernetesObject
-
-_ENGINES = {"Completions": "vLLM", "Embeddings": "Infinity"}
 
 
 class ModelEndpointArgs(TypedDict):
@@ -121,10 +120,11 @@ class ModelEndpoint(Component):
             check.add("endpoint_name", f"{name!r}: {expected}")
         check.label("namespace")
         check.at_least("replicas", 1)
-        check.one_of("type", _ENGINES)
+        check.one_of("type", ENDPOINT_TYPES)
         kind, engine = check.plain("type"), check.plain("engine")
-        if kind in _ENGINES and engine != _ENGINES[kind]:
-            check.add("engine", f"{engine!r}: expected {_ENGINES[kind]}, which serves {kind}")
+        wanted = engine_of(kind) if isinstance(kind, str) else None
+        if wanted is not None and engine != wanted:
+            check.add("engine", f"{engine!r}: expected {wanted}, which serves {kind}")
         repository = check.plain("repository")
         if repository is not None and repository != repository.lower():
             check.add("repository", f"{repository!r}: expected lower case, as registries demand")

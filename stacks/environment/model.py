@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from pydantic import Field, PrivateAttr, SecretStr
 
 import paif_catalog as catalog
+from paif_catalog.predicates import PERSONAS, Kind
 from stacks.environment.certificates import Pem
 from stacks.environment.sections.ai_services import AiServices
 from stacks.environment.sections.clusters import Cluster
@@ -28,9 +29,7 @@ from stacks.environment.sections.workstations import Workstation
 from stacks.environment.types import (
     ChartRepository,
     KeptProperty,
-    Kind,
     LabelValue,
-    Persona,
     PlatformName,
     Short,
     Text,
@@ -136,7 +135,7 @@ class Environment(Section):
 
     def tags(self) -> dict[str, list[str]]:
         """All tags of vCenter that things of this environment may carry, by the keys of the naming catalogue."""
-        return {**{key: [value] for key, value in self.facts().items()}, "persona": list(get_args(Persona))}
+        return {**{key: [value] for key, value in self.facts().items()}, "persona": list(PERSONAS)}
 
     def vm_class(self, name: str) -> VmClass:
         """The class of this name: one of the configuration's or of the Supervisor's own. Raises KeyError."""

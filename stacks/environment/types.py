@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 import paif_catalog as catalog
-
-Kind = Literal["dev", "qa", "staging", "prod"]
-Persona = Literal["data-scientist", "mlops-engineer"]
 
 
 def matching(pattern: str, expected: str) -> AfterValidator:

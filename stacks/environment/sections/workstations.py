@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from paif_catalog.predicates import Persona
 from stacks.environment.public_keys import PublicKey
 from stacks.environment.sections.section import FullName, Section, StoragePolicy, VmClassName
-from stacks.environment.types import Address, Persona, Short, Text, matching
+from stacks.environment.types import Address, Short, Text, matching
 
 
 class Proxy(Section):
