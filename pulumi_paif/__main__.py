@@ -21,6 +21,7 @@ NAMES = (
     "GpuOperator",
     "GpuVmClass",
     "ModelEndpoint",
+    "ModelGalleryAccess",
     "PrivateAiServices",
     "VectorDatabase",
     "VsphereTags",

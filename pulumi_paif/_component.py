@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
+from enum import Enum
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +15,7 @@ from pulumi.output import UNKNOWN
 
 import paif_catalog as catalog
 from pulumi_paif import vcf
+from pulumi_paif._arguments import present
 from pulumi_paif.shared_readiness import as_long_as
 
 LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
@@ -34,7 +36,7 @@ class Component(pulumi.ComponentResource):
     """Whether it depends on the platform's version, which is its argument `platform`."""
 
     def __init__(self, name: str, args: Mapping[str, Any], opts: pulumi.ResourceOptions | None) -> None:
-        check = Check(f"{type(self).__name__} {name!r}", args)
+        check = Check(f"{type(self).__name__} {name!r}", present(args))
         self._platform = check.platform if self.per_platform else None
         self.validate(check)
         check.finish()
@@ -123,16 +125,26 @@ class Check:
             first = ", beginning with a letter" if of_service else ""
             self.add(name, f"{text!r}: expected a DNS label of at most {longest} characters{first}")
 
-    def one_of(self, name: str, choices: Collection[str] | Collection[int]) -> None:
+    def one_of(self, name: str, choices: Collection[str] | Collection[int] | type[Enum], value: object = None) -> None:
         """Demand one of the choices at property `name`."""
-        value = self.plain(name)
-        if value is not None and value not in choices:
+        choices = [each.value for each in choices] if isinstance(choices, type) else choices
+        value = self.plain(name) if value is None else value
+        if value is not None and not isinstance(value, pulumi.Output) and value not in choices:
             self.add(name, f"{value!r}: expected one of {', '.join(sorted(map(str, choices)))}")
 
-    def at_least(self, name: str, least: int) -> None:
+    def exactly_one(self, *blocks: str) -> str | None:
+        """Demand exactly one of these blocks; returns the one there is."""
+        given = [name for name in blocks if name in self.args]
+        if len(given) == 1:
+            return given[0]
+        said = f", and found {' and '.join(given)}" if given else ""
+        self.add(given[-1] if given else blocks[0], f"expected exactly one of {', '.join(blocks)}{said}")
+        return None
+
+    def at_least(self, name: str, least: int, value: object = None) -> None:
         """Demand a number of at least `least` at property `name`."""
-        value = self.plain(name)
-        if value is not None and value < least:
+        value = self.plain(name) if value is None else value
+        if isinstance(value, int | float) and value < least:
             self.add(name, f"{value}: expected at least {least}")
 
     def finish(self) -> None:

@@ -1,25 +1,27 @@
 """Supervisor namespace for AI work."""
 
+from collections.abc import Sequence
 from typing import Any, NotRequired, TypedDict, cast
 
 import pulumi
 
 from pulumi_paif import vcf
+from pulumi_paif._arguments import derived, given_or, present
 from pulumi_paif._component import Check, Component
 
 
 class AccessArgs(TypedDict):
     """Who may do what in the namespace."""
 
-    subject_type: pulumi.Input[str]
-    """USER or GROUP."""
+    subject_type: NotRequired[pulumi.Input[vcf.SubjectType] | None]
+    """User or group; a group by default."""
     subject: pulumi.Input[str]
     """Name without its domain."""
     domain: pulumi.Input[str]
     """SSO domain."""
-    role: pulumi.Input[str]
-    """OWNER, EDIT or VIEW."""
-    identity_provider: NotRequired[pulumi.Input[str]]
+    role: pulumi.Input[vcf.NamespaceRole]
+    """What they may do."""
+    identity_provider: NotRequired[pulumi.Input[str] | None]
     """Id of the external identity provider that knows the subject; vCenter's own without it."""
 
 
@@ -28,31 +30,31 @@ class StorageArgs(TypedDict):
 
     policy: pulumi.Input[str]
     """Name of the policy."""
-    limit_mib: NotRequired[pulumi.Input[int]]
+    limit_mib: NotRequired[pulumi.Input[int] | None]
     """Most storage in MiB; without it there is no limit."""
 
 
 class AiNamespaceArgs(TypedDict):
     """Arguments of AiNamespace."""
 
-    namespace: pulumi.Input[str]
-    """Name, unique in the vCenter: a DNS label."""
+    name: NotRequired[pulumi.Input[str] | None]
+    """Name, unique in the vCenter: a DNS label; the component's by default."""
     supervisor: pulumi.Input[str]
     """Name or id of the Supervisor; Private AI Services need one with a single zone."""
-    description: NotRequired[pulumi.Input[str]]
+    description: NotRequired[pulumi.Input[str] | None]
     """Text beside the name in vCenter."""
-    access_list: list[AccessArgs]
+    access_list: NotRequired[pulumi.Input[Sequence[AccessArgs]] | None]
     """All permissions of the namespace; of an adopted one those to add."""
-    storage: list[StorageArgs]
+    storage: pulumi.Input[Sequence[StorageArgs]]
     """Storage policies, at least one."""
-    vm_classes: list[pulumi.Input[str]]
+    vm_classes: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]] | None]
     """Names of the VM classes that may be used."""
-    content_libraries: list[pulumi.Input[str]]
-    """Names of the content libraries whose images may be used."""
-    adopt: NotRequired[pulumi.Input[bool]]
+    content_libraries: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]] | None]
+    """Names or ids of the content libraries whose images may be used."""
+    adopt: NotRequired[pulumi.Input[bool] | None]
     """Share a namespace that exists already: what others have in it stays, and destroy only takes away what was
     added."""
-    exclusive: NotRequired[pulumi.Input[bool]]
+    exclusive: NotRequired[pulumi.Input[bool] | None]
     """Of a namespace that is adopted, remove what is not given here, for good."""
 
 
@@ -62,37 +64,45 @@ class AiNamespace(Component):
     pulumi-vsphere's namespace has neither permissions nor limits, hence the project's own provider.
     """
 
-    namespace: pulumi.Output[str]
+    name: pulumi.Output[str]
     """Name of the namespace, once it is RUNNING."""
 
     def __init__(self, name: str, args: AiNamespaceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Create the namespace, or adopt it. Raises ComponentInputError."""
         super().__init__(name, args, opts)
+        args = present(args)
         self.resource = vcf.Namespace(
             name,
-            name=args["namespace"],
+            name=given_or(args.get("name"), name),
             supervisor=args["supervisor"],
             description=args.get("description"),
-            access_list=[vcf.AccessEntry(**cast(Any, entry)) for entry in args["access_list"]],
-            storage_specs=[vcf.StorageSpec(**spec) for spec in args["storage"]],
-            vm_classes=list(args["vm_classes"]),
-            content_libraries=list(args["content_libraries"]),
+            access_list=derived(given_or(args.get("access_list"), []), _access),
+            storage_specs=derived(args["storage"], _storage),
+            vm_classes=given_or(args.get("vm_classes"), []),
+            content_libraries=given_or(args.get("content_libraries"), []),
             adopt=args.get("adopt", False),
             exclusive=args.get("exclusive"),
             opts=self.child(),
         )
-        self.namespace = self.resource.name
-        self.register_outputs({"namespace": self.namespace})
+        self.name = self.resource.name
+        self.register_outputs({"name": self.name})
 
     def validate(self, check: Check) -> None:
         """A DNS label, some storage, known roles."""
-        check.label("namespace")
-        if not check.plain("storage"):
+        check.label("name")
+        if check.plain("storage") == []:
             check.add("storage", "expected at least one storage policy")
         for index, entry in enumerate(check.plain("access_list") or []):
-            role = entry.get("role")
-            if isinstance(role, str) and role not in {"OWNER", "EDIT", "VIEW"}:
-                check.add(f"access_list[{index}].role", f"{role!r}: expected OWNER, EDIT or VIEW")
+            check.one_of(f"access_list[{index}].role", vcf.NamespaceRole, entry.get("role"))
+            check.one_of(f"access_list[{index}].subject_type", vcf.SubjectType, entry.get("subject_type"))
+
+
+def _access(entries: Sequence[AccessArgs]) -> list[vcf.AccessEntry]:
+    return [vcf.AccessEntry(**{"subject_type": vcf.SubjectType.GROUP, **cast(Any, each)}) for each in entries]
+
+
+def _storage(entries: Sequence[StorageArgs]) -> list[vcf.StorageSpec]:
+    return [vcf.StorageSpec(**cast(Any, each)) for each in entries]
 
 
 def image_name(contents: vcf.NamespaceContents, name: pulumi.Input[str]) -> pulumi.Output[str]:

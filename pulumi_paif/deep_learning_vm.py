@@ -1,15 +1,16 @@
 """Deep Learning VM: a GPU workstation for one person."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 import paif_catalog as catalog
-from paif_catalog.predicates import PERSONAS
+from pulumi_paif._arguments import Labels, SecretInput, SecretOutput, given_or, present, with_labels
 from pulumi_paif._component import LABEL, Check, Component, KubernetesObject, told
+from pulumi_paif.enums import Persona
 from pulumi_paif.shared_readiness import SharedReadiness
 
 _SELECTOR = "paif.dev/workstation"
@@ -25,8 +26,31 @@ _READ_ONCE = {
 """What people call the OVF properties, which a machine reads at its first boot only."""
 
 
+class VmServiceArgs(TypedDict):
+    """A machine that the VM Service makes, with the GPUs of its VM class."""
+
+    namespace: pulumi.Input[str]
+    """Supervisor namespace."""
+    vm_class: pulumi.Input[str]
+    """VM class bound to the namespace."""
+    storage_class: pulumi.Input[str]
+    """Kubernetes storage class."""
+    image_id: NotRequired[pulumi.Input[str] | None]
+    """How the VM Service names the image: its id vmi-…, where the name does not tell it from others; the name without
+    it."""
+    labels: NotRequired[Labels | None]
+    """Labels of all objects."""
+    renewal: NotRequired[str | None]
+    """Any label, e.g. autumn: another one makes the machine anew, with what is given now; what is on its disks is lost.
+    """
+    wait_for: NotRequired[list[str] | None]
+    """Wait conditions of the machine instead of the catalog's."""
+    access_wait_for: NotRequired[list[str] | None]
+    """Wait conditions of the machine's access from outside instead of the catalog's."""
+
+
 class VspherePlacementArgs(TypedDict):
-    """Where a machine on route vsphere runs. A fixed device pins it to its host."""
+    """A machine that is cloned in vSphere, with one GPU of its own: a fixed device pins it to its host."""
 
     datacenter: pulumi.Input[str]
     """Name of the datacenter."""
@@ -51,58 +75,49 @@ class VspherePlacementArgs(TypedDict):
     guest_id: pulumi.Input[str]
     """Guest operating system as vSphere names it; that of the image."""
     gpu_model: str
-    """GPU model of the catalogue, for the MMIO window."""
+    """GPU model of the catalog, for the MMIO window."""
+    tags: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]] | None]
+    """Ids of the tags of the machine."""
+
+
+class ProxyArgs(TypedDict):
+    """The proxy that a machine uses."""
+
+    http: NotRequired[pulumi.Input[str] | None]
+    """Proxy for http."""
+    https: NotRequired[pulumi.Input[str] | None]
+    """Proxy for https; needs no_proxy, or the guest driver's download fails."""
+    no_proxy: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]] | None]
+    """Names and networks that are reached without the proxy."""
 
 
 class DeepLearningVmArgs(TypedDict):
-    """Arguments of DeepLearningVm."""
+    """Arguments of DeepLearningVm: exactly one of `vm_service` and `vsphere`."""
 
-    vm_name: pulumi.Input[str]
-    """Name of the machine and its host name: a DNS label."""
-    persona: str
-    """data-scientist or mlops-engineer: nobody else needs one."""
+    name: NotRequired[pulumi.Input[str] | None]
+    """Name of the machine and its host name: a DNS label; the component's by default."""
+    persona: pulumi.Input[Persona]
+    """Who works with it."""
     image: pulumi.Input[str]
     """Name of the image in the content library."""
-    password: pulumi.Input[str]
+    password: SecretInput
     """First password of the login; changed at first use."""
-    image_id: NotRequired[pulumi.Input[str]]
-    """How the VM Service names the image: its id vmi-…, where the name does not tell it from others; the name without
-    it (route VM Service)."""
-    namespace: NotRequired[pulumi.Input[str]]
-    """Supervisor namespace (route VM Service)."""
-    vm_class: NotRequired[pulumi.Input[str]]
-    """VM class bound to the namespace (route VM Service)."""
-    storage_class: NotRequired[pulumi.Input[str]]
-    """Kubernetes storage class (route VM Service)."""
-    labels: NotRequired[dict[str, str]]
-    """Labels of all objects (route VM Service)."""
-    vsphere: NotRequired[VspherePlacementArgs]
-    """Placement (route vSphere); without it the VM Service makes the machine."""
-    tags: NotRequired[list[pulumi.Input[str]]]
-    """Ids of the tags of the machine (route vSphere)."""
-    public_key: NotRequired[pulumi.Input[str]]
+    vm_service: NotRequired[VmServiceArgs | None]
+    """The VM Service makes the machine."""
+    vsphere: NotRequired[VspherePlacementArgs | None]
+    """The machine is cloned in vSphere."""
+    public_key: NotRequired[pulumi.Input[str] | None]
     """SSH public key of the owner."""
-    licence_token: NotRequired[pulumi.Input[str]]
+    licence_token: NotRequired[SecretInput | None]
     """NVIDIA client configuration token (vGPU)."""
-    ngc_api_key: NotRequired[pulumi.Input[str]]
+    ngc_api_key: NotRequired[SecretInput | None]
     """NGC key with which the guest driver is downloaded (vGPU)."""
-    http_proxy: NotRequired[pulumi.Input[str]]
-    """Proxy for http."""
-    https_proxy: NotRequired[pulumi.Input[str]]
-    """Proxy for https; needs no_proxy, or the guest driver's download fails."""
-    no_proxy: NotRequired[list[str]]
-    """Names and networks that are reached without the proxy."""
-    properties: NotRequired[dict[str, pulumi.Input[str]]]
-    """Further OVF properties of the catalogue, already encoded."""
-    renewal: NotRequired[str]
-    """Any label, e.g. autumn: another one makes the machine anew, with what is given now; what is on its disks is lost
-    (route VM Service)."""
-    wait_for: NotRequired[list[str]]
-    """Wait conditions of the machine instead of the catalogue's (route VM Service)."""
-    access_wait_for: NotRequired[list[str]]
-    """Wait conditions of the machine's access from outside instead of the catalogue's (route VM Service)."""
-    platform: NotRequired[str]
-    """Version of the platform, such as vcf-9.0.1; the only one that is known by default."""
+    proxy: NotRequired[ProxyArgs | None]
+    """The proxy that it uses."""
+    properties: NotRequired[dict[str, pulumi.Input[str]] | None]
+    """Further OVF properties of the catalog, already encoded."""
+    platform: NotRequired[str | None]
+    """Version of the platform, such as vcf-9.0.1; by default the only one that is known."""
 
 
 class DeepLearningVm(Component):
@@ -123,8 +138,8 @@ class DeepLearningVm(Component):
     jupyter_url: pulumi.Output[str | None]
     """Address of JupyterLab, None while there is none."""
     first_boot: pulumi.Output[str | None]
-    """True or False as the guest reports its first boot, None or Unknown where it does not (route VM Service)."""
-    password: pulumi.Output[str]
+    """True or False as the guest reports its first boot, None or Unknown where it does not (VM Service)."""
+    password: SecretOutput
     """Password with which the machine was made, secret."""
     stale: pulumi.Output[list[str]]
     """What is given now and the machine was made with otherwise, in words."""
@@ -138,15 +153,18 @@ class DeepLearningVm(Component):
     ) -> None:
         """Create the machine and wait for its address. Raises ComponentInputError.
 
-        With `readiness` it shares a wait with other machines instead of having one of its own (route VM Service).
+        With `readiness` it shares a wait with other machines instead of having one of its own (VM Service).
         """
         super().__init__(name, args, opts)
+        args = present(args)
+        self._physical = given_or(args.get("name"), name)
         self.properties = self._ovf_properties(args)
         self.first_boot = pulumi.Output.from_input(None)
-        if "vsphere" in args:
-            self.address = reached = self._clone(name, args, args["vsphere"])
-        else:
-            self.address, reached = self._vm_service(name, args, readiness)
+        vm_service, place = args.get("vm_service"), args.get("vsphere")
+        if place is not None:
+            self.address = reached = self._clone(name, args, place)
+        elif vm_service is not None:
+            self.address, reached = self._vm_service(name, args, vm_service, readiness)
         self.password = pulumi.Output.secret(self.made_with.apply(lambda found: found.get("password", "")))
         self.stale = pulumi.Output.unsecret(
             pulumi.Output.all(self.made_with, pulumi.Output.all(**self.properties), self.image, args["image"]).apply(
@@ -162,56 +180,48 @@ class DeepLearningVm(Component):
 
     def validate(self, check: Check) -> None:
         """Right persona, all of one route, known properties, a proxy with its exceptions."""
-        check.label("vm_name", of_service="vsphere" not in check.args)
-        if check.plain("persona") not in PERSONAS:
-            check.add("persona", f"{check.plain('persona')!r}: expected {' or '.join(PERSONAS)}")
-        if "vsphere" not in check.args:
-            for needed in ("namespace", "vm_class", "storage_class"):
-                if needed not in check.args:
-                    check.add(needed, "expected a value, since the VM Service makes the machine")
-            if "tags" in check.args:
-                check.add("tags", "expected none: a machine of the VM Service carries labels")
-            if LABEL.fullmatch(check.plain("renewal") or "0") is None:
-                check.add("renewal", f"{check.plain('renewal')!r}: expected a DNS label, e.g. autumn")
-        else:
-            if "licence_token" in check.args:
-                reason = "expected none: a machine on route vSphere has a whole GPU and needs no licence"
-                check.add("licence_token", reason)
-            if check.plain("renewal"):
-                check.add("renewal", "expected none on route vSphere: remove the machine, and add it in another run")
-        if "https_proxy" in check.args and "no_proxy" not in check.args:
-            check.add(
-                "no_proxy", "expected exceptions: behind an https proxy the guest driver's download fails without"
-            )
+        check.label("name", of_service="vsphere" not in check.args)
+        check.one_of("persona", Persona)
+        way = check.exactly_one("vm_service", "vsphere")
+        renewal = check.args["vm_service"].get("renewal", "0") if way == "vm_service" else "0"
+        if LABEL.fullmatch(renewal) is None:
+            check.add("vm_service.renewal", f"{renewal!r}: expected a DNS label, e.g. autumn")
+        if way == "vsphere" and "licence_token" in check.args:
+            reason = "expected none: a machine that is cloned in vSphere has a whole GPU and needs no licence"
+            check.add("licence_token", reason)
+        proxy = check.args.get("proxy", {})
+        if "https" in proxy and "no_proxy" not in proxy:
+            check.add("proxy.no_proxy", "expected exceptions: behind an https proxy the guest driver's download fails")
         known = self.platform.dlvm_properties.properties
         for key in check.plain("properties") or {}:
             if key not in known:
                 check.add(f'properties["{key}"]', f"expected one of {', '.join(sorted(known))}")
 
-    @staticmethod
-    def _ovf_properties(args: DeepLearningVmArgs) -> dict[str, pulumi.Input[str]]:
-        properties: dict[str, pulumi.Input[str]] = {"hostname": args["vm_name"], "password": args["password"]}
-        if "public_key" in args:
-            properties["public-keys"] = args["public_key"]
-        if "licence_token" in args:
-            properties["vgpu-license"] = args["licence_token"]
-        if "ngc_api_key" in args:
-            properties["nvidia-portal-api-key"] = args["ngc_api_key"]
-        proxies = {key: args[key] for key in ("http_proxy", "https_proxy") if key in args}
-        if proxies:
-            exceptions = ",".join(args.get("no_proxy", []))
-            properties["user-data"] = pulumi.Output.all(**proxies).apply(
-                lambda found: base64.b64encode(_cloud_config({**found, "no_proxy": exceptions}).encode()).decode()
+    def _ovf_properties(self, args: DeepLearningVmArgs) -> dict[str, pulumi.Input[str]]:
+        given = {
+            "hostname": self._physical,
+            "password": args["password"],
+            "public-keys": args.get("public_key"),
+            "vgpu-license": args.get("licence_token"),
+            "nvidia-portal-api-key": args.get("ngc_api_key"),
+        }
+        properties = {key: value for key, value in given.items() if value is not None}
+        proxy = args.get("proxy") or {}
+        if "http" in proxy or "https" in proxy:
+            properties["user-data"] = pulumi.Output.from_input(proxy).apply(
+                lambda found: base64.b64encode(_cloud_config(found).encode()).decode()
             )
-        return {**properties, **args.get("properties", {})}
+        return {**properties, **(args.get("properties") or {})}
 
     def _vm_service(
-        self, name: str, args: DeepLearningVmArgs, readiness: SharedReadiness | None
+        self, name: str, args: DeepLearningVmArgs, asked: VmServiceArgs, readiness: SharedReadiness | None
     ) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
-        namespace, labels = args["namespace"], {**args.get("labels", {}), _SELECTOR: args["vm_name"]}
-        renewal = args.get("renewal", "")
+        namespace, physical = asked["namespace"], self._physical
+        labels = with_labels(given_or(asked.get("labels"), {}), {_SELECTOR: physical})
+        image_name = given_or(asked.get("image_id"), args["image"])
+        renewal = asked.get("renewal") or ""
         suffix = f"-{renewal}" if renewal else ""
-        bootstrap = pulumi.Output.concat(args["vm_name"], "-ovf", suffix)
+        bootstrap = pulumi.Output.concat(physical, "-ovf", suffix)
         content = {key: pulumi.Output.from_input(text).apply(_literally) for key, text in self.properties.items()}
         self.bootstrap = kubernetes.core.v1.Secret(
             # Another resource for another machine: its changes are ignored, which a mere replacement would do as well.
@@ -220,7 +230,7 @@ class DeepLearningVm(Component):
                 "name": bootstrap,
                 "namespace": namespace,
                 "labels": labels,
-                "annotations": {_IMAGE: args["image"], _IMAGE_ID: args.get("image_id", args["image"])},
+                "annotations": {_IMAGE: args["image"], _IMAGE_ID: image_name},
             },
             # Not stringData: what is kept of it is read back, and the cluster gives out data.
             data=pulumi.Output.secret(content),
@@ -232,18 +242,16 @@ class DeepLearningVm(Component):
         noted = self.bootstrap.metadata.apply(lambda metadata: metadata.annotations or {})
         self.image = noted.apply(lambda found: found.get(_IMAGE) or args["image"])
         # What was noted stays, also where the same name means another image or several by now.
-        image_id = noted.apply(
-            lambda found: found.get(_IMAGE_ID) or found.get(_IMAGE) or args.get("image_id", args["image"])
-        )
+        image_id = noted.apply(lambda found: found.get(_IMAGE_ID) or found.get(_IMAGE) or image_name)
         self.machine = KubernetesObject(
             name,
             self.platform,
             "VirtualMachine",
-            metadata={"name": args["vm_name"], "namespace": namespace, "labels": labels},
+            metadata={"name": physical, "namespace": namespace, "labels": labels},
             spec={
-                "className": args["vm_class"],
+                "className": asked["vm_class"],
                 "imageName": image_id,
-                "storageClass": args["storage_class"],
+                "storageClass": asked["storage_class"],
                 "powerState": "PoweredOn",
                 "powerOffMode": "TrySoft",
                 "network": {"interfaces": [{"name": "eth0"}]},
@@ -258,10 +266,10 @@ class DeepLearningVm(Component):
             f"{name}-access",
             self.platform,
             "VirtualMachineService",
-            metadata={"name": args["vm_name"], "namespace": namespace, "labels": labels},
+            metadata={"name": physical, "namespace": namespace, "labels": labels},
             spec={
                 "type": "LoadBalancer",
-                "selector": {_SELECTOR: args["vm_name"]},
+                "selector": {_SELECTOR: physical},
                 "ports": [
                     {"name": port_name, "protocol": "TCP", "port": port, "targetPort": port}
                     for port_name, port in ports.items()
@@ -270,12 +278,12 @@ class DeepLearningVm(Component):
             opts=self.child(self.machine),
         )
         awaited = (
-            self.machine.awaited(args.get("wait_for")),
-            self.service.awaited(args.get("access_wait_for")),
+            self.machine.awaited(asked.get("wait_for")),
+            self.service.awaited(asked.get("access_wait_for")),
         )
         made = [self.machine, self.service]
         if readiness:
-            values = readiness.add(args["vm_name"], *awaited, depends_on=made)
+            values = readiness.add(physical, *awaited, depends_on=made)
         else:
             values = self.ready(f"{name}-ready", *awaited, depends_on=made).values
         self.first_boot = told(values, "firstBoot")
@@ -293,7 +301,7 @@ class DeepLearningVm(Component):
         gpu = catalog.gpus().gpus[place["gpu_model"]]
         machine = vsphere.VirtualMachine(
             name,
-            name=args["vm_name"],
+            name=self._physical,
             resource_pool_id=host.resource_pool_id,
             host_system_id=host.id,
             datastore_id=vsphere.get_datastore_output(name=place["datastore"], datacenter_id=datacenter, opts=below).id,
@@ -318,7 +326,7 @@ class DeepLearningVm(Component):
             disks=[{"label": "disk0", "size": place["disk_gib"], "thin_provisioned": True}],
             clone={"template_uuid": item.id},
             vapp={"properties": pulumi.Output.secret(self.properties)},
-            tags=args.get("tags"),
+            tags=place.get("tags"),
             wait_for_guest_net_timeout=10,
             # Guest and vCenter change them, and edits after the first boot do nothing.
             opts=self.child(ignore_changes=["vapp"], additional_secret_outputs=["vapp"]),
@@ -362,8 +370,10 @@ def _stale(made_with: dict[str, str], given: dict[str, str], image: str, given_i
     return found if image == given_image else [*found, "image"]
 
 
-def _cloud_config(proxies: dict[str, str]) -> str:
+def _cloud_config(proxy: Mapping[str, Any]) -> str:
     """cloud-init document that sets proxies for all programs."""
+    proxies = {f"{key}_proxy": proxy[key] for key in ("http", "https") if key in proxy}
+    proxies["no_proxy"] = ",".join(proxy.get("no_proxy", ()))
     lines = [f"    {key.upper()}={value}\n    {key}={value}" for key, value in proxies.items() if value]
     text = "\n".join(lines)
     return f"#cloud-config\nwrite_files:\n- path: /etc/environment\n  append: true\n  content: |\n{text}\n"

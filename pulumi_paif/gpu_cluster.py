@@ -2,16 +2,17 @@
 
 import base64
 from collections.abc import Sequence
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict, cast
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 import paif_catalog as catalog
-from paif_catalog import ClassReference
 from paif_catalog.predicates import CONTROL_PLANE_REPLICAS
 from pulumi_paif import vcf
+from pulumi_paif._arguments import Labels, SecretOutput, derived, given_or, present
 from pulumi_paif._component import Check, Component, KubernetesObject, hashed_name, published_secret
+from pulumi_paif.cluster_provider import cluster_provider
 
 _GPU_TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
 _POOL = "paif.dev/pool"
@@ -21,14 +22,25 @@ _VERSION = "spec.topology.version"
 
 
 class PoolCapacity(TypedDict):
-    """What a node of a pool has: all that the autoscaler knows of a pool without nodes."""
+    """What a node of a pool has beside GPUs: all that the autoscaler knows of a pool without nodes."""
 
     cpu_count: int
     """vCPUs."""
     memory_gib: int
     """Memory in GiB."""
-    gpus: int
-    """GPUs, 0 for none."""
+
+
+class GpuPoolArgs(TypedDict):
+    """Nodes that have to be there and offer their GPUs."""
+
+    name: str
+    """Name within the cluster."""
+    gpu_count: int
+    """GPUs of each node, as its VM class gives them."""
+    min_replicas: pulumi.Input[int]
+    """Least nodes."""
+    max_replicas: pulumi.Input[int]
+    """Most nodes."""
 
 
 class NodePoolArgs(TypedDict):
@@ -38,28 +50,29 @@ class NodePoolArgs(TypedDict):
     """Name within the cluster."""
     vm_class: pulumi.Input[str]
     """VM class bound to the namespace."""
-    gpu: bool
-    """Whether nodes carry GPUs: they are tainted, so that only GPU work runs there."""
-    replicas: NotRequired[pulumi.Input[int]]
+    gpu_count: NotRequired[int | None]
+    """GPUs of each node, as its VM class gives them, 0 by default; nodes with GPUs are tainted, so that only GPU work
+    runs there."""
+    replicas: NotRequired[pulumi.Input[int] | None]
     """Fixed number of nodes."""
-    min_replicas: NotRequired[int]
+    min_replicas: NotRequired[int | None]
     """Least nodes."""
-    max_replicas: NotRequired[int]
+    max_replicas: NotRequired[int | None]
     """Most nodes."""
-    capacity: NotRequired[PoolCapacity]
+    capacity: NotRequired[PoolCapacity | None]
     """Size of its VM class; required with min_replicas 0."""
-    container_storage_gib: NotRequired[int]
+    container_storage_gib: NotRequired[pulumi.Input[int] | None]
     """Volume for images in GiB, 200 by default on GPU pools, since NGC images are large."""
 
 
 class GpuClusterArgs(TypedDict):
     """Arguments of GpuCluster."""
 
-    cluster_name: pulumi.Input[str]
-    """Name: a DNS label of at most 42 characters."""
+    name: NotRequired[pulumi.Input[str] | None]
+    """Name: a DNS label of at most 42 characters; the component's by default."""
     namespace: pulumi.Input[str]
     """Supervisor namespace."""
-    namespace_name: NotRequired[str]
+    namespace_name: NotRequired[str | None]
     """Its name as plain text, where `namespace` is an output: by it the cluster is looked up as the server has it.
 
     Where neither is plain, a changed class is not sent, and a release has to be written as the server stores it.
@@ -68,30 +81,32 @@ class GpuClusterArgs(TypedDict):
     """Kubernetes storage class of all nodes."""
     control_plane_class: pulumi.Input[str]
     """VM class of the control plane."""
-    control_plane_replicas: pulumi.Input[int]
-    """1 or 3 machines."""
+    control_plane_replicas: NotRequired[pulumi.Input[int] | None]
+    """1 (by default) or 3 machines."""
     pools: list[NodePoolArgs]
     """Node pools; at least one without GPU, where the GPU Operator itself runs."""
-    pod_network: NotRequired[pulumi.Input[str]]
+    pod_network: NotRequired[pulumi.Input[str] | None]
     """Network of pods, 192.168.156.0/20 by default."""
-    service_network: NotRequired[pulumi.Input[str]]
+    service_network: NotRequired[pulumi.Input[str] | None]
     """Network of services, 10.96.0.0/12 by default."""
-    release: NotRequired[str]
+    release: NotRequired[str | None]
     """Kubernetes release in any spelling; the catalogue's by default."""
-    os_version: NotRequired[str]
+    os_version: NotRequired[str | None]
     """Version of Ubuntu on the nodes; required where the release has several."""
-    cluster_class: NotRequired[str]
+    cluster_class: NotRequired[str | None]
     """ClusterClass; the catalogue's by default."""
-    api_version: NotRequired[str]
+    api_version: NotRequired[str | None]
     """Version of cluster.x-k8s.io; the platform's by default."""
-    trusted_ca: NotRequired[pulumi.Input[str]]
-    """PEM that nodes trust, e.g. of the model gallery."""
-    labels: NotRequired[dict[str, str]]
+    ca_bundle: NotRequired[pulumi.Input[str] | None]
+    """PEM of authorities that nodes trust, e.g. of the model gallery."""
+    helm_registry_config: NotRequired[pulumi.Input[str] | None]
+    """Path of a file with logins at OCI registries, for charts that `provider` installs."""
+    labels: NotRequired[Labels | None]
     """Labels of all objects and nodes."""
-    wait_for: NotRequired[list[str]]
+    wait_for: NotRequired[list[str] | None]
     """Wait conditions instead of the catalogue's."""
-    platform: NotRequired[str]
-    """Version of the platform, such as vcf-9.0.1; the only one that is known by default."""
+    platform: NotRequired[str | None]
+    """Version of the platform, such as vcf-9.0.1; by default the only one that is known."""
 
 
 class GpuCluster(Component):
@@ -99,20 +114,27 @@ class GpuCluster(Component):
 
     per_platform = True
 
-    cluster_name: pulumi.Output[str]
+    name: pulumi.Output[str]
     """Name of the cluster, once it is ready."""
-    kubeconfig: pulumi.Output[str]
+    kubeconfig: SecretOutput
     """Administrator's kubeconfig as YAML, secret."""
+    provider: kubernetes.Provider
+    """Provider of what is in the cluster."""
+    gpu_pools: list[GpuPoolArgs]
+    """Node pools with GPUs, for the GPU Operator."""
 
     def __init__(self, name: str, args: GpuClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Create the cluster. Raises ComponentInputError."""
         super().__init__(name, args, opts)
+        args = present(args)
+        physical = self._physical = given_or(args.get("name"), name)
+        control_plane = given_or(args.get("control_plane_replicas"), 1)
         classes, versions = self.platform.cluster_classes, self.platform.versions
         api_version, class_reference = self._api(args)
-        cluster_class = args.get("cluster_class", versions["cluster-class"].version)
-        release = args.get("release", versions["kubernetes-release"].version)
+        cluster_class = args.get("cluster_class") or versions["cluster-class"].version
+        release = args.get("release") or versions["kubernetes-release"].version
         as_it_is = self._as_it_is(args, cluster_class, release)
-        namespace, labels = args["namespace"], args.get("labels", {})
+        namespace, labels = args["namespace"], given_or(args.get("labels"), {})
         selected = f"os-name=ubuntu,os-version={args['os_version']}" if "os_version" in args else "os-name=ubuntu"
         os_image = {classes.os_image_annotation: selected}
         variables: list[dict[str, Any]] = [
@@ -122,15 +144,15 @@ class GpuCluster(Component):
             {"name": "kubernetes", "value": {"certificateRotation": {"enabled": True, "renewalDaysBeforeExpiry": 90}}},
         ]
         depends: list[pulumi.Resource] = []
-        if "trusted_ca" in args:
-            trust = self._trust(name, args)
+        if (ca_bundle := args.get("ca_bundle")) is not None:
+            trust = self._trust(name, args, ca_bundle)
             depends.append(trust)
             reference = {"secretRef": {"name": trust.metadata["name"], "key": "ca"}}
             trusted = {"trust": {"additionalTrustedCAs": [{"caCert": reference}]}}
             variables.append({"name": "osConfiguration", "value": trusted})
         topology: dict[str, Any] = {
             "version": release,
-            "controlPlane": {"replicas": args["control_plane_replicas"], "metadata": {"annotations": os_image}},
+            "controlPlane": {"replicas": control_plane, "metadata": {"annotations": os_image}},
             "variables": variables,
             "workers": {
                 "machineDeployments": [_pool(pool, classes.worker_class, os_image, labels) for pool in args["pools"]]
@@ -144,15 +166,15 @@ class GpuCluster(Component):
             "Cluster",
             api_version=api_version,
             metadata={
-                "name": args["cluster_name"],
+                "name": physical,
                 "namespace": namespace,
                 "labels": labels,
                 "annotations": {classes.skip_rebase_annotation: ""},
             },
             spec={
                 "clusterNetwork": {
-                    "pods": {"cidrBlocks": [args.get("pod_network", "192.168.156.0/20")]},
-                    "services": {"cidrBlocks": [args.get("service_network", "10.96.0.0/12")]},
+                    "pods": {"cidrBlocks": [given_or(args.get("pod_network"), "192.168.156.0/20")]},
+                    "services": {"cidrBlocks": [given_or(args.get("service_network"), "10.96.0.0/12")]},
                     "serviceDomain": "cluster.local",
                 },
                 "topology": topology,
@@ -160,7 +182,7 @@ class GpuCluster(Component):
             opts=self.child(*depends, ignore_changes=as_it_is),
         )
         published = self.platform.conditions.secrets["kubeconfig"]
-        secret = pulumi.Output.concat(args["cluster_name"], published.suffix)
+        secret = pulumi.Output.concat(physical, published.suffix)
         # As the server has stored it: neither another spelling of a release nor a class that it has raised is a change.
         stored: pulumi.Output[Any] = pulumi.Output.all(
             pulumi.get(self.cluster, "spec"), pulumi.get(self.cluster, "metadata"), self.cluster.id
@@ -169,7 +191,7 @@ class GpuCluster(Component):
             secret_name=secret,
             secret_key=published.key,
             release=stored.apply(lambda found: _short(found[0]["topology"]["version"])),
-            control_plane=args["control_plane_replicas"],
+            control_plane=control_plane,
             pools=[_awaited(pool) for pool in args["pools"]],
         )
         asked = stored.apply(lambda found: _asked(found, classes.release_label))
@@ -178,14 +200,16 @@ class GpuCluster(Component):
             self.cluster.awaited(args.get("wait_for"), nodes=nodes, asked=asked),
             depends_on=[self.cluster],
         )
-        self.cluster_name = pulumi.Output.all(args["cluster_name"], ready.id).apply(lambda found: str(found[0]))
+        self.name = pulumi.Output.all(physical, ready.id).apply(lambda found: str(found[0]))
         self.kubeconfig = published_secret(self, "kubeconfig", namespace, secret, [self.cluster, ready])
-        self.register_outputs({"cluster_name": self.cluster_name, "kubeconfig": self.kubeconfig})
+        self.provider = self._guest(name, args.get("helm_registry_config"))
+        self.gpu_pools = [_gpu_pool(pool) for pool in args["pools"] if pool.get("gpu_count")]
+        self.register_outputs({"name": self.name, "kubeconfig": self.kubeconfig, "gpu_pools": self.gpu_pools})
 
     def validate(self, check: Check) -> None:
         """A name that leaves room for node names, a class that takes the release, sound pools."""
         # Its control plane is reached through a service of its name.
-        check.label("cluster_name", longest=catalog.naming().kinds["cluster"].max_length, of_service=True)
+        check.label("name", longest=catalog.naming().kinds["cluster"].max_length, of_service=True)
         check.label("namespace")
         check.one_of("api_version", check.platform.cluster_classes.references)
         check.one_of("control_plane_replicas", CONTROL_PLANE_REPLICAS)
@@ -201,7 +225,7 @@ class GpuCluster(Component):
                 check.add("os_version", f"expected {' or '.join(known.ubuntu.versions)}: {release} has images of each")
         check.one_of("os_version", known.ubuntu.versions)
         pools = check.plain("pools") or []
-        if all(pool["gpu"] for pool in pools):
+        if all(pool.get("gpu_count") for pool in pools):
             check.add("pools", "expected at least one pool without GPU: the GPU Operator itself runs there")
         for index, pool in enumerate(pools):
             check.label(f"pools[{index}].name", pool["name"])
@@ -213,10 +237,10 @@ class GpuCluster(Component):
                     "expected the size of a node: of an empty pool the autoscaler has no other",
                 )
 
-    def _api(self, args: GpuClusterArgs) -> tuple[str, ClassReference]:
+    def _api(self, args: GpuClusterArgs) -> tuple[str, catalog.ClassReference]:
         """Group and version of the API, and how a Cluster of it names its class."""
         group, _, version = self.platform.api_version("Cluster").partition("/")
-        version = args.get("api_version", version)
+        version = args.get("api_version") or version
         return f"{group}/{version}", self.platform.cluster_classes.references[version]
 
     def _as_it_is(self, args: GpuClusterArgs, cluster_class: str, release: str) -> list[str]:
@@ -225,7 +249,7 @@ class GpuCluster(Component):
         Says when a class is asked for that the server has left behind. Raises ComponentInputError when the class that
         the cluster has by now does not take the release.
         """
-        name, namespace = args["cluster_name"], args.get("namespace_name", args["namespace"])
+        name, namespace = self._physical, args.get("namespace_name") or args["namespace"]
         api_version, reference = self._api(args)
         class_paths = [f"spec.topology.{each}" for each in reference.properties]
         ranged = [pool["name"] for pool in args["pools"] if "min_replicas" in pool]
@@ -256,20 +280,28 @@ class GpuCluster(Component):
             check.finish()
         return [*held, *class_paths]
 
-    def _trust(self, name: str, args: GpuClusterArgs) -> "kubernetes.core.v1.Secret":
+    def _trust(self, name: str, args: GpuClusterArgs, ca_bundle: pulumi.Input[str]) -> "kubernetes.core.v1.Secret":
         # VKS wants the PEM in base64 inside the Secret, whose data is base64 once more, and takes it for immutable:
         # another authority needs another name, which the engine makes before the cluster refers to it, and whose
         # predecessor it deletes after that.
-        pem = pulumi.Output.from_input(args["trusted_ca"])
+        pem = pulumi.Output.from_input(ca_bundle)
         return kubernetes.core.v1.Secret(
             f"{name}-trust",
             metadata={
-                "name": hashed_name(pulumi.Output.concat(args["cluster_name"], "-user-trusted-ca-secret"), pem),
+                "name": hashed_name(pulumi.Output.concat(self._physical, "-user-trusted-ca-secret"), pem),
                 "namespace": args["namespace"],
-                "labels": args.get("labels", {}),
+                "labels": given_or(args.get("labels"), {}),
             },
             string_data={"ca": pem.apply(lambda text: base64.b64encode(text.encode()).decode())},
             opts=self.replaceable(),
+        )
+
+    def _guest(self, name: str, helm_registry_config: pulumi.Input[str] | None) -> kubernetes.Provider:
+        helm = None
+        if helm_registry_config is not None:
+            helm = kubernetes.HelmReleaseSettingsArgs(registry_config_path=helm_registry_config)
+        return cluster_provider(
+            f"{name}-guest", self.kubeconfig, self._physical, helm, pulumi.ResourceOptions(parent=self)
         )
 
 
@@ -302,23 +334,29 @@ def pool_label(pool: str) -> str:
 
 
 def _awaited(pool: NodePoolArgs) -> vcf.AwaitedPool:
-    fixed = pool.get("replicas", 0)
-    return vcf.AwaitedPool(
-        name=pool["name"],
-        label=pool_label(pool["name"]),
-        minimum=pool.get("min_replicas", fixed),
-        maximum=pool.get("max_replicas", fixed),
-    )
+    least, most = _range(pool)
+    return vcf.AwaitedPool(name=pool["name"], label=pool_label(pool["name"]), minimum=least, maximum=most)
 
 
-def _pool(pool: NodePoolArgs, worker_class: str, os_image: dict[str, str], labels: dict[str, str]) -> dict[str, Any]:
+def _gpu_pool(pool: NodePoolArgs) -> GpuPoolArgs:
+    least, most = _range(pool)
+    return {"name": pool["name"], "gpu_count": pool.get("gpu_count") or 0, "min_replicas": least, "max_replicas": most}
+
+
+def _range(pool: NodePoolArgs) -> tuple[Any, Any]:
+    """Least and most nodes."""
+    fixed = given_or(pool.get("replicas"), 0)
+    return given_or(pool.get("min_replicas"), fixed), given_or(pool.get("max_replicas"), fixed)
+
+
+def _pool(pool: NodePoolArgs, worker_class: str, os_image: dict[str, str], labels: Any) -> dict[str, Any]:
     annotations = dict(os_image)
     overrides: list[dict[str, Any]] = [{"name": "vmClass", "value": pool["vm_class"]}]
     node: dict[str, Any] = {"labels": {_POOL: pool["name"]}}
-    if pool["gpu"]:
+    if pool.get("gpu_count"):
         node["taints"] = [_GPU_TAINT]
-    if pool["gpu"] or "container_storage_gib" in pool:
-        capacity = f"{pool.get('container_storage_gib', 200)}Gi"
+    if pool.get("gpu_count") or "container_storage_gib" in pool:
+        capacity = derived(given_or(pool.get("container_storage_gib"), 200), lambda size: f"{size}Gi")
         volume = {"name": "containerd", "mountPath": "/var/lib/containerd", "capacity": capacity}
         overrides.append({"name": "volumes", "value": [volume]})
     overrides.append({"name": "node", "value": node})
@@ -333,20 +371,21 @@ def _pool(pool: NodePoolArgs, worker_class: str, os_image: dict[str, str], label
         annotations[f"{_AUTOSCALER}-min-size"] = str(pool["min_replicas"])
         annotations[f"{_AUTOSCALER}-max-size"] = str(pool["max_replicas"])
         if pool["min_replicas"] == 0:
-            annotations |= _capacity(pool["capacity"], node)
+            annotations |= _capacity(pool, node)
     else:
         result["replicas"] = pool["replicas"]
     return result
 
 
-def _capacity(size: PoolCapacity, node: dict[str, Any]) -> dict[str, str]:
+def _capacity(pool: NodePoolArgs, node: dict[str, Any]) -> dict[str, str]:
     """Annotations that tell the autoscaler what a node would be like, of a pool that has none to look at."""
+    size = cast(PoolCapacity, pool.get("capacity"))
     found = {
         "cpu": str(size["cpu_count"]),
         "memory": f"{size['memory_gib']}Gi",
         "labels": ",".join(f"{key}={value}" for key, value in node["labels"].items()),
         "taints": ",".join(f"{each['key']}={each['value']}:{each['effect']}" for each in node.get("taints", ())),
     }
-    if size["gpus"]:
-        found |= {"gpu-type": "nvidia.com/gpu", "gpu-count": str(size["gpus"])}
+    if gpu_count := pool.get("gpu_count"):
+        found |= {"gpu-type": "nvidia.com/gpu", "gpu-count": str(gpu_count)}
     return {f"{_CAPACITY}/{key}": value for key, value in found.items() if value}

@@ -1,17 +1,21 @@
 """NVIDIA GPU Operator on a standalone cluster."""
 
 import base64
+from collections.abc import Sequence
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 from pulumi_paif import vcf
+from pulumi_paif._arguments import Labels, SecretInput, derived, given_or, present, with_labels
 from pulumi_paif._component import Check, Component, awaited_object, digest, hashed_name, told
-from pulumi_paif.gpu_cluster import pool_label
-from pulumi_paif.pull_secrets import pull_secret_content
+from pulumi_paif._pull_secret import pull_secret_content
+from pulumi_paif.enums import GpuMode
+from pulumi_paif.gpu_cluster import GpuPoolArgs, pool_label
 
 _NAMESPACE = "gpu-operator"
+_PRIVILEGED = {"pod-security.kubernetes.io/enforce": "privileged"}
 _CLUSTER_POLICY = "ClusterPolicy"
 
 # pulumi-kubernetes 4.25 fills these in itself (`Release` in provider/pkg/provider/helm_release.go), but not before it
@@ -56,53 +60,47 @@ def _without_marker(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceT
     return pulumi.ResourceTransformationResult({k: v for k, v in args.props.items() if k != "compat"}, args.opts)
 
 
-class GpuPoolArgs(TypedDict):
-    """A node pool with GPUs, which the operator has to make usable."""
+class ChartRepositoryArgs(TypedDict):
+    """Where the chart is pulled from."""
 
-    name: str
-    """Name within the cluster."""
-    gpus: int
-    """GPUs of each node, as its VM class gives them."""
-    min_replicas: pulumi.Input[int]
-    """Least nodes."""
-    max_replicas: pulumi.Input[int]
-    """Most nodes."""
+    url: NotRequired[pulumi.Input[str] | None]
+    """HTTPS repository, or oci://… before the chart's name in an OCI registry; the catalog's by default.
+
+    The login of an OCI registry is in the file `helm_registry_config` of the cluster.
+    """
+    username: NotRequired[pulumi.Input[str] | None]
+    """User name at an HTTPS repository."""
+    password: NotRequired[SecretInput | None]
+    """Its password."""
+    ca_file: NotRequired[pulumi.Input[str] | None]
+    """Path of a PEM file with the authorities that signed an HTTPS repository's certificate: Helm takes no text."""
 
 
 class GpuOperatorArgs(TypedDict):
     """Arguments of GpuOperator. The provider for `kubernetes` in the options is that of the guest cluster."""
 
-    kubeconfig: pulumi.Input[str]
+    kubeconfig: SecretInput
     """The guest cluster's kubeconfig, by which its nodes and pods are looked at."""
-    pools: list[GpuPoolArgs]
-    """GPU node pools of the cluster: the operator is ready when their nodes offer their GPUs."""
-    gpu_mode: str
-    """vgpu (guest driver and licence) or directpath (data-centre driver, no licence)."""
-    repository: NotRequired[pulumi.Input[str]]
-    """Helm repository, or oci://… before the chart's name in an OCI registry; the catalogue's by default.
-
-    The login of an OCI registry is in the file `helm_release_settings.registry_config_path` of the guest's provider.
-    """
-    repository_username: NotRequired[pulumi.Input[str]]
-    """User name at an HTTPS repository."""
-    repository_password: NotRequired[pulumi.Input[str]]
-    """Its password."""
-    repository_ca_file: NotRequired[pulumi.Input[str]]
-    """Path of a PEM file with the authorities that signed an HTTPS repository's certificate."""
-    version: NotRequired[pulumi.Input[str]]
-    """Chart version; the catalogue's by default."""
-    driver_version: NotRequired[pulumi.Input[str]]
+    pools: pulumi.Input[Sequence[GpuPoolArgs]]
+    """GPU node pools, as a GpuCluster gives them out: the operator is ready when their nodes offer their GPUs."""
+    gpu_mode: GpuMode
+    """How nodes get GPUs: vgpu (guest driver and license) or directpath (data center driver, no license)."""
+    repository: NotRequired[ChartRepositoryArgs | None]
+    """Where the chart is pulled from; NVIDIA's repository by default."""
+    version: NotRequired[pulumi.Input[str] | None]
+    """Chart version; the catalog's by default."""
+    driver_version: NotRequired[pulumi.Input[str] | None]
     """Guest driver: the branch of the host's vGPU driver or the one before (vGPU)."""
-    licence_token: NotRequired[pulumi.Input[str]]
+    licence_token: NotRequired[SecretInput | None]
     """NVIDIA client configuration token (vGPU)."""
-    ngc_api_key: NotRequired[pulumi.Input[str]]
+    ngc_api_key: NotRequired[SecretInput | None]
     """NGC key that pulls the guest driver (vGPU)."""
-    labels: NotRequired[dict[str, str]]
+    labels: NotRequired[Labels | None]
     """Labels of all objects."""
-    wait_for: NotRequired[list[str]]
-    """Wait conditions of the ClusterPolicy instead of the catalogue's."""
-    platform: NotRequired[str]
-    """Version of the platform, such as vcf-9.0.1; the only one that is known by default."""
+    wait_for: NotRequired[list[str] | None]
+    """Wait conditions of the ClusterPolicy instead of the catalog's."""
+    platform: NotRequired[str | None]
+    """Version of the platform, such as vcf-9.0.1; by default the only one that is known."""
 
 
 class GpuOperator(Component):
@@ -123,16 +121,18 @@ class GpuOperator(Component):
     def __init__(self, name: str, args: GpuOperatorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Install the operator and wait for its ClusterPolicy. Raises ComponentInputError."""
         super().__init__(name, args, opts)
-        labels, chart = args.get("labels", {}), self.platform.versions["gpu-operator"]
+        args = present(args)
+        labels, chart = given_or(args.get("labels"), {}), self.platform.versions["gpu-operator"]
+        repository = args.get("repository") or {}
         namespace = kubernetes.core.v1.Namespace(
             f"{name}-namespace",
             # Its pods load drivers into the kernel; guest clusters of 1.26 and newer refuse that unless labelled.
-            metadata={"name": _NAMESPACE, "labels": {**labels, "pod-security.kubernetes.io/enforce": "privileged"}},
+            metadata={"name": _NAMESPACE, "labels": with_labels(labels, _PRIVILEGED)},
             opts=self.child(),
         )
         depends: list[pulumi.Resource] = [namespace]
         driver: dict[str, Any] = {"enabled": True}
-        if args["gpu_mode"] == "vgpu":
+        if args["gpu_mode"] == GpuMode.VGPU:
             driver |= self._licensed_driver(name, args, namespace.metadata["name"], depends)
         values: dict[str, Any] = {
             "psa": {"enabled": False},
@@ -143,20 +143,20 @@ class GpuOperator(Component):
             "sandboxWorkloads": {"enabled": False},
             "driver": driver,
         }
-        address = pulumi.Output.from_input(args.get("repository", chart.repository))
+        address = pulumi.Output.from_input(given_or(repository.get("url"), chart.repository))
         self.release = kubernetes.helm.v3.Release(
             name,
             # A real Helm installation: the chart upgrades its CRDs in a hook, which rendered charts never run.
             name=chart.chart,
             # In an OCI registry a chart is found by its whole name, without a repository's index.
             chart=address.apply(lambda found: f"{found}/{chart.chart}" if _is_oci(found) else str(chart.chart)),
-            version=args.get("version", chart.version),
+            version=given_or(args.get("version"), chart.version),
             repository_opts={
                 **_NO_CREDENTIALS,
                 "repo": address.apply(lambda found: "" if _is_oci(found) else str(found)),
-                "username": args.get("repository_username", ""),
-                "password": pulumi.Output.secret(args["repository_password"]) if "repository_password" in args else "",
-                "ca_file": args.get("repository_ca_file", ""),
+                "username": given_or(repository.get("username"), ""),
+                "password": pulumi.Output.secret(repository["password"]) if "password" in repository else "",
+                "ca_file": given_or(repository.get("ca_file"), ""),
             },
             namespace=namespace.metadata["name"],
             # Helm keeps it with every revision that it has deployed: a release whose creation was cut off is in no
@@ -168,16 +168,6 @@ class GpuOperator(Component):
             opts=self.child(*depends, transformations=[_without_marker]),
         )
         # Helm does not wait for what the operator itself makes.
-        pools = [
-            vcf.AwaitedPool(
-                name=pool["name"],
-                label=pool_label(pool["name"]),
-                minimum=pool["min_replicas"],
-                maximum=pool["max_replicas"],
-                gpus=pool["gpus"],
-            )
-            for pool in args["pools"]
-        ]
         # One that was made anew has another revision or another cluster, though the same version and values.
         revision = self.release.status.apply(lambda status: getattr(status, "revision", None))
         installed = pulumi.Output.unsecret(
@@ -191,7 +181,7 @@ class GpuOperator(Component):
             None,
             installed,
             args.get("wait_for"),
-            nodes=vcf.AwaitedNodes(pools=pools),
+            nodes=vcf.AwaitedNodes(pools=derived(args["pools"], _awaited)),
         )
         ready = self.ready(f"{name}-ready", awaited, depends_on=[self.release], kubeconfig=args["kubeconfig"])
         self.version = self.release.version.apply(str)
@@ -200,11 +190,12 @@ class GpuOperator(Component):
 
     def validate(self, check: Check) -> None:
         """A licence exactly where one is needed."""
-        check.one_of("gpu_mode", ("vgpu", "directpath"))
-        if _is_oci(str(check.plain("repository"))):
-            for name in ("repository_username", "repository_password", "repository_ca_file"):
-                if name in check.args:
-                    check.add(name, "expected nothing: Helm does not use it for an OCI registry")
+        check.one_of("gpu_mode", (GpuMode.VGPU, GpuMode.DIRECTPATH))
+        repository = check.args.get("repository", {})
+        if _is_oci(str(repository.get("url"))):
+            for name in ("username", "password", "ca_file"):
+                if name in repository:
+                    check.add(f"repository.{name}", "expected nothing: Helm does not use it for an OCI registry")
         for needed in ("licence_token", "ngc_api_key"):
             if check.plain("gpu_mode") == "vgpu" and needed not in check.args:
                 check.add(needed, "expected a value, since gpu_mode is vgpu")
@@ -218,22 +209,21 @@ class GpuOperator(Component):
         namespace: pulumi.Output[str],
         depends: list[pulumi.Resource],
     ) -> dict[str, Any]:
-        labels = args.get("labels", {})
+        labels = given_or(args.get("labels"), {})
+        token, key = given_or(args.get("licence_token"), ""), given_or(args.get("ngc_api_key"), "")
         guest, registry = self.platform.versions["gpu-guest-driver"], self.platform.versions["ngc-registry"].version
         licence = kubernetes.core.v1.ConfigMap(
             f"{name}-licence",
             # Operator 24.9 reads the token from a ConfigMap, and only notices a new one by its name.
             metadata={
-                "name": hashed_name("licensing-config", args["licence_token"]),
+                "name": hashed_name("licensing-config", token),
                 "namespace": namespace,
                 "labels": labels,
             },
-            data=pulumi.Output.secret(
-                {"gridd.conf": "FeatureType=1", "client_configuration_token.tok": args["licence_token"]}
-            ),
+            data=pulumi.Output.secret({"gridd.conf": "FeatureType=1", "client_configuration_token.tok": token}),
             opts=self.replaceable(additional_secret_outputs=["data"]),
         )
-        content = pull_secret_content(registry, "$oauthtoken", args["ngc_api_key"])
+        content = pull_secret_content(registry, "$oauthtoken", key)
         pull = kubernetes.core.v1.Secret(
             f"{name}-ngc",
             metadata={"name": "ngc-secret", "namespace": namespace, "labels": labels},
@@ -247,7 +237,20 @@ class GpuOperator(Component):
         return {
             "repository": guest.repository,
             "image": guest.image,
-            "version": args.get("driver_version", guest.version),
+            "version": given_or(args.get("driver_version"), guest.version),
             "imagePullSecrets": [pull.metadata["name"]],
             "licensingConfig": {"configMapName": licence.metadata["name"], "nlsEnabled": True},
         }
+
+
+def _awaited(pools: Sequence[GpuPoolArgs]) -> list[vcf.AwaitedPool]:
+    return [
+        vcf.AwaitedPool(
+            name=pool["name"],
+            label=pool_label(pool["name"]),
+            minimum=pool["min_replicas"],
+            maximum=pool["max_replicas"],
+            gpus=pool["gpu_count"],
+        )
+        for pool in pools
+    ]

@@ -1,10 +1,12 @@
 """Private AI Services in a Supervisor namespace."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from pulumi_paif._arguments import Labels, SecretInput, given_or, member, present
 from pulumi_paif._component import (
     Check,
     Component,
@@ -14,13 +16,23 @@ from pulumi_paif._component import (
     published_secret,
     told,
 )
-from pulumi_paif.pull_secrets import pull_secret_content
+from pulumi_paif._pull_secret import pull_secret_content
+from pulumi_paif.enums import GpuMode
+from pulumi_paif.vector_database import DatabaseConnection
 
 # PAIS names its entry point so, in every namespace.
 _INGRESS = "pais-ingress-default"
-_MODES = ("vgpu", "directpath", "none")
 # Passthrough GPUs want the data-centre driver, which the operator's chart takes by itself; containerd is what VKS runs.
 _DIRECTPATH_OVERRIDES = "operator:\n  defaultRuntime: containerd\ndriver:\n  enabled: true\n"
+
+
+class OidcArgs(TypedDict):
+    """The identity provider that signs people in."""
+
+    issuer_url: pulumi.Input[str]
+    """Issuer of its tokens; https."""
+    client_id: pulumi.Input[str]
+    """Public client of the services at the identity provider."""
 
 
 class PrivateAiServicesArgs(TypedDict):
@@ -32,34 +44,26 @@ class PrivateAiServicesArgs(TypedDict):
     """Kubernetes storage class of workers and control plane."""
     control_plane_class: pulumi.Input[str]
     """VM class without GPU for the control plane of PAIS's own cluster."""
-    gpu_mode: str
-    """vgpu (licensed), directpath, or none (CPU only)."""
-    oidc_issuer_url: pulumi.Input[str]
-    """Issuer of the identity provider; https."""
-    oidc_client_id: pulumi.Input[str]
-    """Public client of PAIS at the identity provider."""
-    database_host: pulumi.Input[str]
-    """Host of the PostgreSQL database with pgvector."""
-    database_name: pulumi.Input[str]
-    """Its name."""
-    database_username: pulumi.Input[str]
-    """Who connects."""
-    database_password_secret: pulumi.Input[str]
-    """Secret in the namespace that holds the password under the key `password`."""
-    authorized_groups: NotRequired[list[str]]
+    gpu_mode: GpuMode
+    """How workers get GPUs; none where models are served on CPUs only."""
+    oidc: pulumi.Input[OidcArgs]
+    """The identity provider."""
+    database: pulumi.Input[DatabaseConnection]
+    """The database with pgvector, as a VectorDatabase gives it out."""
+    authorized_groups: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]] | None]
     """Groups whose members may use the services."""
-    trust_bundles: NotRequired[dict[str, pulumi.Input[str]]]
-    """PEM bundles by name (gallery, identity provider, database), each one or more certificates."""
-    licence_token: NotRequired[pulumi.Input[str]]
+    ca_bundles: NotRequired[Mapping[str, pulumi.Input[str]] | None]
+    """PEM of authorities that the services trust, by name (gallery, oidc, database), each one or more certificates."""
+    licence_token: NotRequired[SecretInput | None]
     """NVIDIA client configuration token (vGPU)."""
-    ngc_api_key: NotRequired[pulumi.Input[str]]
+    ngc_api_key: NotRequired[SecretInput | None]
     """NGC key that pulls the guest driver (vGPU)."""
-    labels: NotRequired[dict[str, str]]
+    labels: NotRequired[Labels | None]
     """Labels of all objects."""
-    wait_for: NotRequired[list[str]]
+    wait_for: NotRequired[list[str] | None]
     """Wait conditions instead of the catalogue's."""
-    platform: NotRequired[str]
-    """Version of the platform, such as vcf-9.0.1; the only one that is known by default."""
+    platform: NotRequired[str | None]
+    """Version of the platform, such as vcf-9.0.1; by default the only one that is known."""
 
 
 class PrivateAiServices(Component):
@@ -79,10 +83,11 @@ class PrivateAiServices(Component):
     def __init__(self, name: str, args: PrivateAiServicesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Create the prerequisites, then the configuration. Raises ComponentInputError."""
         super().__init__(name, args, opts)
-        namespace, labels = args["namespace"], args.get("labels", {})
+        args = present(args)
+        namespace, labels = args["namespace"], given_or(args.get("labels"), {})
         prerequisites: list[pulumi.Resource] = []
         bundles = []
-        for bundle, pem in args.get("trust_bundles", {}).items():
+        for bundle, pem in (args.get("ca_bundles") or {}).items():
             trust = kubernetes.core.v1.ConfigMap(
                 f"{name}-trust-{bundle}",
                 # That PAIS reads a ConfigMap again is documented nowhere; a new reference it cannot miss.
@@ -93,6 +98,7 @@ class PrivateAiServices(Component):
             prerequisites.append(trust)
             bundles.append({"name": trust.metadata["name"]})
         nvidia = self._nvidia(name, args, prerequisites)
+        database, oidc = args["database"], args["oidc"]
         spec: dict[str, Any] = {
             "worker": {"storageClassName": args["storage_class"]},
             "vksControlPlane": {
@@ -102,18 +108,18 @@ class PrivateAiServices(Component):
             "ingress": {"serviceType": "LoadBalancer"},
             "clientTls": {"caBundleRefs": bundles},
             "database": {
-                "host": args["database_host"],
-                "dbname": args["database_name"],
-                "username": args["database_username"],
-                "passwordRef": {"name": args["database_password_secret"], "fieldPath": "password"},
+                "host": pulumi.Output.all(member(database, "host"), member(database, "port")).apply(_host_and_port),
+                "dbname": member(database, "database"),
+                "username": member(database, "username"),
+                "passwordRef": {"name": member(database, "password_secret"), "fieldPath": "password"},
             },
             "auth": {
                 "oidc": {
-                    "issuerUrl": args["oidc_issuer_url"],
-                    "clientId": args["oidc_client_id"],
+                    "issuerUrl": member(oidc, "issuer_url"),
+                    "clientId": member(oidc, "client_id"),
                     "scope": ["openid", "groups"],
                     "extraAudiences": [],
-                    "authorizedGroups": args.get("authorized_groups", []),
+                    "authorizedGroups": given_or(args.get("authorized_groups"), []),
                 }
             },
         }
@@ -150,32 +156,31 @@ class PrivateAiServices(Component):
     def validate(self, check: Check) -> None:
         """A licence exactly where one is needed; https for the identity provider."""
         check.label("namespace")
-        check.one_of("gpu_mode", _MODES)
+        check.one_of("gpu_mode", GpuMode)
         mode = check.plain("gpu_mode")
         for needed in ("licence_token", "ngc_api_key"):
             if mode == "vgpu" and needed not in check.args:
                 check.add(needed, "expected a value, since gpu_mode is vgpu")
             if mode != "vgpu" and needed in check.args:
                 check.add(needed, f"expected none, since gpu_mode is {mode}")
-        issuer = check.plain("oidc_issuer_url")
-        if issuer is not None and not issuer.startswith("https://"):
-            check.add("oidc_issuer_url", f"{issuer!r}: expected an https:// address")
+        issuer = (check.plain("oidc") or {}).get("issuer_url")
+        if isinstance(issuer, str) and not issuer.startswith("https://"):
+            check.add("oidc.issuer_url", f"{issuer!r}: expected an https:// address")
 
     def _nvidia(
         self, name: str, args: PrivateAiServicesArgs, prerequisites: list[pulumi.Resource]
     ) -> dict[str, Any] | None:
-        namespace, labels = args["namespace"], args.get("labels", {})
-        if args["gpu_mode"] == "vgpu":
+        namespace, labels = args["namespace"], given_or(args.get("labels"), {})
+        if args["gpu_mode"] == GpuMode.VGPU:
+            token, key = given_or(args.get("licence_token"), ""), given_or(args.get("ngc_api_key"), "")
             licence = kubernetes.core.v1.ConfigMap(
                 f"{name}-licence",
                 metadata={
-                    "name": hashed_name("nvidia-licence", args["licence_token"]),
+                    "name": hashed_name("nvidia-licence", token),
                     "namespace": namespace,
                     "labels": labels,
                 },
-                data=pulumi.Output.secret(
-                    {"gridd.conf": "FeatureType=1", "client_configuration_token.tok": args["licence_token"]}
-                ),
+                data=pulumi.Output.secret({"gridd.conf": "FeatureType=1", "client_configuration_token.tok": token}),
                 opts=self.replaceable(additional_secret_outputs=["data"]),
             )
             registry = self.platform.versions["ngc-registry"].version
@@ -183,7 +188,7 @@ class PrivateAiServices(Component):
                 f"{name}-ngc",
                 metadata={"name": "ngc-pull", "namespace": namespace, "labels": labels},
                 type="kubernetes.io/dockerconfigjson",
-                string_data={".dockerconfigjson": pull_secret_content(registry, "$oauthtoken", args["ngc_api_key"])},
+                string_data={".dockerconfigjson": pull_secret_content(registry, "$oauthtoken", key)},
                 opts=self.replaceable(),
             )
             prerequisites += [licence, pull]
@@ -191,7 +196,7 @@ class PrivateAiServices(Component):
                 "licenseConfigRef": {"name": licence.metadata["name"]},
                 "imagePullSecretRef": {"name": pull.metadata["name"]},
             }
-        if args["gpu_mode"] == "directpath":
+        if args["gpu_mode"] == GpuMode.DIRECTPATH:
             overrides = kubernetes.core.v1.ConfigMap(
                 f"{name}-gpu-operator",
                 metadata={
@@ -205,6 +210,11 @@ class PrivateAiServices(Component):
             prerequisites.append(overrides)
             return {"gpuOperatorOverridesRef": {"name": overrides.metadata["name"]}}
         return None
+
+
+def _host_and_port(address: list[Any]) -> str:
+    host, port = address
+    return str(host) if port in (None, 5432) else f"{host}:{int(port)}"
 
 
 def _url(entry: dict[str, Any] | None, port: float | None) -> str | None:

@@ -8,6 +8,7 @@ from pulumi.output import UNKNOWN
 
 import paif_catalog as catalog
 from pulumi_paif import vcf
+from pulumi_paif._arguments import Labels, SecretInput, SecretOutput, derived, given_or, present
 from pulumi_paif._component import (
     Check,
     Component,
@@ -16,6 +17,78 @@ from pulumi_paif._component import (
     hashed_name,
     published_secret,
 )
+from pulumi_paif.enums import Weekday
+
+
+class DatabaseConnection(TypedDict):
+    """How clients reach a database. Its password is in a Secret of the namespace."""
+
+    host: pulumi.Input[str]
+    """Host or address."""
+    port: NotRequired[pulumi.Input[int] | None]
+    """TCP port, 5432 by default."""
+    database: pulumi.Input[str]
+    """Name of the database."""
+    username: pulumi.Input[str]
+    """Who connects."""
+    password_secret: pulumi.Input[str]
+    """Secret in the namespace that holds the password under the key `password`."""
+
+
+class MaintenanceArgs(TypedDict):
+    """When DSM may change a database."""
+
+    day: NotRequired[pulumi.Input[Weekday] | None]
+    """Day, Saturday by default."""
+    time: NotRequired[pulumi.Input[str] | None]
+    """Time, 22:00 by default."""
+    duration: NotRequired[pulumi.Input[str] | None]
+    """Duration, 6h0m0s by default."""
+
+
+class BackupArgs(TypedDict):
+    """Weekly full and daily incremental backups."""
+
+    location: pulumi.Input[str]
+    """Backup location of DSM."""
+    retention_days: NotRequired[pulumi.Input[int] | None]
+    """Days that backups are kept, 30 by default."""
+
+
+class CreatedDatabaseArgs(TypedDict):
+    """A PostgresCluster that DSM creates."""
+
+    infrastructure_policy: pulumi.Input[str]
+    """Infrastructure policy of DSM."""
+    storage_policy: pulumi.Input[str]
+    """vSphere storage policy."""
+    vm_class: NotRequired[pulumi.Input[str] | None]
+    """VM class, best-effort-large by default; a single server wants at least 4 vCPUs."""
+    storage_gib: NotRequired[pulumi.Input[int] | None]
+    """Disk in GiB, 60 by default."""
+    database: NotRequired[pulumi.Input[str] | None]
+    """Database to create, pais by default."""
+    username: NotRequired[pulumi.Input[str] | None]
+    """Its administrator, pgadmin by default."""
+    password: NotRequired[SecretInput | None]
+    """The administrator's password; DSM makes one when none is given."""
+    high_availability: NotRequired[pulumi.Input[bool] | None]
+    """Primary, replica and monitor instead of a single server."""
+    version: NotRequired[pulumi.Input[str] | None]
+    """DSM release, e.g. 16.8+vmware.v9.0.1.0; the catalog's by default."""
+    maintenance: NotRequired[MaintenanceArgs | None]
+    """When DSM may change it."""
+    backup: NotRequired[BackupArgs | None]
+    """Where backups go; without it there are none."""
+    wait_for: NotRequired[list[str] | None]
+    """Wait conditions instead of the catalog's."""
+
+
+class ExistingDatabaseArgs(TypedDict):
+    """A PostgresCluster that is there, made by somebody else, and is used as it is."""
+
+    name: NotRequired[pulumi.Input[str] | None]
+    """Name of the PostgresCluster; the database's own by default."""
 
 
 class ExternalDatabaseArgs(TypedDict):
@@ -23,89 +96,50 @@ class ExternalDatabaseArgs(TypedDict):
 
     host: pulumi.Input[str]
     """Host or address; its certificate must name it."""
-    port: NotRequired[pulumi.Input[int]]
+    port: NotRequired[pulumi.Input[int] | None]
     """TCP port, 5432 by default."""
     database: pulumi.Input[str]
     """Database that is there."""
     username: pulumi.Input[str]
     """Role that may create extensions in it and owns what clients make."""
-    password: pulumi.Input[str]
+    password: SecretInput
     """Its password."""
 
 
 class VectorDatabaseArgs(TypedDict):
-    """Arguments of VectorDatabase: of a database to create, or `existing`, or `external`."""
+    """Arguments of VectorDatabase: exactly one of `create`, `existing` and `external`."""
 
-    cluster_name: pulumi.Input[str]
-    """Name of the PostgresCluster: a DNS label of at most 50 characters. With `external` that of its password's Secret
-    begins so."""
+    name: NotRequired[pulumi.Input[str] | None]
+    """Name of the PostgresCluster: a DNS label of at most 50 characters; the component's by default. With `external`
+    that of its password's Secret begins so."""
     namespace: pulumi.Input[str]
     """Supervisor namespace."""
-    existing: NotRequired[bool]
-    """The PostgresCluster is there, made by somebody else, and is used as it is."""
-    external: NotRequired[ExternalDatabaseArgs]
-    """A PostgreSQL outside of DSM, used instead of a PostgresCluster."""
-    infrastructure_policy: NotRequired[pulumi.Input[str]]
-    """Infrastructure policy of DSM."""
-    storage_policy: NotRequired[pulumi.Input[str]]
-    """vSphere storage policy."""
-    vm_class: NotRequired[pulumi.Input[str]]
-    """VM class; a single server wants at least 4 vCPUs."""
-    storage_gib: NotRequired[pulumi.Input[int]]
-    """Disk in GiB."""
-    database_name: NotRequired[pulumi.Input[str]]
-    """Database to create."""
-    admin_username: NotRequired[pulumi.Input[str]]
-    """Its administrator."""
-    admin_password: NotRequired[pulumi.Input[str]]
-    """The administrator's password; DSM makes one when none is given."""
-    ca_bundle: NotRequired[pulumi.Input[str]]
-    """PEM of the authority that signed DSM's certificates; the machine's authorities without it."""
-    high_availability: NotRequired[bool]
-    """Primary, replica and monitor instead of a single server."""
-    version: NotRequired[pulumi.Input[str]]
-    """DSM release, e.g. 16.8+vmware.v9.0.1.0; the catalogue's by default."""
-    maintenance_day: NotRequired[pulumi.Input[str]]
-    """SATURDAY by default."""
-    maintenance_time: NotRequired[pulumi.Input[str]]
-    """22:00 by default."""
-    maintenance_duration: NotRequired[pulumi.Input[str]]
-    """6h0m0s by default."""
-    backup_location: NotRequired[pulumi.Input[str]]
-    """Backup location of DSM: weekly full and daily incremental backups go there."""
-    backup_retention_days: NotRequired[pulumi.Input[int]]
-    """Days that backups are kept, 30 by default."""
-    labels: NotRequired[dict[str, str]]
+    create: NotRequired[CreatedDatabaseArgs | None]
+    """A PostgresCluster that DSM creates."""
+    existing: NotRequired[ExistingDatabaseArgs | None]
+    """A PostgresCluster that is there."""
+    external: NotRequired[ExternalDatabaseArgs | None]
+    """A PostgreSQL outside of DSM."""
+    ca_bundle: NotRequired[pulumi.Input[str] | None]
+    """PEM of the authority that signed the database's certificate; the machine's authorities without it."""
+    labels: NotRequired[Labels | None]
     """Labels of all objects."""
-    wait_for: NotRequired[list[str]]
-    """Wait conditions instead of the catalogue's."""
-    platform: NotRequired[str]
-    """Version of the platform, such as vcf-9.0.1; the only one that is known by default."""
-
-
-_NEEDED = (
-    "infrastructure_policy",
-    "storage_policy",
-    "vm_class",
-    "storage_gib",
-    "database_name",
-    "admin_username",
-)
-"""What a database that is created needs."""
-_ALWAYS = ("cluster_name", "namespace", "ca_bundle", "labels", "platform")
-"""What an existing or external database may have as well."""
+    platform: NotRequired[str | None]
+    """Version of the platform, such as vcf-9.0.1; by default the only one that is known."""
 
 
 class VectorDatabase(Component):
     """A PostgreSQL database with the extension `vector`, ready when SQL over TLS answers.
 
     DSM creates it as a cluster; or a cluster that is there is used, or a PostgreSQL outside of DSM. Of what is there
-    only the extension is made, and stays on destroy, since tables may have come to need it. Outputs describe the
-    connection; `password_secret` names the Secret in the namespace that holds the password.
+    only the extension is made, and stays on destroy, since tables may have come to need it. Private AI Services take
+    its `connection` whole.
     """
 
     per_platform = True
 
+    connection: DatabaseConnection
+    """How clients reach it; usable once the extension is there."""
     host: pulumi.Output[str]
     """Host or address."""
     port: pulumi.Output[int]
@@ -114,7 +148,7 @@ class VectorDatabase(Component):
     """Database."""
     username: pulumi.Output[str]
     """Administrator."""
-    password: pulumi.Output[str]
+    password: SecretOutput
     """The administrator's password, secret."""
     password_secret: pulumi.Output[str]
     """Name of the Secret with the password."""
@@ -126,13 +160,16 @@ class VectorDatabase(Component):
     def __init__(self, name: str, args: VectorDatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Create the database or find it, and make the extension. Raises ComponentInputError."""
         super().__init__(name, args, opts)
-        there = args.get("existing", False) or "external" in args
-        if "external" in args:
-            options = self.child(self._use(name, args, args["external"]), retain_on_delete=True)
-        elif there:
+        args = present(args)
+        self._physical = given_or(args.get("name"), name)
+        create, external = args.get("create"), args.get("external")
+        there = create is None
+        if external is not None:
+            options = self.child(self._use(name, args, external), retain_on_delete=True)
+        elif create is None:
             options = self.child(self._find(name, args), retain_on_delete=True)
         else:
-            cluster, ready = self._create(name, args)
+            cluster, ready = self._create(name, args, create)
             # What is created goes as a whole: dropping the extension first would fail while tables use it.
             options = self.child(ready, deleted_with=cluster)
         self.extension = vcf.PostgresExtension(
@@ -149,8 +186,16 @@ class VectorDatabase(Component):
             opts=options,
         )
         self.extension_version = self.extension.installed_version
+        self.connection = {
+            "host": self._usable(self.host),
+            "port": self._usable(self.port),
+            "database": self._usable(self.database_name),
+            "username": self._usable(self.username),
+            "password_secret": self._usable(self.password_secret),
+        }
         self.register_outputs(
             {
+                "connection": self.connection,
                 "host": self.host,
                 "port": self.port,
                 "database_name": self.database_name,
@@ -163,62 +208,61 @@ class VectorDatabase(Component):
         )
 
     def validate(self, check: Check) -> None:
-        """All of one way to a database; a name from which DSM can derive others, some storage."""
-        check.label("cluster_name", longest=catalog.naming().kinds["database"].max_length)
+        """One way to a database; a name from which DSM can derive others, some storage."""
+        check.label("name", longest=catalog.naming().kinds["database"].max_length)
         check.label("namespace")
-        check.at_least("storage_gib", 1)
-        check.at_least("backup_retention_days", 1)
-        ways = [way for way in ("existing", "external") if check.args.get(way)]
-        if len(ways) > 1:
-            check.add("external", "expected either existing or external")
-        for name in check.args:
-            if ways and name not in (*_ALWAYS, *ways):
-                check.add(name, f"expected nothing: the database is {ways[0]} and used as it is")
-        for name in _NEEDED:
-            if not ways and name not in check.args:
-                check.add(name, "expected a value, since the database is neither existing nor external")
+        if check.exactly_one("create", "existing", "external") == "create":
+            create = check.args["create"]
+            check.at_least("create.storage_gib", 1, create.get("storage_gib"))
+            check.at_least("create.backup.retention_days", 1, create.get("backup", {}).get("retention_days"))
+            check.one_of("create.maintenance.day", Weekday, create.get("maintenance", {}).get("day"))
 
-    def _create(self, name: str, args: VectorDatabaseArgs) -> tuple[KubernetesObject, vcf.Readiness]:
-        labels = args.get("labels", {})
+    def _usable(self, value: pulumi.Output[Any]) -> pulumi.Output[Any]:
+        # By the urn, which a preview knows of what is still to come as well.
+        return pulumi.Output.all(value, self.extension.urn).apply(lambda known: known[0])
+
+    def _create(
+        self, name: str, args: VectorDatabaseArgs, create: CreatedDatabaseArgs
+    ) -> tuple[KubernetesObject, vcf.Readiness]:
+        labels, maintenance = given_or(args.get("labels"), {}), create.get("maintenance") or {}
+        database, username = given_or(create.get("database"), "pais"), given_or(create.get("username"), "pgadmin")
         depends: list[pulumi.Resource] = []
-        version = args.get("version", self.platform.versions["dsm-postgresql"].version)
+        version = given_or(create.get("version"), self.platform.versions["dsm-postgresql"].version)
         spec: dict[str, pulumi.Input[object]] = {
             "version": version,
-            "adminUsername": args["admin_username"],
-            "databaseName": args["database_name"],
-            "replicas": 1 if args.get("high_availability") else 0,
-            "infrastructurePolicy": {"name": args["infrastructure_policy"]},
-            "vmClass": {"name": args["vm_class"]},
-            "storagePolicyName": args["storage_policy"],
-            "storageSpace": pulumi.Output.concat(pulumi.Output.from_input(args["storage_gib"]).apply(str), "Gi"),
+            "adminUsername": username,
+            "databaseName": database,
+            "replicas": derived(given_or(create.get("high_availability"), False), int),
+            "infrastructurePolicy": {"name": create["infrastructure_policy"]},
+            "vmClass": {"name": given_or(create.get("vm_class"), "best-effort-large")},
+            "storagePolicyName": create["storage_policy"],
+            "storageSpace": derived(given_or(create.get("storage_gib"), 60), lambda size: f"{size}Gi"),
             "maintenanceWindow": {
-                "startDay": args.get("maintenance_day", "SATURDAY"),
-                "startTime": args.get("maintenance_time", "22:00"),
-                "duration": args.get("maintenance_duration", "6h0m0s"),
+                "startDay": given_or(maintenance.get("day"), Weekday.SATURDAY),
+                "startTime": given_or(maintenance.get("time"), "22:00"),
+                "duration": given_or(maintenance.get("duration"), "6h0m0s"),
             },
             "blockDatabaseConnections": False,
         }
-        if "admin_password" in args:
+        if (password := create.get("password")) is not None:
             given = kubernetes.core.v1.Secret(
                 f"{name}-admin",
                 # DSM changes the password when the reference moves to another Secret; that it looks into one again is
                 # documented nowhere.
                 metadata={
-                    "name": hashed_name(
-                        pulumi.Output.concat(args["cluster_name"], "-admin"), args["admin_password"], guessable=True
-                    ),
+                    "name": hashed_name(pulumi.Output.concat(self._physical, "-admin"), password, guessable=True),
                     "namespace": args["namespace"],
                     "labels": labels,
                 },
-                string_data={"password": pulumi.Output.secret(args["admin_password"])},
+                string_data={"password": pulumi.Output.secret(password)},
                 opts=self.replaceable(),
             )
             spec["adminPasswordRef"] = {"name": given.metadata["name"]}
             depends.append(given)
-        if "backup_location" in args:
-            spec["backupLocation"] = {"name": args["backup_location"]}
+        if backup := create.get("backup"):
+            spec["backupLocation"] = {"name": backup["location"]}
             spec["backupConfig"] = {
-                "backupRetentionDays": args.get("backup_retention_days", 30),
+                "backupRetentionDays": given_or(backup.get("retention_days"), 30),
                 "schedules": [
                     {"name": "full-weekly", "type": "full", "schedule": "0 0 * * 0"},
                     {"name": "incremental-daily", "type": "incremental", "schedule": "0 0 * * 1-6"},
@@ -228,13 +272,13 @@ class VectorDatabase(Component):
             name,
             self.platform,
             "PostgresCluster",
-            metadata={"name": args["cluster_name"], "namespace": args["namespace"], "labels": labels},
+            metadata={"name": self._physical, "namespace": args["namespace"], "labels": labels},
             spec=spec,
             opts=self.child(*depends),
         )
         ready = self.ready(
             f"{name}-ready",
-            cluster.awaited(args.get("wait_for")),
+            cluster.awaited(create.get("wait_for")),
             depends_on=[cluster],
         )
         self.version = pulumi.Output.from_input(version)
@@ -242,15 +286,16 @@ class VectorDatabase(Component):
             # One that is being made again has none at preview.
             lambda known: _connection(known[0], known[1], may_come=pulumi.runtime.is_dry_run())
         )
-        self._connect(args, connection, ready)
+        self._connect(args, connection, ready, password)
         # They are what was asked for; a preview without connection would take the extension's database for another one.
         # By the urn, which a preview knows of what is still to come as well.
-        self.database_name = pulumi.Output.all(args["database_name"], ready.urn).apply(lambda known: str(known[0]))
-        self.username = pulumi.Output.all(args["admin_username"], ready.urn).apply(lambda known: str(known[0]))
+        self.database_name = pulumi.Output.all(database, ready.urn).apply(lambda known: str(known[0]))
+        self.username = pulumi.Output.all(username, ready.urn).apply(lambda known: str(known[0]))
         return cluster, ready
 
     def _find(self, name: str, args: VectorDatabaseArgs) -> ExistingObject:
-        identity = pulumi.Output.concat(args["namespace"], "/", args["cluster_name"])
+        existing = given_or(args.get("existing"), {})
+        identity = pulumi.Output.concat(args["namespace"], "/", given_or(existing.get("name"), self._physical))
         # What is only read is not protected: its deletion only forgets it.
         options = self.child(protect=False)
         found = ExistingObject(
@@ -262,7 +307,11 @@ class VectorDatabase(Component):
         return found
 
     def _connect(
-        self, args: VectorDatabaseArgs, connection: pulumi.Output[dict[str, Any]], cluster: pulumi.Resource
+        self,
+        args: VectorDatabaseArgs,
+        connection: pulumi.Output[dict[str, Any]],
+        cluster: pulumi.Resource,
+        password: pulumi.Input[str] | None = None,
     ) -> None:
         self.host = connection.apply(lambda found: str(found["host"]))
         self.port = connection.apply(lambda found: int(found["port"]))
@@ -271,12 +320,12 @@ class VectorDatabase(Component):
         self.password_secret = connection.apply(lambda found: str(found["passwordRef"]["name"]))
         # As DSM publishes it, also where it was given: only what DSM has taken over logs in.
         self.password = published_secret(
-            self, "databasePassword", args["namespace"], self.password_secret, [cluster], args.get("admin_password")
+            self, "databasePassword", args["namespace"], self.password_secret, [cluster], password
         )
 
     def _use(self, name: str, args: VectorDatabaseArgs, there: ExternalDatabaseArgs) -> "kubernetes.core.v1.Secret":
         self.host = pulumi.Output.from_input(there["host"])
-        self.port = pulumi.Output.from_input(there.get("port", 5432))
+        self.port = pulumi.Output.from_input(given_or(there.get("port"), 5432))
         self.database_name = pulumi.Output.from_input(there["database"])
         self.username = pulumi.Output.from_input(there["username"])
         self.password = pulumi.Output.secret(there["password"])
@@ -296,10 +345,10 @@ class VectorDatabase(Component):
             # Another name with another password: role and password change in one step where both are referred to.
             metadata={
                 "name": hashed_name(
-                    pulumi.Output.concat(args["cluster_name"], "-password"), there["password"], guessable=True
+                    pulumi.Output.concat(self._physical, "-password"), there["password"], guessable=True
                 ),
                 "namespace": args["namespace"],
-                "labels": args.get("labels", {}),
+                "labels": given_or(args.get("labels"), {}),
             },
             string_data={"password": self.password},
             opts=self.replaceable(login),

@@ -5,6 +5,7 @@ from typing import NotRequired, TypedDict
 
 import pulumi
 
+from pulumi_paif._arguments import present
 from pulumi_paif._component import Check, Component
 
 
@@ -13,9 +14,9 @@ class VsphereTagsArgs(TypedDict):
 
     categories: dict[str, str]
     """Name of the tag category of each kind of tag, e.g. owner: paif.dev/owner."""
-    create_categories: NotRequired[bool]
+    create_categories: NotRequired[bool | None]
     """Make the categories instead of looking them up, false by default."""
-    create: NotRequired[dict[str, list[str]]]
+    create: NotRequired[dict[str, list[str]] | None]
     """Names of the tags to make, by their kind; all others are looked up when something carries them."""
 
 
@@ -32,6 +33,7 @@ class VsphereTags(Component):
     def __init__(self, name: str, args: VsphereTagsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Make what is to be made. Raises ComponentInputError."""
         super().__init__(name, args, opts)
+        args = present(args)
         # Here, because an environment without tags neither loads nor needs the vsphere plugin.
         import pulumi_vsphere as vsphere  # noqa: PLC0415
 
@@ -49,7 +51,7 @@ class VsphereTags(Component):
                 opts=self.child(),
             )
             self._categories[kind] = pulumi.Output.from_input(category.id)
-        for kind, tags in args.get("create", {}).items():
+        for kind, tags in (args.get("create") or {}).items():
             for tag in tags:
                 made = vsphere.Tag(
                     f"{name}-{kind}-{tag}", name=tag, category_id=self._category(kind), opts=self.child()

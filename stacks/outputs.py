@@ -132,7 +132,7 @@ def _clusters(made: Clusters) -> dict[str, Any]:
     return {
         name: {
             "kubeconfig": cluster.kubeconfig,
-            "name": cluster.cluster_name,
+            "name": cluster.name,
             **({"gpuOperator": made.operators[name].state} if name in made.operators else {}),
         }
         for name, cluster in made.clusters.items()

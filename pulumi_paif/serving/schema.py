@@ -18,7 +18,7 @@ from pulumi.provider.experimental.analyzer import (
 from pulumi.provider.experimental.schema import generate_schema
 from pulumi.provider.experimental.util import camel_case
 
-from pulumi_paif._secret import SECRET
+from pulumi_paif._arguments import SECRET
 from pulumi_paif.version import version
 
 PACKAGE = "paif"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 
+from pulumi_paif.enums import GpuMode
 from pulumi_paif.private_ai_services import PrivateAiServices, PrivateAiServicesArgs
 from stacks.connections import Oidc
 from stacks.environment import Environment, storage_class
@@ -28,7 +28,7 @@ def declare(context: Context, foundation: Foundation, data: Data, asked: Section
     """Declare the phase."""
     env, connections, database = context.env, context.connections, data.database
     oidc, phase = demanded(connections.oidc, "paif:aiServices.oidc"), context.phase("ai-services")
-    gpu_mode = env.gpu.mode if _serves_on_gpus(env) else "none"
+    gpu_mode = GpuMode(env.gpu.mode) if _serves_on_gpus(env) else GpuMode.NONE
     bundles = {
         "oidc": oidc.ca,
         "database": connections.database_ca,
@@ -43,32 +43,21 @@ def declare(context: Context, foundation: Foundation, data: Data, asked: Section
     )
     args: PrivateAiServicesArgs = {
         "namespace": contents.namespace,
-        "namespace_name": env.namespace.name,
         "storage_class": storage_class(env.storage_policy(asked.storage_policy)),
         "control_plane_class": foundation.classes[asked.control_plane_class],
         "gpu_mode": gpu_mode,
-        "oidc_issuer_url": oidc.issuer,
-        "oidc_client_id": oidc.client_id,
+        "oidc": {"issuer_url": oidc.issuer, "client_id": oidc.client_id},
         "authorized_groups": list(asked.authorized_groups),
-        "database_host": pulumi.Output.all(database.host, database.port).apply(_host_and_port),
-        "database_name": database.database_name,
-        "database_username": database.username,
-        "database_password_secret": database.password_secret,
-        "trust_bundles": {name: pem for name, pem in bundles.items() if pem},
+        "database": database.connection,
+        "ca_bundles": {name: pem for name, pem in bundles.items() if pem},
         "labels": env.labels(),
         "platform": env.platform,
         **context.licence(gpu_mode),  # type: ignore[typeddict-item]
         **context.wait("PAISConfiguration"),
     }
-    # After the extension: PAIS keeps vectors in the database from its first moment.
-    options = pulumi.ResourceOptions(parent=phase, depends_on=[database.extension])
+    options = pulumi.ResourceOptions(parent=phase)
     return AiServices(PrivateAiServices(env.named("namespace", "pais"), args, options), oidc)
 
 
 def _serves_on_gpus(env: Environment) -> bool:
     return any(env.vm_class(endpoint.vm_class).has_gpu for endpoint in env.model_endpoints)
-
-
-def _host_and_port(address: list[Any]) -> str:
-    host, port = address
-    return str(host) if port == 5432 else f"{host}:{port}"

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 
+from pulumi_paif.enums import GpuMode
 from pulumi_paif.gpu_cluster import GpuCluster, GpuClusterArgs, NodePoolArgs
 from pulumi_paif.gpu_operator import GpuOperator, GpuOperatorArgs
 from stacks import charts
 from stacks.environment import storage_class
 from stacks.environment.sections.clusters import Cluster
-from stacks.phases.context import Context, Phase, kubernetes_provider
+from stacks.phases.context import Context, Phase
 from stacks.phases.foundation import Foundation
 
 
@@ -47,9 +47,8 @@ def declare(context: Context, foundation: Foundation) -> Clusters:
 def _cluster(
     context: Context, foundation: Foundation, asked: Cluster, phase: Phase, namespace: pulumi.Output[str]
 ) -> GpuCluster:
-    env, name = context.env, context.env.full_name(asked)
+    env, name, gallery = context.env, context.env.full_name(asked), context.connections.gallery
     cluster: GpuClusterArgs = {
-        "cluster_name": name,
         "namespace": namespace,
         "namespace_name": env.namespace.name,
         "storage_class": storage_class(env.storage_policy(asked.storage_policy)),
@@ -58,18 +57,15 @@ def _cluster(
         "pools": _pools(context, foundation, asked),
         "pod_network": asked.pod_network,
         "service_network": asked.service_network,
+        "release": asked.release,
+        "os_version": asked.os_version,
+        "cluster_class": asked.cluster_class,
+        "ca_bundle": (gallery.ca or None) if gallery else None,
+        "helm_registry_config": _registry_config(context, asked),
         "labels": env.labels(),
         "platform": env.platform,
         **context.wait("Cluster"),  # type: ignore[typeddict-item]
     }
-    if asked.release is not None:
-        cluster["release"] = asked.release
-    if asked.os_version is not None:
-        cluster["os_version"] = asked.os_version
-    if asked.cluster_class is not None:
-        cluster["cluster_class"] = asked.cluster_class
-    if context.connections.gallery and context.connections.gallery.ca:
-        cluster["trusted_ca"] = context.connections.gallery.ca
     return GpuCluster(name, cluster, context.kept(phase))
 
 
@@ -80,12 +76,8 @@ def _pools(context: Context, foundation: Foundation, asked: Cluster) -> list[Nod
         args: NodePoolArgs = {
             "name": pool.name,
             "vm_class": foundation.classes[pool.vm_class],
-            "gpu": vm_class.has_gpu,
-            "capacity": {
-                "cpu_count": vm_class.cpu_count,
-                "memory_gib": vm_class.memory_gib,
-                "gpus": vm_class.gpu_count,
-            },
+            "gpu_count": vm_class.gpu_count if vm_class.has_gpu else None,
+            "capacity": {"cpu_count": vm_class.cpu_count, "memory_gib": vm_class.memory_gib},
         }
         if vm_class.has_gpu:
             args["container_storage_gib"] = pool.container_storage_gib
@@ -97,43 +89,34 @@ def _pools(context: Context, foundation: Foundation, asked: Cluster) -> list[Nod
     return pools
 
 
+def _registry_config(context: Context, asked: Cluster) -> str | None:
+    """File with the login of the chart's OCI registry, for a cluster that the chart is installed on."""
+    helm = context.connections.helm
+    if not asked.gpu_operator.enabled or not helm.repository.startswith("oci://") or not helm.username:
+        return None
+    return charts.login_file(context.env.name, helm.repository, helm.username, helm.password.get_secret_value())
+
+
 def _gpu_operator(context: Context, asked: Cluster, cluster: GpuCluster) -> GpuOperator:
     env, name, helm = context.env, context.env.full_name(asked), context.connections.helm
-    oci, password = helm.repository.startswith("oci://"), helm.password.get_secret_value()
-    settings = None
-    if oci and helm.username:
-        file = charts.login_file(env.name, helm.repository, helm.username, password)
-        settings = kubernetes.HelmReleaseSettingsArgs(registry_config_path=file)
-    inside = pulumi.ResourceOptions(parent=cluster)
-    guest = kubernetes_provider(f"{name}-guest", cluster.kubeconfig, name, settings, inside)
+    https_login = helm.username and not helm.repository.startswith("oci://")
     args: GpuOperatorArgs = {
         "kubeconfig": cluster.kubeconfig,
-        "pools": [
-            {
-                "name": pool.name,
-                "gpus": env.vm_class(pool.vm_class).gpu_count,
-                "min_replicas": pool.min_replicas if pool.min_replicas is not None else pool.replicas or 0,
-                "max_replicas": pool.max_replicas if pool.max_replicas is not None else pool.replicas or 0,
-            }
-            for pool in asked.pools
-            if env.vm_class(pool.vm_class).has_gpu
-        ],
-        "gpu_mode": env.gpu.mode,
+        "pools": cluster.gpu_pools,
+        "gpu_mode": GpuMode(env.gpu.mode),
+        "repository": {
+            "url": helm.repository or None,
+            "username": helm.username if https_login else None,
+            "password": pulumi.Output.secret(helm.password.get_secret_value()) if https_login else None,
+            "ca_file": charts.authority_file(env.name, helm.ca) if helm.ca else None,
+        },
+        "version": asked.gpu_operator.version,
+        "driver_version": asked.gpu_operator.driver_version,
         "labels": env.labels(),
         "platform": env.platform,
         **context.licence(env.gpu.mode),  # type: ignore[typeddict-item]
         **context.wait("ClusterPolicy"),
     }
-    if helm.repository:
-        args["repository"] = helm.repository
-    if helm.username and not oci:
-        args["repository_username"], args["repository_password"] = helm.username, pulumi.Output.secret(password)
-    if helm.ca:
-        args["repository_ca_file"] = charts.authority_file(env.name, helm.ca)
-    if asked.gpu_operator.version is not None:
-        args["version"] = asked.gpu_operator.version
-    if asked.gpu_operator.driver_version is not None:
-        args["driver_version"] = asked.gpu_operator.driver_version
     # It goes as a whole: from a cluster that is gone, or stays, nothing needs to be taken one by one.
-    options = pulumi.ResourceOptions(parent=cluster, providers=[guest], deleted_with=cluster.cluster)
+    options = pulumi.ResourceOptions(parent=cluster, providers=[cluster.provider], deleted_with=cluster.cluster)
     return GpuOperator(f"{name}-gpu-operator", args, options)

@@ -11,6 +11,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from pulumi_paif import vcf
+from pulumi_paif.cluster_provider import cluster_provider
 from stacks.connections import Connections
 from stacks.environment import Environment
 
@@ -100,30 +101,8 @@ def connect(env: Environment, connections: Connections) -> Context:
         kubeconfig=pulumi.Output.secret(connections.supervisor.kubeconfig.get_secret_value()),
     )
     kubeconfig = pulumi.Output.secret(connections.supervisor.kubeconfig.get_secret_value())
-    supervisor = kubernetes_provider("supervisor", kubeconfig, connections.supervisor.name)
+    supervisor = cluster_provider("supervisor", kubeconfig, connections.supervisor.name)
     return Context(env, connections, vcenter, supervisor)
-
-
-def kubernetes_provider(
-    name: str,
-    kubeconfig: pulumi.Output[str],
-    cluster: str,
-    helm: kubernetes.HelmReleaseSettingsArgs | None = None,
-    opts: pulumi.ResourceOptions | None = None,
-) -> kubernetes.Provider:
-    """Declare a provider of what is in a cluster, which is known by the name `cluster` whatever its address is."""
-    return kubernetes.Provider(
-        name,
-        kubeconfig=kubeconfig,
-        # Otherwise a new address or CA of the same cluster replaces everything on it.
-        cluster_identifier=cluster,
-        # Otherwise a Secret with new content is deleted and made again, and missing in between.
-        enable_secret_mutable=True,
-        # Whatever a shell has exported: what does not answer is not gone, and stays in the state.
-        delete_unreachable=False,
-        helm_release_settings=helm,
-        opts=opts,
-    )
 
 
 def demanded(value: _Value | None, key: str) -> _Value:

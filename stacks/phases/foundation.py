@@ -10,7 +10,7 @@ import pulumi
 import paif_catalog as catalog
 from pulumi_paif import vcf
 from pulumi_paif.ai_namespace import AccessArgs, AiNamespace, AiNamespaceArgs, StorageArgs
-from pulumi_paif.content_library import ContentLibrary, ContentLibraryArgs
+from pulumi_paif.content_library import ContentLibrary, ContentLibraryArgs, SubscriptionArgs
 from pulumi_paif.cpu_vm_class import CpuVmClass, CpuVmClassArgs
 from pulumi_paif.gpu_vm_class import GpuVmClass, GpuVmClassArgs
 from pulumi_paif.vsphere_tags import VsphereTags
@@ -79,14 +79,11 @@ def _namespace(
     context: Context, classes: Mapping[str, pulumi.Input[str]], libraries: Mapping[str, ContentLibrary], phase: Phase
 ) -> pulumi.Output[str]:
     env = context.env
-    storage: list[StorageArgs] = []
-    for entry in env.namespace.storage:
-        limit: StorageArgs = {"policy": entry.policy}
-        if entry.limit_mib is not None:
-            limit["limit_mib"] = entry.limit_mib
-        storage.append(limit)
+    storage: list[StorageArgs] = [
+        {"policy": entry.policy, "limit_mib": entry.limit_mib} for entry in env.namespace.storage
+    ]
     args: AiNamespaceArgs = {
-        "namespace": env.namespace.name,
+        "name": env.namespace.name,
         "supervisor": env.supervisor.name,
         "description": context.described(),
         "access_list": [_access(entry) for entry in env.namespace.access_list],
@@ -97,40 +94,40 @@ def _namespace(
             for name in dict.fromkeys((env.content.dlvm_library, env.content.kubernetes_library))
         ],
         "adopt": env.namespace.adopt,
+        "exclusive": True if env.namespace.exclusive else None,
     }
-    if env.namespace.exclusive:
-        args["exclusive"] = True
-    return AiNamespace(env.namespace.name, args, context.kept(phase)).namespace
+    return AiNamespace(env.namespace.name, args, context.kept(phase)).name
 
 
 def _access(entry: Access) -> AccessArgs:
-    args: AccessArgs = {
-        "subject_type": entry.subject_type,
+    return {
+        "subject_type": vcf.SubjectType(entry.subject_type),
         "subject": entry.subject,
         "domain": entry.domain,
-        "role": entry.role,
+        "role": vcf.NamespaceRole(entry.role),
+        "identity_provider": entry.identity_provider,
     }
-    if entry.identity_provider is not None:
-        args["identity_provider"] = entry.identity_provider
-    return args
 
 
 def _content_library(context: Context, asked: Library, phase: Phase) -> ContentLibrary:
     env = context.env
     args: ContentLibraryArgs = {
-        "library_name": asked.name,
         "datacenter": asked.datacenter,
         "datastore": asked.datastore,
     }
     if asked.subscription is not None:
-        args["subscription_url"] = asked.subscription.url
+        url: pulumi.Input[str] = asked.subscription.url
         if "{token}" in asked.subscription.url and env.library_token is not None:
-            address = asked.subscription.url.replace("{token}", env.library_token.get_secret_value())
-            args["subscription_url"] = pulumi.Output.secret(address)
-        args["on_demand"], args["automatic_sync"] = asked.subscription.on_demand, asked.subscription.automatic_sync
+            url = pulumi.Output.secret(asked.subscription.url.replace("{token}", env.library_token.get_secret_value()))
+        subscription: SubscriptionArgs = {
+            "url": url,
+            "on_demand": asked.subscription.on_demand,
+            "automatic_sync": asked.subscription.automatic_sync,
+        }
         if asked.subscription.username is not None and env.library_password is not None:
-            args["username"] = asked.subscription.username
-            args["password"] = pulumi.Output.secret(env.library_password.get_secret_value())
+            subscription["username"] = asked.subscription.username
+            subscription["password"] = pulumi.Output.secret(env.library_password.get_secret_value())
+        args["subscription"] = subscription
     options = pulumi.ResourceOptions.merge(context.kept(phase), context.vsphere(phase))
     return ContentLibrary(asked.name, args, options)
 
@@ -158,20 +155,21 @@ def _vm_class(
 ) -> pulumi.Output[str]:
     env, name = context.env, context.env.vm_class_name(asked.name)
     args: CpuVmClassArgs = {
-        "class_name": name,
         "cpu_count": asked.cpu_count,
         "memory_mib": asked.memory_mib,
         "description": context.described(),
     }
     if not asked.has_gpu:
-        return CpuVmClass(name, args, options).class_name
+        return CpuVmClass(name, args, options).name
     gpu: GpuVmClassArgs = {**args}  # type: ignore[typeddict-item]
     if asked.profile is not None:
-        gpu["vgpu_profiles"] = [asked.profile]
+        gpu["vgpu"] = {"profiles": [asked.profile]}
     else:
-        gpu["gpu_model"], gpu["gpu_count"] = env.gpu.model, asked.gpus
-        # No host need have the GPUs of a class that nothing uses.
-        gpu["device_id"] = asked.device_id or [*device_ids, *catalog.gpus().gpus[env.gpu.model].device_ids][0]
-        if asked.label is not None:
-            gpu["device_label"] = asked.label
-    return GpuVmClass(name, gpu, options).class_name
+        gpu["directpath"] = {
+            "gpu_model": env.gpu.model,
+            "gpu_count": asked.gpus,
+            # No host need have the GPUs of a class that nothing uses.
+            "device_id": asked.device_id or [*device_ids, *catalog.gpus().gpus[env.gpu.model].device_ids][0],
+            "device_label": asked.label,
+        }
+    return GpuVmClass(name, gpu, options).name

@@ -9,7 +9,8 @@ import pulumi
 
 from pulumi_paif import vcf
 from pulumi_paif.ai_namespace import image_name
-from pulumi_paif.deep_learning_vm import DeepLearningVm, DeepLearningVmArgs
+from pulumi_paif.deep_learning_vm import DeepLearningVm, DeepLearningVmArgs, VmServiceArgs, VspherePlacementArgs
+from pulumi_paif.enums import Persona
 from pulumi_paif.shared_readiness import SharedReadiness
 from stacks.environment import storage_class
 from stacks.environment.sections.workstations import VspherePlacement, Workstation
@@ -80,75 +81,66 @@ def _workstation(
     context: Context, foundation: Foundation, shared: _Shared, asked: Workstation, phase: Phase
 ) -> DeepLearningVm:
     name = context.env.full_name(asked)
-    args = _args(context, shared, asked, name)
+    args = _args(context, shared, asked)
     if asked.vsphere is not None:
-        args |= _on_vsphere(context, foundation, asked, asked.vsphere)
+        args["vsphere"] = _on_vsphere(context, foundation, asked, asked.vsphere)
         return DeepLearningVm(name, args, context.vsphere(phase))
-    args |= _on_the_vm_service(context, foundation, shared, asked)
+    args["vm_service"] = _on_the_vm_service(context, foundation, shared, asked)
     return DeepLearningVm(name, args, pulumi.ResourceOptions(parent=phase), shared.readiness)
 
 
-def _args(context: Context, shared: _Shared, asked: Workstation, name: str) -> DeepLearningVmArgs:
+def _args(context: Context, shared: _Shared, asked: Workstation) -> DeepLearningVmArgs:
     """Arguments on any route."""
     env = context.env
     password = env.workstation_password
     args: DeepLearningVmArgs = {
-        "vm_name": name,
-        "persona": asked.persona,
+        "persona": Persona(asked.persona),
         "image": shared.image,
         "platform": env.platform,
         "password": pulumi.Output.secret(password.get_secret_value() if password else ""),
         **context.licence(env.gpu.mode),  # type: ignore[typeddict-item]
-        **context.wait("VirtualMachine"),
-        **context.wait("VirtualMachineService", "access_wait_for"),
+        "public_key": asked.public_key or None,
     }
-    if asked.public_key:
-        args["public_key"] = asked.public_key
-    if asked.renewal:
-        args["renewal"] = asked.renewal
     if asked.proxy is not None:
-        args["no_proxy"] = list(asked.proxy.no_proxy)
-        if asked.proxy.http:
-            args["http_proxy"] = asked.proxy.http
-        if asked.proxy.https:
-            args["https_proxy"] = asked.proxy.https
+        args["proxy"] = {
+            "http": asked.proxy.http or None,
+            "https": asked.proxy.https or None,
+            "no_proxy": list(asked.proxy.no_proxy),
+        }
     return args
 
 
 def _on_vsphere(
     context: Context, foundation: Foundation, asked: Workstation, place: VspherePlacement
-) -> DeepLearningVmArgs:
+) -> VspherePlacementArgs:
     env = context.env
     size, library = env.vm_class(asked.vm_class), foundation.libraries.get(env.content.dlvm_library)
-    args: DeepLearningVmArgs = {  # type: ignore[typeddict-item]
-        "vsphere": {
-            "datacenter": place.datacenter,
-            "host": place.host,
-            "datastore": place.datastore,
-            "network": place.network,
-            "ovf_network": place.ovf_network,
-            "pci_device": place.pci_device,
-            "content_library": library.library_name if library else env.content.dlvm_library,
-            "cpu_count": size.cpu_count,
-            "memory_mib": size.memory_mib,
-            "disk_gib": place.disk_gib,
-            "guest_id": place.guest_id,
-            "gpu_model": env.gpu.model,
-        }
+    return {
+        "datacenter": place.datacenter,
+        "host": place.host,
+        "datastore": place.datastore,
+        "network": place.network,
+        "ovf_network": place.ovf_network,
+        "pci_device": place.pci_device,
+        "content_library": library.name if library else env.content.dlvm_library,
+        "cpu_count": size.cpu_count,
+        "memory_mib": size.memory_mib,
+        "disk_gib": place.disk_gib,
+        "guest_id": place.guest_id,
+        "gpu_model": env.gpu.model,
+        "tags": [*foundation.tags.of(env.facts(persona=asked.persona))] if foundation.tags is not None else None,
     }
-    if foundation.tags is not None:
-        args["tags"] = [*foundation.tags.of(env.facts(persona=asked.persona))]
-    return args
 
 
-def _on_the_vm_service(
-    context: Context, foundation: Foundation, shared: _Shared, asked: Workstation
-) -> DeepLearningVmArgs:
+def _on_the_vm_service(context: Context, foundation: Foundation, shared: _Shared, asked: Workstation) -> VmServiceArgs:
     env, contents = context.env, demanded(shared.contents, "paif:namespace")
-    return {  # type: ignore[typeddict-item]
+    return {
         "namespace": contents.namespace,
         "image_id": image_name(contents, shared.image),
         "vm_class": foundation.classes[asked.vm_class],
         "storage_class": storage_class(env.storage_policy(asked.storage_policy)),
         "labels": env.labels(persona=asked.persona),
+        "renewal": asked.renewal or None,
+        **context.wait("VirtualMachine"),  # type: ignore[typeddict-item]
+        **context.wait("VirtualMachineService", "access_wait_for"),
     }

@@ -74,7 +74,7 @@ def _of_stack(name: str) -> Object:
 def _of_component(**change: Any) -> Object:
     def build() -> dict[str, Any]:
         args: Any = {**_ARGS, **change}
-        return {"name": GpuCluster("gpu", args).cluster_name}
+        return {"name": GpuCluster("gpu", args).name}
 
     return declare(build).one(_TYPE).inputs
 

@@ -9,6 +9,7 @@ import pytest
 from lab.simulated.pais.endpoint import engine_problem
 from paif_catalog.predicates import ENDPOINT_TYPES, GUARDS, KINDS, PERSONAS, Guards, engine_of, guards_of, needs_gpu
 from policies.platform.configuration import PlatformSettings
+from pulumi_paif import enums
 from pulumi_paif._component import ComponentInputError
 from pulumi_paif.model_endpoint import ModelEndpoint
 from stacks.environment import json_schema
@@ -55,3 +56,11 @@ def test_nobody_knows_the_guards_of_what_is_no_kind() -> None:
 def test_a_stack_file_takes_the_personas_that_components_take() -> None:
     workstation = json_schema()["$defs"]["Workstation"]["properties"]["persona"]
     assert workstation["enum"] == list(PERSONAS)
+
+
+def test_components_offer_what_the_catalog_knows() -> None:
+    assert {each.value for each in enums.Persona} == set(PERSONAS)
+    assert {each.value: str(engine_of(each)) for each in enums.EndpointType} == {
+        "Completions": enums.InferenceEngine.VLLM,
+        "Embeddings": enums.InferenceEngine.INFINITY,
+    }

@@ -156,7 +156,11 @@ def declare(build: Callable[[], dict[str, Any]], answers: dict[str, Any] | None 
     engine = Engine(answers=answers or {})
     monitor = _Monitor(engine)
     # Pulumi takes the thread's loop, and another test in this process may have closed or removed it.
-    asyncio.set_event_loop(asyncio.new_event_loop())
+    loop = asyncio.new_event_loop()
+    # What nobody has asked for is told at some later collection of garbage, in the middle of another test: on Python
+    # 3.11 one that parses code fails of it. What went wrong is raised here anyway.
+    loop.set_exception_handler(lambda *_: None)
+    asyncio.set_event_loop(loop)
     pulumi.runtime.set_mocks(engine, project="paif", stack=stack, monitor=monitor)
     outputs: dict[str, Any] = {}
     secret: set[str] = set()

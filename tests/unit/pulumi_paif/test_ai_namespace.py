@@ -4,12 +4,13 @@ import pytest
 
 from pulumi_paif._component import ComponentInputError
 from pulumi_paif.ai_namespace import AiNamespace, AiNamespaceArgs
+from pulumi_paif.vcf import NamespaceRole
 from tests.unit.pulumi_paif.harness import NAMESPACE, declare
 
 _ARGS: AiNamespaceArgs = {
-    "namespace": NAMESPACE,
+    "name": NAMESPACE,
     "supervisor": "pai-supervisor",
-    "access_list": [{"subject_type": "GROUP", "subject": "mlops", "domain": "lab.test", "role": "EDIT"}],
+    "access_list": [{"subject": "mlops", "domain": "lab.test", "role": NamespaceRole.EDIT}],
     "storage": [{"policy": "pai-gold", "limit_mib": 1024}, {"policy": "pai-silver"}],
     "vm_classes": ["best-effort-large"],
     "content_libraries": ["dlvm-images"],
@@ -17,7 +18,7 @@ _ARGS: AiNamespaceArgs = {
 
 
 def test_the_namespace_gets_permissions_limits_classes_and_libraries() -> None:
-    declared = declare(lambda: {"namespace": AiNamespace("n", _ARGS).namespace})
+    declared = declare(lambda: {"namespace": AiNamespace("n", _ARGS).name})
     assert declared.types() == {"vcf:index:Namespace": 1}
     assert declared.one("vcf:index:Namespace").inputs == {
         "name": NAMESPACE,
@@ -42,6 +43,6 @@ def test_an_adopted_namespace_may_be_exclusive_and_know_external_identity_provid
     entry = {"subject_type": "USER", "subject": "ada", "domain": "acme.example", "role": "VIEW"}
     args: AiNamespaceArgs = {**_ARGS, "adopt": True, "exclusive": True}
     args["access_list"] = [{**entry, "identity_provider": "00000000-0000-4000-8000-000000000001"}]  # type: ignore[typeddict-item]
-    given = declare(lambda: {"namespace": AiNamespace("n", args).namespace}).one("vcf:index:Namespace").inputs
+    given = declare(lambda: {"namespace": AiNamespace("n", args).name}).one("vcf:index:Namespace").inputs
     assert (given["adopt"], given["exclusive"]) == (True, True)
     assert given["accessList"][0]["identityProvider"] == "00000000-0000-4000-8000-000000000001"

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pulumi_paif._component import ComponentInputError
-from pulumi_paif.deep_learning_vm import DeepLearningVm, DeepLearningVmArgs, VspherePlacementArgs
+from pulumi_paif.deep_learning_vm import DeepLearningVm, DeepLearningVmArgs, VmServiceArgs, VspherePlacementArgs
+from pulumi_paif.enums import Persona
 from pulumi_paif.shared_readiness import SharedReadiness
 from tests.unit.pulumi_paif.harness import NAMESPACE, Declared, Engine, Registration, declare
 
@@ -16,14 +17,16 @@ _VM = "kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachine"
 _SERVICE = "kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachineService"
 _SECRET = "kubernetes:core/v1:Secret"
 _ARGS: DeepLearningVmArgs = {
-    "vm_name": "acme-dev-dlvm-alice",
-    "persona": "data-scientist",
+    "name": "acme-dev-dlvm-alice",
+    "persona": Persona.DATA_SCIENTIST,
     "image": "dlvm-9.0.1-simulated",
     "password": "first-password",
-    "namespace": NAMESPACE,
-    "vm_class": "acme-dev-class-a100-20c",
-    "storage_class": "pai-gold",
-    "labels": {"paif.dev/owner": "alice"},
+    "vm_service": {
+        "namespace": NAMESPACE,
+        "vm_class": "acme-dev-class-a100-20c",
+        "storage_class": "pai-gold",
+        "labels": {"paif.dev/owner": "alice"},
+    },
 }
 _LABELS = {"paif.dev/owner": "alice", "paif.dev/workstation": "acme-dev-dlvm-alice"}
 _PLACE: VspherePlacementArgs = {
@@ -42,10 +45,17 @@ _PLACE: VspherePlacementArgs = {
 }
 
 
+def _given(change: dict[str, Any]) -> Any:
+    """Arguments with changes, those of the VM Service's block in their place."""
+    if "vsphere" in change:
+        return {**_ARGS, "vm_service": None, **change}
+    own = {key: value for key, value in change.items() if key in VmServiceArgs.__annotations__}
+    rest = {key: value for key, value in change.items() if key not in own}
+    return {**_ARGS, "vm_service": {**(_ARGS.get("vm_service") or {}), **own}, **rest}
+
+
 def _declared(**change: Any) -> Declared:
-    args: Any = {**_ARGS, **change}
-    if "vsphere" in args:
-        args = {key: value for key, value in args.items() if key not in {"namespace", "vm_class", "storage_class"}}
+    args = _given(change)
 
     def build() -> dict[str, Any]:
         made = DeepLearningVm("alice", args)
@@ -98,8 +108,8 @@ def test_the_vm_service_makes_secret_machine_and_service() -> None:
 def test_machines_can_share_one_wait_and_each_has_its_own_address() -> None:
     def build() -> dict[str, Any]:
         together = SharedReadiness()
-        args: list[Any] = [{**_ARGS, "vm_name": name} for name in ("one", "two")]
-        made = [DeepLearningVm(each["vm_name"], each, readiness=together) for each in args]
+        args: list[Any] = [{**_ARGS, "name": name} for name in ("one", "two")]
+        made = [DeepLearningVm(each["name"], each, readiness=together) for each in args]
         together.wait("all-ready")
         return {f"{index}": each.address for index, each in enumerate(made)}
 
@@ -154,7 +164,7 @@ def test_without_licence_no_licence_property_exists() -> None:
 
 
 def test_a_proxy_reaches_the_guest_with_its_exceptions() -> None:
-    declared = _declared(https_proxy="http://proxy.test:3128", no_proxy=["lab.test", "10.0.0.0/8"])
+    declared = _declared(proxy={"https": "http://proxy.test:3128", "no_proxy": ["lab.test", "10.0.0.0/8"]})
     document = base64.b64decode(_boot(declared.one(_SECRET))["user-data"]).decode()
     assert document.startswith("#cloud-config\n")
     assert "HTTPS_PROXY=http://proxy.test:3128" in document
@@ -176,7 +186,7 @@ def _after_a_change(
         return identity, outputs
 
     monkeypatch.setattr(Engine, "new_resource", kept)
-    args: Any = {**_ARGS, **given}
+    args = _given(given)
 
     def build() -> dict[str, Any]:
         made = DeepLearningVm("alice", args)
@@ -191,7 +201,12 @@ def _base64(text: str) -> str:
 
 def test_what_only_a_first_boot_reads_is_kept_as_it_was_and_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     before = {"hostname": "acme-dev-dlvm-alice", "password": "the-first", "public-keys": "ssh-ed25519 OLD"}
-    given = {"licence_token": "new", "ngc_api_key": "new", "http_proxy": "http://p", "public_key": "ssh-ed25519 NEW"}
+    given = {
+        "licence_token": "new",
+        "ngc_api_key": "new",
+        "proxy": {"http": "http://p"},
+        "public_key": "ssh-ed25519 NEW",
+    }
     declared = _after_a_change(before, monkeypatch, **given)
     assert declared.outputs["stale"] == ["first password", "public key", "licence token", "NGC key", "proxy", "image"]
     # The one that logs in, not the one that is given now.
@@ -294,10 +309,10 @@ def test_of_a_clone_the_images_own_defaults_are_nothing_stale(monkeypatch: pytes
         return identity, outputs
 
     monkeypatch.setattr(Engine, "new_resource", read)
-    args: Any = {key: value for key, value in _ARGS.items() if key not in {"namespace", "vm_class", "storage_class"}}
+    args = _given({"vsphere": _PLACE})
 
     def build() -> dict[str, Any]:
-        made = DeepLearningVm("alice", {**args, "vsphere": _PLACE})  # type: ignore[typeddict-item]
+        made = DeepLearningVm("alice", args)
         return {"password": made.password, "stale": made.stale}
 
     declared = declare(build)
@@ -314,22 +329,22 @@ def test_the_vsphere_sdk_is_loaded_only_for_its_route() -> None:
     ("change", "path"),
     [
         ({"persona": "app-developer"}, "persona"),
-        ({"vm_name": "Alice"}, "vm_name"),
-        ({"vm_name": "1-alice"}, "vm_name"),
-        ({"https_proxy": "http://p"}, "no_proxy"),
+        ({"name": "Alice"}, "name"),
+        ({"name": "1-alice"}, "name"),
+        ({"proxy": {"https": "http://p"}}, "proxy.no_proxy"),
         ({"properties": {"vgpu-licence": "x"}}, 'properties["vgpu-licence"]'),
         ({"vsphere": _PLACE, "licence_token": "x"}, "licence_token"),
-        ({"vsphere": _PLACE, "renewal": "autumn"}, "renewal"),
-        ({"renewal": "In Autumn"}, "renewal"),
-        ({"tags": ["tag-1"]}, "tags"),
+        ({"vsphere": _PLACE, "vm_service": _ARGS.get("vm_service")}, "vsphere"),
+        ({"vm_service": None}, "vm_service"),
+        ({"renewal": "In Autumn"}, "vm_service.renewal"),
     ],
 )
 def test_a_wrong_argument_is_named_by_its_path(change: dict[str, Any], path: str) -> None:
     with pytest.raises(ComponentInputError) as raised:
-        DeepLearningVm("a", {**_ARGS, **change})  # type: ignore[typeddict-item]
+        DeepLearningVm("a", _given(change))
     assert [error["property_path"] for error in raised.value.errors or []] == [path]
 
 
 def test_only_what_a_service_is_named_after_must_begin_with_a_letter() -> None:
-    machine = _declared(vsphere=_PLACE, vm_name="1-alice").one("vsphere:index/virtualMachine:VirtualMachine")
+    machine = _declared(vsphere=_PLACE, name="1-alice").one("vsphere:index/virtualMachine:VirtualMachine")
     assert machine.inputs["name"] == "1-alice"

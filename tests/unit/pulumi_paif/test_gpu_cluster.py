@@ -11,14 +11,14 @@ from pulumi_paif.gpu_cluster import GpuCluster, GpuClusterArgs
 from tests.unit.pulumi_paif.harness import NAMESPACE, Declared, Registration, declare
 
 _ARGS: GpuClusterArgs = {
-    "cluster_name": "acme-dev-vks-gpu",
+    "name": "acme-dev-vks-gpu",
     "namespace": NAMESPACE,
     "storage_class": "pai-gold",
     "control_plane_class": "guaranteed-medium",
     "control_plane_replicas": 1,
     "pools": [
-        {"name": "cpu", "vm_class": "best-effort-large", "gpu": False, "replicas": 1},
-        {"name": "gpu", "vm_class": "acme-dev-class-a100-40c", "gpu": True, "replicas": 2},
+        {"name": "cpu", "vm_class": "best-effort-large", "replicas": 1},
+        {"name": "gpu", "vm_class": "acme-dev-class-a100-40c", "gpu_count": 1, "replicas": 2},
     ],
     "labels": {"paif.dev/owner": "ai"},
 }
@@ -41,7 +41,7 @@ def _declared(
 
     def build() -> dict[str, Any]:
         made = GpuCluster("gpu", args, options)
-        return {"name": made.cluster_name, "kubeconfig": made.kubeconfig}
+        return {"name": made.name, "kubeconfig": made.kubeconfig}
 
     return declare(build, answers)
 
@@ -60,7 +60,11 @@ def _cluster(version: str = "v1beta1", **change: Any) -> dict[str, Any]:
 
 def test_the_cluster_has_its_release_class_and_networks_from_the_catalogue() -> None:
     declared = _declared()
-    assert declared.types() == {"kubernetes:cluster.x-k8s.io/v1beta1:Cluster": 1, "vcf:index:Readiness": 1}
+    assert declared.types() == {
+        "kubernetes:cluster.x-k8s.io/v1beta1:Cluster": 1,
+        "vcf:index:Readiness": 1,
+        "pulumi:providers:kubernetes": 1,
+    }
     cluster = declared.one("kubernetes:cluster.x-k8s.io/v1beta1:Cluster")
     spec = cluster.inputs["spec"]
     assert spec["clusterNetwork"] == {
@@ -113,7 +117,7 @@ def test_gpu_nodes_are_ubuntu_tainted_and_have_room_for_images() -> None:
 
 
 def test_an_autoscaled_pool_has_a_range_and_no_number_of_its_own() -> None:
-    pools = [_ARGS["pools"][0], {"name": "gpu", "vm_class": "g", "gpu": True, "min_replicas": 1, "max_replicas": 4}]
+    pools = [_ARGS["pools"][0], {"name": "gpu", "vm_class": "g", "gpu_count": 1, "min_replicas": 1, "max_replicas": 4}]
     pool = _cluster(pools=pools)["topology"]["workers"]["machineDeployments"][1]
     assert "replicas" not in pool
     prefix = "cluster.x-k8s.io/cluster-api-autoscaler-node-group"
@@ -124,8 +128,8 @@ def test_an_empty_pool_tells_the_autoscaler_what_a_node_would_be_like() -> None:
     ranged = {"min_replicas": 0, "max_replicas": 4}
     size = {"cpu_count": 16, "memory_gib": 128}
     pools = [
-        {"name": "cpu", "vm_class": "c", "gpu": False, **ranged, "capacity": {**size, "gpus": 0}},
-        {"name": "gpu", "vm_class": "g", "gpu": True, **ranged, "capacity": {**size, "gpus": 2}},
+        {"name": "cpu", "vm_class": "c", **ranged, "capacity": size},
+        {"name": "gpu", "vm_class": "g", "gpu_count": 2, **ranged, "capacity": size},
     ]
     cpu, gpu = _cluster(pools=pools)["topology"]["workers"]["machineDeployments"]
 
@@ -152,7 +156,7 @@ def test_the_autoscaler_is_said_to_be_an_add_on(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("pulumi.log.info", lambda text, *_: said.append(text))
     _declared()
     assert said == []
-    _declared(pools=[{"name": "cpu", "vm_class": "c", "gpu": False, "min_replicas": 1, "max_replicas": 4}])
+    _declared(pools=[{"name": "cpu", "vm_class": "c", "min_replicas": 1, "max_replicas": 4}])
     assert len(said) == 1
     assert "Cluster Autoscaler sizes cpu: an add-on" in said[0]
 
@@ -230,7 +234,7 @@ def test_a_class_of_the_central_namespace_says_so_in_either_api() -> None:
 
 
 def test_a_trusted_authority_is_base64_twice_as_vks_wants_it() -> None:
-    declared = _declared(trusted_ca="PEM")
+    declared = _declared(ca_bundle="PEM")
     secret = declared.one("kubernetes:core/v1:Secret")
     # Kubernetes encodes stringData once more.
     assert secret.inputs["stringData"] == {"ca": base64.b64encode(b"PEM").decode()}
@@ -242,7 +246,7 @@ def test_a_trusted_authority_is_base64_twice_as_vks_wants_it() -> None:
 
 def test_another_authority_is_another_secret_that_a_protected_cluster_can_change_to() -> None:
     def trust(pem: str) -> Registration:
-        return _declared(pulumi.ResourceOptions(protect=True, retain_on_delete=True), trusted_ca=pem).one(
+        return _declared(pulumi.ResourceOptions(protect=True, retain_on_delete=True), ca_bundle=pem).one(
             "kubernetes:core/v1:Secret"
         )
 
@@ -272,8 +276,8 @@ def test_the_kubeconfig_is_waited_for_and_stays_secret() -> None:
 @pytest.mark.parametrize(
     ("change", "path"),
     [
-        ({"cluster_name": "x" * 43}, "cluster_name"),
-        ({"cluster_name": "1-gpu"}, "cluster_name"),
+        ({"name": "x" * 43}, "name"),
+        ({"name": "1-gpu"}, "name"),
         ({"control_plane_replicas": 2}, "control_plane_replicas"),
         ({"control_plane_replicas": 5}, "control_plane_replicas"),
         ({"cluster_class": "builtin-generic-v3.1.0"}, "cluster_class"),
@@ -281,14 +285,14 @@ def test_the_kubeconfig_is_waited_for_and_stays_secret() -> None:
         ({"release": "v1.33.6+vmware.1", "cluster_class": "builtin-generic-v3.4.0"}, "os_version"),
         ({"os_version": "20.04"}, "os_version"),
         (
-            {"pools": [{"name": "c", "vm_class": "c", "gpu": False, "min_replicas": 0, "max_replicas": 2}]},
+            {"pools": [{"name": "c", "vm_class": "c", "min_replicas": 0, "max_replicas": 2}]},
             "pools[0].capacity",
         ),
         ({"cluster_class": "builtin-generic-v9"}, "cluster_class"),
         ({"release": "v1.34.1+vmware.1"}, "release"),
-        ({"pools": [{"name": "g", "vm_class": "c", "gpu": True, "replicas": 1}]}, "pools"),
+        ({"pools": [{"name": "g", "vm_class": "c", "gpu_count": 1, "replicas": 1}]}, "pools"),
         ({"pools": [{"name": "c", "vm_class": "c", "gpu": False}]}, "pools[0].replicas"),
-        ({"pools": [{"name": "C", "vm_class": "c", "gpu": False, "replicas": 1}]}, "pools[0].name"),
+        ({"pools": [{"name": "C", "vm_class": "c", "replicas": 1}]}, "pools[0].name"),
     ],
 )
 def test_a_wrong_argument_is_named_by_its_path(change: dict[str, Any], path: str) -> None:
@@ -311,6 +315,6 @@ def test_it_is_ready_when_every_node_of_its_release_is_there() -> None:
 
 
 def test_of_a_pool_that_the_autoscaler_owns_any_number_within_its_limits_is_ready() -> None:
-    pool = {"name": "cpu", "vm_class": "best-effort-large", "gpu": False, "min_replicas": 1, "max_replicas": 4}
+    pool = {"name": "cpu", "vm_class": "best-effort-large", "min_replicas": 1, "max_replicas": 4}
     (cluster,) = _declared(pools=[pool]).one("vcf:index:Readiness").inputs["objects"]
     assert [(each["minimum"], each["maximum"]) for each in cluster["nodes"]["pools"]] == [(1, 4)]

@@ -15,7 +15,7 @@ _RELEASE = "kubernetes:helm.sh/v3:Release"
 _LICENCE: dict[str, Any] = {"licence_token": "licence", "ngc_api_key": "ngc-key"}
 _CLUSTER: dict[str, Any] = {
     "kubeconfig": "the guest's",
-    "pools": [{"name": "gpu", "gpus": 2, "min_replicas": 1, "max_replicas": 3}],
+    "pools": [{"name": "gpu", "gpu_count": 2, "min_replicas": 1, "max_replicas": 3}],
 }
 
 
@@ -24,7 +24,9 @@ def _declared(**args: Any) -> Declared:
 
 
 def test_vgpu_installs_the_guest_driver_with_licence_and_pull_secret() -> None:
-    declared = _declared(gpu_mode="vgpu", repository="http://charts.test", driver_version="550.90.07", **_LICENCE)
+    declared = _declared(
+        gpu_mode="vgpu", repository={"url": "http://charts.test"}, driver_version="550.90.07", **_LICENCE
+    )
     assert declared.types() == {
         "kubernetes:core/v1:Namespace": 1,
         "kubernetes:core/v1:ConfigMap": 1,
@@ -82,14 +84,14 @@ def test_directpath_installs_the_data_centre_driver_and_nothing_licensed() -> No
 
 
 def test_a_chart_of_an_oci_registry_is_named_as_a_whole() -> None:
-    release = _declared(gpu_mode="directpath", repository="oci://registry.test/charts").one(_RELEASE).inputs
+    release = _declared(gpu_mode="directpath", repository={"url": "oci://registry.test/charts"}).one(_RELEASE).inputs
     assert release["chart"] == "oci://registry.test/charts/gpu-operator"
     assert release["repositoryOpts"]["repo"] == ""
 
 
 def test_a_private_repository_gets_its_login_as_a_secret_and_its_authority_as_a_file() -> None:
-    private = {"repository_username": "u", "repository_password": "of-u", "repository_ca_file": "../ca.pem"}
-    release = _declared(gpu_mode="directpath", repository="https://charts.test", **private).one(_RELEASE)
+    private = {"url": "https://charts.test", "username": "u", "password": "of-u", "ca_file": "../ca.pem"}
+    release = _declared(gpu_mode="directpath", repository=private).one(_RELEASE)
     given = release.inputs["repositoryOpts"]
     assert (given["repo"], given["username"], given["caFile"]) == ("https://charts.test", "u", "../ca.pem")
     assert given["password"] == "of-u"
@@ -139,8 +141,8 @@ def test_it_is_ready_when_the_nodes_of_all_gpu_pools_offer_their_gpus() -> None:
         ({"gpu_mode": "directpath", "licence_token": "x"}, ["licence_token"]),
         ({"gpu_mode": "mig"}, ["gpu_mode"]),
         (
-            {"gpu_mode": "directpath", "repository": "oci://r.test", "repository_ca_file": "x"},
-            ["repository_ca_file"],
+            {"gpu_mode": "directpath", "repository": {"url": "oci://r.test", "ca_file": "x"}},
+            ["repository.ca_file"],
         ),
     ],
 )

@@ -5,25 +5,26 @@ from typing import Any
 import pytest
 
 from pulumi_paif._component import ComponentInputError
+from pulumi_paif.enums import EndpointType
 from pulumi_paif.model_endpoint import ModelEndpoint, ModelEndpointArgs
 from tests.unit.pulumi_paif.harness import DIGEST, NAMESPACE, declare
 
 _ENDPOINT = "kubernetes:pais.vmware.com/v1alpha1:ModelEndpoint"
 _ARGS: ModelEndpointArgs = {
-    "endpoint_name": "acme-dev-ep-bge",
+    "name": "acme-dev-ep-bge",
     "namespace": NAMESPACE,
-    "type": "Embeddings",
-    "engine": "Infinity",
-    "routing_name": "baai/bge-small",
-    "registry": "harbor.test",
+    "type": EndpointType.EMBEDDINGS,
+    "gallery": {
+        "registry": "harbor.test",
+        "username": "robot",
+        "password": "robot-password",
+        "pull_secret": "gallery-pull",
+    },
     "repository": "models/baai/bge-small",
     "reference": "v1",
     "vm_class": "best-effort-xlarge",
     "storage_class": "pai-gold",
     "replicas": 2,
-    "registry_username": "robot",
-    "registry_password": "robot-password",
-    "pull_secret": "gallery-pull",
 }
 
 
@@ -59,7 +60,7 @@ def test_the_endpoint_serves_the_digest_that_is_in_the_gallery() -> None:
 
 
 def test_an_endpoints_name_may_hold_dots_as_a_models_does() -> None:
-    args: ModelEndpointArgs = {**_ARGS, "endpoint_name": "acme-dev-ep-bge-1.5"}
+    args: ModelEndpointArgs = {**_ARGS, "name": "acme-dev-ep-bge-1.5"}
     declared = declare(lambda: {"routing": ModelEndpoint("bge", args).routing_name})
     assert declared.one(_ENDPOINT).inputs["metadata"]["name"] == "acme-dev-ep-bge-1.5"
 
@@ -70,9 +71,9 @@ def test_an_endpoints_name_may_hold_dots_as_a_models_does() -> None:
         ({"engine": "vLLM"}, "engine"),
         ({"replicas": 0}, "replicas"),
         ({"repository": "models/BAAI/bge"}, "repository"),
-        ({"endpoint_name": "x" * 51}, "endpoint_name"),
-        ({"endpoint_name": "llama-.3"}, "endpoint_name"),
-        ({"endpoint_name": "llama."}, "endpoint_name"),
+        ({"name": "x" * 51}, "name"),
+        ({"name": "llama-.3"}, "name"),
+        ({"name": "llama."}, "name"),
     ],
 )
 def test_a_wrong_argument_is_named_by_its_path(change: dict[str, Any], path: str) -> None:

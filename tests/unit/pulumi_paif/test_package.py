@@ -4,7 +4,8 @@ import importlib
 from pathlib import Path
 
 import pytest
-from pulumi.provider.experimental.analyzer import Analyzer
+
+from pulumi_paif.serving.schema import PackageAnalyzer
 
 serving = importlib.import_module("pulumi_paif.__main__")
 _FOLDER = Path(__file__).resolve().parents[3] / "pulumi_paif"
@@ -17,7 +18,7 @@ def test_every_component_is_in_the_package() -> None:
 
 @pytest.mark.parametrize("component", serving.components(), ids=lambda component: component.__name__)
 def test_arguments_and_outputs_of_a_component_are_typed_for_other_languages(component: type) -> None:
-    found = Analyzer("paif").analyze([component])["component_definitions"][component.__name__]
+    found = PackageAnalyzer().analyze([component])["component_definitions"][component.__name__]
     assert found.inputs
     assert found.outputs
     assert [name for name, each in found.inputs.items() if not each.description] == []

@@ -6,6 +6,7 @@ import pulumi
 import pytest
 
 from pulumi_paif._component import ComponentInputError
+from pulumi_paif.enums import GpuMode
 from pulumi_paif.private_ai_services import PrivateAiServices, PrivateAiServicesArgs
 from tests.unit.pulumi_paif.harness import NAMESPACE, Declared, declare
 
@@ -16,22 +17,24 @@ _ARGS: PrivateAiServicesArgs = {
     "namespace": NAMESPACE,
     "storage_class": "pai-gold",
     "control_plane_class": "best-effort-large",
-    "gpu_mode": "vgpu",
-    "oidc_issuer_url": "https://idp.test/oidc",
-    "oidc_client_id": "pais",
-    "database_host": "192.0.2.20",
-    "database_name": "pais",
-    "database_username": "pgadmin",
-    "database_password_secret": "pg-vectors",
+    "gpu_mode": GpuMode.VGPU,
+    "oidc": {"issuer_url": "https://idp.test/oidc", "client_id": "pais"},
+    "database": {
+        "host": "192.0.2.20",
+        "port": 5432,
+        "database": "pais",
+        "username": "pgadmin",
+        "password_secret": "pg-vectors",
+    },
     "authorized_groups": ["mlops"],
-    "trust_bundles": {"oidc": "PEM1", "gallery": "PEM2"},
+    "ca_bundles": {"oidc": "PEM1", "gallery": "PEM2"},
     "licence_token": "licence",
     "ngc_api_key": "ngc-key",
 }
 
 
 def _declared(**change: Any) -> Declared:
-    args: Any = {key: value for key, value in {**_ARGS, **change}.items() if value is not None}
+    args: Any = {**_ARGS, **change}
 
     def build() -> dict[str, Any]:
         made = PrivateAiServices("pais", args)
@@ -91,7 +94,7 @@ def test_the_licence_is_secret_and_a_new_one_gets_a_new_name() -> None:
 def test_an_authority_that_changes_is_another_object_which_the_configuration_refers_to() -> None:
     names = []
     for pem in ("one", "two"):
-        declared = _declared(trust_bundles={"oidc": pem})
+        declared = _declared(ca_bundles={"oidc": pem})
         [reference] = declared.one(_PAIS).inputs["spec"]["clientTls"]["caBundleRefs"]
         made = declared.one(_CONFIG_MAP, "pais-trust-oidc").inputs
         assert made["data"] == {"ca.crt": pem}
@@ -151,12 +154,12 @@ def test_clients_get_an_address_and_an_authority_that_is_no_secret() -> None:
     [
         ({"gpu_mode": "vgpu", "licence_token": None, "ngc_api_key": None}, ["licence_token", "ngc_api_key"]),
         ({"gpu_mode": "directpath"}, ["licence_token", "ngc_api_key"]),
-        ({"oidc_issuer_url": "http://idp.test"}, ["oidc_issuer_url"]),
+        ({"oidc": {"issuer_url": "http://idp.test", "client_id": "pais"}}, ["oidc.issuer_url"]),
         ({"gpu_mode": "mig", "licence_token": None, "ngc_api_key": None}, ["gpu_mode"]),
     ],
 )
 def test_a_wrong_argument_is_named_by_its_path(change: dict[str, Any], paths: list[str]) -> None:
-    args: Any = {key: value for key, value in {**_ARGS, **change}.items() if value is not None}
+    args: Any = {**_ARGS, **change}
     with pytest.raises(ComponentInputError) as raised:
         PrivateAiServices("pais", args)
     assert [error["property_path"] for error in raised.value.errors or []] == paths

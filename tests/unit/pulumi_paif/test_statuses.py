@@ -60,14 +60,8 @@ def test_a_machine_without_address_has_none(status: Any, previewed: bool, monkey
 
 
 _DATABASE: Any = {
-    "cluster_name": "pg",
     "namespace": NAMESPACE,
-    "infrastructure_policy": "pai-infra",
-    "storage_policy": "pai-gold",
-    "vm_class": "best-effort-large",
-    "storage_gib": 60,
-    "database_name": "pais",
-    "admin_username": "pgadmin",
+    "create": {"infrastructure_policy": "pai-infra", "storage_policy": "pai-gold"},
 }
 
 

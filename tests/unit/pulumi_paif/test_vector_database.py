@@ -7,26 +7,21 @@ import pulumi
 import pytest
 
 from pulumi_paif._component import ComponentInputError
-from pulumi_paif.vector_database import VectorDatabase, VectorDatabaseArgs
+from pulumi_paif.vector_database import DatabaseConnection, VectorDatabase, VectorDatabaseArgs
 from tests.unit.pulumi_paif.harness import NAMESPACE, STATUS, Declared, declare
 
 _CLUSTER = "kubernetes:databases.dataservices.vmware.com/v1alpha1:PostgresCluster"
 _EXTENSION = "vcf:index:PostgresExtension"
 _ARGS: VectorDatabaseArgs = {
-    "cluster_name": "acme-dev-pg-vectors",
+    "name": "acme-dev-pg-vectors",
     "namespace": NAMESPACE,
-    "infrastructure_policy": "pai-infra",
-    "storage_policy": "pai-gold",
-    "vm_class": "best-effort-large",
-    "storage_gib": 60,
-    "database_name": "pais",
-    "admin_username": "pgadmin",
     "ca_bundle": "PEM",
 }
+_CREATED: dict[str, Any] = {"infrastructure_policy": "pai-infra", "storage_policy": "pai-gold"}
 
 
 def _declared(options: pulumi.ResourceOptions | None = None, **change: Any) -> Declared:
-    args: Any = {**_ARGS, **change}
+    args: Any = {**_ARGS, "create": {**_CREATED, **change}}
 
     def build() -> dict[str, Any]:
         made = VectorDatabase("db", args, options)
@@ -53,7 +48,9 @@ def test_a_single_server_without_backup_is_asked_for() -> None:
 
 
 def test_high_availability_and_backups_are_what_dsm_calls_them() -> None:
-    spec = _declared(high_availability=True, backup_location="s3", backup_retention_days=7).one(_CLUSTER).inputs["spec"]
+    spec = (
+        _declared(high_availability=True, backup={"location": "s3", "retention_days": 7}).one(_CLUSTER).inputs["spec"]
+    )
     assert spec["replicas"] == 1
     assert spec["backupLocation"] == {"name": "s3"}
     assert spec["backupConfig"]["backupRetentionDays"] == 7
@@ -75,7 +72,7 @@ def test_the_password_that_dsm_makes_is_read_from_where_its_status_says() -> Non
 
 
 def test_a_given_password_is_handed_over_in_a_secret_and_holds_once_dsm_has_published_it() -> None:
-    declared = _declared(admin_password="given")
+    declared = _declared(password="given")
     secret = declared.one("kubernetes:core/v1:Secret")
     assert secret.inputs["stringData"] == {"password": "given"}
     assert any(path.startswith("stringData") for path in secret.secrets)
@@ -91,7 +88,7 @@ def test_a_given_password_is_handed_over_in_a_secret_and_holds_once_dsm_has_publ
 def test_another_password_is_another_secret_that_a_protected_database_can_change_to() -> None:
     names = set()
     for password in ("one", "two"):
-        declared = _declared(pulumi.ResourceOptions(protect=True), admin_password=password)
+        declared = _declared(pulumi.ResourceOptions(protect=True), password=password)
         secret = declared.one("kubernetes:core/v1:Secret")
         assert not secret.request.protect
         assert declared.one(_CLUSTER).request.protect
@@ -100,7 +97,7 @@ def test_another_password_is_another_secret_that_a_protected_database_can_change
 
 
 def test_a_name_is_no_quick_way_to_try_passwords() -> None:
-    name = _declared(admin_password="summer").one("kubernetes:core/v1:Secret").inputs["metadata"]["name"]
+    name = _declared(password="summer").one("kubernetes:core/v1:Secret").inputs["metadata"]["name"]
     quick = {hashlib.new(kind, text).hexdigest() for kind in ("sha256", "sha1", "md5") for text in (b"summer",)}
     assert not any(each.startswith(name.rsplit("-", 1)[1]) for each in quick)
 
@@ -122,7 +119,7 @@ def test_the_extension_is_made_over_verified_tls_and_goes_with_its_database() ->
 
 
 _THERE: VectorDatabaseArgs = {
-    "cluster_name": "shared",
+    "name": "shared",
     "namespace": NAMESPACE,
     "ca_bundle": "PEM",
     "labels": {"a": "b"},
@@ -139,7 +136,7 @@ def _used(options: pulumi.ResourceOptions | None = None, **args: Any) -> Declare
 
 
 def test_an_existing_cluster_is_only_read_and_gets_the_extension() -> None:
-    declared = _used(pulumi.ResourceOptions(protect=True, retain_on_delete=True), existing=True)
+    declared = _used(pulumi.ResourceOptions(protect=True, retain_on_delete=True), existing={})
     assert declared.types() == {_EXTENSION: 1}
     [token, asked] = declared.calls[0]
     assert (token, asked["name"]) == ("vcf:index:getSecret", "pg-acme-dev-pg-vectors")
@@ -205,16 +202,18 @@ def test_a_cluster_without_a_connection_is_said_to_be_so(
         pulumi.RunError,
         match=r"PostgresCluster acme-dev-ns-ai/shared is there, but has no connection yet \(Ready=False Provisioning\)",
     ):
-        _used(existing=True)
+        _used(existing={})
 
 
 @pytest.mark.parametrize(
     ("args", "paths"),
     [
-        ({}, ["infrastructure_policy", "storage_policy", "vm_class", "storage_gib", "database_name", "admin_username"]),
-        ({"existing": True, "storage_gib": 60}, ["storage_gib"]),
-        ({"existing": True, "external": _EXTERNAL}, ["external"]),
-        ({"external": _EXTERNAL, "admin_password": "x"}, ["admin_password"]),
+        ({}, ["create"]),
+        ({"existing": {}, "create": _CREATED}, ["existing"]),
+        ({"existing": {}, "external": _EXTERNAL}, ["external"]),
+        ({"create": {**_CREATED, "storage_gib": 0}}, ["create.storage_gib"]),
+        ({"create": {**_CREATED, "backup": {"location": "s3", "retention_days": 0}}}, ["create.backup.retention_days"]),
+        ({"create": {**_CREATED, "maintenance": {"day": "SOMEDAY"}}}, ["create.maintenance.day"]),
     ],
 )
 def test_one_way_to_a_database_excludes_the_others(args: Any, paths: list[str]) -> None:
@@ -228,3 +227,28 @@ def test_retention_reaches_the_database_itself() -> None:
     cluster = declared.one(_CLUSTER)
     assert cluster.request.retainOnDelete
     assert cluster.request.protect
+
+
+def test_what_is_none_is_absent() -> None:
+    assert _declared(password=None, backup=None, version=None).one(_CLUSTER).inputs == _declared().one(_CLUSTER).inputs
+
+
+def test_the_connection_is_usable_once_the_extension_is_there_and_holds_no_secret() -> None:
+    def build() -> dict[str, Any]:
+        args: Any = {**_ARGS, "create": _CREATED}
+        made = VectorDatabase("db", args)
+
+        async def behind(value: pulumi.Output[Any]) -> bool:
+            return made.extension in await value.resources()
+
+        return {
+            name: {"value": each, "after": behind(pulumi.Output.from_input(each))}
+            for name, each in made.connection.items()
+        }
+
+    declared = declare(build)
+    assert {key: value for key, value in declared.outputs.items() if key.endswith("after")} == dict.fromkeys(
+        (f"{name}.after" for name in DatabaseConnection.__annotations__), True
+    )
+    assert declared.outputs["host.value"] == "192.0.2.20"
+    assert declared.secret_outputs == set()

@@ -163,8 +163,7 @@ def test_ai_services_come_after_the_extension_and_endpoints_after_the_services()
     declared = _run()
     pais = declared.one("kubernetes:pais.vmware.com/v1alpha1:PAISConfiguration")
     assert "acme-dev-pg-vectors" in pais.depends_on
-    component = declared.one("paif:index:PrivateAiServices")
-    assert "acme-dev-pg-vectors-vector" in component.depends_on
+    assert "acme-dev-pg-vectors-vector" in pais.depends_on
     endpoint = declared.one("paif:index:ModelEndpoint", "acme-dev-ep-llama")
     assert f"{pais.name}-ready" in endpoint.depends_on
 
