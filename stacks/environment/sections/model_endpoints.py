@@ -25,8 +25,8 @@ class ModelEndpoint(Section):
     """A model served under a routing name."""
 
     name: Annotated[Short, FullName("endpoint")]
-    type: EndpointType
-    engine: Engine
+    type: EndpointType = Field(description="what the model answers: text, or vectors")
+    engine: Engine = Field(description="what serves it: vLLM completions, Infinity embeddings")
     model: Model
     routing_name: Annotated[str, matching(r"[\w./-]{1,128}", "letters, digits and . _ - / only")] | None = None
     vm_class: VmClassName = Field(alias="class")
