@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from paif_catalog.predicates import KINDS
 from policies.licensing.pack import PACK as LICENSING
 from policies.naming.pack import PACK as NAMING
 from policies.platform.pack import PACK as PLATFORM
 from policies.shared.configuration import Settings
-from policies.shared.model import KINDS, STACK, Rule
+from policies.shared.model import STACK, Rule
 from policies.shared.pack import Pack
 
 FILE = Path(__file__).resolve().parents[1] / "docs" / "policies.md"

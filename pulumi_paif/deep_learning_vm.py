@@ -117,7 +117,7 @@ class DeepLearningVmArgs(TypedDict):
     properties: NotRequired[dict[str, pulumi.Input[str]] | None]
     """Further OVF properties of the catalog, already encoded."""
     platform: NotRequired[str | None]
-    """Version of the platform, such as vcf-9.0.1; the only one that is known by default."""
+    """Version of the platform, such as vcf-9.0.1; by default the only one that is known."""
 
 
 class DeepLearningVm(Component):

@@ -41,15 +41,6 @@ class Persona(StrEnum):
     """Validates models and brings them into the gallery."""
 
 
-class ClusterApiVersion(StrEnum):
-    """Versions of cluster.x-k8s.io."""
-
-    V1BETA1 = "v1beta1"
-    """Names its class in spec.topology.class."""
-    V1BETA2 = "v1beta2"
-    """Names its class in spec.topology.classRef."""
-
-
 class Weekday(StrEnum):
     """Days of a maintenance window."""
 

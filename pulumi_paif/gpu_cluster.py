@@ -8,12 +8,11 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 import paif_catalog as catalog
-from paif_catalog import ClassReference
+from paif_catalog.predicates import CONTROL_PLANE_REPLICAS
 from pulumi_paif import vcf
 from pulumi_paif._arguments import Labels, SecretOutput, derived, given_or, present
 from pulumi_paif._component import Check, Component, KubernetesObject, hashed_name, published_secret
 from pulumi_paif.cluster_provider import cluster_provider
-from pulumi_paif.enums import ClusterApiVersion
 
 _GPU_TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
 _POOL = "paif.dev/pool"
@@ -96,7 +95,7 @@ class GpuClusterArgs(TypedDict):
     """Version of Ubuntu on the nodes; required where the release has several."""
     cluster_class: NotRequired[str | None]
     """ClusterClass; the catalogue's by default."""
-    api_version: NotRequired[ClusterApiVersion | None]
+    api_version: NotRequired[str | None]
     """Version of cluster.x-k8s.io; the platform's by default."""
     ca_bundle: NotRequired[pulumi.Input[str] | None]
     """PEM of authorities that nodes trust, e.g. of the model gallery."""
@@ -107,7 +106,7 @@ class GpuClusterArgs(TypedDict):
     wait_for: NotRequired[list[str] | None]
     """Wait conditions instead of the catalogue's."""
     platform: NotRequired[str | None]
-    """Version of the platform, such as vcf-9.0.1; the only one that is known by default."""
+    """Version of the platform, such as vcf-9.0.1; by default the only one that is known."""
 
 
 class GpuCluster(Component):
@@ -213,7 +212,7 @@ class GpuCluster(Component):
         check.label("name", longest=catalog.naming().kinds["cluster"].max_length, of_service=True)
         check.label("namespace")
         check.one_of("api_version", check.platform.cluster_classes.references)
-        check.one_of("control_plane_replicas", (1, 3))
+        check.one_of("control_plane_replicas", CONTROL_PLANE_REPLICAS)
         known, versions = check.platform.cluster_classes, check.platform.versions
         check.one_of("cluster_class", known.classes)
         cluster_class = check.plain("cluster_class") or versions["cluster-class"].version
@@ -238,7 +237,7 @@ class GpuCluster(Component):
                     "expected the size of a node: of an empty pool the autoscaler has no other",
                 )
 
-    def _api(self, args: GpuClusterArgs) -> tuple[str, ClassReference]:
+    def _api(self, args: GpuClusterArgs) -> tuple[str, catalog.ClassReference]:
         """Group and version of the API, and how a Cluster of it names its class."""
         group, _, version = self.platform.api_version("Cluster").partition("/")
         version = args.get("api_version") or version

@@ -100,7 +100,7 @@ class GpuOperatorArgs(TypedDict):
     wait_for: NotRequired[list[str] | None]
     """Wait conditions of the ClusterPolicy instead of the catalog's."""
     platform: NotRequired[str | None]
-    """Version of the platform, such as vcf-9.0.1; the only one that is known by default."""
+    """Version of the platform, such as vcf-9.0.1; by default the only one that is known."""
 
 
 class GpuOperator(Component):

@@ -5,16 +5,12 @@ from typing import NotRequired, TypedDict
 import pulumi
 
 import paif_catalog as catalog
+from paif_catalog.predicates import engine_of
 from pulumi_paif import vcf
 from pulumi_paif._arguments import Labels, derived, given_or, member, present, secret_member
 from pulumi_paif._component import LABEL, Check, Component, KubernetesObject
 from pulumi_paif.enums import EndpointType, InferenceEngine
 from pulumi_paif.model_gallery_access import GalleryConnection
-
-_ENGINES = {
-    EndpointType.COMPLETIONS: InferenceEngine.VLLM,
-    EndpointType.EMBEDDINGS: InferenceEngine.INFINITY,
-}
 
 
 class ModelEndpointArgs(TypedDict):
@@ -47,7 +43,7 @@ class ModelEndpointArgs(TypedDict):
     wait_for: NotRequired[list[str] | None]
     """Wait conditions instead of the catalogue's."""
     platform: NotRequired[str | None]
-    """Version of the platform, such as vcf-9.0.1; the only one that is known by default."""
+    """Version of the platform, such as vcf-9.0.1; by default the only one that is known."""
 
 
 class ModelEndpoint(Component):
@@ -122,15 +118,16 @@ class ModelEndpoint(Component):
         check.at_least("replicas", 1)
         check.one_of("type", EndpointType)
         kind, engine = check.plain("type"), check.plain("engine")
-        if kind in _ENGINES and engine is not None and engine != _ENGINES[kind]:
-            check.add("engine", f"{engine!r}: expected {_ENGINES[kind]}, which serves {kind}")
+        wanted = engine_of(kind) if isinstance(kind, str) else None
+        if wanted is not None and engine not in {None, wanted}:
+            check.add("engine", f"{engine!r}: expected {wanted}, which serves {kind}")
         repository = check.plain("repository")
         if repository is not None and repository != repository.lower():
             check.add("repository", f"{repository!r}: expected lower case, as registries demand")
 
 
 def _engine(kind: EndpointType) -> InferenceEngine:
-    return _ENGINES[EndpointType(kind)]
+    return InferenceEngine(str(engine_of(kind)))
 
 
 def _routed(repository: str) -> str:

@@ -63,7 +63,7 @@ class PrivateAiServicesArgs(TypedDict):
     wait_for: NotRequired[list[str] | None]
     """Wait conditions instead of the catalogue's."""
     platform: NotRequired[str | None]
-    """Version of the platform, such as vcf-9.0.1; the only one that is known by default."""
+    """Version of the platform, such as vcf-9.0.1; by default the only one that is known."""
 
 
 class PrivateAiServices(Component):

@@ -125,7 +125,7 @@ class VectorDatabaseArgs(TypedDict):
     labels: NotRequired[Labels | None]
     """Labels of all objects."""
     platform: NotRequired[str | None]
-    """Version of the platform, such as vcf-9.0.1; the only one that is known by default."""
+    """Version of the platform, such as vcf-9.0.1; by default the only one that is known."""
 
 
 class VectorDatabase(Component):

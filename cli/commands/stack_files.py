@@ -11,7 +11,8 @@ from cli.commands.arguments import AsJson, Environment
 from cli.configuration.stack_files import check as check_configuration
 from cli.configuration.stack_files import schema_text, stack_names
 from cli.output.console import BAD_INPUT, json_result, show, stop, warn
-from stacks.environment import DEFAULTS, SHORT
+from paif_catalog.predicates import KINDS
+from stacks.environment import SHORT
 
 
 def check(
@@ -46,8 +47,8 @@ def init(
     """Make a stack file for an environment of your own on a real VCF, and settings for the policy packs."""
     from cli.configuration.scaffold import make  # noqa: PLC0415 - it loads the packs' rules
 
-    if kind not in DEFAULTS:
-        raise stop(f"--kind {kind}: expected one of {', '.join(DEFAULTS)}", BAD_INPUT)
+    if kind not in KINDS:
+        raise stop(f"--kind {kind}: expected one of {', '.join(KINDS)}", BAD_INPUT)
     for path in make(env, kind, organisation):
         show(f"{path} is written; fill it in, then run `./paif check {env}`")
 

@@ -17,13 +17,13 @@ from pydantic import TypeAdapter, ValidationError
 import paif_catalog as catalog
 from lab.state import ROOT
 from paif_catalog.nearest_names import nearest
+from paif_catalog.predicates import KINDS
 from policies.licensing.configuration import Entitlement, edition_of, entitled
 from policies.licensing.pack import PACK as LICENSING
 from policies.naming.pack import PACK as NAMING
 from policies.platform.configuration import PlatformSettings
 from policies.platform.pack import PACK as PLATFORM
 from policies.shared.configuration import Settings
-from policies.shared.model import KINDS
 from stacks.document import Mistake, Unreadable, load, mistakes
 from stacks.problems import Problem, shown
 

@@ -11,9 +11,10 @@ from typing import Literal
 from pydantic import Field
 
 import paif_catalog as catalog
+from paif_catalog.predicates import Kind
 from policies.shared.configuration import Model
 from policies.shared.machines import Classes, MachineSettings, Pool
-from policies.shared.model import Kind, Run, Undecided
+from policies.shared.model import Run, Undecided
 
 Edition = Literal["nvaie", "vws", "vpc", "vapps"]
 EDITION_OF_SERIES: dict[str, Edition] = {"c": "nvaie", "q": "vws", "b": "vpc", "a": "vapps"}

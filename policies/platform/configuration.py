@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 from pydantic import Field
 
+from paif_catalog.predicates import GUARDS, Kind
 from policies.shared.configuration import Model
 from policies.shared.machines import Classes, MachineSettings
-from policies.shared.model import Kind, Run
+from policies.shared.model import Run
 
 
 class HostDriver(Model):
@@ -16,6 +17,14 @@ class HostDriver(Model):
 
     branch: int = Field(description="driver branch, e.g. 550")
     nvaie_major: int = Field(gt=0, description="major release of NVIDIA AI Enterprise, e.g. 5")
+
+
+def _more_than_one(guard: str) -> dict[Kind, int]:
+    return {kind: getattr(each, guard) for kind, each in GUARDS.items() if getattr(each, guard) > 1}
+
+
+def _kinds_with(guard: str) -> list[Kind]:
+    return [kind for kind, each in GUARDS.items() if getattr(each, guard)]
 
 
 class PlatformSettings(MachineSettings):
@@ -40,30 +49,29 @@ class PlatformSettings(MachineSettings):
         description="hosts that content libraries may subscribe to",
     )
     personas: dict[Kind, list[str]] = Field(
-        default={
-            "dev": ["data-scientist", "mlops-engineer"],
-            "qa": ["data-scientist", "mlops-engineer"],
-            "staging": ["mlops-engineer"],
-            "prod": ["mlops-engineer"],
-        },
+        default={kind: list(each.workstation_personas) for kind, each in GUARDS.items()},
         description="personas that get a Deep Learning VM, by kind of environment",
     )
     endpoint_replicas: dict[Kind, int] = Field(
-        default={"staging": 2, "prod": 3}, description="replicas of an endpoint at least, by kind of environment"
+        default=_more_than_one("endpoint_replicas"),
+        description="replicas of an endpoint at least, by kind of environment",
     )
     control_plane_replicas: dict[Kind, int] = Field(
-        default={"staging": 3, "prod": 3}, description="control plane machines at least, by kind of environment"
+        default=_more_than_one("control_plane_replicas"),
+        description="control plane machines at least, by kind of environment",
     )
     high_availability: list[Kind] = Field(
-        default=["staging", "prod"], description="kinds of environment whose databases have a replica"
+        default=_kinds_with("high_availability"), description="kinds of environment whose databases have a replica"
     )
-    backups: list[Kind] = Field(default=["prod"], description="kinds of environment whose databases are backed up")
+    backups: list[Kind] = Field(
+        default=_kinds_with("backed_up"), description="kinds of environment whose databases are backed up"
+    )
     backup_retention_days: int = Field(default=14, ge=1, description="days that those backups are kept at least")
     protected: list[Kind] = Field(
-        default=["prod"], description="kinds of environment whose databases and clusters are protected"
+        default=_kinds_with("protected"), description="kinds of environment whose databases and clusters are protected"
     )
     pinned_models: list[Kind] = Field(
-        default=["staging", "prod"], description="kinds of environment whose endpoints name a model by digest"
+        default=_kinds_with("pinned_models"), description="kinds of environment whose endpoints name a model by digest"
     )
     networks: list[str] = Field(default=[], description="networks in use around the clusters, in CIDR form")
     container_storage_gib: int = Field(default=100, description="GiB for images on GPU nodes at least")

@@ -13,19 +13,9 @@ from fnmatch import fnmatchcase
 from typing import Any, Generic
 
 from paif_catalog import Baseline, UnknownBaselineError, baseline
+from paif_catalog.predicates import KINDS, Kind
 from policies.shared.configuration import ConfigurationError, Exemption, load, schema
-from policies.shared.model import (
-    Asked,
-    Kind,
-    Level,
-    Resource,
-    Rule,
-    Run,
-    Severity,
-    Undecided,
-    UndecidedError,
-    Violation,
-)
+from policies.shared.model import Asked, Level, Resource, Rule, Run, Severity, Undecided, UndecidedError, Violation
 from policies.shared.pack import VERSION, M, Pack, S
 from policies.shared.properties import Decoder, decode, set_texts
 from policies.shared.protocol import LEVEL_OF, LEVELS, SEVERITIES, messages
@@ -83,7 +73,7 @@ class Analyzer(Generic[S, M]):
             return settings.kind
         kind = started.environment.get("kind") if started else None
         # Nothing says how much there is to lose, so it is checked as if it were everything.
-        return kind if kind in {"dev", "qa", "staging", "prod"} else "prod"
+        return kind if kind in KINDS else "prod"
 
     def _platform(self, settings: S, started: _Started) -> Baseline:
         """What is known of the platform. Raises ConfigurationError for one that is not known, or where none is said."""

@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from paif_catalog import YAML_LOADER
-from policies.shared.model import Kind, Level
+from paif_catalog.predicates import Kind
+from policies.shared.model import Level
 
 _OF_ALL_PACKS = {"kind", "platformVersion"}
 """What a file says once for all packs."""

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field
 
 import paif_catalog as catalog
+from paif_catalog.predicates import guards_of
 from policies.shared.configuration import Model, Settings
 from policies.shared.model import Resource, Run, Undecided, UndecidedError, Unknown, at, known, raw
 from policies.shared.selectors import profiles_key
@@ -186,7 +187,7 @@ def configured_pools(environment: Mapping[str, Any]) -> Iterator[Pool]:
         for pool in _entries(cluster, "pools"):
             count = pool.get("maxReplicas") or pool.get("replicas") or 0
             yield Pool(f"cluster {cluster.get('name')}, pool {pool.get('name')}", pool.get("class"), _whole(count))
-    replicas = {"staging": 2, "prod": 3}.get(str(environment.get("kind")), 1)
+    replicas = guards_of(environment.get("kind")).endpoint_replicas
     for entry in _entries(environment, "modelEndpoints"):
         count = _whole(entry.get("replicas", replicas))
         yield Pool(f"endpoint {entry.get('name')}", entry.get("class"), count)

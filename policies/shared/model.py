@@ -6,12 +6,10 @@ import datetime as dt
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Generic, Literal, NoReturn, TypeVar, get_args
+from typing import Any, Generic, NoReturn, TypeVar
 
 from paif_catalog import Baseline
-
-Kind = Literal["dev", "qa", "staging", "prod"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+from paif_catalog.predicates import KINDS, Kind
 
 STACK = "pulumi:pulumi:Stack"
 """Type of the root resource. It is registered first: what a rule refuses here stops a run before anything exists."""

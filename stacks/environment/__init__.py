@@ -2,25 +2,20 @@
 
 `validate` is the only way in: a stack file (`stacks.stackfile`) and Pulumi's configuration (`stacks.configuration`) go
 through it, so both report the same problems. Sizes are in GiB and vCPU as names say. Defaults that differ by kind of
-environment are in `DEFAULTS`.
+environment are the catalogue's guards.
 """
 
-from stacks.environment.defaults import DEFAULTS, Defaults
 from stacks.environment.model import SECRETS, Environment, from_text
 from stacks.environment.schema import json_schema
 from stacks.environment.sections.namespace import storage_class
-from stacks.environment.types import SHORT, Kind, Persona
+from stacks.environment.types import SHORT
 from stacks.environment.uniqueness import clashes
 from stacks.environment.validation import validate
 
 __all__ = [
-    "DEFAULTS",
     "SECRETS",
     "SHORT",
-    "Defaults",
     "Environment",
-    "Kind",
-    "Persona",
     "clashes",
     "from_text",
     "json_schema",

@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any
 
-
-@dataclass(frozen=True)
-class Defaults:
-    """What an environment of one kind gets when its stack file does not say otherwise."""
-
-    endpoint_replicas: int
-    control_plane_replicas: int
-    high_availability: bool
-    protect: bool
-
-
-DEFAULTS: dict[str, Defaults] = {
-    "dev": Defaults(endpoint_replicas=1, control_plane_replicas=1, high_availability=False, protect=False),
-    "qa": Defaults(endpoint_replicas=1, control_plane_replicas=1, high_availability=False, protect=False),
-    "staging": Defaults(endpoint_replicas=2, control_plane_replicas=3, high_availability=True, protect=False),
-    "prod": Defaults(endpoint_replicas=3, control_plane_replicas=3, high_availability=True, protect=True),
-}
+from paif_catalog.predicates import KINDS, guards_of
 
 
 def with_defaults(data: dict[str, Any]) -> dict[str, Any]:
     """A copy with the defaults of the environment's kind put where nothing is said."""
     kind = data.get("kind")
-    defaults = DEFAULTS.get(kind) if isinstance(kind, str) else None
-    if defaults is None:
+    if kind not in KINDS:
         return data
+    defaults = guards_of(kind)
     data = deepcopy(data)
     for endpoint in mappings(data.get("modelEndpoints")):
         endpoint.setdefault("replicas", defaults.endpoint_replicas)
@@ -43,8 +26,8 @@ def with_defaults(data: dict[str, Any]) -> dict[str, Any]:
             database.setdefault("highAvailability", defaults.high_availability)
     protection = data.setdefault("protection", {})
     if isinstance(protection, dict):
-        protection.setdefault("protect", defaults.protect)
-        protection.setdefault("retain", defaults.protect)
+        protection.setdefault("protect", defaults.protected)
+        protection.setdefault("retain", defaults.protected)
     return data
 
 

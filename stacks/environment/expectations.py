@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 
 from paif_catalog.nearest_names import nearest
+from paif_catalog.predicates import PERSONAS
 from stacks.environment.model import Environment
 from stacks.problems import Path, listed
 
@@ -34,7 +35,7 @@ def expectation(error: Any, path: Path) -> tuple[str, str]:
     if kind == "literal_error":
         if path[-1:] == ("persona",) and error["input"] == "app-developer":
             return (
-                "data-scientist or mlops-engineer: application developers get endpoint URLs and no Deep Learning VM, "
+                f"{' or '.join(PERSONAS)}: application developers get endpoint URLs and no Deep Learning VM, "
                 "since they need no GPU to call an API",
                 "",
             )

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from pydantic import Field, PrivateAttr, SecretStr
 
 import paif_catalog as catalog
+from paif_catalog.predicates import PERSONAS, Kind
 from stacks.environment.certificates import Pem
 from stacks.environment.sections.ai_services import AiServices
 from stacks.environment.sections.clusters import Cluster
@@ -28,9 +29,7 @@ from stacks.environment.sections.workstations import Workstation
 from stacks.environment.types import (
     ChartRepository,
     KeptProperty,
-    Kind,
     LabelValue,
-    Persona,
     PlatformName,
     Short,
     Text,
@@ -41,8 +40,8 @@ from stacks.problems import Path
 class Environment(Section):
     """Everything a stack's configuration says, complete with defaults."""
 
-    target: Literal["lab", "vcf"]
-    kind: Kind
+    target: Literal["lab", "vcf"] = Field(description="lab: the local lab; vcf: a real site")
+    kind: Kind = Field(description="decides defaults, and what the policy packs guard")
     platform: PlatformName = Field(
         default="", description="version of the platform, e.g. vcf-9.0.1; by default the only one that is known"
     )
@@ -81,14 +80,14 @@ class Environment(Section):
     )
 
     licence_token: SecretStr | None = Field(default=None, description="NVIDIA client configuration token")
-    ngc_api_key: SecretStr | None = None
-    registry_password: SecretStr | None = None
-    workstation_password: SecretStr | None = None
+    ngc_api_key: SecretStr | None = Field(default=None, description="NGC key that pulls the vGPU guest driver")
+    registry_password: SecretStr | None = Field(default=None, description="password of paif:gallery.username")
+    workstation_password: SecretStr | None = Field(default=None, description="first password of the workstations")
     database_password: SecretStr | None = Field(
         default=None, description="DSM makes one when none is given; that of paif:database.external is required"
     )
-    vcenter_password: SecretStr | None = None
-    kubeconfig: SecretStr | None = None
+    vcenter_password: SecretStr | None = Field(default=None, description="password of paif:vcenter.username")
+    kubeconfig: SecretStr | None = Field(default=None, description="kubeconfig of the Supervisor")
     library_token: SecretStr | None = Field(default=None, description="token in the address of a published library")
     library_password: SecretStr | None = Field(default=None, description="password of a published library")
     chart_password: SecretStr | None = Field(default=None, description="password of the chart repository")
@@ -136,7 +135,7 @@ class Environment(Section):
 
     def tags(self) -> dict[str, list[str]]:
         """All tags of vCenter that things of this environment may carry, by the keys of the naming catalogue."""
-        return {**{key: [value] for key, value in self.facts().items()}, "persona": list(get_args(Persona))}
+        return {**{key: [value] for key, value in self.facts().items()}, "persona": list(PERSONAS)}
 
     def vm_class(self, name: str) -> VmClass:
         """The class of this name: one of the configuration's or of the Supervisor's own. Raises KeyError."""

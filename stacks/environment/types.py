@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import PydanticCustomError, core_schema
 
 import paif_catalog as catalog
 
-Kind = Literal["dev", "qa", "staging", "prod"]
-Persona = Literal["data-scientist", "mlops-engineer"]
 
+@dataclass(frozen=True)
+class matching:  # noqa: N801 - read as a word where a type is annotated
+    """Text that a pattern matches as a whole; `expected` says what fits, in an error and where nothing else is said."""
 
-def matching(pattern: str, expected: str) -> AfterValidator:
-    """Text that a pattern matches as a whole; `expected` says in an error what fits."""
-    compiled = re.compile(pattern)
+    pattern: str
+    expected: str
 
-    def check(value: str) -> str:
-        if compiled.fullmatch(value) is None:
-            raise PydanticCustomError("paif", "{expected}", {"expected": expected})
+    def _check(self, value: str) -> str:
+        if re.fullmatch(self.pattern, value) is None:
+            raise PydanticCustomError("paif", "{expected}", {"expected": self.expected})
         return value
 
-    return AfterValidator(check)
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(schema), "description": self.expected}
 
 
 def parsed_network(value: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:

@@ -23,19 +23,17 @@ from lab.simulated.pais.instance import (
 )
 from lab.simulated.vks.offered import storage_classes, vm_classes
 from lab.simulated.vks.vm_classes import VmClass
-
-ENGINES = {"vLLM": "Completions", "Infinity": "Embeddings"}
+from paif_catalog.predicates import engine_of, needs_gpu
 
 
 def engine_problem(spec: Object, vm_class: VmClass | None, available: Iterable[str], nvidia: Object | None) -> str:
     """Why this engine cannot serve this type on this class; empty when it can."""
     engine, kind, name = spec["engine"], spec["type"], spec["virtualMachineClassName"]
-    if ENGINES[engine] != kind:
-        fitting = next(each for each, served in ENGINES.items() if served == kind)
+    if engine != (fitting := engine_of(kind)):
         return f"engine {engine} does not serve type {kind}: use {fitting}"
     if vm_class is None:
         return f"VM class {name} is not available in the namespace; there are {', '.join(sorted(available)) or 'none'}"
-    if engine == "vLLM" and not vm_class.gpus:
+    if needs_gpu(engine) and not vm_class.gpus:
         return f"vLLM needs a GPU and VM class {name} has none"
     if vm_class.gpus and nvidia is None:
         return f"VM class {name} has a GPU and PAISConfiguration/{NAME} has no nvidiaConfig to install its driver"

@@ -13,6 +13,7 @@ from lab.platform import PLATFORM
 from lab.simulated.vks.knowledge import KNOWLEDGE
 from lab.simulated.vks.releases import RELEASE_LABEL, Release, find_release, release_of
 from lab.simulated.vks.topology import image_problems, parts_of
+from paif_catalog.predicates import CONTROL_PLANE_REPLICAS
 
 SKIP_REBASE = PLATFORM.cluster_classes.skip_rebase_annotation
 
@@ -77,7 +78,7 @@ def rejections(cluster: Object, previous: Object | None, releases: Iterable[Rele
         required = "spec.topology: Required value: VKS clusters are made from a ClusterClass"
         return found if previous is not None else [*found, required]
     replicas = (topology.get("controlPlane") or {}).get("replicas", 1)
-    if replicas not in (1, 3):
+    if replicas not in CONTROL_PLANE_REPLICAS:
         found.append(f"spec.topology.controlPlane.replicas: Invalid value: {replicas}: expected 1 or 3")
     releases = tuple(releases)
     release = release_of(cluster, releases)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 import paif_catalog as catalog
+from paif_catalog.predicates import KINDS
 from policies.naming.configuration import Context, Names, NamingSettings
 from policies.naming.convention import DNS_LABEL, NAMED, kind_of, name_of, name_path, organisation_of, pattern_of
 from policies.naming.sources import CONVENTION, K8S_NAMES
-from policies.shared.model import KINDS, Found, Resource, Rules, Severity, Violation, at, everywhere
+from policies.shared.model import Found, Resource, Rules, Severity, Violation, at, everywhere
 from policies.shared.selectors import is_of
 from policies.shared.types import (
     ENDPOINT,
@@ -145,7 +146,7 @@ def environment_name(resource: Resource, run: Context) -> Found:
     if re.fullmatch(r"[a-z](?:[-a-z0-9]{0,18}[a-z0-9])?", run.stack) is None:
         yield Violation(f"stack {run.stack!r} is no short DNS label")
     kind = run.environment.get("kind")
-    if isinstance(kind, str) and run.stack in {"dev", "qa", "staging", "prod"} and kind != run.stack:
+    if isinstance(kind, str) and run.stack in KINDS and kind != run.stack:
         yield Violation(f"stack {run.stack} says that it is of kind {kind}: names and rules would disagree")
 
 

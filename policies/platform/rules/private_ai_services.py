@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from paif_catalog.predicates import engine_of, needs_gpu
 from policies.platform.configuration import Context, Platform, PlatformSettings
 from policies.platform.sources import PAIS_EXAMPLES
 from policies.shared.machines import gpu_class
@@ -21,7 +22,7 @@ RULES: Rules[PlatformSettings, Platform] = Rules()
 )
 def endpoint_engine(resource: Resource, run: Context) -> Found:
     engine, kind = resource.get("spec.engine"), resource.get("spec.type")
-    wanted = {"Completions": "vLLM", "Embeddings": "Infinity"}.get(str(kind))
+    wanted = engine_of(str(kind))
     if wanted is not None and engine != wanted:
         yield Violation(f"{kind} are served by {wanted}", "spec.engine", engine)
 
@@ -36,7 +37,7 @@ def endpoint_engine(resource: Resource, run: Context) -> Found:
 )
 def endpoint_class(resource: Resource, run: Context) -> Found:
     path = "spec.virtualMachineClassName"
-    if resource.get("spec.engine") != "vLLM":
+    if not needs_gpu(str(resource.get("spec.engine"))):
         return
     found = gpu_class(raw(resource.properties, path), run, run.seen.classes)
     if found is not None and not found.has_gpu:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from paif_catalog.predicates import CONTROL_PLANE_REPLICAS
 from policies.platform.configuration import Context, Platform, PlatformSettings
 from policies.platform.sources import GUARD
 from policies.shared.model import Found, Resource, Rules, Severity, Violation, at
@@ -116,5 +117,5 @@ def control_plane_replicas(resource: Resource, run: Context) -> Found:
 def control_plane_odd(resource: Resource, run: Context) -> Found:
     path = "spec.topology.controlPlane.replicas"
     replicas = resource.get(path, 1)
-    if replicas not in (1, 3):
-        yield Violation("expected 1 or 3", path, replicas)
+    if replicas not in CONTROL_PLANE_REPLICAS:
+        yield Violation(f"expected {' or '.join(map(str, CONTROL_PLANE_REPLICAS))}", path, replicas)

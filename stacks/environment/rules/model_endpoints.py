@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from paif_catalog.predicates import engine_of, needs_gpu
 from stacks.environment.findings import Findings
 from stacks.environment.model import Environment
 from stacks.environment.rules.vm_classes import may_have_gpu
 from stacks.problems import Contradiction, Path, contradiction
-
-_ENGINES = {"Completions": "vLLM", "Embeddings": "Infinity"}
 
 
 def check(env: Environment, findings: Findings) -> Iterator[Contradiction]:
@@ -21,10 +20,8 @@ def check(env: Environment, findings: Findings) -> Iterator[Contradiction]:
     routes: dict[str, int] = {}
     for index, endpoint in enumerate(env.model_endpoints):
         path: Path = ("modelEndpoints", index)
-        if endpoint.engine != _ENGINES[endpoint.type]:
-            yield contradiction(
-                (*path, "engine"), f"{_ENGINES[endpoint.type]}, which serves {endpoint.type}", endpoint.engine
-            )
+        if endpoint.engine != (wanted := engine_of(endpoint.type)):
+            yield contradiction((*path, "engine"), f"{wanted}, which serves {endpoint.type}", endpoint.engine)
         if endpoint.routed in routes:
             yield contradiction(
                 (*path, "routingName"),
@@ -32,5 +29,5 @@ def check(env: Environment, findings: Findings) -> Iterator[Contradiction]:
                 endpoint.routed,
             )
         routes.setdefault(endpoint.routed, index)
-        if endpoint.engine == "vLLM" and not may_have_gpu(env, endpoint.vm_class, findings):
+        if needs_gpu(endpoint.engine) and not may_have_gpu(env, endpoint.vm_class, findings):
             yield contradiction((*path, "class"), "a class with a GPU: vLLM does not run without", endpoint.vm_class)

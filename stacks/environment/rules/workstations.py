@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from paif_catalog.predicates import GUARDS
 from stacks.environment.findings import Findings
 from stacks.environment.model import Environment
 from stacks.environment.rules.vm_classes import may_have_gpu
@@ -14,12 +15,10 @@ def check(env: Environment, findings: Findings) -> Iterator[Contradiction]:
     """Workstations that their persona, class or route rules out."""
     for index, workstation in enumerate(env.workstations):
         path: Path = ("workstations", index)
-        if env.kind in {"staging", "prod"} and workstation.persona != "mlops-engineer" and not findings.lacks("kind"):
-            yield contradiction(
-                (*path, "persona"),
-                f"mlops-engineer: in {env.kind} only those who push models get a workstation",
-                workstation.persona,
-            )
+        allowed = GUARDS[env.kind].workstation_personas
+        if workstation.persona not in allowed and not findings.lacks("kind"):
+            expected = f"{' or '.join(allowed)}: in {env.kind} only those who push models get a workstation"
+            yield contradiction((*path, "persona"), expected, workstation.persona)
         if not may_have_gpu(env, workstation.vm_class, findings):
             yield contradiction(
                 (*path, "class"), "a class with a GPU: a Deep Learning VM exists for it", workstation.vm_class

@@ -13,8 +13,10 @@ class Oidc(Section):
     """The identity provider that signs people in to Private AI Services (public client, PKCE)."""
 
     issuer_url: Https
-    client_id: Text
-    ca_bundle: PlatformPem = ""
+    client_id: Text = Field(description="public client of Private AI Services at the identity provider")
+    ca_bundle: PlatformPem = Field(
+        default="", description="PEM of the authorities that signed the identity provider's certificate"
+    )
 
 
 class AiServices(Section):
@@ -22,5 +24,5 @@ class AiServices(Section):
 
     control_plane_class: VmClassName = "best-effort-large"
     storage_policy: StoragePolicy = None
-    authorized_groups: list[Text] = Field(default=[])
+    authorized_groups: list[Text] = Field(default=[], description="groups whose members may use the services")
     oidc: Oidc | None = Field(default=None, description="required for target vcf")

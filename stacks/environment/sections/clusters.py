@@ -15,10 +15,12 @@ class NodePool(Section):
 
     name: Short
     vm_class: VmClassName = Field(alias="class")
-    replicas: int | None = Field(default=None, ge=0, le=150)
-    min_replicas: int | None = Field(default=None, ge=0, le=150)
-    max_replicas: int | None = Field(default=None, ge=1, le=150)
-    container_storage_gib: int = Field(default=200, ge=20)
+    replicas: int | None = Field(default=None, ge=0, le=150, description="fixed number of nodes")
+    min_replicas: int | None = Field(
+        default=None, ge=0, le=150, description="least nodes, for the Cluster Autoscaler, instead of replicas"
+    )
+    max_replicas: int | None = Field(default=None, ge=1, le=150, description="most nodes, for the Cluster Autoscaler")
+    container_storage_gib: int = Field(default=200, ge=20, description="volume for images on a GPU node, in GiB")
 
     @property
     def largest(self) -> int:
@@ -30,14 +32,14 @@ class ControlPlane(Section):
     """Control plane of a cluster: 1 machine in dev and qa, else 3."""
 
     vm_class: VmClassName = Field(default="guaranteed-medium", alias="class")
-    replicas: Literal[1, 3] = 1
+    replicas: Literal[1, 3] = Field(default=1, description="machines; 1 in dev and qa, 3 in staging and prod")
 
 
 class GpuOperator(Section):
     """The NVIDIA GPU Operator on the cluster; versions are the catalogue's unless given."""
 
-    enabled: bool = True
-    version: str | None = None
+    enabled: bool = Field(default=True, description="whether it is installed")
+    version: str | None = Field(default=None, description="version of its Helm chart")
     driver_version: str | None = Field(default=None, description="guest driver (vGPU mode)")
 
 
@@ -49,10 +51,10 @@ class Cluster(Section):
         default=None, description="Kubernetes release in any spelling; the catalogue's by default"
     )
     os_version: str | None = Field(default=None, description="version of Ubuntu, where the release has several")
-    cluster_class: str | None = None
+    cluster_class: str | None = Field(default=None, description="ClusterClass; the catalogue's by default")
     control_plane: ControlPlane = ControlPlane()
     pools: list[NodePool] = Field(min_length=1)
     storage_policy: StoragePolicy = None
-    pod_network: Network = "192.168.156.0/20"
-    service_network: Network = "10.96.0.0/12"
+    pod_network: Network = Field(default="192.168.156.0/20", description="network of pods, in CIDR form")
+    service_network: Network = Field(default="10.96.0.0/12", description="network of services, in CIDR form")
     gpu_operator: GpuOperator = GpuOperator()

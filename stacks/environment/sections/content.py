@@ -24,7 +24,7 @@ class ContentLibrary(Section):
     """
 
     name: Text = Field(description="whole name; paif:content refers to it")
-    datacenter: Text
+    datacenter: Text = Field(description="datacenter of the datastore")
     datastore: Text = Field(description="where its files are kept")
     subscription: Subscription | None = None
 
@@ -35,6 +35,6 @@ class Content(Section):
     They are looked up, unless paif:contentLibraries makes them.
     """
 
-    dlvm_library: Text
-    dlvm_image: Text
-    kubernetes_library: Text
+    dlvm_library: Text = Field(description="content library with the Deep Learning VM image")
+    dlvm_image: Text = Field(description="name of the image in it")
+    kubernetes_library: Text = Field(description="content library with the Kubernetes releases")

@@ -18,14 +18,16 @@ _Mark = TypeVar("_Mark")
 class Backup(Section):
     """Where backups go, and how many days they are kept."""
 
-    location: Text
-    retention_days: int = Field(default=30, gt=0, le=365)
+    location: Text = Field(description="backup location of DSM")
+    retention_days: int = Field(default=30, gt=0, le=365, description="days that backups are kept")
 
 
 class Maintenance(Section):
     """When the database may be changed by its operator."""
 
-    start_day: Literal["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"] = "SATURDAY"
+    start_day: Literal["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"] = Field(
+        default="SATURDAY", description="day on which the maintenance window begins"
+    )
     start_time: Annotated[str, matching(r"([01]\d|2[0-3]):[0-5]\d", "a time such as 22:00")] = "22:00"
     duration: Annotated[str, matching(r"\d+h(\d+m(\d+s)?)?", "a duration such as 6h0m0s")] = "6h0m0s"
 
@@ -34,7 +36,7 @@ class ExternalDatabase(Section):
     """A PostgreSQL outside of DSM. Its password is paif:databasePassword, its authority paif:database.caBundle."""
 
     host: Annotated[str, matching(r"[A-Za-z0-9.:-]+", "a host name or address, as the server's certificate has it")]
-    port: int = Field(default=5432, gt=0, le=65535)
+    port: int = Field(default=5432, gt=0, le=65535, description="TCP port")
     database: Text = Field(description="database that is there")
     username: Text = Field(description="role that may create extensions in it")
 
@@ -56,7 +58,7 @@ class Database(Section):
     version: str | None = Field(default=None, description="DSM release; the catalogue's by default")
     high_availability: bool = Field(default=False, description="primary, replica and monitor; on in staging and prod")
     vm_class: VmClassName = Field(default="best-effort-large", alias="class")
-    storage_gib: int = Field(default=60, ge=20, le=16384)
+    storage_gib: int = Field(default=60, ge=20, le=16384, description="disk in GiB")
     storage_policy: StoragePolicy = None
     infrastructure_policy: Text | None = Field(default=None, description="required for a database that DSM creates")
     database_name: PostgresName = "pais"

@@ -13,5 +13,7 @@ from stacks.environment.types import Text
 class Gpu(Section):
     """How virtual machines get GPUs: vGPU profiles (licensed) or whole devices through DirectPath I/O."""
 
-    mode: Literal["vgpu", "directpath"]
+    mode: Literal["vgpu", "directpath"] = Field(
+        description="vgpu: NVIDIA vGPU, with a license; directpath: whole devices, without"
+    )
     model: Text = Field(description="GPU model of the catalogue, e.g. A100")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
+from paif_catalog.predicates import EndpointType, Engine
 from stacks.environment.sections.section import FullName, Section, StoragePolicy, VmClassName
 from stacks.environment.types import Repository, Short, matching
 
@@ -24,8 +25,8 @@ class ModelEndpoint(Section):
     """A model served under a routing name."""
 
     name: Annotated[Short, FullName("endpoint")]
-    type: Literal["Completions", "Embeddings"]
-    engine: Literal["vLLM", "Infinity"]
+    type: EndpointType = Field(description="what the model answers: text, or vectors")
+    engine: Engine = Field(description="what serves it: vLLM completions, Infinity embeddings")
     model: Model
     routing_name: Annotated[str, matching(r"[\w./-]{1,128}", "letters, digits and . _ - / only")] | None = None
     vm_class: VmClassName = Field(alias="class")

@@ -14,10 +14,10 @@ from stacks.environment.types import MIB_PER_GIB, Label, Text
 class Access(Section):
     """One entry of the namespace's access list."""
 
-    subject_type: Literal["USER", "GROUP"] = "GROUP"
-    subject: Text
-    domain: Text
-    role: Literal["OWNER", "EDIT", "VIEW"]
+    subject_type: Literal["USER", "GROUP"] = Field(default="GROUP", description="what the subject is")
+    subject: Text = Field(description="user or group, without the domain")
+    domain: Text = Field(description="SSO domain, e.g. vsphere.local")
+    role: Literal["OWNER", "EDIT", "VIEW"] = Field(description="what the subject may do in the namespace")
     identity_provider: Text | None = Field(
         default=None, description="id of the Supervisor's external identity provider that knows the subject"
     )
@@ -26,8 +26,8 @@ class Access(Section):
 class Storage(Section):
     """A storage policy that the namespace may use, and how much of it (GiB)."""
 
-    policy: Text
-    limit_gib: int | None = Field(default=None, gt=0)
+    policy: Text = Field(description="name of the storage policy")
+    limit_gib: int | None = Field(default=None, gt=0, description="most storage, in GiB; without it there is no limit")
 
     @property
     def limit_mib(self) -> int | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from stacks.problems import Path
@@ -35,8 +35,14 @@ class UsesStoragePolicy:
     """Mark of a storage policy: one of the namespace's, of which the first is meant by None."""
 
 
-VmClassName = Annotated[str, UsesVmClass()]
-StoragePolicy = Annotated[str | None, UsesStoragePolicy()]
+VmClassName = Annotated[
+    str, UsesVmClass(), Field(description="VM class: one of paif:vmClasses, or one of the Supervisor's own")
+]
+StoragePolicy = Annotated[
+    str | None,
+    UsesStoragePolicy(),
+    Field(description="storage policy: one of paif:namespace.storage, by default the first"),
+]
 
 _Mark = TypeVar("_Mark")
 

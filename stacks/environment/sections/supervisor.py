@@ -11,5 +11,5 @@ from stacks.environment.types import Network, Text
 class Supervisor(Section):
     """The Supervisor. Its kubeconfig is paif:kubeconfig or the environment variable PAIF_KUBECONFIG."""
 
-    name: Text
+    name: Text = Field(description="name or id of the Supervisor")
     networks: list[Network] = Field(default=[], description="networks in use there; cluster networks must not overlap")

@@ -15,6 +15,6 @@ class Vcenter(Section):
     """The vCenter. For target lab only `computeCluster` matters; the password is paif:vcenterPassword."""
 
     server: Annotated[str, matching(r"[^\s@/]*", "a host or host:port")] = ""
-    username: str = ""
+    username: str = Field(default="", description="who logs in, e.g. administrator@vsphere.local")
     ca_bundle: Pem = Field("", description="PEM of the authorities that signed vCenter's certificate")
     compute_cluster: Text = Field(description="compute cluster with the GPU hosts")

@@ -14,8 +14,8 @@ class VmClass(Section):
     """A VM class. A GPU class names a vGPU profile, or a number of whole GPUs (DirectPath I/O)."""
 
     name: Annotated[Short, FullName("vm-class")]
-    cpu_count: int = Field(gt=0, le=768)
-    memory_gib: int = Field(gt=0, le=24576)
+    cpu_count: int = Field(gt=0, le=768, description="vCPUs")
+    memory_gib: int = Field(gt=0, le=24576, description="memory in GiB; with GPUs all of it is reserved")
     profile: str | None = Field(default=None, description="vGPU profile, e.g. grid_a100-40c")
     gpus: int = Field(default=0, ge=0, le=16, description="whole GPUs (DirectPath I/O)")
     label: Text | None = Field(default=None, description="custom label that the hosts' devices carry (DirectPath I/O)")

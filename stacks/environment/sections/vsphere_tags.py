@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -10,17 +10,20 @@ import paif_catalog as catalog
 from stacks.environment.sections.section import Section
 from stacks.environment.types import Text
 
+TagCategory = Annotated[
+    Text | None, Field(description="name of the tag category; the key of the label of this name by default")
+]
 TagKey = Literal["organisation", "environment", "owner", "costCentre", "persona"]
 
 
 class TagCategories(Section):
     """Names of the tag categories, where they are not those of the catalogue's labels, e.g. paif.dev/owner."""
 
-    organisation: Text | None = None
-    environment: Text | None = None
-    owner: Text | None = None
-    cost_centre: Text | None = None
-    persona: Text | None = None
+    organisation: TagCategory = None
+    environment: TagCategory = None
+    owner: TagCategory = None
+    cost_centre: TagCategory = None
+    persona: TagCategory = None
 
 
 class VsphereTags(Section):

@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from paif_catalog.predicates import Persona
 from stacks.environment.public_keys import PublicKey
 from stacks.environment.sections.section import FullName, Section, StoragePolicy, VmClassName
-from stacks.environment.types import Address, Persona, Short, Text, matching
+from stacks.environment.types import Address, Short, Text, matching
 
 
 class Proxy(Section):
@@ -16,23 +17,23 @@ class Proxy(Section):
 
     http: Address = ""
     https: Address = ""
-    no_proxy: list[str] = Field(min_length=1)
+    no_proxy: list[str] = Field(min_length=1, description="names and networks that are reached without it")
 
 
 class VspherePlacement(Section):
     """Where a workstation on route vsphere runs: a fixed device pins it to its host."""
 
-    datacenter: Text
-    host: Text
-    datastore: Text
-    network: Text
-    ovf_network: Text = "VM Network"
+    datacenter: Text = Field(description="name of the datacenter")
+    host: Text = Field(description="name of the host with the GPU")
+    datastore: Text = Field(description="name of the datastore")
+    network: Text = Field(description="name of the port group")
+    ovf_network: Text = Field(default="VM Network", description="name of the network in the image's descriptor")
     pci_device: Annotated[
         str,
         matching(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]", "a PCI address such as 0000:3b:00.0"),
     ]
     disk_gib: int = Field(default=200, gt=0, description="must equal the template's disk")
-    guest_id: Text = "ubuntu64Guest"
+    guest_id: Text = Field(default="ubuntu64Guest", description="guest operating system, as vSphere names it")
 
 
 class Workstation(Section):
@@ -40,9 +41,11 @@ class Workstation(Section):
 
     name: Annotated[Short, FullName("workstation")]
     owner: Text = Field(description="who works there; no label is made of it")
-    persona: Persona
+    persona: Persona = Field(description="what the owner does; in staging and prod mlops-engineer only")
     vm_class: VmClassName = Field(alias="class")
-    route: Literal["vm-service", "vsphere"] = "vm-service"
+    route: Literal["vm-service", "vsphere"] = Field(
+        default="vm-service", description="vm-service, or vsphere for a machine with one fixed GPU on one host"
+    )
     storage_policy: StoragePolicy = None
     public_key: PublicKey = Field(default="", description="SSH public key of the owner")
     proxy: Proxy | None = None

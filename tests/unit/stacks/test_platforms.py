@@ -168,7 +168,7 @@ def test_editors_are_offered_the_platforms_that_are_known() -> None:
 
 
 def test_with_several_platforms_a_component_has_to_name_one() -> None:
-    args: Any = {"cluster_name": "shared", "namespace": "ns", "existing": True}
+    args: Any = {"namespace": "ns", "existing": {}}
     with pytest.raises(ComponentInputError, match="platform: expected a platform by its name, since there are several"):
         VectorDatabase("shared", args)
     with pytest.raises(ComponentInputError, match=f"'vcf-10.0-made': expected one of .*did you mean {SECOND!r}"):

@@ -12,9 +12,10 @@ import yaml
 from lab.operators.container_registry import ModelError, Reference, find_model
 from lab.simulated.pais import endpoint
 from lab.simulated.pais.configuration import bundle, split_host
-from lab.simulated.pais.endpoint import ENGINES, check_routing, engine_problem
+from lab.simulated.pais.endpoint import check_routing, engine_problem
 from lab.simulated.pais.instance import NotReadyError
 from lab.simulated.vks.vm_classes import Gpu, VmClass
+from paif_catalog.predicates import ENDPOINT_TYPES, engine_of
 
 CRDS = Path(__file__).resolve().parents[4] / "lab" / "simulated" / "pais" / "definitions"
 DIGEST = "sha256:" + "a" * 64
@@ -203,8 +204,8 @@ def _properties(kind: str) -> dict[str, Any]:
 
 def test_definition_of_endpoints_knows_the_engines_and_types() -> None:
     spec = _properties("modelendpoints")
-    assert spec["properties"]["engine"]["enum"] == list(ENGINES)
-    assert sorted(spec["properties"]["type"]["enum"]) == sorted(ENGINES.values())
+    assert sorted(spec["properties"]["type"]["enum"]) == sorted(ENDPOINT_TYPES)
+    assert sorted(spec["properties"]["engine"]["enum"]) == sorted(str(engine_of(each)) for each in ENDPOINT_TYPES)
     assert "replicas" not in spec["required"]
 
 
