@@ -124,7 +124,8 @@ def checkpoint(paif: Paif) -> dict[str, Any]:
     return found
 
 
-def _resources(paif: Paif) -> int:
+def resources(paif: Paif) -> int:
+    """How many resources of dev are made, or said to be."""
     return len(checkpoint(paif).get("resources") or [])
 
 
@@ -136,9 +137,9 @@ class Runs:
         self._paif = paif
         self._process: Run | None = None
 
-    def at(self, resources: int) -> Run:
+    def at(self, count: int) -> Run:
         """A run under way, with that many resources made."""
-        return self.until(lambda: _resources(self._paif) >= resources, f"the run has made {resources} resources")
+        return self.until(lambda: resources(self._paif) >= count, f"the run has made {count} resources")
 
     def until(self, condition: Callable[[], bool], what: str) -> Run:
         """A run under way, when the condition holds; a run that failed before is followed by the next."""

@@ -5,22 +5,38 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Callable
 from typing import Any
 
 import psutil
 
+from lab.supervision.control import Control
 from tests.lab.conftest import Paif, wait_until
-from tests.lab.cut_off import Runs, parts_of_lab, settled
+from tests.lab.cut_off import Runs, parts_of_lab, resources, settled
 
 
 def test_kill_9_of_parts_of_the_lab(paif: Paif) -> None:
-    runs = Runs(paif)
-    for part, resources in (("vcenter", 8), ("supervisor-apiserver", 16), ("etcd", 22)):
-        runs.at(resources)
-        os.kill(parts_of_lab(paif)[part]["pid"], signal.SIGKILL)
-    operators = parts_of_lab(paif)["operators"]["pid"]
-    runs.until(lambda: _half_a_control_plane(paif), "a cluster's API server is known, and its scheduler not yet")
-    os.kill(operators, signal.SIGKILL)
+    runs, parts = Runs(paif), Control.connect(paif.state / "lab")
+    moments: dict[str, Callable[[], bool]] = {
+        "vcenter": lambda: resources(paif) >= 8,
+        "supervisor-apiserver": lambda: resources(paif) >= 16,
+        "etcd": lambda: resources(paif) >= 22,
+        # A cluster's API server is known, and its scheduler not yet: that is over soon.
+        "operators": lambda: _half_a_control_plane(paif),
+    }
+    now: list[str] = []
+
+    def come() -> bool:
+        now[:] = [part for part, has_come in moments.items() if has_come()]
+        return bool(now)
+
+    while moments:
+        runs.until(come, f"the moment to kill {', '.join(moments)}")
+        for part in now:
+            pid = parts.parts()[part].pid
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            del moments[part]
     if runs.over():
         paif("up", "dev")
     settled(paif, "dev")
