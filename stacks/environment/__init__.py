@@ -5,10 +5,10 @@ through it, so both report the same problems. Sizes are in GiB and vCPU as names
 environment are in `DEFAULTS`.
 """
 
+from paif_catalog.kubernetes_names import storage_class
 from stacks.environment.defaults import DEFAULTS, Defaults
 from stacks.environment.model import SECRETS, Environment, from_text
 from stacks.environment.schema import json_schema
-from stacks.environment.sections.namespace import storage_class
 from stacks.environment.types import SHORT, Kind, Persona
 from stacks.environment.uniqueness import clashes
 from stacks.environment.validation import validate
