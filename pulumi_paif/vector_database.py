@@ -224,7 +224,7 @@ class VectorDatabase(Component):
     def _create(
         self, name: str, args: VectorDatabaseArgs, create: CreatedDatabaseArgs
     ) -> tuple[KubernetesObject, vcf.Readiness]:
-        labels, maintenance = given_or(args.get("labels"), {}), create.get("maintenance") or {}
+        labels, maintenance = args.get("labels"), create.get("maintenance") or {}
         database, username = given_or(create.get("database"), "pais"), given_or(create.get("username"), "pgadmin")
         depends: list[pulumi.Resource] = []
         version = given_or(create.get("version"), self.platform.versions["dsm-postgresql"].version)
@@ -348,7 +348,7 @@ class VectorDatabase(Component):
                     pulumi.Output.concat(self._physical, "-password"), there["password"], guessable=True
                 ),
                 "namespace": args["namespace"],
-                "labels": given_or(args.get("labels"), {}),
+                "labels": args.get("labels"),
             },
             string_data={"password": self.password},
             opts=self.replaceable(login),
