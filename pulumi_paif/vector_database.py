@@ -236,7 +236,7 @@ class VectorDatabase(Component):
             "infrastructurePolicy": {"name": create["infrastructure_policy"]},
             "vmClass": {"name": given_or(create.get("vm_class"), "best-effort-large")},
             "storagePolicyName": create["storage_policy"],
-            "storageSpace": derived(given_or(create.get("storage_gib"), 60), lambda size: f"{size}Gi"),
+            "storageSpace": derived(given_or(create.get("storage_gib"), 60), lambda size: f"{int(size)}Gi"),
             "maintenanceWindow": {
                 "startDay": given_or(maintenance.get("day"), Weekday.SATURDAY),
                 "startTime": given_or(maintenance.get("time"), "22:00"),
