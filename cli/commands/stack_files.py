@@ -12,7 +12,7 @@ from cli.configuration.stack_files import check as check_configuration
 from cli.configuration.stack_files import schema_text, stack_names
 from cli.output.console import BAD_INPUT, json_result, show, stop, warn
 from paif_catalog.predicates import KINDS
-from stacks.environment import SHORT
+from stacks.environment import SHORT_NAME
 
 
 def check(
@@ -25,7 +25,7 @@ def check(
     found, names = check_configuration(env), [env] if env else stack_names()
     found.problems += [problem for name in names for problem in settings.problems(name)]
     # Of one whose name no environment can have, that is all there is to say.
-    notes = [note for name in names if SHORT.fullmatch(name) and (note := settings.missing(name))]
+    notes = [note for name in names if SHORT_NAME.fullmatch(name) and (note := settings.missing(name))]
     if as_json:
         json_result({"problems": found.as_dict(), "notes": notes})
     else:
@@ -45,11 +45,11 @@ def init(
     organisation: Annotated[str, typer.Option(help="short name that begins every resource's name")] = "acme",
 ) -> None:
     """Make a stack file for an environment of your own on a real VCF, and settings for the policy packs."""
-    from cli.configuration.scaffold import make  # noqa: PLC0415 - it loads the packs' rules
+    from cli.configuration.scaffold import create  # noqa: PLC0415 - it loads the packs' rules
 
     if kind not in KINDS:
         raise stop(f"--kind {kind}: expected one of {', '.join(KINDS)}", BAD_INPUT)
-    for path in make(env, kind, organisation):
+    for path in create(env, kind, organisation):
         show(f"{path} is written; fill it in, then run `./paif check {env}`")
 
 

@@ -23,7 +23,7 @@ class Pack(Generic[S, M]):
     description: str
     settings: type[S]
     rules: list[Rule[S, M]]
-    seen: Callable[[], M]
+    observations: Callable[[], M]
     observed: tuple[str, ...] = ()
     observe: Callable[[Resource, Run[S, M]], None] | None = None
 

@@ -8,8 +8,8 @@ environment are the catalogue's guards.
 from paif_catalog.kubernetes_names import storage_class
 from stacks.environment.model import SECRETS, Environment, from_text
 from stacks.environment.schema import json_schema
-from stacks.environment.types import SHORT
-from stacks.environment.uniqueness import clashes
+from stacks.environment.types import SHORT_NAME
+from stacks.environment.uniqueness import naming_conflicts
 from stacks.environment.validation import validate
 
 __all__ = [

@@ -30,9 +30,9 @@ from stacks.environment.types import (
     ChartRepository,
     KeptProperty,
     LabelValue,
+    NonEmptyText,
     PlatformName,
-    Short,
-    Text,
+    ShortName,
 )
 from stacks.problems import Path
 
@@ -45,7 +45,7 @@ class Environment(Section):
     platform: PlatformName = Field(
         default="", description="version of the platform, e.g. vcf-9.0.1; by default the only one that is known"
     )
-    organisation: Short
+    organisation: ShortName
     owner: LabelValue
     cost_centre: LabelValue
     gpu: Gpu
@@ -68,11 +68,13 @@ class Environment(Section):
         description="Helm repository of the GPU Operator instead of NVIDIA's; of an OCI registry (oci://…) what comes "
         "before the chart's name",
     )
-    chart_username: Text | None = Field(
+    chart_username: NonEmptyText | None = Field(
         default=None, description="login of the chart repository; its password is paif:chartPassword"
     )
     chart_ca_bundle: Pem = Field(default="", description="PEM of the authorities that signed its certificate (https)")
-    conditions: dict[str, list[Text]] = Field(default={}, description="wait conditions instead of the catalogue's")
+    conditions: dict[str, list[NonEmptyText]] = Field(
+        default={}, description="wait conditions instead of the catalogue's"
+    )
     kept: dict[str, list[KeptProperty]] = Field(
         default={},
         description="properties that somebody else has changed and that are left alone, by resource, e.g. "

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from cli.bench.scratch import lab_basics, write_yaml
+from cli.bench.scratch import lab_configuration, write_yaml
 from pulumi_resource_vcf.ownership import Stored
 from tests.lab.conftest import ROOT, Paif
 from tests.lab.hand_made import CLIENT_CLASS, OVERLAP, by_hand
@@ -17,7 +17,7 @@ from tests.lab.project import Project
 
 def _config(vm_class: str, **namespace: Any) -> dict[str, Any]:
     access = {"subject": "data-scientists", "domain": "lab.test", "role": "EDIT"}
-    return lab_basics() | {
+    return lab_configuration() | {
         "paif:gpu": {"mode": "directpath", "model": "L40S"},
         "paif:namespace": {
             "adopt": True,

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cli.bench.scratch import lab_basics
+from cli.bench.scratch import lab_configuration
 from lab.boot import GALLERY_USER
 from lab.simulated.chart_repository.charts import Chart, index, package
 from lab.simulated.gpu_operator.controller import CHART
@@ -89,7 +89,7 @@ def test_charts_come_from_private_repositories(
     monkeypatch.setitem(paif.environment, "PAIF_VCENTER_PASSWORD", ends["vcenter"]["password"])
     monkeypatch.setitem(paif.environment, "PAIF_KUBECONFIG", ends["supervisor"]["kubeconfig"])
     vcenter = {name: ends["vcenter"][name] for name in ("server", "username")} | {"caBundle": ends["vcenter"]["ca"]}
-    basics = lab_basics()
+    basics = lab_configuration()
     config = basics | {
         "paif:target": "vcf",
         "paif:gpu": {"mode": "directpath", "model": "L40S"},

@@ -12,13 +12,13 @@ import pytest
 from ruamel.yaml import YAML
 
 import paif_catalog as catalog
-from cli.bench.scratch import lab_basics, write_yaml
+from cli.bench.scratch import lab_configuration, write_yaml
 from pulumi_paif.gpu_cluster import GpuCluster
 from stacks import program
 from stacks.environment import SECRETS, validate
 from stacks.phases import wanted_phases
 from stacks.phases.context import connect
-from stacks.preflight import Ahead
+from stacks.preflight import PreflightResult
 from tests.lab.conftest import ROOT, Paif, api_client, wait_until
 from tests.lab.hand_made import by_hand
 from tests.lab.project import Project
@@ -65,7 +65,7 @@ def _of_stack(name: str) -> Object:
 
     def build() -> dict[str, Any]:
         # There is no vCenter behind these answers.
-        return program.declare(connect(env, CONNECTIONS), Ahead(), wanted_phases(""))
+        return program.declare(connect(env, CONNECTIONS), PreflightResult(), wanted_phases(""))
 
     [made] = [each for each in declare(build, ANSWERS).registrations if each.type == _TYPE]
     return made.inputs
@@ -372,7 +372,7 @@ def test_what_the_server_made_of_class_and_release_is_no_change_and_what_is_aske
     supervisor: httpx.Client, paif: Paif, tmp_path: Path
 ) -> None:
     pools = [{"name": "cpu", "class": "best-effort-large", "replicas": 1}]
-    config = lab_basics() | {
+    config = lab_configuration() | {
         "paif:gpu": {"mode": "directpath", "model": "L40S"},
         "paif:namespace": {"name": "spelled", "storage": [{"policy": "pai-gold", "limitGib": 500}]},
         "paif:clusters": [{"name": "gpu", "pools": pools, "gpuOperator": {"enabled": False}}],

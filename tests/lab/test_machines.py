@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cli.bench.scratch import lab_basics
+from cli.bench.scratch import lab_configuration
 from cli.engine.recovery import clones
 from tests.lab.conftest import Paif, wait_until
 from tests.lab.project import Project, official_plugin, with_official_plugin
@@ -18,7 +18,7 @@ _DEVICES = ("0a", "18", "3b", "5d", "8a", "9b", "bb", "d8")
 def test_a_hundred_dlvms_through_the_vm_service_at_once(paif: Paif, tmp_path: Path) -> None:
     machines = 100
     paif("lab", "up")
-    config = lab_basics() | {
+    config = lab_configuration() | {
         "paif:namespace": {"name": f"many-{machines}", "storage": [{"policy": "pai-gold"}]},
         "paif:vmClasses": [{"name": "a100-4c", "cpuCount": 8, "memoryGib": 32, "profile": "grid_a100-4c"}],
         "paif:workstations": [
@@ -32,7 +32,7 @@ def test_a_hundred_dlvms_through_the_vm_service_at_once(paif: Paif, tmp_path: Pa
 def _clones(paif: Paif, folder: Path, monkeypatch: pytest.MonkeyPatch, stack: str, machines: int) -> Project:
     """A project that clones machines in vSphere, with the official plugin."""
     paif("lab", "up")
-    config = lab_basics() | {
+    config = lab_configuration() | {
         "paif:gpu": {"mode": "directpath", "model": "L40S"},
         "paif:namespace": {"name": stack, "storage": [{"policy": "pai-gold"}]},
         "paif:vmClasses": [{"name": "l40s", "cpuCount": 8, "memoryGib": 64, "gpus": 1}],

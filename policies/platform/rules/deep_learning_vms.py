@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from policies.platform.configuration import Context, Platform, PlatformSettings
+from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import VM_OPERATOR
-from policies.shared.model import Found, Resource, Rules, Severity, Violation, at, guarded
+from policies.shared.model import Findings, Resource, Rules, Severity, Violation, mandatory_in, value_at
 from policies.shared.types import VM, VSPHERE_VM
 
-RULES: Rules[PlatformSettings, Platform] = Rules()
+RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
 
 @RULES.rule(
@@ -18,7 +18,7 @@ RULES: Rules[PlatformSettings, Platform] = Rules()
     remedy="use vAppConfig alone; its property user-data carries cloud-init",
     source=VM_OPERATOR,
 )
-def bootstrap_exclusive(resource: Resource, run: Context) -> Found:
+def bootstrap_exclusive(resource: Resource, run: Context) -> Findings:
     if resource.get("spec.bootstrap.cloudInit") and resource.get("spec.bootstrap.vAppConfig"):
         yield Violation("cloudInit and vAppConfig are both given", "spec.bootstrap")
 
@@ -27,14 +27,14 @@ def bootstrap_exclusive(resource: Resource, run: Context) -> Found:
     "ovf-property-known",
     VM,
     severity=Severity.MEDIUM,
-    levels=guarded("staging", "prod"),
+    levels=mandatory_in("staging", "prod"),
     reason="a property that the image does not have is refused or ignored, after minutes",
     remedy="use the keys of dlvm_properties.yaml, or add the image's own to it",
     source="dlvm_properties.yaml of the platform's version (paif_catalog/baselines)",
 )
-def ovf_property_known(resource: Resource, run: Context) -> Found:
+def ovf_property_known(resource: Resource, run: Context) -> Findings:
     for index, each in enumerate(resource.items("spec.bootstrap.vAppConfig.properties")):
-        key = at(each, "key")
+        key = value_at(each, "key")
         if key not in run.platform.dlvm_properties.properties:
             yield Violation("the image has no such property", f"spec.bootstrap.vAppConfig.properties.{index}.key", key)
 
@@ -47,6 +47,6 @@ def ovf_property_known(resource: Resource, run: Context) -> Found:
     remedy="use vapp.properties alone",
     source="https://github.com/vmware/terraform-provider-vsphere docs/resources/virtual_machine.md (vapp)",
 )
-def clone_customisation(resource: Resource, run: Context) -> Found:
+def clone_customisation(resource: Resource, run: Context) -> Findings:
     if resource.get("vapp") and resource.get("clone.customize"):
         yield Violation("vapp and clone.customize are both given", "clone.customize")

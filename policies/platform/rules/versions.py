@@ -5,20 +5,20 @@ from __future__ import annotations
 import re
 
 import paif_catalog as catalog
-from policies.platform.configuration import Context, Platform, PlatformSettings
+from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import VKS
-from policies.shared.model import Found, Resource, Rules, Severity, Violation, raw
+from policies.shared.model import Findings, Resource, Rules, Severity, Violation, raw_value_at
 from policies.shared.selectors import is_gpu_operator
 from policies.shared.types import CLUSTER, DATABASE, EXTENSION, RELEASE
 
-RULES: Rules[PlatformSettings, Platform] = Rules()
+RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
 _VERSIONS = "versions.yaml of the platform's version (paif_catalog/baselines)"
 _APIS = "api_versions.yaml of the platform's version (paif_catalog/baselines)"
 _CLASSES = "cluster_classes.yaml of the platform's version (paif_catalog/baselines)"
 
 
-def _outside(version: str, fact: str, run: Context) -> str:
+def _unsupported(version: str, fact: str, run: Context) -> str:
     """The catalogue's range when a version is outside it, else nothing."""
     constraint = run.platform.versions[fact].constraint
     return "" if not constraint or catalog.satisfies(version, constraint) else constraint
@@ -32,14 +32,14 @@ def _outside(version: str, fact: str, run: Context) -> str:
     remedy="use a chart version of the catalogue's range",
     source=_VERSIONS,
 )
-def gpu_operator_version(resource: Resource, run: Context) -> Found:
+def gpu_operator_version(resource: Resource, run: Context) -> Findings:
     if not is_gpu_operator(resource):
         return
     version = resource.get("version")
     if not version:
         yield Violation("no version is given: the newest one would be taken", "version")
-    elif wanted := _outside(str(version), "gpu-operator", run):
-        yield Violation(f"expected {wanted}", "version", version)
+    elif expected := _unsupported(str(version), "gpu-operator", run):
+        yield Violation(f"expected {expected}", "version", version)
 
 
 @RULES.rule(
@@ -50,13 +50,13 @@ def gpu_operator_version(resource: Resource, run: Context) -> Found:
     remedy="use a release of the catalogue's range, such as v1.32.0+vmware.6-fips-vkr.2",
     source=VKS,
 )
-def kubernetes_release(resource: Resource, run: Context) -> Found:
+def kubernetes_release(resource: Resource, run: Context) -> Findings:
     path = "spec.topology.version"
     version = str(resource.get(path, ""))
     if catalog.Release.parse(version) is None:
         yield Violation("this is no release of VKS", path, version)
-    elif wanted := _outside(version, "kubernetes-release", run):
-        yield Violation(f"expected {wanted}", path, version)
+    elif expected := _unsupported(version, "kubernetes-release", run):
+        yield Violation(f"expected {expected}", path, version)
 
 
 @RULES.rule(
@@ -67,24 +67,24 @@ def kubernetes_release(resource: Resource, run: Context) -> Found:
     remedy="use the catalogue's class, and classNamespace only with classes of the central namespace",
     source=_CLASSES,
 )
-def cluster_class(resource: Resource, run: Context) -> Found:
+def cluster_class(resource: Resource, run: Context) -> Findings:
     classes = run.platform.cluster_classes
     name, path = resource.get("spec.topology.class"), "spec.topology.class"
     if name is None:
         name, path = resource.get("spec.topology.classRef.name"), "spec.topology.classRef.name"
     # What the server has raised a class to, by itself, is not what the program asks for.
-    raised = path in resource.ignored or path.removesuffix(".name") in resource.ignored
+    upgrade_ignored = path in resource.ignore_changes or path.removesuffix(".name") in resource.ignore_changes
     if name not in classes.classes:
-        if not raised:
+        if not upgrade_ignored:
             yield Violation("the class is not in the catalogue", path, name)
         return
     found, release = classes.classes[name], str(resource.get("spec.topology.version", ""))
     if re.match(r"v\d", release) and not found.takes(release):
         yield Violation(f"the class takes Kubernetes {' to '.join(found.kubernetes)}, not {release}", path, name)
     namespace = resource.get("spec.topology.classNamespace") or resource.get("spec.topology.classRef.namespace")
-    if bool(namespace) != found.central and not raised:
-        wanted = classes.central_namespace if found.central else "none: the class is copied into each namespace"
-        yield Violation(f"expected {wanted}", "spec.topology.classNamespace", namespace)
+    if bool(namespace) != found.central and not upgrade_ignored:
+        expected = classes.central_namespace if found.central else "none: the class is copied into each namespace"
+        yield Violation(f"expected {expected}", "spec.topology.classNamespace", namespace)
 
 
 @RULES.rule(
@@ -100,16 +100,16 @@ def cluster_class(resource: Resource, run: Context) -> Found:
     remedy="use the API version of the catalogue",
     source=_APIS,
 )
-def api_version(resource: Resource, run: Context) -> Found:
+def api_version(resource: Resource, run: Context) -> Findings:
     group_version, kind = resource.type.removeprefix("kubernetes:").rsplit(":", 1)
     group = group_version.split("/", 1)[0]
     if group == "run.tanzu.vmware.com":
         yield Violation(f"{kind} is deprecated: use Cluster of cluster.x-k8s.io")
     elif group == "pais.vcf.broadcom.com":
-        wanted = run.platform.api_version("PAISConfiguration")
-        yield Violation(f"this API group does not exist: use {wanted}")
-    elif group_version != (wanted := run.platform.api_versions.of_group(group)):
-        yield Violation(f"expected {wanted}", "apiVersion", raw(resource.properties, "apiVersion"))
+        expected = run.platform.api_version("PAISConfiguration")
+        yield Violation(f"this API group does not exist: use {expected}")
+    elif group_version != (expected := run.platform.api_versions.of_group(group)):
+        yield Violation(f"expected {expected}", "apiVersion", raw_value_at(resource.properties, "apiVersion"))
 
 
 @RULES.rule(
@@ -120,11 +120,11 @@ def api_version(resource: Resource, run: Context) -> Found:
     remedy="use a DSM release of the catalogue's range, such as the one of dsm-postgresql",
     source=_VERSIONS,
 )
-def postgres_version(resource: Resource, run: Context) -> Found:
+def postgres_version(resource: Resource, run: Context) -> Findings:
     version = str(resource.get("spec.version", ""))
-    wanted = _outside(version, "postgresql", run)
-    if wanted:
-        yield Violation(f"expected {wanted}", "spec.version", version)
+    expected = _unsupported(version, "postgresql", run)
+    if expected:
+        yield Violation(f"expected {expected}", "spec.version", version)
 
 
 @RULES.rule(
@@ -135,7 +135,7 @@ def postgres_version(resource: Resource, run: Context) -> Found:
     remedy="leave the version out, or take one of the catalogue's range",
     source=_VERSIONS,
 )
-def pgvector_version(resource: Resource, run: Context) -> Found:
+def pgvector_version(resource: Resource, run: Context) -> Findings:
     version = resource.get("version")
-    if resource.get("extension") == "vector" and version and (wanted := _outside(str(version), "pgvector", run)):
-        yield Violation(f"expected {wanted}", "version", version)
+    if resource.get("extension") == "vector" and version and (expected := _unsupported(str(version), "pgvector", run)):
+        yield Violation(f"expected {expected}", "version", version)

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from paif_catalog.nearest_names import nearest
 from stacks.environment.model import Environment
-from stacks.problems import Contradiction, contradiction, listed
+from stacks.problems import LocatedProblem, join_names, located_problem
 
 
-def check(env: Environment) -> Iterator[Contradiction]:
+def check(env: Environment) -> Iterator[LocatedProblem]:
     """Conditions of kinds that no run waits for."""
     known = env.baseline.awaited_kinds()
     for key in env.conditions:
         if key not in known:
-            yield contradiction(("conditions", key), f"one of {listed(known)}", key, nearest(key, known))
+            yield located_problem(("conditions", key), f"one of {join_names(known)}", key, nearest(key, known))

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from stacks.environment.sections.section import Section
-from stacks.environment.types import Text
+from stacks.environment.types import NonEmptyText
 
 
 class Gpu(Section):
@@ -16,4 +16,4 @@ class Gpu(Section):
     mode: Literal["vgpu", "directpath"] = Field(
         description="vgpu: NVIDIA vGPU, with a license; directpath: whole devices, without"
     )
-    model: Text = Field(description="GPU model of the catalogue, e.g. A100")
+    model: NonEmptyText = Field(description="GPU model of the catalogue, e.g. A100")

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from paif_catalog.predicates import EndpointType, Engine
 from stacks.environment.sections.section import FullName, Section, StoragePolicy, VmClassName
-from stacks.environment.types import Repository, Short, matching
+from stacks.environment.types import Repository, ShortName, matching
 
 
 class Model(Section):
@@ -24,7 +24,7 @@ class Model(Section):
 class ModelEndpoint(Section):
     """A model served under a routing name."""
 
-    name: Annotated[Short, FullName("endpoint")]
+    name: Annotated[ShortName, FullName("endpoint")]
     type: EndpointType = Field(description="what the model answers: text, or vectors")
     engine: Engine = Field(description="what serves it: vLLM completions, Infinity embeddings")
     model: Model

@@ -7,17 +7,17 @@ from typing import Literal
 from pydantic import Field
 
 from stacks.environment.sections.section import Section
-from stacks.environment.types import MIB_PER_GIB, Label, Text
+from stacks.environment.types import MIB_PER_GIB, Label, NonEmptyText
 
 
 class Access(Section):
     """One entry of the namespace's access list."""
 
     subject_type: Literal["USER", "GROUP"] = Field(default="GROUP", description="what the subject is")
-    subject: Text = Field(description="user or group, without the domain")
-    domain: Text = Field(description="SSO domain, e.g. vsphere.local")
+    subject: NonEmptyText = Field(description="user or group, without the domain")
+    domain: NonEmptyText = Field(description="SSO domain, e.g. vsphere.local")
     role: Literal["OWNER", "EDIT", "VIEW"] = Field(description="what the subject may do in the namespace")
-    identity_provider: Text | None = Field(
+    identity_provider: NonEmptyText | None = Field(
         default=None, description="id of the Supervisor's external identity provider that knows the subject"
     )
 
@@ -25,7 +25,7 @@ class Access(Section):
 class Storage(Section):
     """A storage policy that the namespace may use, and how much of it (GiB)."""
 
-    policy: Text = Field(description="name of the storage policy")
+    policy: NonEmptyText = Field(description="name of the storage policy")
     limit_gib: int | None = Field(default=None, gt=0, description="most storage, in GiB; without it there is no limit")
 
     @property

@@ -8,10 +8,10 @@ from pydantic import Field
 
 import paif_catalog as catalog
 from stacks.environment.sections.section import Section
-from stacks.environment.types import Text
+from stacks.environment.types import NonEmptyText
 
 TagCategory = Annotated[
-    Text | None, Field(description="name of the tag category; the key of the label of this name by default")
+    NonEmptyText | None, Field(description="name of the tag category; the key of the label of this name by default")
 ]
 TagKey = Literal["organisation", "environment", "owner", "costCentre", "persona"]
 

@@ -18,7 +18,7 @@ from stacks.connections import Connections
 from stacks.environment import Environment, json_schema
 from stacks.phases import wanted_phases
 from stacks.phases.context import connect
-from stacks.preflight import Ahead
+from stacks.preflight import PreflightResult
 from stacks.program import declare as declare_resources
 from tests.unit.paif_catalog.platforms import FIRST, SECOND, side_by_side
 from tests.unit.pulumi_paif.harness import Declared, declare
@@ -55,7 +55,7 @@ def _environments() -> tuple[Environment, Environment]:
 
 
 def _declared(env: Environment) -> Declared:
-    ahead = Ahead(image_items={env.content.dlvm_image: "item-1"})
+    ahead = PreflightResult(image_items={env.content.dlvm_image: "item-1"})
     phases = wanted_phases("")
     return declare(lambda: declare_resources(connect(env, _CONNECTIONS), ahead, phases), ANSWERS, env.name)
 
