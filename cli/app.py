@@ -51,8 +51,8 @@ app.command("changed")(changed_command)
 app.command("drift")(drift_command)
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         show(f"paif {checkout.version()}")
         raise typer.Exit
 
@@ -66,7 +66,7 @@ def _options(
     pass
 
 
-def _ended_from_outside(number: int, _: object) -> None:
+def _on_termination(number: int, _: object) -> None:
     raise SystemExit(128 + number)
 
 
@@ -76,7 +76,7 @@ def main() -> None:
         # As Ctrl-C does: what the command has begun is ended, and its temporary files are removed. One that somebody
         # has ignored, as nohup does, stays so.
         if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _ended_from_outside)
+            signal.signal(number, _on_termination)
     try:
         app(prog_name="paif")
     except Problems as problems:

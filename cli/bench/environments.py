@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.bench.scratch import own_lab
+from cli.bench.scratch import isolated_lab_variables
 from cli.output.console import Failed, say
 from lab.state import ROOT
 
@@ -20,24 +20,24 @@ _SECONDS, _GIB = "s", "GiB"
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """One figure, in seconds or GiB, and the most that is promised on a machine with 2 cores."""
 
     what: str
     value: float
     unit: str
-    promised: float
+    limit: float
 
     @property
-    def kept(self) -> bool:
-        return self.value <= self.promised
+    def within_limit(self) -> bool:
+        return self.value <= self.limit
 
 
 class _Lab:
     """This checkout's command in a state directory of its own, so that the user's lab and stacks stay as they are."""
 
     def __init__(self, state: Path) -> None:
-        self._environment = own_lab(state)
+        self._environment = isolated_lab_variables(state)
 
     def __call__(self, *arguments: str) -> tuple[float, str]:
         """Run ``./paif`` with these arguments; seconds, and what it printed. Raises ``Failed``."""
@@ -52,8 +52,8 @@ class _Lab:
             check=False,
         )
         if answer.returncode:
-            said = f"{answer.stdout[-2000:]}\n{answer.stderr[-2000:]}"
-            raise Failed(f"bench: ./paif {' '.join(arguments)} ended with {answer.returncode}:\n{said}")
+            output = f"{answer.stdout[-2000:]}\n{answer.stderr[-2000:]}"
+            raise Failed(f"bench: ./paif {' '.join(arguments)} ended with {answer.returncode}:\n{output}")
         return time.monotonic() - started, answer.stdout
 
     def memory_gib(self) -> float:
@@ -62,7 +62,7 @@ class _Lab:
         return float(sum(part["rss_bytes"] for part in parts.values())) / 2**30
 
 
-def run() -> Iterator[Measured]:
+def run() -> Iterator[Measurement]:
     """Measure one figure after the other, everything from nothing but with tools that are there. Raises ``Failed``."""
     with tempfile.TemporaryDirectory(prefix="paif-bench-") as folder:
         paif = _Lab(Path(folder) / "state")
@@ -72,19 +72,19 @@ def run() -> Iterator[Measured]:
             paif("lab", "down")
 
 
-def _figures(paif: _Lab) -> Iterator[Measured]:
-    yield Measured("up dev, from nothing, the lab down", paif("up", "dev")[0], _SECONDS, 180)
+def _figures(paif: _Lab) -> Iterator[Measurement]:
+    yield Measurement("up dev, from nothing, the lab down", paif("up", "dev")[0], _SECONDS, 180)
     yield _second_up(paif, "dev")
-    yield Measured("memory of the lab with dev", paif.memory_gib(), _GIB, 4)
+    yield Measurement("memory of the lab with dev", paif.memory_gib(), _GIB, 4)
     for name in ENVIRONMENTS[1:]:
         paif("up", name)
-    yield Measured("memory of the lab with all four environments", paif.memory_gib(), _GIB, 8)
+    yield Measurement("memory of the lab with all four environments", paif.memory_gib(), _GIB, 8)
     for name in ENVIRONMENTS[1:]:
         yield _second_up(paif, name)
     paif("lab", "down")
-    yield Measured("lab up, with all four environments in it", paif("lab", "up")[0], _SECONDS, 30)
+    yield Measurement("lab up, with all four environments in it", paif("lab", "up")[0], _SECONDS, 30)
 
 
-def _second_up(paif: _Lab, name: str) -> Measured:
+def _second_up(paif: _Lab, name: str) -> Measurement:
     seconds, _ = paif("up", name, "--", "--expect-no-changes")
-    return Measured(f"up {name}, nothing to change", seconds, _SECONDS, 20)
+    return Measurement(f"up {name}, nothing to change", seconds, _SECONDS, 20)

@@ -19,7 +19,7 @@ import psutil
 from ruamel.yaml import YAML
 
 import paif_catalog as catalog
-from cli.bench.scratch import lab_basics, scratch_project, write_yaml
+from cli.bench.scratch import lab_configuration, scratch_project, write_yaml
 from cli.engine import environ
 from cli.engine.backend import PROJECT
 from cli.engine.recovery import repair
@@ -113,7 +113,7 @@ class Bench:
         write_yaml(raw / "Pulumi.yaml", project)
         for side in SIDES:
             # One that was cut off left its stack; what is still on the lab carries its mark and is adopted.
-            repair.take_back(Stack(self.stack(machines), lab=True), _PROJECTS[side])
+            repair.reclaim(Stack(self.stack(machines), lab=True), _PROJECTS[side])
             with contextlib.suppress(Failed):
                 self._pulumi(side, machines, "stack", "rm", "--yes", "--force", self.stack(machines))
             self._pulumi(side, machines, "stack", "init", self.stack(machines))
@@ -131,7 +131,7 @@ class Bench:
         return path
 
     def _stack_file(self, machines: int) -> dict[str, Any]:
-        config = lab_basics()
+        config = lab_configuration()
         config["paif:namespace"] = {
             "name": f"bench-toolkit-{machines}",
             "storage": [{"policy": "pai-gold"}],
@@ -161,7 +161,7 @@ class Bench:
 
     def _labels(self, machines: int) -> dict[str, str]:
         """What the toolkit labels a data scientist's machine with."""
-        config = lab_basics()
+        config = lab_configuration()
         facts = {key: str(config[f"paif:{key}"]) for key in ("organisation", "owner", "costCentre")}
         facts |= {"environment": self.stack(machines), "persona": "data-scientist"}
         return {catalog.naming().labels[key]: value for key, value in facts.items()}
@@ -182,7 +182,7 @@ class Bench:
         peak = _Peak(process.pid)
         peak.start()
         try:
-            said, _ = process.communicate(text)
+            output, _ = process.communicate(text)
         except SystemExit:
             process.send_signal(signal.SIGINT)
             process.wait()
@@ -191,7 +191,7 @@ class Bench:
         memory = peak.stop()
         if process.returncode:
             raise Failed(
-                f"bench: pulumi {' '.join(arguments[:2])} of {side} with {machines} DLVMs failed:\n{said[-3000:]}"
+                f"bench: pulumi {' '.join(arguments[:2])} of {side} with {machines} DLVMs failed:\n{output[-3000:]}"
             )
         return seconds, memory
 
@@ -262,13 +262,13 @@ def run(machines: list[int], rounds: int) -> list[Figure]:
     return figures(samples)
 
 
-def kept(found: list[Figure]) -> bool:
+def within_limit(results: list[Figure]) -> bool:
     """Whether every figure is within the limit."""
-    return all(each.ratio <= LIMIT for each in found)
+    return all(each.ratio <= LIMIT for each in results)
 
 
-def as_json(found: list[Figure]) -> str:
-    return json.dumps([asdict(each) for each in found])
+def as_json(results: list[Figure]) -> str:
+    return json.dumps([asdict(each) for each in results])
 
 
 def _paths(expressions: list[str]) -> list[str]:

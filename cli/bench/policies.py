@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli.bench.scratch import lab_basics, scratch_project
+from cli.bench.scratch import lab_configuration, scratch_project
 from cli.engine import environ
 from cli.labctl import daemon
 from cli.output.console import Failed, say
-from cli.policy.packs import arguments
+from cli.policy.packs import policy_pack_options
 from lab.state import state_directory
 
 SMALL, LARGE = 1, 73
 """Workstations: 73 of them, each with what belongs to it, make 300 resources."""
-MOST_RATIO, MOST_SECONDS = 1.3, 2.0
+MAX_RATIO, MAX_SECONDS = 1.3, 2.0
 """What is promised: at most 30 % of the large preview, and at most 2 s of the small one."""
 
 _SETTINGS: dict[str, dict[str, Any]] = {
@@ -35,7 +35,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Added:
+class Overhead:
     """A preview without and with the packs, in seconds: medians; `ratio` and `added` are medians over pairs."""
 
     resources: int
@@ -52,7 +52,7 @@ class _Previews:
         self._folder, self._stack = folder, f"policy{machines}"
         self._environment = environ.full_environment(lab=True)
         self._settings = folder / "policies.json"
-        config = lab_basics()
+        config = lab_configuration()
         config["paif:namespace"] = {"name": f"acme-{self._stack}-ns-ai", "storage": [{"policy": "pai-gold"}]}
         gpu = {"name": "vgpu-a100-4c", "cpuCount": 8, "memoryGib": 32, "profile": "grid_a100-4c"}
         config["paif:vmClasses"] = [gpu]
@@ -67,9 +67,9 @@ class _Previews:
         for key in ("licenceToken", "ngcApiKey", "workstationPassword"):
             self._pulumi("config", "set", "--secret", f"paif:{key}", "-s", self._stack, text="x" * 80)
 
-    def _pulumi(self, *said: str, text: str | None = None) -> str:
+    def _pulumi(self, *arguments: str, text: str | None = None) -> str:
         answer = subprocess.run(
-            ["pulumi", *said, "--non-interactive"],
+            ["pulumi", *arguments, "--non-interactive"],
             cwd=self._folder,
             env=self._environment,
             input=text,
@@ -79,7 +79,7 @@ class _Previews:
         )
         if answer.returncode:
             detail = (answer.stderr + answer.stdout)[-3000:]
-            raise Failed(f"bench policy: pulumi {' '.join(said[:2])} failed:\n{detail}")
+            raise Failed(f"bench policy: pulumi {' '.join(arguments[:2])} failed:\n{detail}")
         return answer.stdout
 
     def resources(self) -> int:
@@ -90,7 +90,7 @@ class _Previews:
         """Seconds of one preview without and one with the packs; which goes first alternates."""
         seconds = {}
         for packs in (False, True) if number % 2 == 0 else (True, False):
-            more = arguments(self._settings) if packs else []
+            more = policy_pack_options(self._settings) if packs else []
             started = time.monotonic()
             self._pulumi("preview", "--stack", self._stack, *more)
             seconds[packs] = time.monotonic() - started
@@ -100,7 +100,7 @@ class _Previews:
         self._pulumi("stack", "rm", "--yes", "--force", "--stack", self._stack)
 
 
-def run(rounds: int = 5) -> list[Added]:
+def run(rounds: int = 5) -> list[Overhead]:
     """Measure on the running lab, in pairs: the small preview, then the large one. Raises ``Failed``."""
     daemon.up()
     (state_directory() / "run").mkdir(parents=True, exist_ok=True)
@@ -116,12 +116,12 @@ def run(rounds: int = 5) -> list[Added]:
                     say(f"bench policy: {resources} resources, pair {number + 1} of {rounds} done")
             finally:
                 bench.remove()
-            result.append(_added(resources, pairs))
+            result.append(_overhead(resources, pairs))
     return result
 
 
-def _added(resources: int, pairs: list[tuple[float, float]]) -> Added:
-    return Added(
+def _overhead(resources: int, pairs: list[tuple[float, float]]) -> Overhead:
+    return Overhead(
         resources,
         round(statistics.median(without for without, _ in pairs), 2),
         round(statistics.median(packs for _, packs in pairs), 2),
@@ -130,7 +130,7 @@ def _added(resources: int, pairs: list[tuple[float, float]]) -> Added:
     )
 
 
-def kept(found: list[Added]) -> bool:
+def within_limit(results: list[Overhead]) -> bool:
     """Whether the promise holds for the small and the large preview."""
-    small, large = found
-    return small.added <= MOST_SECONDS and large.ratio <= MOST_RATIO
+    small, large = results
+    return small.added <= MAX_SECONDS and large.ratio <= MAX_RATIO

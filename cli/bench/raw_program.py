@@ -15,22 +15,22 @@ import pulumi_kubernetes as kubernetes
 
 from pulumi_paif import vcf
 
-ends = json.loads((Path(os.environ["PAIF_STATE"]) / "lab" / "endpoints.json").read_text())
+endpoints = json.loads((Path(os.environ["PAIF_STATE"]) / "lab" / "endpoints.json").read_text())
 count = int(os.environ["PAIF_BENCH_MACHINES"])
 name = f"bench-raw-{count}"
 labels = json.loads(os.environ["PAIF_BENCH_LABELS"])
 vcenter = vcf.Provider(
     "vcenter",
-    server=ends["vcenter"]["server"],
-    username=ends["vcenter"]["username"],
-    password=pulumi.Output.secret(ends["vcenter"]["password"]),
-    ca_bundle=ends["vcenter"]["ca"],
-    kubeconfig=pulumi.Output.secret(ends["supervisor"]["kubeconfig"]),
+    server=endpoints["vcenter"]["server"],
+    username=endpoints["vcenter"]["username"],
+    password=pulumi.Output.secret(endpoints["vcenter"]["password"]),
+    ca_bundle=endpoints["vcenter"]["ca"],
+    kubeconfig=pulumi.Output.secret(endpoints["supervisor"]["kubeconfig"]),
 )
 supervisor = kubernetes.Provider(
     "supervisor",
-    kubeconfig=pulumi.Output.secret(ends["supervisor"]["kubeconfig"]),
-    cluster_identifier=ends["supervisor"]["name"],
+    kubeconfig=pulumi.Output.secret(endpoints["supervisor"]["kubeconfig"]),
+    cluster_identifier=endpoints["supervisor"]["name"],
 )
 in_vcenter = pulumi.ResourceOptions(provider=vcenter)
 vm_class = vcf.VirtualMachineClass(
@@ -45,7 +45,7 @@ vm_class = vcf.VirtualMachineClass(
 namespace = vcf.Namespace(
     "namespace",
     name=name,
-    supervisor=ends["supervisor"]["name"],
+    supervisor=endpoints["supervisor"]["name"],
     access_list=[],
     storage_specs=[vcf.StorageSpec(policy="pai-gold")],
     vm_classes=[vm_class.name],

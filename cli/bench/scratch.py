@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from lab.state import ROOT
 
-_BASICS = ("target", "kind", "organisation", "owner", "costCentre", "gpu", "vcenter", "supervisor", "content")
+_REQUIRED_KEYS = ("target", "kind", "organisation", "owner", "costCentre", "gpu", "vcenter", "supervisor", "content")
 
 
 def write_yaml(path: Path, value: dict[str, Any]) -> None:
@@ -20,24 +20,24 @@ def write_yaml(path: Path, value: dict[str, Any]) -> None:
         YAML(typ="safe").dump(value, stream)
 
 
-def lab_basics() -> dict[str, Any]:
+def lab_configuration() -> dict[str, Any]:
     """The keys that every environment on the lab needs, as dev has them."""
     dev = YAML(typ="safe").load((ROOT / "stacks" / "Pulumi.dev.yaml").read_text(encoding="utf-8"))["config"]
-    return {key: value for key, value in dev.items() if key.removeprefix("paif:") in _BASICS}
+    return {key: value for key, value in dev.items() if key.removeprefix("paif:") in _REQUIRED_KEYS}
 
 
-def own_lab(state: Path) -> dict[str, str]:
+def isolated_lab_variables(state: Path) -> dict[str, str]:
     """Variables of a process whose lab, stacks and backend are those of the state directory ``state`` only.
 
     The lab ends with the process that asks for it, however that ends.
     """
     shared = {"PULUMI_HOME", "PAIF_CACHE", "PAIF_MIRROR"}
     foreign = ("PULUMI_", "PAIF_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign) or name in shared}
-    return kept | {"PAIF_STATE": str(state), "PAIF_LAB_OWNER": str(os.getpid())}
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(foreign) or name in shared}
+    return variables | {"PAIF_STATE": str(state), "PAIF_LAB_OWNER": str(os.getpid())}
 
 
-def copy_of_this_checkout(folder: Path) -> None:
+def copy_checkout(folder: Path) -> None:
     """Copy what git tracks here, and what is new and not ignored, into ``folder``."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],

@@ -11,7 +11,7 @@ from cli.configuration.stack_files import load_stack, stack_names
 from cli.drift import undo
 from cli.engine import conflicts, runs, selection, shell, stack_state
 from cli.output.console import json_result, say, show, stop
-from cli.output.personas import known, personas, value_at
+from cli.output.personas import personas, stack_view, value_at
 from cli.policy import packs
 
 
@@ -32,16 +32,16 @@ def up(
     """
     stack = runs.prepare(env, changing=True, yes=yes, policies=True)
     extra = runs.phase_limit(stack, until) | (conflicts.TAKE_OVER if take_over else {})
-    runs.up(stack, rest or [], yes=yes, allowed=allow_delete or [], extra=extra)
+    runs.up(stack, rest or [], yes=yes, approved=allow_delete or [], extra=extra)
     if "--json" not in (rest or []):
-        show(f"\n{personas(env, stack_state.outputs(stack), known(stack))}")
+        show(f"\n{personas(env, stack_state.outputs(stack), stack_view(stack))}")
 
 
 def preview(env: Environment, rest: Rest = None, until: Until = None, take_over: TakeOver = False) -> None:
     """Show what `up` would do, and what the policy packs say of it; nothing is changed."""
     stack = runs.prepare(env, changing=False, policies=True)
     quiet = [] if "--json" in (rest or []) else ["--suppress-outputs"]
-    arguments = ["preview", "--stack", env, *packs.arguments(), *quiet, *(rest or [])]
+    arguments = ["preview", "--stack", env, *packs.policy_pack_options(), *quiet, *(rest or [])]
     extra = runs.phase_limit(stack, until) | (conflicts.TAKE_OVER if take_over else {})
     runs.run(stack, *arguments, extra=extra)
 
@@ -54,7 +54,7 @@ def refresh(
     """Bring the state in line with what is really there; `drift --undo` and `drift --keep` do what mostly follows."""
     stack = runs.prepare(env, changing=True, yes=yes)
     if rest:
-        runs.run(stack, "refresh", "--stack", env, *runs.agreed(stack, yes), *rest)
+        runs.run(stack, "refresh", "--stack", env, *runs.auto_approve(stack, yes), *rest)
     else:
         undo.refresh(stack, yes=yes)
 
@@ -73,7 +73,7 @@ def destroy(
             f"{env} is protected ({', '.join(kept)}); nothing was destroyed. `./paif unprotect {env}` lifts that"
         )
     # Without a preview the engine asks nobody, so that only who has agreed does without one.
-    agreed = runs.agreed(stack, yes)
+    agreed = runs.auto_approve(stack, yes)
     runs.run(stack, "destroy", "--stack", env, *agreed, *(["--skip-preview"] if agreed else []), *(rest or []))
 
 
@@ -82,7 +82,7 @@ def unprotect(env: Environment, yes: Annotated[bool, typer.Option("--yes", "-y",
     stack = runs.prepare(env, changing=False)
     if not yes and not typer.confirm(f"Lift the protection of the databases and clusters of {env}?"):
         raise stop("nothing was changed")
-    lifted = stack_state.lift_protection(stack)
+    lifted = stack_state.unprotect(stack)
     say(f"{lifted} resources of {env} are neither protected nor retained any more, until its next `up`")
 
 
@@ -103,7 +103,7 @@ def outputs(
     elif as_json or secrets:
         json_result(found)
     else:
-        show(personas(env, found, known(stack)))
+        show(personas(env, found, stack_view(stack)))
 
 
 def environment(

@@ -41,9 +41,9 @@ def lab_down() -> None:
 @lab_app.command("reset")
 def lab_reset() -> None:
     """Stop the lab and forget everything in it, with the stacks that were in it. Stack files stay as they are."""
-    from cli.labctl.reset import forget  # noqa: PLC0415 - only here
+    from cli.labctl.reset import reset_lab  # noqa: PLC0415 - only here
 
-    forgotten, kept = forget()
+    forgotten, kept = reset_lab()
     show(
         f"the lab is forgotten, with its stacks: {', '.join(forgotten) or 'there were none'}; stack files are untouched"
     )

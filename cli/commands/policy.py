@@ -24,7 +24,7 @@ def policy_check(
 ) -> None:
     """What the packs say of a preview of an environment; exit status 1 when `up` would be refused with them."""
     stack = runs.prepare(env, changing=False, policies=True)
-    with runs.at_their_lines(stack) as found:
+    with runs.locating_problems(stack) as found:
         report = packs.check(stack, found)
     if sarif is not None:
         sarif.write_text(json.dumps(report.sarif(), indent=1), encoding="utf-8")

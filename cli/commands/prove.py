@@ -39,12 +39,12 @@ def prove_faults(
     from cli.prove.scratch import Scratch  # noqa: PLC0415
 
     asked = _chosen(operations or ",".join(faults.OPERATIONS), faults.OPERATIONS, "--operations")
-    how = _chosen(ways or ",".join(faults.WAYS), faults.WAYS, "--ways")
+    how = _chosen(ways or ",".join(faults.FAILURE_KINDS), faults.FAILURE_KINDS, "--ways")
     _chosen(through, ("pulumi", "paif"), "--through")
 
     def told(verdict: faults.Verdict) -> None:
         what = f"{verdict.environment}: {verdict.operation} of {verdict.case.name}, {verdict.case.how}"
-        say(f"{what}: {'held' if verdict.held else '; '.join(verdict.wrong)}")
+        say(f"{what}: {'held' if verdict.passed else '; '.join(verdict.violations)}")
 
     with tempfile.TemporaryDirectory(prefix="paif-prove-") as folder:
         scratch = Scratch(Path(folder))
@@ -57,18 +57,20 @@ def prove_faults(
                 share=share,
                 seed=seed,
                 through_paif=through == "paif",
-                told=told,
+                on_result=told,
             )
         finally:
             scratch.close()
     sheet = columns("environment", "fails", "how", "cases", "held", "what did not hold")
     groups = Counter((each.environment, each.operation, each.case.how) for each in found)
     for (env, operation, way), cases in groups.items():
-        broken = [v for v in found if (v.environment, v.operation, v.case.how) == (env, operation, way) and not v.held]
-        wrong = "; ".join(f"{each.case.name}: {', '.join(each.wrong)}" for each in broken)
+        broken = [
+            v for v in found if (v.environment, v.operation, v.case.how) == (env, operation, way) and not v.passed
+        ]
+        wrong = "; ".join(f"{each.case.name}: {', '.join(each.violations)}" for each in broken)
         sheet.add_row(env, operation, way, str(cases), str(cases - len(broken)), wrong)
     table(sheet)
-    if not found or not all(each.held for each in found):
+    if not found or not all(each.passed for each in found):
         raise typer.Exit(1)
 
 
@@ -86,18 +88,18 @@ def prove_deletions(
 
     def told(step: deletions.Step) -> None:
         failed = f", {step.failed} made to fail" if step.failed else ""
-        outcome = "; ".join(step.wrong) or "held"
+        outcome = "; ".join(step.violations) or "held"
         say(f"pair {step.number}: {step.announced} announced, {step.deleted} deleted{failed}: {outcome}")
 
     with tempfile.TemporaryDirectory(prefix="paif-prove-") as folder:
         scratch = Scratch(Path(folder))
         try:
-            found = deletions.prove(scratch, Path(folder), pairs=pairs, seed=seed, told=told)
+            found = deletions.prove(scratch, Path(folder), pairs=pairs, seed=seed, on_result=told)
         finally:
             scratch.close()
     sheet = columns("pairs", "deletions announced", "deletions made", "with a failure", "held")
     failures = sum(bool(each.failed) for each in found)
-    held = sum(not each.wrong for each in found)
+    held = sum(not each.violations for each in found)
     announced, made = sum(each.announced for each in found), sum(each.deleted for each in found)
     sheet.add_row(*(str(each) for each in (len(found), announced, made, failures, held)))
     table(sheet)
@@ -117,28 +119,28 @@ def prove_kills(
     Takes one to three minutes for each kill. Exit status 1 when something did not hold.
     """
     from cli.prove import kills  # noqa: PLC0415 - few need it
-    from cli.prove.scene import Scene  # noqa: PLC0415
+    from cli.prove.sandbox import Sandbox  # noqa: PLC0415
 
     phases = _chosen(phase or ",".join(kills.PHASES), kills.PHASES, "--phase")
     killed = _chosen(victims or ",".join(kills.VICTIMS), kills.VICTIMS, "--victims")
 
     def told(kill: kills.Kill) -> None:
-        say(f"{kill.phase}: killed {kill.what or kill.victim}: {'; '.join(kill.wrong) or 'held'}")
+        say(f"{kill.phase}: killed {kill.what or kill.victim}: {'; '.join(kill.violations) or 'held'}")
 
     with tempfile.TemporaryDirectory(prefix="paif-prove-") as folder:
-        scene = Scene(Path(folder))
+        scene = Sandbox(Path(folder))
         try:
-            found = kills.prove(scene, phases, killed, kills=number, seed=seed, told=told)
+            found = kills.prove(scene, phases, killed, kills=number, seed=seed, on_result=told)
         finally:
             scene.close()
     sheet = columns("phase", "killed", "kills", "converged", "pending", "duplicates", "deletions", "what did not hold")
     for part, victim in dict.fromkeys((each.phase, each.victim) for each in found):
         group = [each for each in found if (each.phase, each.victim) == (part, victim)]
-        sums = [len(group), sum(each.held for each in group), sum(each.pending for each in group)]
+        sums = [len(group), sum(each.passed for each in group), sum(each.pending for each in group)]
         sums += [sum(each.duplicates for each in group), sum(each.deletions for each in group)]
-        wrong = "; ".join(f"{each.what}: {', '.join(each.wrong)}" for each in group if each.wrong)
+        wrong = "; ".join(f"{each.what}: {', '.join(each.violations)}" for each in group if each.violations)
         sheet.add_row(part, victim, *map(str, sums), wrong)
     table(sheet)
-    say(f"{len(found)} kills, {sum(each.held for each in found)} held")
-    if not found or not all(each.held for each in found):
+    say(f"{len(found)} kills, {sum(each.passed for each in found)} held")
+    if not found or not all(each.passed for each in found):
         raise typer.Exit(1)

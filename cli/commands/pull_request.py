@@ -21,9 +21,9 @@ from cli.forge.configured import from_environment
 from cli.forge.github import GitHub
 from cli.output.console import BAD_INPUT, say, show, stop
 from cli.output.markdown import plural
-from cli.pull_request.changed import files_since, removed, touched
+from cli.pull_request.changed import affected_environments, files_since, removed_environments
 from cli.pull_request.comment import MARKER, render, verdict
-from cli.pull_request.recording import names_in, read, removed_in, touched_in
+from cli.pull_request.recording import read, read_affected, read_removed, recorded_environments
 
 _Forge = Annotated[str, typer.Option("--forge", help="github or gitlab")]
 pr_comment_app = typer.Typer(
@@ -45,7 +45,7 @@ def record_command(
     """Preview an environment and keep what the engine said, without secrets. Nothing is changed."""
     if if_touched and base is None:
         raise stop("--if-touched needs --base, the revision that the change began at", BAD_INPUT)
-    if if_touched and base is not None and env not in touched(files_since(base), stack_names()):
+    if if_touched and base is not None and env not in affected_environments(files_since(base), stack_names()):
         say(f"{env}: the change does not touch it")
         return
     from cli.pull_request.record import record  # noqa: PLC0415 - it loads the packs' rules
@@ -70,11 +70,11 @@ def render_command(
     """Write one Markdown comment about all recorded environments, within the forge's limit."""
     if not input_.is_dir():
         raise stop(f"{input_} is no folder; expected recordings that `./paif pr-comment record` made", BAD_INPUT)
-    names = names_in(input_)
+    names = recorded_environments(input_)
     text = render(
         [read(input_, name) for name in names],
-        environments=touched_in(input_),
-        removed=removed_in(input_),
+        environments=read_affected(input_),
+        removed=read_removed(input_),
         limit=LIMITS[forge_kind(forge)],
         link=link,
         commit=commit,
@@ -115,10 +115,10 @@ def changed_command(
     as_json: Annotated[
         bool, typer.Option("--json", help="print a JSON list on one line, as a CI matrix takes it")
     ] = False,
-    gone: Annotated[bool, typer.Option("--removed", help="those instead whose stack file it removes")] = False,
+    removed_only: Annotated[bool, typer.Option("--removed", help="those instead whose stack file it removes")] = False,
 ) -> None:
     """Print the environments that the change from a git revision to HEAD touches."""
-    found = (removed if gone else touched)(files_since(base), stack_names())
+    found = (removed_environments if removed_only else affected_environments)(files_since(base), stack_names())
     if as_json:
         show(json.dumps(found))
     else:

@@ -44,11 +44,11 @@ def init(
     organisation: Annotated[str, typer.Option(help="short name that begins every resource's name")] = "acme",
 ) -> None:
     """Make a stack file for an environment of your own on a real VCF, and settings for the policy packs."""
-    from cli.configuration.scaffold import make  # noqa: PLC0415 - it loads the packs' rules
+    from cli.configuration.scaffold import create  # noqa: PLC0415 - it loads the packs' rules
 
     if kind not in DEFAULTS:
         raise stop(f"--kind {kind}: expected one of {', '.join(DEFAULTS)}", BAD_INPUT)
-    for path in make(env, kind, organisation):
+    for path in create(env, kind, organisation):
         show(f"{path} is written; fill it in, then run `./paif check {env}`")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cli.configuration.stack_files import Problems
 from cli.output.console import Failed
-from cli.policy.settings import file_of, template
+from cli.policy.settings import settings_file, template
 from lab.state import ROOT
 from stacks.environment import SHORT
 from stacks.problems import Problem
@@ -54,7 +54,7 @@ config:
 """
 
 
-def make(name: str, kind: str, organisation: str) -> list[str]:
+def create(name: str, kind: str, organisation: str) -> list[str]:
     """Write ``stacks/Pulumi.<name>.yaml`` and ``policies/config/<name>.yaml``; returns their paths from the root.
 
     Of an environment that has a stack file only the settings are written, for the kind and organisation it names.
@@ -62,30 +62,33 @@ def make(name: str, kind: str, organisation: str) -> list[str]:
     file that is there is wrong.
     """
     expected = "a letter, then letters, digits or '-', at most 20"
-    wrong = [
-        Problem(what, expected, repr(given))
-        for what, given in (("environment", name), ("--organisation", organisation))
-        if not SHORT.fullmatch(given)
+    problems = [
+        Problem(what, expected, repr(value))
+        for what, value in (("environment", name), ("--organisation", organisation))
+        if not SHORT.fullmatch(value)
     ]
-    if wrong:
-        raise Problems(wrong)
-    stack, policies = ROOT / "stacks" / f"Pulumi.{name}.yaml", file_of(name)
+    if problems:
+        raise Problems(problems)
+    stack, policies = ROOT / "stacks" / f"Pulumi.{name}.yaml", settings_file(name)
     if stack.is_file() and policies.is_file():
-        raise Failed(f"{_shown(stack)} and {_shown(policies)} are there already; edit them, or choose another name")
+        raise Failed(
+            f"{_relative_path(stack)} and {_relative_path(policies)} are there already; edit them, or choose another "
+            "name"
+        )
     written = {}
     if stack.is_file():
-        found = read(stack)
-        if found.environment is None:
-            raise Problems(found.problems)
-        kind, organisation = found.environment.kind, found.environment.organisation
+        existing = read(stack)
+        if existing.environment is None:
+            raise Problems(existing.problems)
+        kind, organisation = existing.environment.kind, existing.environment.organisation
     else:
         written[stack] = TEMPLATE.format(name=name, kind=kind, organisation=organisation)
     if not policies.is_file():
         written[policies] = template(name, kind, organisation)
     for path, text in written.items():
         path.write_text(text, encoding="utf-8")
-    return [_shown(path) for path in written]
+    return [_relative_path(path) for path in written]
 
 
-def _shown(path: Path) -> str:
+def _relative_path(path: Path) -> str:
     return str(path.relative_to(ROOT))

@@ -49,45 +49,45 @@ def _read(name: str, *, decrypt: bool = False) -> StackFile:
     return read(_FOLDER / f"Pulumi.{name}.yaml", environ.passphrase if decrypt else None)
 
 
-def _known(name: str) -> None:
+def _require_stack_file(name: str) -> None:
     """Raises ``Problems`` when environment ``name`` has no stack file."""
     if name not in stack_names():
-        raise _unknown(name)
+        raise _unknown_environment(name)
 
 
-def load_stack(name: str, beside: Sequence[Problem] = ()) -> Stack:
+def load_stack(name: str, other_problems: Sequence[Problem] = ()) -> Stack:
     """The stack of environment ``name``, its file checked.
 
-    Raises ``Problems``, together with those that were found ``beside`` the stack file.
+    Raises ``Problems``, together with ``other_problems``, which are not of the stack file.
     """
-    _known(name)
-    found = _read(name)
-    if found.problems or found.environment is None or beside:
-        raise Problems([*(_relative(each) for each in found.problems), *beside])
-    return Stack(name, lab=found.environment.target == "lab")
+    _require_stack_file(name)
+    file = _read(name)
+    if file.problems or file.environment is None or other_problems:
+        raise Problems([*(_relative(each) for each in file.problems), *other_problems])
+    return Stack(name, lab=file.environment.target == "lab")
 
 
-def incomplete(name: str) -> tuple[Stack, list[Problem]]:
+def load_incomplete(name: str) -> tuple[Stack, list[Problem]]:
     """The stack of environment ``name``, whose file may lack something still, and what it lacks.
 
     Raises ``Problems`` when it does not say where the environment goes.
     """
-    _known(name)
-    found = _read(name)
-    problems = [_relative(each) for each in found.problems]
-    if found.target not in get_args(Environment.model_fields["target"].annotation):
+    _require_stack_file(name)
+    file = _read(name)
+    problems = [_relative(each) for each in file.problems]
+    if file.target not in get_args(Environment.model_fields["target"].annotation):
         raise Problems(problems)
-    return Stack(name, lab=found.target == "lab"), problems
+    return Stack(name, lab=file.target == "lab"), problems
 
 
-def goes_to(name: str) -> str:
+def target_of(name: str) -> str:
     """The target that the stack file of ``name`` names, whatever else is wrong with it; "" when it names none."""
     return _read(name).target
 
 
-def _unknown(name: str) -> Problems:
-    makes = f"; `./paif init {name}` makes a new one" if SHORT.fullmatch(name) else ""
-    expected = f"one of {listed(stack_names())}{makes}"
+def _unknown_environment(name: str) -> Problems:
+    hint = f"; `./paif init {name}` makes a new one" if SHORT.fullmatch(name) else ""
+    expected = f"one of {listed(stack_names())}{hint}"
     return Problems([Problem("environment", expected, repr(name), nearest(name, stack_names()))])
 
 
@@ -96,28 +96,28 @@ def environment(name: str) -> Environment | None:
     return _read(name).environment
 
 
-def located(name: str, problems: list[Contradiction]) -> list[Problem]:
+def locate(name: str, problems: list[Contradiction]) -> list[Problem]:
     """What a run found wrong with environment ``name``, each at its line, in the order of the file."""
     file = _read(name)
-    placed = [_relative(file.place(path, problem)) for path, problem in problems]
-    return sorted(placed, key=lambda each: (each.line, each.column))
+    located = [_relative(file.place(path, problem)) for path, problem in problems]
+    return sorted(located, key=lambda each: (each.line, each.column))
 
 
-def check(wanted: str | None = None) -> Problems:
+def check(name_filter: str | None = None) -> Problems:
     """Every problem of every stack file, or of one, and between them; what is encrypted is tried where possible.
 
-    Raises ``Problems`` when there is no environment of the ``wanted`` name.
+    Raises ``Problems`` when there is no environment named ``name_filter``.
     """
-    if wanted is not None and wanted not in stack_names():
-        raise _unknown(wanted)
-    files = [_read(name, decrypt=wanted in {None, name}) for name in stack_names()]
-    chosen = [file for file in files if wanted in {None, file.stack}]
-    between = (
-        check_together(files) if wanted is None else check_together(sorted(files, key=lambda file: file in chosen))
+    if name_filter is not None and name_filter not in stack_names():
+        raise _unknown_environment(name_filter)
+    files = [_read(name, decrypt=name_filter in {None, name}) for name in stack_names()]
+    chosen = [file for file in files if name_filter in {None, file.stack}]
+    cross_file = (
+        check_together(files) if name_filter is None else check_together(sorted(files, key=lambda file: file in chosen))
     )
     places = {str(file.file) for file in chosen}
     problems = [problem for file in chosen for problem in file.problems]
-    return Problems([_relative(each) for each in [*problems, *(each for each in between if each.file in places)]])
+    return Problems([_relative(each) for each in [*problems, *(each for each in cross_file if each.file in places)]])
 
 
 def schema_text() -> str:

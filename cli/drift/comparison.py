@@ -28,56 +28,59 @@ from cli.engine import pulumi_cli
 from cli.engine.stack import Stack
 from cli.engine.urns import kind_and_name
 from cli.output.console import Failed
-from cli.preview.documents import events_of, listed, mapping
+from cli.preview.documents import mapping_at, mappings_at, read_event_log
 from cli.preview.model import Change, Recording
 from cli.preview.reader import read_preview
 from paif_catalog.redaction import scrub
 from stacks.run_options import RunOptions
 
 _CLUSTER = "kubernetes:cluster.x-k8s.io/*:Cluster"
-TELLING = {"vcf:index:Readiness", "vcf:index:NamespaceContents"}
-_NAMED = 4
+DERIVED_TYPES = {"vcf:index:Readiness", "vcf:index:NamespaceContents"}
+_MAX_NAMES = 4
 
 
 @dataclass(frozen=True)
 class Comparison:
     """The state beside what is there. URNs throughout.
 
-    `contents` went, or cannot be asked, since what they live in is gone. `missed` could not be compared although what
-    they live in is there, each with what it lives in: objects of a cluster whose API server does not answer. `ending`
-    are being deleted at this moment. `properties` are the paths that differ, of what was changed; `grown` those of them
-    that are lists to which somebody has added entries.
+    `deleted_contents` went, or cannot be asked, since what they live in is gone. `unreachable` could not be compared
+    although what they live in is there, each with what it lives in: objects of a cluster whose API server does not
+    answer. `terminating` are being deleted at this moment. `properties` are the paths that differ, of what was changed;
+    `extended_lists` those of them that are lists to which somebody has added entries.
     """
 
     recording: Recording
-    contents: tuple[str, ...] = ()
-    missed: dict[str, str] = field(default_factory=dict)
-    ending: tuple[str, ...] = ()
+    deleted_contents: tuple[str, ...] = ()
+    unreachable: dict[str, str] = field(default_factory=dict)
+    terminating: tuple[str, ...] = ()
     properties: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    grown: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    extended_lists: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
-    def gone(self) -> tuple[str, ...]:
+    def deleted(self) -> tuple[str, ...]:
         """What is gone by itself."""
         return tuple(each.urn for each in self.recording.changes if each.action == "delete")
 
-    def not_compared(self) -> list[str]:
+    def incomplete_reasons(self) -> list[str]:
         """One sentence for each cluster whose objects could not be asked for, and for what is only half gone."""
-        found: dict[str, list[str]] = {}
-        for urn, container in self.missed.items():
-            found.setdefault(container, []).append(urn)
+        by_container: dict[str, list[str]] = {}
+        for urn, container in self.unreachable.items():
+            by_container.setdefault(container, []).append(urn)
         return [
             *(
-                f"{_called(container)} does not answer: {_listed(urns)} could not be compared"
-                for container, urns in found.items()
+                f"{_display_name(container)} does not answer: {_summarize(urns)} could not be compared"
+                for container, urns in by_container.items()
             ),
-            *(f"{_called(urn)} is being deleted at this moment" for urn in self.ending),
+            *(f"{_display_name(urn)} is being deleted at this moment" for urn in self.terminating),
         ]
 
 
-def ask(stack: Stack) -> Comparison:
-    """Compare now; nothing is changed. Raises ``Failed`` when what is there could not be read, but for `missed`."""
-    return comparison(stack.name, refresh_preview(stack))
+def compare(stack: Stack) -> Comparison:
+    """Compare now; nothing is changed.
+
+    Raises ``Failed`` when what is there could not be read, but for `unreachable`.
+    """
+    return parse_comparison(stack.name, refresh_preview(stack))
 
 
 def refresh_preview(stack: Stack) -> Any:
@@ -87,20 +90,20 @@ def refresh_preview(stack: Stack) -> Any:
         options = ["--preview-only", "--stack", stack.name, "--json", "--event-log", str(events)]
         shown = {"PULUMI_DEBUG_COMMANDS": "true"}
         answer = pulumi_cli.capture(stack, "refresh", *options, check=False, extra=shown)
-        return _as_they_are(_answered(stack, answer), events_of(events))
+        return _with_live_outputs(_parse_preview(stack, answer), read_event_log(events))
 
 
-def _as_they_are(preview: Any, events: list[dict[str, Any]]) -> Any:
+def _with_live_outputs(preview: Any, events: list[dict[str, Any]]) -> Any:
     """The preview with the outputs that each resource was found to have."""
-    found = {}
+    live = {}
     for event in events:
-        metadata = mapping(mapping(event, "resOutputsEvent"), "metadata")
-        outputs = mapping(metadata, "new").get("outputs")
+        metadata = mapping_at(mapping_at(event, "resOutputsEvent"), "metadata")
+        outputs = mapping_at(metadata, "new").get("outputs")
         if metadata.get("urn") and isinstance(outputs, dict):
-            found[metadata["urn"]] = outputs
-    for step in listed(preview, "steps"):
-        if step.get("urn") in found and isinstance(step.get("newState"), dict):
-            step["newState"]["outputs"] = found[step["urn"]]
+            live[metadata["urn"]] = outputs
+    for step in mappings_at(preview, "steps"):
+        if step.get("urn") in live and isinstance(step.get("newState"), dict):
+            step["newState"]["outputs"] = live[step["urn"]]
     return preview
 
 
@@ -108,110 +111,118 @@ def program_preview(stack: Stack, variables: dict[str, str]) -> Any:
     """What `pulumi preview --json` says, without policy packs; nothing is changed. Raises ``Failed``."""
     extra = RunOptions(until="").variables() | variables
     answer = pulumi_cli.capture(stack, "preview", "--stack", stack.name, "--json", check=False, extra=extra)
-    return _answered(stack, answer)
+    return _parse_preview(stack, answer)
 
 
-def _answered(stack: Stack, answer: subprocess.CompletedProcess[str]) -> Any:
+def _parse_preview(stack: Stack, answer: subprocess.CompletedProcess[str]) -> Any:
     try:
-        found = json.loads(answer.stdout)
+        preview = json.loads(answer.stdout)
     except ValueError:
-        said = scrub((answer.stderr or answer.stdout).strip())[-3000:]
-        raise Failed(f"{stack.name} could not be compared with what is there:\n{said}") from None
+        error = scrub((answer.stderr or answer.stdout).strip())[-3000:]
+        raise Failed(f"{stack.name} could not be compared with what is there:\n{error}") from None
     # One that was cut off prints what it had come to: no error, and no difference.
-    if answer.returncode and not read_preview(stack.name, found).failed:
-        said = scrub(answer.stderr.strip())[-3000:]
-        raise Failed(f"{stack.name} could not be compared: pulumi ended with status {answer.returncode}\n{said}")
-    return found
+    if answer.returncode and not read_preview(stack.name, preview).failed:
+        error = scrub(answer.stderr.strip())[-3000:]
+        raise Failed(f"{stack.name} could not be compared: pulumi ended with status {answer.returncode}\n{error}")
+    return preview
 
 
-def comparison(environment: str, preview: Any) -> Comparison:
-    """What the engine's JSON of a refresh shows. Raises ``Failed`` for half an answer, but for `missed`."""
-    steps = listed(preview, "steps")
-    states = {str(each.get("urn")): mapping(each, "oldState") for each in steps}
-    gone = {str(each.get("urn")) for each in steps if each.get("op") == "delete"}
-    failed = [str(each.get("urn")) for each in listed(preview, "diagnostics") if _is_failed_read(each)]
+def parse_comparison(environment: str, preview: Any) -> Comparison:
+    """What the engine's JSON of a refresh shows. Raises ``Failed`` for half an answer, but for `unreachable`."""
+    steps = mappings_at(preview, "steps")
+    states = {str(each.get("urn")): mapping_at(each, "oldState") for each in steps}
+    deleted = {str(each.get("urn")) for each in steps if each.get("op") == "delete"}
+    failed = [str(each.get("urn")) for each in mappings_at(preview, "diagnostics") if _is_failed_read(each)]
     # What a cluster that is gone still answers in its last seconds is gone too; elsewhere an answer is believed.
-    contents = [
+    deleted_contents = [
         urn
         for urn in states
-        if any(each in gone for each in _around(urn, states))
-        and (urn in gone or urn in failed or _cluster_of(urn, states) in gone)
+        if any(each in deleted for each in _containers(urn, states))
+        and (urn in deleted or urn in failed or _cluster_of(urn, states) in deleted)
     ]
-    missed = {urn: cluster for urn in failed if urn not in contents and (cluster := _cluster_of(urn, states))}
+    unreachable = {
+        urn: cluster for urn in failed if urn not in deleted_contents and (cluster := _cluster_of(urn, states))
+    }
     # What only tells of other resources differs with them.
-    telling = (urn for urn, state in states.items() if state.get("type") in TELLING)
-    stored = (str(each.get("urn")) for each in steps if _is_as_stored(each))
-    settled = {*contents, *missed, *telling, *stored}
-    grown = {str(each["urn"]): paths for each in steps if each.get("urn") not in settled and (paths := _grow(each))}
-    recording = read_preview(environment, _without(preview, settled, all_told=set(failed) <= settled))
+    derived = (urn for urn, state in states.items() if state.get("type") in DERIVED_TYPES)
+    normalized = (str(each.get("urn")) for each in steps if _is_server_default(each))
+    settled = {*deleted_contents, *unreachable, *derived, *normalized}
+    extended_lists = {
+        str(each["urn"]): paths
+        for each in steps
+        if each.get("urn") not in settled and (paths := _mark_extended_lists(each))
+    }
+    recording = read_preview(environment, _filter_preview(preview, settled, hide_failure=set(failed) <= settled))
     if recording.failed:
-        reasons = "\n".join(_grouped(recording.problems))
+        reasons = "\n".join(_group_by_reason(recording.problems))
         raise Failed(
             f"{environment} could not be compared with what is there; nothing was changed, and nothing is taken for "
             f"gone. Repeat when it answers:\n{reasons}"
         )
-    recording.changes = [_with_contents(each, contents, states) for each in recording.changes]
-    ending = tuple(urn for urn in _ending(steps) if urn not in settled)
+    recording.changes = [_with_contents(each, deleted_contents, states) for each in recording.changes]
+    terminating = tuple(urn for urn in _terminating(steps) if urn not in settled)
     properties = {
-        str(each["urn"]): tuple(sorted(mapping(each, "detailedDiff")))
+        str(each["urn"]): tuple(sorted(mapping_at(each, "detailedDiff")))
         for each in steps
         if each.get("op") == "update" and each.get("urn") not in settled
     }
-    return Comparison(recording, tuple(contents), missed, ending, properties, grown)
+    return Comparison(recording, tuple(deleted_contents), unreachable, terminating, properties, extended_lists)
 
 
-def _is_as_stored(step: dict[str, Any]) -> bool:
+def _is_server_default(step: dict[str, Any]) -> bool:
     """Whether a Cluster differs only by what the server makes of a release and a class: neither is drift.
 
     Takes such differences out of the step. docs/decisions/0017 has what the server does.
     """
-    old, new, differing = mapping(step, "oldState"), mapping(step, "newState"), mapping(step, "detailedDiff")
+    old, new, differing = mapping_at(step, "oldState"), mapping_at(step, "newState"), mapping_at(step, "detailedDiff")
     if step.get("op") != "update" or not differing or not fnmatchcase(str(old.get("type", "")), _CLUSTER):
         return False
-    asked, there = (
-        mapping(mapping(mapping(state, part), "spec"), "topology")
+    desired, live = (
+        mapping_at(mapping_at(mapping_at(state, part), "spec"), "topology")
         for state, part in ((old, "inputs"), (new, "outputs"))
     )
-    if catalog.Release.agree(str(asked.get("version")), str(there.get("version"))):
+    if catalog.Release.agree(str(desired.get("version")), str(live.get("version"))):
         differing.pop("spec.topology.version", None)
     classes = catalog.cluster_classes()
-    if "class" in asked and "class" in there and classes.is_newer(str(there["class"]), str(asked["class"])):
+    if "class" in desired and "class" in live and classes.is_newer(str(live["class"]), str(desired["class"])):
         for name in ("class", "classNamespace"):
             differing.pop(f"spec.topology.{name}", None)
     return not differing
 
 
-def _grow(step: dict[str, Any]) -> tuple[str, ...]:
+def _mark_extended_lists(step: dict[str, Any]) -> tuple[str, ...]:
     """Make a step a change of the lists that have grown since; their paths."""
-    old, new = mapping(step, "oldState"), mapping(step, "newState")
+    old, new = mapping_at(step, "oldState"), mapping_at(step, "newState")
     if not new or old.get("external") or not str(old.get("type", "")).startswith("kubernetes:"):
         return ()
-    asked, was, now = mapping(old, "inputs"), mapping(old, "outputs"), mapping(new, "outputs")
-    found = dict(_longer(asked, was, now, ""))
-    if found:
+    desired, applied, live = mapping_at(old, "inputs"), mapping_at(old, "outputs"), mapping_at(new, "outputs")
+    extended = dict(_extended_lists(desired, applied, live, ""))
+    if extended:
         step["op"] = "update"
         # By the side of the list itself, an entry that only moved is no change.
-        differing = mapping(step, "detailedDiff").items()
+        differing = mapping_at(step, "detailedDiff").items()
         step["detailedDiff"] = {
-            **{path: kind for path, kind in differing if path.partition("[")[0] not in found},
-            **{path: {"kind": "update"} for path in found},
+            **{path: kind for path, kind in differing if path.partition("[")[0] not in extended},
+            **{path: {"kind": "update"} for path in extended},
         }
-        new["inputs"] = deepcopy(mapping(new, "inputs") or asked)
-        for path, entries in found.items():
-            put(new["inputs"], path, entries)
-    return tuple(found)
+        new["inputs"] = deepcopy(mapping_at(new, "inputs") or desired)
+        for path, entries in extended.items():
+            set_at(new["inputs"], path, entries)
+    return tuple(extended)
 
 
-def _longer(asked: Any, was: Any, now: Any, path: str) -> Iterator[tuple[str, list[Any]]]:
-    if isinstance(asked, dict) and isinstance(was, dict) and isinstance(now, dict):
-        for key in asked:
+def _extended_lists(desired: Any, applied: Any, live: Any, path: str) -> Iterator[tuple[str, list[Any]]]:
+    if isinstance(desired, dict) and isinstance(applied, dict) and isinstance(live, dict):
+        for key in desired:
             if key.isidentifier():
-                yield from _longer(asked[key], was.get(key), now.get(key), f"{path}.{key}".lstrip("."))
-    elif isinstance(asked, list) and isinstance(was, list) and isinstance(now, list) and len(now) > len(was):
-        yield path, now
+                yield from _extended_lists(desired[key], applied.get(key), live.get(key), f"{path}.{key}".lstrip("."))
+    elif (
+        isinstance(desired, list) and isinstance(applied, list) and isinstance(live, list) and len(live) > len(applied)
+    ):
+        yield path, live
 
 
-def put(data: dict[str, Any], path: str, value: Any) -> None:
+def set_at(data: dict[str, Any], path: str, value: Any) -> None:
     """Set what is at a path of plain keys, such as spec.ports."""
     *way, last = path.split(".")
     for key in way:
@@ -219,37 +230,37 @@ def put(data: dict[str, Any], path: str, value: Any) -> None:
     data[last] = value
 
 
-def at(data: Any, path: str) -> Any:
+def get_at(data: Any, path: str) -> Any:
     """What is at a path of plain keys; None where there is nothing."""
     for key in path.split("."):
         data = data.get(key) if isinstance(data, dict) else None
     return data
 
 
-def _grouped(problems: list[str]) -> list[str]:
+def _group_by_reason(problems: list[str]) -> list[str]:
     """Each reason once, with the first names that it was given for: a server that is down is one reason, not forty."""
-    found: dict[str, list[str]] = {}
+    by_reason: dict[str, list[str]] = {}
     for problem in problems:
         name, separator, reason = problem.partition(": ")
-        found.setdefault(reason if separator else problem, []).append(name if separator else "")
-    return [
-        f"{', '.join(names[:_NAMED])}{f' and {len(names) - _NAMED} more' if len(names) > _NAMED else ''}: {reason}"
-        if any(names)
-        else reason
-        for reason, names in found.items()
-    ]
+        by_reason.setdefault(reason if separator else problem, []).append(name if separator else "")
+    return [f"{_first_of(names)}: {reason}" if any(names) else reason for reason, names in by_reason.items()]
+
+
+def _first_of(names: list[str]) -> str:
+    shown = ", ".join(names[:_MAX_NAMES])
+    return shown if len(names) <= _MAX_NAMES else f"{shown} and {len(names) - _MAX_NAMES} more"
 
 
 def _is_failed_read(diagnostic: dict[str, Any]) -> bool:
     return diagnostic.get("severity") == "error" and bool(diagnostic.get("urn"))
 
 
-def _without(preview: Any, settled: Collection[str], *, all_told: bool) -> Any:
+def _filter_preview(preview: Any, excluded: Collection[str], *, hide_failure: bool) -> Any:
     """The preview without what is told otherwise; the engine's "preview failed" goes when nothing else has failed."""
-    diagnostics = [each for each in listed(preview, "diagnostics") if each.get("urn") not in settled]
-    if all_told and settled:
+    diagnostics = [each for each in mappings_at(preview, "diagnostics") if each.get("urn") not in excluded]
+    if hide_failure and excluded:
         diagnostics = [each for each in diagnostics if not re.match(r"(error: )?preview failed", _message(each))]
-    steps = [each for each in listed(preview, "steps") if each.get("urn") not in settled]
+    steps = [each for each in mappings_at(preview, "steps") if each.get("urn") not in excluded]
     return {**(preview if isinstance(preview, dict) else {}), "steps": steps, "diagnostics": diagnostics}
 
 
@@ -257,13 +268,13 @@ def _message(diagnostic: dict[str, Any]) -> str:
     return str(diagnostic.get("message", "")).strip()
 
 
-def _around(urn: str, states: dict[str, dict[str, Any]]) -> Iterator[str]:
+def _containers(urn: str, states: dict[str, dict[str, Any]]) -> Iterator[str]:
     """What a resource lives in, from near to far."""
     seen = {urn}
-    while (found := _container(urn, states)) and found not in seen:
-        yield found
-        seen.add(found)
-        urn = found
+    while (container := _container(urn, states)) and container not in seen:
+        yield container
+        seen.add(container)
+        urn = container
 
 
 def _container(urn: str, states: dict[str, dict[str, Any]]) -> str:
@@ -288,37 +299,36 @@ def _container(urn: str, states: dict[str, dict[str, Any]]) -> str:
 def _cluster_of(urn: str, states: dict[str, dict[str, Any]]) -> str:
     """The Cluster whose API server an object is on; "" for one of the Supervisor."""
     provider = str(states.get(urn, {}).get("provider", "")).rpartition("::")[0]
-    needed = states.get(provider, {}).get("dependencies") or []
-    return next((each for each in needed if fnmatchcase(states.get(each, {}).get("type", ""), _CLUSTER)), "")
+    dependencies = states.get(provider, {}).get("dependencies") or []
+    return next((each for each in dependencies if fnmatchcase(states.get(each, {}).get("type", ""), _CLUSTER)), "")
 
 
-def _ending(steps: list[dict[str, Any]]) -> Iterator[str]:
+def _terminating(steps: list[dict[str, Any]]) -> Iterator[str]:
     for step in steps:
-        outputs = mapping(mapping(step, "newState"), "outputs")
+        outputs = mapping_at(mapping_at(step, "newState"), "outputs")
         # Of an object of Kubernetes, of a namespace in vCenter.
-        if mapping(outputs, "metadata").get("deletionTimestamp") or outputs.get("configStatus") == "REMOVING":
+        if mapping_at(outputs, "metadata").get("deletionTimestamp") or outputs.get("configStatus") == "REMOVING":
             yield str(step.get("urn"))
 
 
 def _with_contents(change: Change, contents: list[str], states: dict[str, dict[str, Any]]) -> Change:
     """What is gone, with what went with it."""
-    within = [urn for urn in contents if change.urn in _around(urn, states) and states[urn].get("custom")]
-    within = [urn for urn in within if not states[urn]["type"].startswith("pulumi:providers:")]
-    if not within:
+    contained = [urn for urn in contents if change.urn in _containers(urn, states) and states[urn].get("custom")]
+    contained = [urn for urn in contained if not states[urn]["type"].startswith("pulumi:providers:")]
+    if not contained:
         return change
-    return replace(change, details=(*change.details, scrub(f"with what was in it: {_listed(within)}")))
+    return replace(change, details=(*change.details, scrub(f"with what was in it: {_summarize(contained)}")))
 
 
-def _listed(urns: list[str]) -> str:
-    named = ", ".join(_called(urn) for urn in urns[:_NAMED])
-    return named if len(urns) <= _NAMED else f"{named} and {len(urns) - _NAMED} more"
+def _summarize(urns: list[str]) -> str:
+    return _first_of([_display_name(urn) for urn in urns])
 
 
-def _called(urn: str) -> str:
+def _display_name(urn: str) -> str:
     """Kind and name of a resource."""
     return " ".join(kind_and_name(urn))
 
 
-def called(urns: Collection[str]) -> str:
+def display_names(urns: Collection[str]) -> str:
     """Kinds and names of resources, as a sentence has them."""
-    return ", ".join(_called(urn) for urn in urns)
+    return ", ".join(_display_name(urn) for urn in urns)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cli.drift.judgement import WORDS, Drift, severity
+from cli.drift.assessment import ACTION_LABELS, Drift, severity
 from cli.forge.client import LIMITS, Forge, Kind, Result
 from cli.output.markdown import code
 from paif_catalog.redaction import scrub
 
 LABEL = "paif-drift"
-_SHOWN = 100
+_MAX_ROWS = 100
 
 
 def marker(environment: str) -> str:
@@ -28,7 +28,7 @@ def body(drift: Drift, kind: Kind, link: str = "") -> str:
     """The issue's text, within the forge's limit."""
     name = drift.environment
     rows = [
-        f"| {severity(each)} | {WORDS.get(each.action, each.action)} | {code(each.kind)} | {code(each.name)} "
+        f"| {severity(each)} | {ACTION_LABELS.get(each.action, each.action)} | {code(each.kind)} | {code(each.name)} "
         f"| {'<br>'.join(code(detail) for detail in each.details)} |"
         for each in drift.changes
     ]
@@ -40,7 +40,7 @@ def body(drift: Drift, kind: Kind, link: str = "") -> str:
         "|---|---|---|---|---|",
     ]
     tail = [
-        *(f"\n{code(each)}" for each in drift.missed),
+        *(f"\n{code(each)}" for each in drift.not_compared),
         "",
         f"To undo it: `./paif drift {name} --undo`. What is gone is made again with what was in it, what was changed "
         "is set again as the stack file says. `up` alone does not: it compares with the state, not with what is there.",
@@ -52,23 +52,23 @@ def body(drift: Drift, kind: Kind, link: str = "") -> str:
         f"program agree. Fingerprint `{drift.fingerprint}`.",
         *([f"Seen by {link}"] if link.startswith("https://") else []),
     ]
-    kept = rows[:_SHOWN]
-    while kept and len("\n".join([*head, *kept, *tail])) > LIMITS[kind] - 200:
-        kept.pop()
-    more = [f"\n_{len(rows) - len(kept)} more, less severe._"] if len(kept) < len(rows) else []
-    return scrub("\n".join([*head, *kept, *more, *tail]) + "\n")
+    shown = rows[:_MAX_ROWS]
+    while shown and len("\n".join([*head, *shown, *tail])) > LIMITS[kind] - 200:
+        shown.pop()
+    more = [f"\n_{len(rows) - len(shown)} more, less severe._"] if len(shown) < len(rows) else []
+    return scrub("\n".join([*head, *shown, *more, *tail]) + "\n")
 
 
 def report(
-    drift: Drift, forge: Forge, kind: Kind, link: str = "", *, agreed: Callable[[], bool] = lambda: True
+    drift: Drift, forge: Forge, kind: Kind, link: str = "", *, in_sync: Callable[[], bool] = lambda: True
 ) -> Result:
     """Open, rewrite, leave or close the environment's issue. Raises ``Failed``.
 
-    It is closed only when everything was compared and the program agrees too, which is `agreed`.
+    It is closed only when everything was compared and the program agrees too, which is `in_sync`.
     """
     mark = marker(drift.environment)
     if not drift.changes:
-        if drift.missed or not agreed():
+        if drift.not_compared or not in_sync():
             return Result("unchanged")
         return forge.close_issue(mark, label=LABEL, news="What is there is again what was applied.")
     counted = ", ".join(f"{count} {what}" for what, count in drift.counts.items())

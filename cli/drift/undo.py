@@ -9,56 +9,57 @@ from typing import Any
 
 import typer
 
-from cli.drift import comparison, kept
+from cli.drift import comparison, ignored_properties
 from cli.drift.comparison import Comparison
 from cli.engine import conflicts, runs, stack_state
 from cli.engine.stack import Stack
 from cli.output.console import Failed, say, show, stop
 from cli.preview.reader import read_preview
 
-_MOST_ROUNDS = 100
+_MAX_ROUNDS = 100
 """More objects than that with conflicting fields are no drift, but another owner."""
 
 
 def refresh(stack: Stack, *, yes: bool) -> None:
     """Bring the state in line with what is there. Raises ``Failed``, or ``typer.Exit`` when not all was compared."""
-    found = comparison.ask(stack)
-    _tell(stack, found)
-    if not runs.agreed(stack, yes) and not typer.confirm(f"Take this into the state of {stack.name}?", err=True):
+    result = comparison.compare(stack)
+    _report(stack, result)
+    if not runs.auto_approve(stack, yes) and not typer.confirm(f"Take this into the state of {stack.name}?", err=True):
         raise stop("nothing was changed")
-    _align(stack, found)
-    if found.recording.changes:
+    _update_state(stack, result)
+    if result.recording.changes:
         show(
             f"the state of {stack.name} is in line with what is there. What the program says otherwise is set again by "
             f"`./paif drift {stack.name} --undo`, and left alone after `./paif drift {stack.name} --keep`"
         )
-    _all_compared(stack, found)
+    _require_complete(stack, result)
 
 
-def undo(stack: Stack, *, yes: bool, allowed: list[str]) -> None:
+def undo(stack: Stack, *, yes: bool, approved: list[str]) -> None:
     """Make again what is gone, with what was in it, and set again what was changed.
 
     The run is an ordinary `up`, bound to its preview, that also takes over what somebody else has set.
     """
-    found = comparison.ask(stack)
-    if found.ending:
+    result = comparison.compare(stack)
+    if result.terminating:
         raise stop(
-            f"{stack.name}: {comparison.called(found.ending)} is being deleted at this moment; repeat when that is done"
+            f"{stack.name}: {comparison.display_names(result.terminating)} is being deleted at this moment; repeat "
+            "when that is done"
         )
-    _tell(stack, found)
-    _align(stack, found)
-    runs.up(stack, [], yes=yes, allowed=allowed, extra=runs.phase_limit(stack, None) | conflicts.TAKE_OVER)
-    if found.grown and (staying := _staying(stack, found.grown)):
+    _report(stack, result)
+    _update_state(stack, result)
+    runs.up(stack, [], yes=yes, approved=approved, extra=runs.phase_limit(stack, None) | conflicts.TAKE_OVER)
+    if result.extended_lists and (extensions := _remaining_extensions(stack, result.extended_lists)):
         raise stop(
-            f"{stack.name}: applied, but what somebody has added to {', '.join(staying)} stays, since the API server "
-            f"lets only them take it away: remove it by hand (kubectl edit), then `./paif refresh {stack.name}`"
+            f"{stack.name}: applied, but what somebody has added to {', '.join(extensions)} stays, since the API "
+            f"server lets only them take it away: remove it by hand (kubectl edit), then `./paif refresh {stack.name}`"
         )
-    left = comparison.ask(stack)
-    if left.recording.changes:
-        names = comparison.called([each.urn for each in left.recording.changes])
+    remaining = comparison.compare(stack)
+    if remaining.recording.changes:
+        names = comparison.display_names([each.urn for each in remaining.recording.changes])
         raise stop(f"{stack.name}: applied, but {names} still differs; `./paif drift {stack.name}` tells how")
-    _all_compared(stack, left)
-    show(f"{stack.name}: what is there is what the program says ({left.recording.unchanged} resources)")
+    _require_complete(stack, remaining)
+    show(f"{stack.name}: what is there is what the program says ({remaining.recording.unchanged} resources)")
 
 
 def keep(stack: Stack) -> None:
@@ -66,15 +67,15 @@ def keep(stack: Stack) -> None:
 
     What is gone cannot be kept so: only a stack file without it says that it is not wanted.
     """
-    found = comparison.ask(stack)
-    _tell(stack, found)
-    changed = {urn: paths for urn, paths in found.properties.items() if paths}
-    added = _left_alone(stack, changed)
-    _align(stack, found, untouched=found.gone)
-    for _ in range(_MOST_ROUNDS):
+    result = comparison.compare(stack)
+    _report(stack, result)
+    changed = {urn: paths for urn, paths in result.properties.items() if paths}
+    added = _write_ignored(stack, changed)
+    _update_state(stack, result, untouched=result.deleted)
+    for _ in range(_MAX_ROUNDS):
         # One preview ends at the first object whose fields are in conflict.
         preview = comparison.program_preview(stack, {})
-        more = _left_alone(stack, {each.urn: each.paths for each in conflicts.of_preview(preview)})
+        more = _write_ignored(stack, {each.urn: each.paths for each in conflicts.from_preview(preview)})
         added += more
         if not more:
             break
@@ -85,71 +86,75 @@ def keep(stack: Stack) -> None:
     recording = read_preview(stack.name, preview)
     if recording.failed:
         raise Failed("\n".join([f"{stack.name}: whether all of it is left alone is not known:", *recording.problems]))
-    if found.gone:
+    if result.deleted:
         raise stop(
-            f"{comparison.called(found.gone)} is gone: `./paif drift {stack.name} --undo` makes it again; to do "
-            f"without, take it out of {stack.file.name}, then `./paif refresh {stack.name}`"
+            f"{comparison.display_names(result.deleted)} is gone: `./paif drift {stack.name} --undo` makes it again; "
+            f"to do without, take it out of {stack.file.name}, then `./paif refresh {stack.name}`"
         )
-    _all_compared(stack, found)
+    _require_complete(stack, result)
     if not added:
         show(f"{stack.name}: nothing was changed by anybody else")
 
 
-def _left_alone(stack: Stack, changed: dict[str, tuple[str, ...]]) -> list[str]:
-    wanted = {kept.resource_of(urn): [kept.leavable(path) for path in paths] for urn, paths in changed.items() if paths}
-    return kept.add(stack.file, wanted) if wanted else []
+def _write_ignored(stack: Stack, changed: dict[str, tuple[str, ...]]) -> list[str]:
+    properties = {
+        ignored_properties.resource_key(urn): [ignored_properties.ignorable_path(path) for path in paths]
+        for urn, paths in changed.items()
+        if paths
+    }
+    return ignored_properties.add_ignored(stack.file, properties) if properties else []
 
 
-def _tell(stack: Stack, found: Comparison) -> None:
-    for each in found.recording.changes:
+def _report(stack: Stack, result: Comparison) -> None:
+    for each in result.recording.changes:
         what = "gone" if each.action == "delete" else "changed"
         say(f"{stack.name}: {what}: {each.kind} {each.name}{''.join(f'; {detail}' for detail in each.details)}")
 
 
-def _align(stack: Stack, found: Comparison, untouched: tuple[str, ...] = ()) -> None:
+def _update_state(stack: Stack, result: Comparison, untouched: tuple[str, ...] = ()) -> None:
     """Bring the state in line: what could be compared by the engine, what went with something else by forgetting it."""
-    forgotten = [] if untouched else list(found.contents)
-    left = [*found.contents, *found.missed, *untouched]
-    excluded = [option for urn in left for option in ("--exclude", urn)]
+    removed = [] if untouched else list(result.deleted_contents)
+    skipped = [*result.deleted_contents, *result.unreachable, *untouched]
+    excluded = [option for urn in skipped for option in ("--exclude", urn)]
     arguments = ["refresh", "--stack", stack.name, "--yes", "--skip-preview", "--suppress-outputs", *excluded]
     runs.run(stack, *arguments)
-    stack_state.forget(stack, forgotten)
-    if found.grown:
-        stack_state.edit(stack, lambda resources: _with_what_was_added(resources, found.grown))
+    stack_state.remove_resources(stack, removed)
+    if result.extended_lists:
+        stack_state.edit(stack, lambda resources: _record_extensions(resources, result.extended_lists))
 
 
-def _with_what_was_added(resources: dict[str, dict[str, Any]], grown: dict[str, tuple[str, ...]]) -> bool:
+def _record_extensions(resources: dict[str, dict[str, Any]], extended_lists: dict[str, tuple[str, ...]]) -> bool:
     """Let the state have the entries that somebody added as if they had been asked for: then the program differs.
 
     A refresh leaves them out of what was asked for, so that nothing would ever take them away again.
     """
-    there = {urn: paths for urn, paths in grown.items() if urn in resources}
-    for urn, paths in there.items():
+    existing = {urn: paths for urn, paths in extended_lists.items() if urn in resources}
+    for urn, paths in existing.items():
         outputs = resources[urn]["outputs"]
         for path in paths:
-            for asked in (resources[urn]["inputs"], outputs.get("__inputs")):
-                if isinstance(asked, dict):
-                    comparison.put(asked, path, comparison.at(outputs, path))
-    return bool(there)
+            for desired in (resources[urn]["inputs"], outputs.get("__inputs")):
+                if isinstance(desired, dict):
+                    comparison.set_at(desired, path, comparison.get_at(outputs, path))
+    return bool(existing)
 
 
-def _staying(stack: Stack, grown: dict[str, tuple[str, ...]]) -> list[str]:
+def _remaining_extensions(stack: Stack, extended_lists: dict[str, tuple[str, ...]]) -> list[str]:
     """Lists that still have more entries than the program asks for."""
-    found: list[str] = []
+    remaining: list[str] = []
 
     def look(resources: dict[str, dict[str, Any]]) -> bool:
-        for urn, paths in grown.items():
+        for urn, paths in extended_lists.items():
             state = resources.get(urn, {})
             for path in paths:
-                asked, there = (comparison.at(state.get(part), path) for part in ("inputs", "outputs"))
-                if len(there or []) > len(asked or []):
-                    found.append(f"{comparison.called([urn])}: {path}")
+                desired, live = (comparison.get_at(state.get(part), path) for part in ("inputs", "outputs"))
+                if len(live or []) > len(desired or []):
+                    remaining.append(f"{comparison.display_names([urn])}: {path}")
         return False
 
     stack_state.edit(stack, look)
-    return found
+    return remaining
 
 
-def _all_compared(stack: Stack, found: Comparison) -> None:
-    if sentences := found.not_compared():
+def _require_complete(stack: Stack, result: Comparison) -> None:
+    if sentences := result.incomplete_reasons():
         raise stop("\n".join([f"{stack.name}: not everything could be compared", *sentences]))

@@ -18,16 +18,16 @@ import typer
 
 from cli.engine.urns import kind_and_name
 from cli.output.console import warn
-from cli.preview.documents import events_of
+from cli.preview.documents import read_event_log
 from paif_catalog.redaction import scrub
 
 TAKE_OVER = {"PULUMI_K8S_ENABLE_PATCH_FORCE": "true"}
 """The variable of a run that takes over what somebody else has set."""
 
-_OWN = "pulumi-kubernetes-"
+_PULUMI_MANAGER_PREFIX = "pulumi-kubernetes-"
 """How the names begin that pulumi-kubernetes gives itself, a new one for each creation."""
 
-_CONFLICT = re.compile(r"Apply failed with \d+ conflicts?: (?P<said>.*)", re.DOTALL)
+_CONFLICT = re.compile(r"Apply failed with \d+ conflicts?: (?P<message>.*)", re.DOTALL)
 _MANAGER = re.compile(r'conflicts? with "(?P<manager>[^"]+)"')
 _FIELD = re.compile(r"(?:^|[\s:-])(?P<path>\.[A-Za-z][^\s,]*)")
 
@@ -52,11 +52,11 @@ class Conflict:
         return tuple(path for path, _ in self.fields)
 
     def __str__(self) -> str:
-        told = "; ".join(f"{path}, set by {manager}" for path, manager in self.fields)
-        return f"{self.kind} {self.name}: {told or 'fields that the API server does not name'}"
+        fields = "; ".join(f"{path}, set by {manager}" for path, manager in self.fields)
+        return f"{self.kind} {self.name}: {fields or 'fields that the API server does not name'}"
 
 
-class WithItselfError(Exception):
+class SelfConflictError(Exception):
     """All conflicts of a run are with fields that Pulumi itself has set, under a name of another creation."""
 
     def __init__(self, conflicts: list[Conflict]) -> None:
@@ -64,52 +64,52 @@ class WithItselfError(Exception):
         super().__init__("; ".join(str(each) for each in conflicts))
 
 
-def with_itself(conflicts: list[Conflict]) -> bool:
+def is_self_conflict(conflicts: list[Conflict]) -> bool:
     """Whether Pulumi is in its own way: a creation that was cut off and repeated has set the fields twice."""
     managers = [manager for each in conflicts for _, manager in each.fields]
-    return bool(managers) and all(manager.startswith(_OWN) for manager in managers)
+    return bool(managers) and all(manager.startswith(_PULUMI_MANAGER_PREFIX) for manager in managers)
 
 
-def conflicts_in(messages: Iterable[tuple[str, str]]) -> list[Conflict]:
+def parse_conflicts(messages: Iterable[tuple[str, str]]) -> list[Conflict]:
     """The conflicts in error messages, given as pairs of URN and text, each object once and in their order."""
-    found: dict[str, Conflict] = {}
+    conflicts: dict[str, Conflict] = {}
     for urn, text in messages:
-        matched = _CONFLICT.search(text)
-        if matched and urn:
-            found.setdefault(urn, Conflict(urn, tuple(_fields(scrub(matched["said"])))))
-    return list(found.values())
+        match = _CONFLICT.search(text)
+        if match and urn:
+            conflicts.setdefault(urn, Conflict(urn, tuple(_parse_fields(scrub(match["message"])))))
+    return list(conflicts.values())
 
 
-def _fields(said: str) -> Iterator[tuple[str, str]]:
+def _parse_fields(message: str) -> Iterator[tuple[str, str]]:
     # conflict with "a" using v1: .spec.x / conflicts with "a" using v1:\n- .spec.x\n- .spec.y\nconflicts with "b" …
-    heads = list(_MANAGER.finditer(said))
+    heads = list(_MANAGER.finditer(message))
     for head, following in zip(heads, [*heads[1:], None], strict=True):
-        part = said[head.end() : following.start() if following else len(said)]
+        part = message[head.end() : following.start() if following else len(message)]
         for field in _FIELD.finditer(part):
             yield field["path"].lstrip("."), head["manager"]
 
 
-def of_events(file: Path) -> list[Conflict]:
+def from_event_log(file: Path) -> list[Conflict]:
     """The conflicts that an event log of the engine tells of."""
-    told = (event.get("diagnosticEvent") for event in events_of(file))
-    return conflicts_in(
+    diagnostics = (event.get("diagnosticEvent") for event in read_event_log(file))
+    return parse_conflicts(
         (str(each.get("urn", "")), str(each.get("message", "")))
-        for each in told
+        for each in diagnostics
         if isinstance(each, dict) and each.get("severity") == "error"
     )
 
 
-def of_preview(preview: Any) -> list[Conflict]:
+def from_preview(preview: Any) -> list[Conflict]:
     """The conflicts in what `pulumi preview --json` printed."""
-    listed = preview.get("diagnostics") if isinstance(preview, dict) else None
-    return conflicts_in(
+    diagnostics = preview.get("diagnostics") if isinstance(preview, dict) else None
+    return parse_conflicts(
         (str(each.get("urn", "")), str(each.get("message", "")))
-        for each in listed or []
+        for each in diagnostics or []
         if isinstance(each, dict) and each.get("severity") == "error"
     )
 
 
-def words(environment: str, conflicts: list[Conflict]) -> str:
+def describe(environment: str, conflicts: list[Conflict]) -> str:
     """What happened, and the two ways on."""
     listed = "\n".join(f"  {each}" for each in conflicts)
     return (
@@ -121,7 +121,7 @@ def words(environment: str, conflicts: list[Conflict]) -> str:
 
 
 @contextmanager
-def told(environment: str) -> Iterator[tuple[list[str], dict[str, str]]]:
+def reporting(environment: str) -> Iterator[tuple[list[str], dict[str, str]]]:
     """Options and variables for runs of the engine after whose failure conflicts are told in words.
 
     Raises ``WithItselfError`` instead where nobody else is in the way: then the run can be repeated with ``TAKE_OVER``.
@@ -132,9 +132,9 @@ def told(environment: str) -> Iterator[tuple[list[str], dict[str, str]]]:
             # The engine hides this option unless asked for what it calls debugging.
             yield ["--event-log", str(events)], {"PULUMI_DEBUG_COMMANDS": "true"}
         except typer.Exit:
-            found = of_events(events)
-            if with_itself(found):
-                raise WithItselfError(found) from None
-            if found:
-                warn(words(environment, found))
+            conflicts = from_event_log(events)
+            if is_self_conflict(conflicts):
+                raise SelfConflictError(conflicts) from None
+            if conflicts:
+                warn(describe(environment, conflicts))
             raise

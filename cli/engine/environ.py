@@ -27,15 +27,15 @@ def mark() -> str:
     return hashlib.sha256(str(state_directory()).encode()).hexdigest()[:12]
 
 
-def trust_file() -> Path:
-    """Where `trust` writes."""
+def trust_bundle_path() -> Path:
+    """Where `write_trust_bundle` writes."""
     return lab_directory() / "trust.pem"
 
 
-def trust() -> Path:
+def write_trust_bundle() -> Path:
     """A bundle of the system's authorities and the lab's."""
     authority = lab_authority(lab_directory())
-    path = trust_file()
+    path = trust_bundle_path()
     known = ssl.get_default_verify_paths()
     # In a shell that has this project's variables the first one is this very file.
     system = next((each for each in (known.cafile, known.openssl_cafile) if each and Path(each) != path), "")
@@ -68,19 +68,19 @@ def environment(*, lab: bool) -> dict[str, str]:
     }
     if lab:
         backend_directory().mkdir(mode=0o700, parents=True, exist_ok=True)
-        values |= _of_the_lab()
-        trust()
+        values |= _lab_variables()
+        write_trust_bundle()
         values["NO_PROXY"] = ",".join(filter(None, ["127.0.0.1,localhost", os.environ.get("NO_PROXY", "")]))
     return values
 
 
-def _of_the_lab() -> dict[str, str]:
+def _lab_variables() -> dict[str, str]:
     """What only the lab's stacks may have: nothing real is kept in its backend or guarded by its passphrase."""
     return {
         "PULUMI_BACKEND_URL": address(backend_directory()),
         "PULUMI_CONFIG_PASSPHRASE": LAB_PASSPHRASE,
         # The vsphere plugin takes authorities from the system only; the others get the lab's by configuration.
-        "SSL_CERT_FILE": str(trust_file()),
+        "SSL_CERT_FILE": str(trust_bundle_path()),
     }
 
 
@@ -88,31 +88,31 @@ def passphrase(lab: bool) -> str | None:
     """The passphrase by which Pulumi would decrypt the values of a stack; None when none is given here."""
     if lab:
         return LAB_PASSPHRASE
-    given = {name: value for name, value in os.environ.items() if name not in _left_by_the_lab()}
-    if "PULUMI_CONFIG_PASSPHRASE" in given:
-        return given["PULUMI_CONFIG_PASSPHRASE"]
+    variables = {name: value for name, value in os.environ.items() if name not in _stale_lab_variables()}
+    if "PULUMI_CONFIG_PASSPHRASE" in variables:
+        return variables["PULUMI_CONFIG_PASSPHRASE"]
     try:
-        return Path(given["PULUMI_CONFIG_PASSPHRASE_FILE"]).read_text(encoding="utf-8").strip()
+        return Path(variables["PULUMI_CONFIG_PASSPHRASE_FILE"]).read_text(encoding="utf-8").strip()
     except (KeyError, OSError, UnicodeDecodeError):
         return None
 
 
-def _left_by_the_lab() -> set[str]:
+def _stale_lab_variables() -> set[str]:
     """Variables that a shell still has from ``eval "$(./paif env)"`` for the lab."""
     return {
         name
-        for name, value in _of_the_lab().items()
+        for name, value in _lab_variables().items()
         if (present := os.environ.get(name)) == value or (present and same_folder(present, value))
     }
 
 
 def shell_lines(*, lab: bool) -> list[str]:
     """``export`` lines for a POSIX shell; for a real target also ``unset`` lines for what is the lab's."""
-    unset = [] if lab else [f"unset {name}" for name in sorted(_left_by_the_lab())]
+    unset = [] if lab else [f"unset {name}" for name in sorted(_stale_lab_variables())]
     return [*unset, *(f"export {name}={shlex.quote(value)}" for name, value in environment(lab=lab).items())]
 
 
 def full_environment(*, lab: bool) -> dict[str, str]:
     """All variables of a process that runs ``pulumi``; for a real target without what is the lab's."""
-    foreign = set() if lab else _left_by_the_lab()
+    foreign = set() if lab else _stale_lab_variables()
     return {name: value for name, value in os.environ.items() if name not in foreign} | environment(lab=lab)

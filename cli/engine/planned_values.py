@@ -12,7 +12,7 @@ _PLAN_HINT = re.compile(r"Update plan written to '|Run `pulumi up --plan='")
 """What the engine says of a plan in a file: here that file is of the command's own, and gone when it has ended."""
 
 
-def without_planned_values(lines: Iterable[str]) -> Iterator[str]:
+def mask_planned_values(lines: Iterable[str]) -> Iterator[str]:
     """What `pulumi up --plan` prints, with the names instead of the values of what is not as planned.
 
     The engine shows those values in the clear, secrets among them (pulumi 3.259 PlanDiff.MakeError).
@@ -24,10 +24,11 @@ def without_planned_values(lines: Iterable[str]) -> Iterator[str]:
         if hiding and not _DIAGNOSTIC.match(line) and line.startswith("    "):
             # A value of several lines: the engine indents every line of a message by four.
             continue
-        found = _VIOLATED.search(line)
-        hiding = found is not None or (hiding and not line.strip())
-        if found:
-            names = ", ".join(_CHANGED.findall(found["changes"])) or "unnamed"
-            yield f"{line[: found.start()]}{found['what']}{names} (values are not shown, secrets may be among them)\n"
+        violation = _VIOLATED.search(line)
+        hiding = violation is not None or (hiding and not line.strip())
+        if violation:
+            names = ", ".join(_CHANGED.findall(violation["changes"])) or "unnamed"
+            head = f"{line[: violation.start()]}{violation['what']}"
+            yield f"{head}{names} (values are not shown, secrets may be among them)\n"
         else:
             yield line

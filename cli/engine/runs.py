@@ -11,9 +11,9 @@ from pathlib import Path
 
 import typer
 
-from cli.configuration.stack_files import Problems, load_stack, located
-from cli.engine import conflicts, losses, pulumi_cli, selection, stack_state
-from cli.engine.recovery import leftovers
+from cli.configuration.stack_files import Problems, load_stack, locate
+from cli.engine import conflicts, destructive_steps, pulumi_cli, selection, stack_state
+from cli.engine.recovery import cleanup
 from cli.engine.stack import Stack
 from cli.labctl import daemon
 from cli.output.console import BAD_INPUT, Failed, say, show, stop
@@ -21,8 +21,8 @@ from cli.policy import packs
 from stacks.problems import Problem, read_problems
 from stacks.run_options import RunOptions
 
-_LAB_ENDS = 3
-_ONLY_UP = {"--yes", "-y", "--continue-on-error", "--json", "-j"}
+_MAX_LAB_RESTARTS = 3
+_UP_ONLY_OPTIONS = {"--yes", "-y", "--continue-on-error", "--json", "-j"}
 """Options of `pulumi up` that its preview, made for the plan, has not or need not have."""
 
 
@@ -32,21 +32,21 @@ def prepare(name: str, *, changing: bool, yes: bool = False, policies: bool = Fa
     Only a command that is there for ``changing`` removes something from the target, after ``yes`` or when asked. With
     ``policies`` the settings of the policy packs are checked too.
     """
-    wrong: list[Problem] = []
+    problems: list[Problem] = []
     if policies:
         from cli.policy import settings  # noqa: PLC0415 - it loads the packs' rules
 
-        wrong = settings.problems(name)
-    stack = load_stack(name, wrong)
+        problems = settings.problems(name)
+    stack = load_stack(name, problems)
     if stack.lab:
         daemon.up()
     selection.select(stack)
-    leftovers.clear_up(stack, _removal(stack, yes) if changing else None)
+    cleanup.clean_up(stack, _removal_prompt(stack, yes) if changing else None)
     return stack
 
 
-def _removal(stack: Stack, yes: bool) -> Callable[[str], bool]:
-    return lambda question: bool(agreed(stack, yes)) or typer.confirm(question)
+def _removal_prompt(stack: Stack, yes: bool) -> Callable[[str], bool]:
+    return lambda question: bool(auto_approve(stack, yes)) or typer.confirm(question)
 
 
 def phase_limit(stack: Stack, until: str | None) -> dict[str, str]:
@@ -68,7 +68,7 @@ def phase_limit(stack: Stack, until: str | None) -> dict[str, str]:
     return RunOptions(until=until).variables()
 
 
-def agreed(stack: Stack, yes: bool) -> list[str]:
+def auto_approve(stack: Stack, yes: bool) -> list[str]:
     # The lab is there to be tried: nothing of value is behind it.
     return ["--yes"] if yes or stack.lab else []
 
@@ -79,59 +79,69 @@ def run(stack: Stack, *arguments: str, extra: dict[str, str] | None = None) -> N
     Raises ``Problems``, each at its line, when the run finds that the infrastructure cannot hold the environment.
     """
 
-    def once(handle: int | None, told: dict[str, str]) -> None:
-        with conflicts.told(stack.name) as (logged, variables):
-            status = pulumi_cli.run(stack, *arguments, *logged, extra=told | variables, target=handle)
-            _ended_well(stack, arguments[0], status)
+    def once(handle: int | None, env: dict[str, str]) -> None:
+        with conflicts.reporting(stack.name) as (log_options, variables):
+            status = pulumi_cli.run(stack, *arguments, *log_options, extra=env | variables, target=handle)
+            _check_status(stack, arguments[0], status)
 
-    _attempts(stack, once, _told(arguments, extra), changing=arguments[0] != "preview")
+    _with_lab_restarts(stack, once, _run_variables(arguments, extra), changing=arguments[0] != "preview")
 
 
-def up(stack: Stack, rest: list[str], *, yes: bool, allowed: list[str], extra: dict[str, str]) -> None:
+def up(stack: Stack, rest: list[str], *, yes: bool, approved: list[str], extra: dict[str, str]) -> None:
     """Preview, ask, and do exactly what was announced: the run is bound to the plan that its preview made.
 
-    ``allowed`` are names of what may be deleted or replaced though it holds data or serves people. With `--plan FILE`
+    ``approved`` are names of what may be deleted or replaced though it holds data or serves people. With `--plan FILE`
     in ``rest`` that plan binds the run instead. Raises as `run` does.
     """
     if {"--skip-preview", "-f"} & set(rest):
         text = "--skip-preview: `up` is bound to what its preview announces, so that it always makes one; leave it out"
         raise stop(text, BAD_INPUT)
     as_json = bool({"--json", "-j"} & set(rest))
-    basics = ["--stack", stack.name, *packs.arguments()]
+    common_options = ["--stack", stack.name, *packs.policy_pack_options()]
     # The engine prints them by the screenful, certificates included.
     quiet = [] if as_json else ["--suppress-outputs"]
-    given, others = _plan_apart(rest)
+    saved_plan, others = _split_plan_option(rest)
     # One that fails, such as an endpoint whose model nobody has pushed yet, must not keep the others from being made.
-    applied = ["up", *basics, "--continue-on-error", *quiet, *others]
+    up_arguments = ["up", *common_options, "--continue-on-error", *quiet, *others]
 
-    def once(handle: int | None, told: dict[str, str]) -> None:
-        with tempfile.TemporaryDirectory() as folder, conflicts.told(stack.name) as (logged, variables):
-            told |= variables
-            plan = given or Path(folder) / "plan.json"
-            if given is None:
-                options = [each for each in rest if each not in _ONLY_UP]
-                previewed = ["preview", *basics, *quiet, "--save-plan", str(plan), *logged, *options]
-                status = pulumi_cli.run(stack, *previewed, extra=told, target=handle, silent=as_json)
-                _ended_well(stack, "preview", status)
-            _agree_to_losses(stack, plan, allowed)
+    def once(handle: int | None, env: dict[str, str]) -> None:
+        with tempfile.TemporaryDirectory() as folder, conflicts.reporting(stack.name) as (log_options, variables):
+            env |= variables
+            plan = saved_plan or Path(folder) / "plan.json"
+            if saved_plan is None:
+                options = [each for each in rest if each not in _UP_ONLY_OPTIONS]
+                preview_arguments = [
+                    "preview",
+                    *common_options,
+                    *quiet,
+                    "--save-plan",
+                    str(plan),
+                    *log_options,
+                    *options,
+                ]
+                status = pulumi_cli.run(stack, *preview_arguments, extra=env, target=handle, silent=as_json)
+                _check_status(stack, "preview", status)
+            _confirm_destructive_steps(stack, plan, approved)
             relaxed = Path(folder) / "relaxed.json"
-            losses.leave_outputs_open(plan, relaxed)
-            bound = ["--plan", str(relaxed)]
-            if given is None:
-                if not agreed(stack, yes) and not typer.confirm(f"Do this to {stack.name}?", err=True):
+            destructive_steps.relax_outputs(plan, relaxed)
+            plan_options = ["--plan", str(relaxed)]
+            if saved_plan is None:
+                if not auto_approve(stack, yes) and not typer.confirm(f"Do this to {stack.name}?", err=True):
                     raise stop("nothing was changed")
-                bound += ["--skip-preview", "--yes"]
+                plan_options += ["--skip-preview", "--yes"]
             else:
                 # It previews by itself: a plan that is no longer true ends there.
-                bound += agreed(stack, yes)
-            there = RunOptions(outputs_before=tuple(losses.outputs_before(plan))).variables()
-            status = pulumi_cli.run(stack, *applied, *bound, *logged, extra=told | there, target=handle)
-            _ended_well(stack, "up", status)
+                plan_options += auto_approve(stack, yes)
+            existing = RunOptions(outputs_before=tuple(destructive_steps.existing_outputs(plan))).variables()
+            status = pulumi_cli.run(
+                stack, *up_arguments, *plan_options, *log_options, extra=env | existing, target=handle
+            )
+            _check_status(stack, "up", status)
 
-    _attempts(stack, once, _told(rest, extra), changing=True)
+    _with_lab_restarts(stack, once, _run_variables(rest, extra), changing=True)
 
 
-def _plan_apart(rest: list[str]) -> tuple[Path | None, list[str]]:
+def _split_plan_option(rest: list[str]) -> tuple[Path | None, list[str]]:
     """The plan that the user gives, in either form of the option, and the other options."""
     for number, each in enumerate(rest):
         name, separator, value = each.partition("=")
@@ -141,73 +151,76 @@ def _plan_apart(rest: list[str]) -> tuple[Path | None, list[str]]:
     return None, rest
 
 
-def _agree_to_losses(stack: Stack, plan: Path, allowed: list[str]) -> None:
+def _confirm_destructive_steps(stack: Stack, plan: Path, approved: list[str]) -> None:
     """Ask for what the plan takes away, by name; on a terminal only, elsewhere it must have been allowed before."""
-    found = losses.of_plan(plan, lambda: stack_state.export(stack))
-    if not found:
+    steps = destructive_steps.in_plan(plan, lambda: stack_state.export(stack))
+    if not steps:
         return
-    show(f"This deletes or replaces in {stack.name}, of what holds data or serves people:\n{losses.listed(found)}")
-    missing = losses.unasked(found, allowed)
-    if not missing:
+    show(
+        f"This deletes or replaces in {stack.name}, of what holds data or serves people:\n"
+        f"{destructive_steps.format_steps(steps)}"
+    )
+    unapproved = destructive_steps.unapproved(steps, approved)
+    if not unapproved:
         return
     if not sys.stdin.isatty():
         raise stop(
             f"nothing was changed: nobody has allowed what is listed above; --yes does not cover it. If it is meant, "
-            f"repeat the command with {losses.options(missing)}"
+            f"repeat the command with {destructive_steps.approval_options(unapproved)}"
         )
-    names = ", ".join(dict.fromkeys(each.name for each in missing))
+    names = ", ".join(dict.fromkeys(each.name for each in unapproved))
     if not typer.confirm(f"Is that meant, though data may be lost for good: {names}?", err=True):
         raise stop("nothing was changed")
 
 
-def _ended_well(stack: Stack, command: str, status: int) -> None:
+def _check_status(stack: Stack, command: str, status: int) -> None:
     if status:
         raise stop(f"{stack.name}: pulumi {command} failed; the reasons are above, under Policies or Diagnostics")
 
 
-def _told(arguments: tuple[str, ...] | list[str], extra: dict[str, str] | None) -> dict[str, str]:
+def _run_variables(arguments: tuple[str, ...] | list[str], extra: dict[str, str] | None) -> dict[str, str]:
     return {**(extra or {}), **(RunOptions(debug=True).variables() if {"--debug", "-d"} & set(arguments) else {})}
 
 
 @contextmanager
-def at_their_lines(stack: Stack) -> Iterator[dict[str, str]]:
+def locating_problems(stack: Stack) -> Iterator[dict[str, str]]:
     """The variable for what the infrastructure cannot hold; raises ``Problems`` when the run inside has found some."""
     with tempfile.TemporaryDirectory() as folder:
-        found = Path(folder) / "problems.json"
+        problems_file = Path(folder) / "problems.json"
         try:
-            yield RunOptions(problems_file=found).variables()
+            yield RunOptions(problems_file=problems_file).variables()
         except (typer.Exit, Failed):
-            if problems := read_problems(found):
-                raise Problems(located(stack.name, problems)) from None
+            if problems := read_problems(problems_file):
+                raise Problems(locate(stack.name, problems)) from None
             raise
 
 
-def _past_itself(
-    stack: Stack, once: Callable[[int | None, dict[str, str]], None], handle: int | None, told: dict[str, str]
+def _resolving_self_conflicts(
+    stack: Stack, once: Callable[[int | None, dict[str, str]], None], handle: int | None, env: dict[str, str]
 ) -> None:
     """Do it once, and again taking over what Pulumi itself has set under another name (decision 4)."""
     try:
-        once(handle, told)
-    except conflicts.WithItselfError as own:
-        say(f"a run that was cut off has set the same fields before this one; taking them over: {own}")
+        once(handle, env)
+    except conflicts.SelfConflictError as conflict:
+        say(f"a run that was cut off has set the same fields before this one; taking them over: {conflict}")
         try:
-            once(handle, told | conflicts.TAKE_OVER)
-        except conflicts.WithItselfError as still:
-            raise stop(conflicts.words(stack.name, still.conflicts)) from None
+            once(handle, env | conflicts.TAKE_OVER)
+        except conflicts.SelfConflictError as unresolved:
+            raise stop(conflicts.describe(stack.name, unresolved.conflicts)) from None
 
 
-def _attempts(
+def _with_lab_restarts(
     stack: Stack, once: Callable[[int | None, dict[str, str]], None], extra: dict[str, str], *, changing: bool
 ) -> None:
     """Do it once, and again from its beginning when the lab ended in the middle and is back."""
-    for attempt in range(_LAB_ENDS):
-        handle = daemon.handle() if stack.lab else None
+    for attempt in range(_MAX_LAB_RESTARTS):
+        handle = daemon.liveness_handle() if stack.lab else None
         if attempt:
-            leftovers.clear_up(stack, _removal(stack, True) if changing else None)
+            cleanup.clean_up(stack, _removal_prompt(stack, True) if changing else None)
         try:
-            with at_their_lines(stack) as found:
-                _past_itself(stack, once, handle, extra | found)
-        except pulumi_cli.TargetGone:
+            with locating_problems(stack) as variables:
+                _resolving_self_conflicts(stack, once, handle, extra | variables)
+        except pulumi_cli.TargetLost:
             say(f"bringing the lab back; then {stack.name} goes on where it was")
         else:
             return
@@ -215,6 +228,6 @@ def _attempts(
             if handle is not None:
                 os.close(handle)
     raise stop(
-        f"the lab ended {_LAB_ENDS} times in the middle of this run; the end of {daemon.log_file()} and the kernel's "
-        "log (out of memory?) may tell why. The same command starts the lab and goes on"
+        f"the lab ended {_MAX_LAB_RESTARTS} times in the middle of this run; the end of {daemon.log_file()} and the "
+        "kernel's log (out of memory?) may tell why. The same command starts the lab and goes on"
     )

@@ -14,13 +14,13 @@ from paif_catalog.redaction import SIGNATURE
 
 def export(stack: Stack, *, show_secrets: bool = False) -> dict[str, Any]:
     """The stack's state as the engine exports it; secrets stay encrypted unless they are asked for."""
-    shown = ["--show-secrets"] if show_secrets else []
-    answer = pulumi_cli.capture(stack, "stack", "export", "--stack", stack.name, *shown)
+    options = ["--show-secrets"] if show_secrets else []
+    answer = pulumi_cli.capture(stack, "stack", "export", "--stack", stack.name, *options)
     state: dict[str, Any] = json.loads(answer.stdout)
     return state
 
 
-def plain(value: Any) -> Any:
+def plaintext(value: Any) -> Any:
     """A value of an exported state, out of its secret; None when that is encrypted."""
     if isinstance(value, dict) and SIGNATURE in value:
         return json.loads(value["plaintext"]) if "plaintext" in value else None
@@ -49,7 +49,7 @@ def edit(stack: Stack, change: Callable[[dict[str, dict[str, Any]]], bool]) -> N
         _replace_state(stack, state)
 
 
-def forget(stack: Stack, urns: Collection[str]) -> None:
+def remove_resources(stack: Stack, urns: Collection[str]) -> None:
     """Take resources out of the state, and every reference to them; nothing outside of it is changed.
 
     For what is known to be gone only: whatever is still there would be made a second time, or stay for ever.
@@ -73,18 +73,18 @@ def forget(stack: Stack, urns: Collection[str]) -> None:
     _replace_state(stack, state)
 
 
-def lift_protection(stack: Stack) -> int:
+def unprotect(stack: Stack) -> int:
     """Mark everything in the state as neither protected nor retained; returns how many resources that changed."""
     state = export(stack)
-    kept = [
+    guarded = [
         each for each in state["deployment"].get("resources", []) if each.get("protect") or each.get("retainOnDelete")
     ]
-    for each in kept:
+    for each in guarded:
         each.pop("protect", None)
         each.pop("retainOnDelete", None)
-    if kept:
+    if guarded:
         _replace_state(stack, state)
-    return len(kept)
+    return len(guarded)
 
 
 def protected(stack: Stack) -> list[str]:

@@ -25,13 +25,13 @@ LIMITS: dict[Kind, int] = {"github": 65_536, "gitlab": 1_000_000}
 """Longest text of a comment or issue, in characters (GitHub's answer to longer ones; GitLab docs, instance limits)."""
 
 _PAGE = 100
-_TRIES = 6
-_LONGEST_WAIT = 120.0
+_MAX_ATTEMPTS = 6
+_MAX_WAIT = 120.0
 _TIMEOUT = httpx.Timeout(30, connect=10)
 
 
 @dataclass(frozen=True)
-class Text:
+class Post:
     """A comment or an issue that exists. `number` addresses it; `title` is empty for comments."""
 
     number: int
@@ -94,10 +94,10 @@ class Forge(ABC):
         """The login that this token writes as."""
 
     @abstractmethod
-    def _own(self, item: dict[str, Any]) -> bool: ...
+    def _is_own(self, item: dict[str, Any]) -> bool: ...
 
     @abstractmethod
-    def _as_text(self, item: dict[str, Any]) -> Text: ...
+    def _parse_post(self, item: dict[str, Any]) -> Post: ...
 
     @abstractmethod
     def _comments(self, number: int) -> str: ...
@@ -109,7 +109,7 @@ class Forge(ABC):
     def _issues(self, label: str) -> tuple[str, dict[str, str]]: ...
 
     @abstractmethod
-    def _create_issue(self, title: str, body: str, label: str) -> Text: ...
+    def _create_issue(self, title: str, body: str, label: str) -> Post: ...
 
     @abstractmethod
     def _update_issue(self, number: int, changes: dict[str, str]) -> None: ...
@@ -129,18 +129,18 @@ class Forge(ABC):
         """
         self._check(marker, body)
 
-        def find() -> list[Text]:
-            return [text for text in self._texts(self._comments(number)) if _marked(text, marker)]
+        def find() -> list[Post]:
+            return [text for text in self._posts(self._comments(number)) if _has_marker(text, marker)]
 
-        def create() -> Text:
-            return self._as_text(self._request("POST", self._comments(number), json={"body": body}))
+        def create() -> Post:
+            return self._parse_post(self._request("POST", self._comments(number), json={"body": body}))
 
         found, created = self._find_or_create(find, create)
         for copy in found[1:]:
             self._request("DELETE", self._comment(number, copy.number))
         if created:
             return Result("created", found[0].number)
-        if _same(found[0].body, body):
+        if _same_body(found[0].body, body):
             return Result("unchanged", found[0].number)
         self._request(self.update_method, self._comment(number, found[0].number), json={"body": body})
         return Result("updated", found[0].number)
@@ -153,9 +153,9 @@ class Forge(ABC):
         """
         self._check(marker, body)
 
-        def find() -> list[Text]:
+        def find() -> list[Post]:
             path, query = self._issues(label)
-            return [text for text in self._texts(path, query) if _marked(text, marker)]
+            return [text for text in self._posts(path, query) if _has_marker(text, marker)]
 
         found, created = self._find_or_create(find, lambda: self._create_issue(title, body, label))
         issue = found[0]
@@ -164,21 +164,21 @@ class Forge(ABC):
         if fingerprint in issue.body.splitlines()[0]:
             return Result("unchanged", issue.number)
         # In this order: a run that breaks off between the two tells the news again instead of never.
-        self._tell(issue.number, news)
+        self._add_comment(issue.number, news)
         self._update_issue(issue.number, {"title": title, "body": body})
         return Result("updated", issue.number)
 
     def close_issue(self, marker: str, *, label: str, news: str) -> Result:
         """Close the open issue with ``marker``, if there is one, after saying why."""
         path, query = self._issues(label)
-        for text in self._texts(path, query):
-            if _marked(text, marker):
-                self._tell(text.number, news)
+        for text in self._posts(path, query):
+            if _has_marker(text, marker):
+                self._add_comment(text.number, news)
                 self._close_issue(text.number)
                 return Result("closed", text.number)
         return Result("absent")
 
-    def _tell(self, issue: int, news: str) -> None:
+    def _add_comment(self, issue: int, news: str) -> None:
         try:
             self._request("POST", self._issue_comments(issue), json={"body": news})
         except _UncertainError as error:
@@ -191,106 +191,106 @@ class Forge(ABC):
         if not body.startswith(marker):
             raise Failed(f"the text does not begin with {marker}, so it could not be found again; render it anew")
 
-    def _find_or_create(self, find: Callable[[], list[Text]], create: Callable[[], Text]) -> tuple[list[Text], bool]:
+    def _find_or_create(self, find: Callable[[], list[Post]], create: Callable[[], Post]) -> tuple[list[Post], bool]:
         """What exists, the oldest first, or the one just created. A creation whose answer got lost is looked for."""
-        for attempt in range(_TRIES):
+        for attempt in range(_MAX_ATTEMPTS):
             found = sorted(find(), key=lambda text: text.number)
             if found:
                 return found, False
             try:
                 return [create()], True
             except _UncertainError as error:
-                if attempt == _TRIES - 1:
+                if attempt == _MAX_ATTEMPTS - 1:
                     raise error.failed from None
                 self._sleep(error.wait)
         raise AssertionError("unreachable")
 
-    def _texts(self, path: str, query: dict[str, str] | None = None) -> Iterator[Text]:
+    def _posts(self, path: str, query: dict[str, str] | None = None) -> Iterator[Post]:
         for item in self._pages(path, query or {}):
-            if self._own(item):
-                yield self._as_text(item)
+            if self._is_own(item):
+                yield self._parse_post(item)
 
     def _pages(self, path: str, query: dict[str, str]) -> Iterator[dict[str, Any]]:
         page = 1
         while True:
-            answer = self._send("GET", path, params={**query, "per_page": str(_PAGE), "page": str(page)})
-            yield from answer.json()
-            if "next" not in answer.links:
+            response = self._send("GET", path, params={**query, "per_page": str(_PAGE), "page": str(page)})
+            yield from response.json()
+            if "next" not in response.links:
                 return
             page += 1
 
     def _request(self, method: str, path: str, json: dict[str, Any] | None = None) -> Any:
-        answer = self._send(method, path, json=json)
-        return answer.json() if answer.content else None
+        response = self._send(method, path, json=json)
+        return response.json() if response.content else None
 
     def _send(
         self, method: str, path: str, *, params: dict[str, str] | None = None, json: dict[str, Any] | None = None
     ) -> httpx.Response:
         """One request, repeated with growing pauses while the forge is busy or broken."""
         waited = 0.0
-        for attempt in range(_TRIES):
-            answer: httpx.Response | None = None
+        for attempt in range(_MAX_ATTEMPTS):
+            response: httpx.Response | None = None
             try:
-                answer = self._http.request(method, path, params=params, json=json)
-                if answer.is_success:
-                    return answer
-                problem = f"{answer.status_code} {_message(answer)}"
+                response = self._http.request(method, path, params=params, json=json)
+                if response.is_success:
+                    return response
+                problem = f"{response.status_code} {_message(response)}"
             except httpx.HTTPError as error:
                 problem = f"{type(error).__name__}: {error}"
-            failed = Failed(self._readable(method, path, problem, answer))
-            pause = self._pause(answer, attempt)
-            if answer is not None and not _is_busy(answer) and answer.status_code < 500:
+            failed = Failed(self._error_message(method, path, problem, response))
+            pause = self._pause(response, attempt)
+            if response is not None and not _is_busy(response) and response.status_code < 500:
                 raise failed
             # Repeating a creation that went wrong half-way would make a second comment.
-            if method == "POST" and (answer is None or not _is_busy(answer)):
+            if method == "POST" and (response is None or not _is_busy(response)):
                 raise _UncertainError(failed, pause)
-            if attempt == _TRIES - 1 or waited + pause > _LONGEST_WAIT:
+            if attempt == _MAX_ATTEMPTS - 1 or waited + pause > _MAX_WAIT:
                 raise failed
             self._sleep(pause)
             waited += pause
         raise AssertionError("unreachable")
 
     @staticmethod
-    def _pause(answer: httpx.Response | None, attempt: int) -> float:
-        told = answer.headers.get("retry-after", "") if answer is not None else ""
-        if told.isdigit():
-            return float(told)
-        reset = answer.headers.get("x-ratelimit-reset", "") if answer is not None else ""
-        if answer is not None and _is_busy(answer) and reset.isdigit():
+    def _pause(response: httpx.Response | None, attempt: int) -> float:
+        retry_after = response.headers.get("retry-after", "") if response is not None else ""
+        if retry_after.isdigit():
+            return float(retry_after)
+        reset = response.headers.get("x-ratelimit-reset", "") if response is not None else ""
+        if response is not None and _is_busy(response) and reset.isdigit():
             return max(1.0, float(reset) - time.time())
         return float(2**attempt)
 
-    def _readable(self, method: str, path: str, problem: str, answer: httpx.Response | None) -> str:
+    def _error_message(self, method: str, path: str, problem: str, response: httpx.Response | None) -> str:
         remedy = ""
-        if answer is not None and answer.status_code in {401, 403} and not _is_busy(answer):
+        if response is not None and response.status_code in {401, 403} and not _is_busy(response):
             remedy = f" Does the token in {self.variable} have write access to comments and issues here?"
-        elif answer is not None and answer.status_code == 404:
+        elif response is not None and response.status_code == 404:
             remedy = " Does it exist, and may the token see it?"
         text = f"{self.name} refused {method} {path}: {problem}.{remedy}"
         return scrub(text.replace(self._token, HIDDEN))
 
 
-def _marked(text: Text, marker: str) -> bool:
+def _has_marker(text: Post, marker: str) -> bool:
     return text.body.lstrip().startswith(marker)
 
 
-def _same(one: str, other: str) -> bool:
+def _same_body(one: str, other: str) -> bool:
     # Forges normalise line ends and trailing space.
     return one.replace("\r\n", "\n").strip() == other.strip()
 
 
-def _is_busy(answer: httpx.Response) -> bool:
+def _is_busy(response: httpx.Response) -> bool:
     """Whether the forge asks to come back later: such a request was not carried out."""
-    limited = answer.status_code == 403 and (
-        "retry-after" in answer.headers or answer.headers.get("x-ratelimit-remaining") == "0"
+    limited = response.status_code == 403 and (
+        "retry-after" in response.headers or response.headers.get("x-ratelimit-remaining") == "0"
     )
-    return answer.status_code == 429 or limited
+    return response.status_code == 429 or limited
 
 
-def _message(answer: httpx.Response) -> str:
+def _message(response: httpx.Response) -> str:
     try:
-        data = answer.json()
+        data = response.json()
     except ValueError:
-        return answer.reason_phrase
+        return response.reason_phrase
     message = data.get("message") or data.get("error") if isinstance(data, dict) else None
-    return str(message or answer.reason_phrase)[:300]
+    return str(message or response.reason_phrase)[:300]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from cli.forge.client import Forge, Text
+from cli.forge.client import Forge, Post
 from cli.output.console import Failed
 
 
@@ -41,11 +41,11 @@ class GitHub(Forge):
                 self._account = "github-actions[bot]"
         return self._account
 
-    def _own(self, item: dict[str, Any]) -> bool:
+    def _is_own(self, item: dict[str, Any]) -> bool:
         return "pull_request" not in item and (item.get("user") or {}).get("login") == self.account()
 
-    def _as_text(self, item: dict[str, Any]) -> Text:
-        return Text(
+    def _parse_post(self, item: dict[str, Any]) -> Post:
+        return Post(
             int(item["number"] if "number" in item else item["id"]), item.get("body") or "", item.get("title", "")
         )
 
@@ -58,9 +58,9 @@ class GitHub(Forge):
     def _issues(self, label: str) -> tuple[str, dict[str, str]]:
         return f"{self._root}/issues", {"state": "open", "labels": label}
 
-    def _create_issue(self, title: str, body: str, label: str) -> Text:
+    def _create_issue(self, title: str, body: str, label: str) -> Post:
         data = {"title": title, "body": body, "labels": [label]}
-        return self._as_text(self._request("POST", f"{self._root}/issues", json=data))
+        return self._parse_post(self._request("POST", f"{self._root}/issues", json=data))
 
     def _update_issue(self, number: int, changes: dict[str, str]) -> None:
         self._request("PATCH", f"{self._root}/issues/{number}", json=changes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from cli.forge.client import Forge, Text
+from cli.forge.client import Forge, Post
 from cli.output.console import Failed
 
 
@@ -31,13 +31,13 @@ class GitLab(Forge):
             self._account = str(self._request("GET", "user")["username"])
         return self._account
 
-    def _own(self, item: dict[str, Any]) -> bool:
+    def _is_own(self, item: dict[str, Any]) -> bool:
         return not item.get("system") and (item.get("author") or {}).get("username") == self.account()
 
-    def _as_text(self, item: dict[str, Any]) -> Text:
+    def _parse_post(self, item: dict[str, Any]) -> Post:
         if "iid" in item:
-            return Text(int(item["iid"]), item.get("description") or "", item.get("title", ""))
-        return Text(int(item["id"]), item.get("body") or "")
+            return Post(int(item["iid"]), item.get("description") or "", item.get("title", ""))
+        return Post(int(item["id"]), item.get("body") or "")
 
     def _comments(self, number: int) -> str:
         return f"{self._root}/merge_requests/{number}/notes"
@@ -48,9 +48,9 @@ class GitLab(Forge):
     def _issues(self, label: str) -> tuple[str, dict[str, str]]:
         return f"{self._root}/issues", {"state": "opened", "labels": label}
 
-    def _create_issue(self, title: str, body: str, label: str) -> Text:
+    def _create_issue(self, title: str, body: str, label: str) -> Post:
         data = {"title": title, "description": body, "labels": label}
-        return self._as_text(self._request("POST", f"{self._root}/issues", json=data))
+        return self._parse_post(self._request("POST", f"{self._root}/issues", json=data))
 
     def _update_issue(self, number: int, changes: dict[str, str]) -> None:
         renamed = {("description" if key == "body" else key): value for key, value in changes.items()}

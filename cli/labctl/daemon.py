@@ -31,17 +31,17 @@ def running() -> Control | None:
     return control
 
 
-def handle() -> int:
+def liveness_handle() -> int:
     """Have the lab running; a file descriptor that becomes readable when its daemon ends. Raises ``Failed``."""
     up()
-    pid = _daemon()
+    pid = _daemon_pid()
     try:
         return os.pidfd_open(pid or 0)
     except OSError:
         raise Failed(f"the lab ended as soon as it was up; {log_file()} may tell why") from None
 
 
-def _daemon() -> int | None:
+def _daemon_pid() -> int | None:
     """The daemon's process. One that is told to end forgets it: when none runs, this one ended in another way."""
     control = read_json(lab_directory() / "control.json", None)
     return int(control["pid"]) if control else None
@@ -97,8 +97,8 @@ def up() -> float:
         if control is None:
             if process is None:
                 if not announced:
-                    gone = _daemon()
-                    why = f": its daemon, process {gone}, is gone" if gone else ""
+                    stale_pid = _daemon_pid()
+                    why = f": its daemon, process {stale_pid}, is gone" if stale_pid else ""
                     say(f"starting the lab (simulated vCenter, real Kubernetes API servers){why}")
                     announced = True
                 process = _start()
@@ -150,8 +150,8 @@ def parts() -> dict[str, PartStatus]:
     """Every part of the running lab. Raises ``Failed`` when it is down."""
     control = running()
     if control is None:
-        gone = _daemon()
-        why = f": its daemon, process {gone}, ended without being told to" if gone else ""
+        stale_pid = _daemon_pid()
+        why = f": its daemon, process {stale_pid}, ended without being told to" if stale_pid else ""
         raise Failed(f"the lab is down{why}; `./paif lab up` starts it, with all that was in it")
     return control.parts(memory=True)
 
@@ -196,10 +196,10 @@ def end_faults(name: str | None) -> list[str]:
     return ended
 
 
-def _write_faults(wanted: dict[str, dict[str, object]]) -> None:
+def _write_faults(active: dict[str, dict[str, object]]) -> None:
     from lab.state import write_json  # noqa: PLC0415 - only here
 
-    write_json(lab_directory() / "faults.json", wanted)
+    write_json(lab_directory() / "faults.json", active)
 
 
 def as_json(status: dict[str, PartStatus]) -> object:

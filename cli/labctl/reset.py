@@ -12,29 +12,29 @@ from cli.engine.recovery import checkpoints, locks
 from cli.labctl import daemon
 from cli.output.console import Failed
 
-_HERE = ("127.0.0.1:", "localhost:", "[::1]:")
+_LOCAL_ADDRESSES = ("127.0.0.1:", "localhost:", "[::1]:")
 _SERVERS = {"pulumi:providers:vcf": "server", "pulumi:providers:vsphere": "vsphereServer"}
 
 
-def forget() -> tuple[list[str], list[str]]:
+def reset_lab() -> tuple[list[str], list[str]]:
     """Stop the lab and forget it and its stacks; names of those that are forgotten, and of those that were kept.
 
     Kept is what goes to a vCenter elsewhere: somebody's shell had the lab's backend when it was made. Raises ``Failed``
     when a run has one of the stacks.
     """
-    found = _stacks()
-    for files in found:
-        locks.free(files)
-        if left := locks.held(files):
-            raise Failed(f"nothing is forgotten: {locks.sentence(files.stack, left)}")
-    forgotten = [files for files in found if not _goes_elsewhere(files)]
-    there = [each.stack for each in forgotten if each.checkpoint]
+    stacks = _stacks()
+    for files in stacks:
+        locks.release_stale(files)
+        if left := locks.list_locks(files):
+            raise Failed(f"nothing is forgotten: {locks.describe(files.stack, left)}")
+    removed = [files for files in stacks if not _targets_other_vcenter(files)]
+    removed_names = [each.stack for each in removed if each.checkpoint]
     # The stacks first: one that was cut off in between leaves objects, which the next run adopts, and no stack whose
     # objects are gone.
-    for files in forgotten:
+    for files in removed:
         _remove(files)
     daemon.reset()
-    return there, [each.stack for each in found if each not in forgotten]
+    return removed_names, [each.stack for each in stacks if each not in removed]
 
 
 def _stacks() -> list[Files]:
@@ -48,11 +48,15 @@ def _stacks() -> list[Files]:
     return [Files(folder, stack, project) for project, stack in sorted(names)]
 
 
-def _goes_elsewhere(files: Files) -> bool:
+def _targets_other_vcenter(files: Files) -> bool:
     path = files.checkpoint
-    sound = [checkpoints.content(path)] if path and path.suffix != ".zst" and not checkpoints.damage(files) else []
+    sound = (
+        [checkpoints.read_checkpoint(path)]
+        if path and path.suffix != ".zst" and not checkpoints.integrity_problem(files)
+        else []
+    )
     newest = next(iter(sound or (each.content for each in checkpoints.backups(files))), None)
-    return newest is not None and not (_server(newest) or _HERE[0]).startswith(_HERE)
+    return newest is not None and not (_server(newest) or _LOCAL_ADDRESSES[0]).startswith(_LOCAL_ADDRESSES)
 
 
 def _server(content: bytes) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Hashable, Iterable
 from typing import TypeVar
 
-_Told = TypeVar("_Told")
+_Item = TypeVar("_Item")
 _FOLLOWS = re.compile(r"context canceled|code = Canceled|update canceled|resource plugin .* is shutting down")
 """What the engine says of everything that it was in the middle of when something else failed."""
 
@@ -18,15 +18,15 @@ def without_name(message: str) -> tuple[str, str]:
     return (name, problem + newline + rest) if colon and not name.startswith("exempted ") else ("", message)
 
 
-def by_cause(told: Iterable[_Told], cause: Callable[[_Told], Hashable]) -> list[list[_Told]]:
+def by_cause(items: Iterable[_Item], cause: Callable[[_Item], Hashable]) -> list[list[_Item]]:
     """Those of the same cause together, in the order in which the first of each came."""
-    groups: dict[Hashable, list[_Told]] = {}
-    for each in told:
+    groups: dict[Hashable, list[_Item]] = {}
+    for each in items:
         groups.setdefault(cause(each), []).append(each)
     return list(groups.values())
 
 
-def real_errors(errors: Iterable[str]) -> list[str]:
+def root_errors(errors: Iterable[str]) -> list[str]:
     """Errors without what only follows from them; all of them when there is nothing else."""
-    every = list(errors)
-    return [each for each in every if not _FOLLOWS.search(each)] or every
+    all_errors = list(errors)
+    return [each for each in all_errors if not _FOLLOWS.search(each)] or all_errors

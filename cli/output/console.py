@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 FAILED, BAD_INPUT = 1, 2
-_LEAST_OF_A_PATH = 20
+_MIN_PATH_WIDTH = 20
 
 # What is printed may be a password, an address or a path: neither `:key:` nor `[key]` in it is anything else.
 _out = Console(highlight=False, soft_wrap=True, emoji=False, markup=False)
@@ -47,7 +47,7 @@ def table(item: Table) -> None:
         wide = Console(file=_out.file, width=sum(wanted) + gaps, highlight=False, emoji=False, markup=False)
         wide.print(item, crop=False)
         return
-    least = [max(_least(word) for text in column for word in text.split() or [""]) for column in texts]
+    least = [max(_min_width(word) for text in column for word in text.split() or [""]) for column in texts]
     spare = _out.width - gaps - sum(least)
     if spare >= 0:
         # What the last column tells is what a table is mostly read for.
@@ -57,9 +57,9 @@ def table(item: Table) -> None:
     _out.print(item)
 
 
-def _least(word: str) -> int:
+def _min_width(word: str) -> int:
     """How narrow a column may become for ``word``."""
-    return min(cell_len(word), _LEAST_OF_A_PATH) if "/" in word else cell_len(word)
+    return min(cell_len(word), _MIN_PATH_WIDTH) if "/" in word else cell_len(word)
 
 
 def json_result(value: Any) -> None:

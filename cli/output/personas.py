@@ -28,36 +28,36 @@ _RESOURCES = {
 
 
 @dataclass(frozen=True)
-class Known:
+class StackView:
     """What is known beside the outputs: what the stack file asks for (None: it is wrong), and what the state holds.
 
-    `made` are resources by the last part of their type, and by their name.
+    `existing` are resources by the last part of their type, and by their name.
     """
 
-    asked: Environment | None
-    made: frozenset[tuple[str, str]]
+    desired: Environment | None
+    existing: frozenset[tuple[str, str]]
 
     def has(self, kind: str, name: str = "") -> bool:
         """Whether there is a resource of a kind of output, of any name that ends so."""
-        return any(tail == _RESOURCES[kind] and logical.endswith(name) for tail, logical in self.made)
+        return any(tail == _RESOURCES[kind] and logical.endswith(name) for tail, logical in self.existing)
 
 
-def known(stack: Stack) -> Known:
+def stack_view(stack: Stack) -> StackView:
     """What the stack file and the state say of a stack."""
     resources = (stack_state.export(stack).get("deployment") or {}).get("resources") or []
-    made = frozenset((each["type"].rsplit(":", 1)[-1], each["urn"].rsplit("::", 1)[-1]) for each in resources)
-    return Known(stack_files.environment(stack.name), made)
+    existing = frozenset((each["type"].rsplit(":", 1)[-1], each["urn"].rsplit("::", 1)[-1]) for each in resources)
+    return StackView(stack_files.environment(stack.name), existing)
 
 
-def personas(env: str, outputs: dict[str, Any], beside: Known) -> str:
+def personas(env: str, outputs: dict[str, Any], view: StackView) -> str:
     """The outputs of an environment by persona, without certificates; secrets are told by the command that shows them.
 
     What was asked for and never made, and what was made and is gone, is told as such. Raises ``Failed`` when there is
     nothing at all.
     """
-    if not outputs and not beside.made:
+    if not outputs and not view.existing:
         raise Failed(f"{env} has no outputs: it is not up; `./paif up {env}` provisions it")
-    sheet = _Sheet(env, outputs, beside)
+    sheet = _Sheet(env, outputs, view)
     lines = [sheet.title()]
     for title, rows in (
         ("data scientists", sheet.people("dataScientist")),
@@ -65,10 +65,10 @@ def personas(env: str, outputs: dict[str, Any], beside: Known) -> str:
         ("application developers", sheet.developers()),
         ("platform engineers", sheet.platform()),
     ):
-        found = list(rows)
-        if found:
-            width = max(len(name) for name, _ in found)
-            lines += ["", title, *(f"  {name:<{width}}  {value}" for name, value in found)]
+        entries = list(rows)
+        if entries:
+            width = max(len(name) for name, _ in entries)
+            lines += ["", title, *(f"  {name:<{width}}  {value}" for name, value in entries)]
     example = sheet.example()
     one = f"one value: `./paif outputs {env} {example}`; " if example else ""
     lines += ["", f"{one}everything: `./paif outputs {env} --json`"]
@@ -82,29 +82,29 @@ _Row = tuple[str, str]
 class _Sheet:
     env: str
     outputs: dict[str, Any]
-    beside: Known
+    view: StackView
 
     def title(self) -> str:
-        told, asked = self.outputs.get("environment") or {}, self.beside.asked
-        kind = told.get("kind") or (asked.kind if asked else "")
-        mode = told.get("gpuMode") or (asked.gpu.mode if asked else "")
-        namespace = f"namespace {told['namespace']}" if told.get("namespace") else "its namespace is not made yet"
+        section, desired = self.outputs.get("environment") or {}, self.view.desired
+        kind = section.get("kind") or (desired.kind if desired else "")
+        mode = section.get("gpuMode") or (desired.gpu.mode if desired else "")
+        namespace = f"namespace {section['namespace']}" if section.get("namespace") else "its namespace is not made yet"
         return f"{self.env}: {', '.join(filter(None, (kind and f'kind {kind}', mode, namespace)))}"
 
     def people(self, persona: str) -> Iterator[_Row]:
         """Machines of a persona, and what else its people need."""
-        told = self.outputs.get(persona) or {}
-        asked = [each for each in self._asked("workstations") if each.persona == _PERSONAS[persona]]
-        machines = told.get("workstations") or {}
-        for name in self._names([each.name for each in asked], machines):
+        section = self.outputs.get(persona) or {}
+        desired = [each for each in self._desired("workstations") if each.persona == _PERSONAS[persona]]
+        machines = section.get("workstations") or {}
+        for name in self._names([each.name for each in desired], machines):
             machine = machines.get(name) or {}
-            lacks = self._lacks("workstation", name, machine.get("ssh"))
-            yield name, lacks or f"{machine['ssh']}, Jupyter {machine['jupyter']}{self._unasked(name, asked)}"
-            if machine.get("password") and not lacks:
+            missing = self._missing_reason("workstation", name, machine.get("ssh"))
+            yield name, missing or f"{machine['ssh']}, Jupyter {machine['jupyter']}{self._removal_note(name, desired)}"
+            if machine.get("password") and not missing:
                 yield "  password", self._secret(f"{persona}.workstations.{name}.password")
-        if persona == "dataScientist" and (machines or asked):
+        if persona == "dataScientist" and (machines or desired):
             yield from self._interface()
-        gallery = told.get("gallery") or {}
+        gallery = section.get("gallery") or {}
         if gallery.get("registry"):
             yield "gallery", f"{gallery.get('registry')} as {gallery.get('username')}"
             if gallery.get("password"):
@@ -113,12 +113,12 @@ class _Sheet:
                 yield "  authority", f"`./paif outputs {self.env} {persona}.gallery.caBundle`"
         if persona != "mlopsEngineer":
             return
-        models, wanted = told.get("models") or {}, self._asked("model_endpoints")
-        for name in self._names([each.name for each in wanted], models):
+        models, endpoints = section.get("models") or {}, self._desired("model_endpoints")
+        for name in self._names([each.name for each in endpoints], models):
             model = models.get(name) or {}
-            lacks = self._lacks("endpoint", name, model.get("routingName") and model.get("digest"))
-            found = lacks or f"{model['routingName']}, {model['digest'][:19]}{self._unasked(name, wanted)}"
-            yield f"model {name}", found
+            missing = self._missing_reason("endpoint", name, model.get("routingName") and model.get("digest"))
+            summary = missing or f"{model['routingName']}, {model['digest'][:19]}{self._removal_note(name, endpoints)}"
+            yield f"model {name}", summary
 
     def developers(self) -> Iterator[_Row]:
         """The interface to the models, and what signs people in to it."""
@@ -127,21 +127,21 @@ class _Sheet:
     def platform(self) -> Iterator[_Row]:
         """Database, clusters, versions."""
         database = self.outputs.get("database") or {}
-        if database or self._asked("database"):
-            lacks = self._lacks("database", "", database.get("host") and database.get("pgvector"))
+        if database or self._desired("database"):
+            missing = self._missing_reason("database", "", database.get("host") and database.get("pgvector"))
             address = "{username}@{host}:{port}/{name}, pgvector {pgvector}"
-            yield "database", lacks or address.format(**database)
-            if database.get("password") and not lacks:
+            yield "database", missing or address.format(**database)
+            if database.get("password") and not missing:
                 yield "  password", self._secret("database.password")
-            if database.get("caBundle") and not lacks:
+            if database.get("caBundle") and not missing:
                 yield "  authority", f"`./paif outputs {self.env} database.caBundle`"
-        clusters, asked = self.outputs.get("clusters") or {}, self._asked("clusters")
-        for name in self._names([each.name for each in asked], clusters):
+        clusters, desired = self.outputs.get("clusters") or {}, self._desired("clusters")
+        for name in self._names([each.name for each in desired], clusters):
             cluster = clusters.get(name) or {}
-            lacks = self._lacks("cluster", name, cluster.get("kubeconfig"))
+            missing = self._missing_reason("cluster", name, cluster.get("kubeconfig"))
             operator = f", GPU Operator {cluster['gpuOperator']}" if cluster.get("gpuOperator") else ""
-            yield f"cluster {name}", lacks or f"{cluster['name']}{operator}{self._unasked(name, asked)}"
-            if not lacks:
+            yield f"cluster {name}", missing or f"{cluster['name']}{operator}{self._removal_note(name, desired)}"
+            if not missing:
                 yield "  kubeconfig", self._secret(f"clusters.{name}.kubeconfig")
         versions = {key: value for key, value in (self.outputs.get("versions") or {}).items() if isinstance(value, str)}
         if versions:
@@ -159,54 +159,54 @@ class _Sheet:
         return ""
 
     def _interface(self) -> Iterator[_Row]:
-        told = self.outputs.get("appDeveloper") or {}
-        if not told and not self._asked("ai_services"):
+        section = self.outputs.get("appDeveloper") or {}
+        if not section and not self._desired("ai_services"):
             return
-        lacks = self._lacks("services", "", told.get("baseUrl"))
-        yield "OpenAI API", lacks or told["baseUrl"]
-        models, asked = told.get("models") or {}, self._asked("model_endpoints")
-        for name in self._names([each.name for each in asked], models):
-            gone = self._lacks("endpoint", name, models.get(name))
-            yield f"  model {name}", gone or f"{models[name]}{self._unasked(name, asked)}"
-        signs_in = told.get("oidc") or {}
-        if signs_in.get("issuer"):
-            yield "  sign-in", f"{signs_in['issuer']}, client {signs_in.get('clientId')}"
-        if told.get("caBundle") and not lacks:
+        missing = self._missing_reason("services", "", section.get("baseUrl"))
+        yield "OpenAI API", missing or section["baseUrl"]
+        models, desired = section.get("models") or {}, self._desired("model_endpoints")
+        for name in self._names([each.name for each in desired], models):
+            missing = self._missing_reason("endpoint", name, models.get(name))
+            yield f"  model {name}", missing or f"{models[name]}{self._removal_note(name, desired)}"
+        oidc = section.get("oidc") or {}
+        if oidc.get("issuer"):
+            yield "  sign-in", f"{oidc['issuer']}, client {oidc.get('clientId')}"
+        if section.get("caBundle") and not missing:
             yield "  authority", f"`./paif outputs {self.env} appDeveloper.caBundle`"
 
-    def _asked(self, key: str) -> Any:
+    def _desired(self, key: str) -> Any:
         """What the stack file asks for, nothing when it cannot be read."""
-        return (getattr(self.beside.asked, key) if self.beside.asked else None) or []
+        return (getattr(self.view.desired, key) if self.view.desired else None) or []
 
     @staticmethod
-    def _names(asked: Iterable[str], told: Iterable[str]) -> list[str]:
-        return list(dict.fromkeys((*asked, *told)))
+    def _names(desired: Iterable[str], existing: Iterable[str]) -> list[str]:
+        return list(dict.fromkeys((*desired, *existing)))
 
-    def _unasked(self, name: str, asked: Iterable[Any]) -> str:
+    def _removal_note(self, name: str, desired: Iterable[Any]) -> str:
         """What is told of something that the stack file does not ask for any more."""
-        if self.beside.asked is None or name in {each.name for each in asked}:
+        if self.view.desired is None or name in {each.name for each in desired}:
             return ""
         return " (no longer in the stack file: the next `up` removes it)"
 
-    def _lacks(self, kind: str, name: str, value: Any) -> str:
+    def _missing_reason(self, kind: str, name: str, value: Any) -> str:
         """Why there is nothing to tell: never made, gone, or not told of; "" when there is.
 
         `name` is "" for what there is once.
         """
-        there = self.beside.has(kind, self._full(kind, name))
-        if value and there:
+        exists = self.view.has(kind, self._full_name(kind, name))
+        if value and exists:
             return ""
         if value:
             return f"removed since the last `up`; `./paif up {self.env}` makes it again"
-        if there:
+        if exists:
             return f"there, but a run that failed did not tell of it; `./paif up {self.env}` does when it is through"
         return f"not made yet: `./paif up {self.env}` makes it, or says why it cannot"
 
-    def _full(self, kind: str, name: str) -> str:
+    def _full_name(self, kind: str, name: str) -> str:
         if not name:
             return ""
-        told, asked = self.outputs.get("environment") or {}, self.beside.asked
-        organisation = told.get("organisation") or (asked.organisation if asked else "")
+        section, desired = self.outputs.get("environment") or {}, self.view.desired
+        organisation = section.get("organisation") or (desired.organisation if desired else "")
         return f"{organisation}-{self.env}-{catalog.naming().kinds[kind].code}-{name}"
 
     def _secret(self, path: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from cli.engine import pulumi_cli
 from cli.engine.stack import Stack
-from cli.output.causes import by_cause, real_errors, without_name
+from cli.output.causes import by_cause, root_errors, without_name
 from cli.output.console import Failed
 from lab.state import ROOT
 
@@ -20,7 +20,7 @@ _SEVERITY = {"critical": "9.5", "high": "8.0", "medium": "5.0", "low": "2.0"}
 """Scores by which forges rank findings of a code scan."""
 
 
-def arguments(settings: Path | None = None) -> list[str]:
+def policy_pack_options(settings: Path | None = None) -> list[str]:
     """Options that make the engine run all packs, and override their settings by a file.
 
     All three run in one process: a third of the start and of the calls that three plugins cost. The path is absolute,
@@ -162,13 +162,13 @@ def check(stack: Stack, extra: dict[str, str] | None = None) -> Report:
     Raises ``Failed`` when the preview itself fails, which tells nothing of the policies.
     """
     variables = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true", **(extra or {})}
-    options = ["--stack", stack.name, "--json", *arguments()]
+    options = ["--stack", stack.name, "--json", *policy_pack_options()]
     answer = pulumi_cli.capture(stack, "preview", *options, check=False, extra=variables)
     findings, errors = read(answer.stdout)
     report = Report(stack.name, findings)
     if answer.returncode and not report.refused:
-        said = "\n".join(errors) or (answer.stderr or answer.stdout).strip()[-3000:]
-        raise Failed(f"the preview of {stack.name} failed before the policies were through:\n{said}")
+        output = "\n".join(errors) or (answer.stderr or answer.stdout).strip()[-3000:]
+        raise Failed(f"the preview of {stack.name} failed before the policies were through:\n{output}")
     return report
 
 
@@ -194,10 +194,10 @@ def read(events: str) -> tuple[list[Finding], list[str]]:
         diagnostic = event.get("diagnosticEvent") or {}
         if diagnostic.get("severity") == "error":
             errors.append(_plain(diagnostic["message"]).strip())
-    return sorted(dict.fromkeys(findings), key=_badness), real_errors(errors)
+    return sorted(dict.fromkeys(findings), key=_sort_key), root_errors(errors)
 
 
-def _badness(finding: Finding) -> tuple[int, int, str]:
+def _sort_key(finding: Finding) -> tuple[int, int, str]:
     levels, severities = ("mandatory", "remediate", "advisory"), list(_SEVERITY)
     severity = severities.index(finding.severity) if finding.severity in severities else len(severities)
     return levels.index(finding.level), severity, finding.rule

@@ -25,7 +25,7 @@ from policies.shared.model import KINDS
 from stacks.document import Mistake, Unreadable, load, mistakes
 from stacks.problems import Problem, nearest, shown
 
-_Where = tuple[str | int, ...]
+_KeyPath = tuple[str | int, ...]
 
 _PACKS: dict[str, tuple[type[Settings], frozenset[str]]] = {
     pack.name: (pack.settings, frozenset(rule.name for rule in pack.rules)) for pack in (NAMING, LICENSING, PLATFORM)
@@ -56,7 +56,7 @@ platform:
 """
 
 
-def file_of(name: str) -> Path:
+def settings_file(name: str) -> Path:
     """Where the settings of environment ``name`` belong."""
     return ROOT / "policies" / "config" / f"{name}.yaml"
 
@@ -69,7 +69,7 @@ def template(name: str, kind: str, organisation: str) -> str:
 
 def missing(name: str) -> str:
     """What it means that ``name`` has no settings; empty when it has some."""
-    if file_of(name).is_file():
+    if settings_file(name).is_file():
         return ""
     return (
         f"{name} has no policies/config/{name}.yaml: the policy packs use their defaults, by which vGPU, the PAIF "
@@ -79,7 +79,7 @@ def missing(name: str) -> str:
 
 def problems(name: str) -> list[Problem]:
     """Everything that is wrong with the settings of ``name``, in the order of the file; nothing when there are none."""
-    file = file_of(name)
+    file = settings_file(name)
     if not file.is_file():
         return []
     here = f"policies/config/{file.name}"
@@ -87,15 +87,15 @@ def problems(name: str) -> list[Problem]:
         node, data = load(file, here)
     except Unreadable as unreadable:
         return [unreadable.problem]
-    places = {(): (1, 1)} | (dict(_places(node)) if node else {})
-    found = list(dict.fromkeys(_twice(each, here) for each in mistakes(node))) if node else []
-    for where, expected, value, near in (*_mistakes(data), *_other_kinds(data, name)):
+    places = {(): (1, 1)} | (dict(_positions(node)) if node else {})
+    found = list(dict.fromkeys(_duplicate_keys(each, here) for each in mistakes(node))) if node else []
+    for where, expected, value, near in (*_validation_problems(data), *_kind_mismatch(data, name)):
         line, column = next(places[where[:n]] for n in range(len(where), -1, -1) if where[:n] in places)
-        found.append(Problem(_spelled(where), expected, value, near, here, line, column))
+        found.append(Problem(_format_path(where), expected, value, near, here, line, column))
     return sorted(found, key=lambda each: (each.line, each.column))
 
 
-def _twice(found: Mistake, file: str) -> Problem:
+def _duplicate_keys(found: Mistake, file: str) -> Problem:
     mark = found.node.start_mark
     return Problem(found.key or "the file", found.expected, file=file, line=mark.line + 1, column=mark.column + 1)
 
@@ -117,21 +117,21 @@ def entitled_seats(text: str, profiles: Collection[str]) -> int | None:
     return sum(seats[edition] for edition in used or seats)
 
 
-def _places(node: yaml.Node, where: _Where = ()) -> Iterator[tuple[_Where, tuple[int, int]]]:
+def _positions(node: yaml.Node, where: _KeyPath = ()) -> Iterator[tuple[_KeyPath, tuple[int, int]]]:
     """Line and column, from 1, of everything in the file: of a key when its value is a mapping or list."""
     yield where, (node.start_mark.line + 1, node.start_mark.column + 1)
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             inner = (*where, str(key.value))
-            yield from _places(value, inner)
+            yield from _positions(value, inner)
             if not isinstance(value, yaml.ScalarNode):
                 yield inner, (key.start_mark.line + 1, key.start_mark.column + 1)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
-            yield from _places(value, (*where, index))
+            yield from _positions(value, (*where, index))
 
 
-def _mistakes(data: Any) -> Iterator[tuple[_Where, str, str, str]]:
+def _validation_problems(data: Any) -> Iterator[tuple[_KeyPath, str, str, str]]:
     """Place, expectation, value and nearest valid name of each mistake."""
     if not isinstance(data, dict):
         yield (), f"a mapping with kind, {', '.join(_PACKS)}", shown(data), ""
@@ -153,16 +153,16 @@ def _mistakes(data: Any) -> Iterator[tuple[_Where, str, str, str]]:
             settings = model.model_validate(section)
         except ValidationError as error:
             for each in error.errors(include_url=False):
-                yield _mistake(name, model, each)
+                yield _validation_problem(name, model, each)
             continue
-        named: list[tuple[_Where, str]] = [((name, "enforcement", rule), rule) for rule in settings.enforcement]
+        named: list[tuple[_KeyPath, str]] = [((name, "enforcement", rule), rule) for rule in settings.enforcement]
         named += [((name, "exemptions", index, "rule"), each.rule) for index, each in enumerate(settings.exemptions)]
         for where, rule in named:
             if rule not in rules:
                 yield where, "the name of a rule; docs/policies.md lists them", shown(rule), nearest(rule, rules)
 
 
-def _other_kinds(data: Any, name: str) -> Iterator[tuple[_Where, str, str, str]]:
+def _kind_mismatch(data: Any, name: str) -> Iterator[tuple[_KeyPath, str, str, str]]:
     """Kinds by which the packs would judge ``name`` more or less strictly than the environment that it is."""
     stack = ROOT / "stacks" / f"Pulumi.{name}.yaml"
     try:
@@ -172,13 +172,13 @@ def _other_kinds(data: Any, name: str) -> Iterator[tuple[_Where, str, str, str]]
     if kind not in KINDS or not isinstance(data, dict):
         return
     expected = f"{kind}, as stacks/{stack.name} says, or nothing: the packs take the kind from there"
-    said: list[tuple[_Where, Any]] = [(("kind",), data.get("kind"))]
-    said += [((pack, "kind"), data[pack].get("kind")) for pack in _PACKS if isinstance(data.get(pack), dict)]
-    yield from ((where, expected, shown(each), "") for where, each in said if each in KINDS and each != kind)
+    output: list[tuple[_KeyPath, Any]] = [(("kind",), data.get("kind"))]
+    output += [((pack, "kind"), data[pack].get("kind")) for pack in _PACKS if isinstance(data.get(pack), dict)]
+    yield from ((where, expected, shown(each), "") for where, each in output if each in KINDS and each != kind)
 
 
-def _mistake(pack: str, model: type[Settings], error: Any) -> tuple[_Where, str, str, str]:
-    where: _Where = (pack, *(part for part in error["loc"] if part != "[key]"))
+def _validation_problem(pack: str, model: type[Settings], error: Any) -> tuple[_KeyPath, str, str, str]:
+    where: _KeyPath = (pack, *(part for part in error["loc"] if part != "[key]"))
     if error["type"] == "extra_forbidden":
         keys = _keys(model.model_json_schema(by_alias=True), error["loc"][:-1])
         return where, f"one of {', '.join(keys)}", "", nearest(str(where[-1]), keys)
@@ -188,7 +188,7 @@ def _mistake(pack: str, model: type[Settings], error: Any) -> tuple[_Where, str,
     return where, expected[:1].lower() + expected[1:], shown(error["input"]), ""
 
 
-def _keys(schema: dict[str, Any], loc: _Where) -> list[str]:
+def _keys(schema: dict[str, Any], loc: _KeyPath) -> list[str]:
     """Keys that a mapping in the settings may have."""
     part: Any = schema
     for step in loc:
@@ -199,7 +199,7 @@ def _keys(schema: dict[str, Any], loc: _Where) -> list[str]:
     return sorted(part.get("properties", {}))
 
 
-def _spelled(where: _Where) -> str:
+def _format_path(where: _KeyPath) -> str:
     text = ""
     for part in where:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part

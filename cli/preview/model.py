@@ -32,7 +32,7 @@ DATA_TYPES = (
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """What the engine writes for a value that is not known yet; any value fits it (pulumi 3.259 plugin/rpc.go)."""
 
-WORST: list[Action] = ["create", "import", "update", "delete", "replace"]
+ACTIONS_BY_RISK: list[Action] = ["create", "import", "update", "delete", "replace"]
 """Actions, what a reviewer should worry about most last."""
 
 
@@ -115,12 +115,12 @@ class Change:
     @property
     def order(self) -> tuple[Any, ...]:
         """Severity first; among equals what is replaced or deleted first, then by kind and name."""
-        return (self.severity, -WORST.index(self.action), self.kind, self.name, self.urn)
+        return (self.severity, -ACTIONS_BY_RISK.index(self.action), self.kind, self.name, self.urn)
 
 
 @dataclass(frozen=True)
 class PolicyResult:
-    """One finding of a policy; `also` are further resources of which it says the same."""
+    """One finding of a policy; `other_resources` are those of which it says the same."""
 
     level: Level
     pack: str
@@ -128,7 +128,7 @@ class PolicyResult:
     severity: str
     resource: str
     text: str
-    also: tuple[str, ...] = ()
+    other_resources: tuple[str, ...] = ()
 
 
 @dataclass

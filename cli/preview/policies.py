@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from cli.engine.urns import type_and_name
 from cli.output.causes import by_cause, without_name
-from cli.preview.documents import mapping
+from cli.preview.documents import mapping_at
 from cli.preview.model import Level, PolicyResult, Recording
 from paif_catalog.redaction import Redactor
 
@@ -17,23 +17,23 @@ def read_policies(recording: Recording, events: list[dict[str, Any]], redactor: 
     passed: set[tuple[str, str]] = set()
     failed: set[tuple[str, str]] = set()
     packs: set[str] = set()
-    found: set[PolicyResult] = set()
+    results: set[PolicyResult] = set()
     for event in events:
         for key in ("policyAnalyzeSummaryEvent", "policyAnalyzeStackSummaryEvent"):
-            summary = mapping(event, key)
+            summary = mapping_at(event, key)
             pack = str(summary.get("policyPackName", ""))
             packs |= {pack} if pack else set()
             passed |= {(pack, str(each)) for each in summary.get("passed") or []}
             failed |= {(pack, str(each)) for each in summary.get("failed") or []}
-        violation = mapping(event, "policyEvent")
+        violation = mapping_at(event, "policyEvent")
         if violation:
             result = _policy_result(violation, redactor)
             packs.add(result.pack)
-            found.add(result)
+            results.add(result)
     levels = get_args(Level)
     severities = ["critical", "high", "medium", "low", ""]
     ordered = sorted(
-        found,
+        results,
         key=lambda each: (
             levels.index(each.level),
             severities.index(each.severity) if each.severity in severities else len(severities),
@@ -44,13 +44,13 @@ def read_policies(recording: Recording, events: list[dict[str, Any]], redactor: 
         ),
     )
     recording.policies = [
-        replace(first, also=tuple(dict.fromkeys(each.resource for each in others)))
+        replace(first, other_resources=tuple(dict.fromkeys(each.resource for each in others)))
         for first, *others in by_cause(
             ordered, lambda each: (each.level, each.pack, each.rule, each.severity, without_name(each.text)[1])
         )
     ]
     recording.packs = sorted(redactor.text(pack) for pack in packs)
-    reported = {(each.pack, each.rule) for each in found}
+    reported = {(each.pack, each.rule) for each in results}
     recording.rules_passed = len(passed - failed - reported)
 
 

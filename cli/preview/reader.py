@@ -6,11 +6,11 @@ import re
 from typing import Any
 
 from cli.engine.urns import type_and_name
-from cli.output.causes import real_errors
-from cli.preview.documents import listed, mapping
+from cli.output.causes import root_errors
+from cli.preview.documents import mapping_at, mappings_at
 from cli.preview.model import Recording
 from cli.preview.policies import read_policies
-from cli.preview.steps import read_steps, redactor_of, steps_of
+from cli.preview.steps import preview_redactor, preview_steps, read_steps
 from paif_catalog.redaction import Redactor
 
 _GENERIC = re.compile(
@@ -27,8 +27,8 @@ def read_preview(environment: str, preview: Any) -> Recording:
 
 def read_engine(recording: Recording, preview: Any, events: list[dict[str, Any]], failure: str) -> None:
     """Put into the recording what the engine said by its JSON, its event log and, of a failure, its text."""
-    redactor = redactor_of(preview)
-    read_steps(recording, steps_of(preview), preview, redactor)
+    redactor = preview_redactor(preview)
+    read_steps(recording, preview_steps(preview), preview, redactor)
     read_policies(recording, events, redactor)
     _read_problems(recording, preview, events, failure, redactor)
 
@@ -36,8 +36,8 @@ def read_engine(recording: Recording, preview: Any, events: list[dict[str, Any]]
 def _read_problems(
     recording: Recording, preview: Any, events: list[dict[str, Any]], failure: str, redactor: Redactor
 ) -> None:
-    errors = [each for each in listed(preview, "diagnostics") if each.get("severity") == "error"]
-    ended = any(mapping(event, "summaryEvent").get("result") == "failed" for event in events)
+    errors = [each for each in mappings_at(preview, "diagnostics") if each.get("severity") == "error"]
+    failed = any(mapping_at(event, "summaryEvent").get("result") == "failed" for event in events)
     texts: list[str] = []
     for each in errors:
         text = re.sub(r"^error: ", "", str(each.get("message", "")).strip())
@@ -49,8 +49,8 @@ def _read_problems(
         texts.append(failure)
     if preview is None and not failure:
         texts.append("The recording of the preview is unreadable; see the log of its job.")
-    recording.failed = bool(texts) or preview is None or ((bool(errors) or ended) and not recording.refused)
-    recording.problems += list(dict.fromkeys(redactor.text(_without_traceback(text)) for text in real_errors(texts)))
+    recording.failed = bool(texts) or preview is None or ((bool(errors) or failed) and not recording.refused)
+    recording.problems += list(dict.fromkeys(redactor.text(_without_traceback(text)) for text in root_errors(texts)))
     if recording.failed and not recording.problems:
         recording.problems.append("The engine gave no reason; see the log of the preview's job.")
 

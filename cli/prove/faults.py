@@ -20,27 +20,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli.output.console import Failed
-from cli.prove.between import HOWS, TEXT
-from cli.prove.scratch import REFUSED, Case, Run, Scratch, kind_of, remade
+from cli.prove.fault_proxy import FAULT_KINDS, FAULT_MESSAGE
+from cli.prove.scratch import REFUSED, Case, Run, Scratch, kind_of, recreated
 
-WAYS = (*HOWS, REFUSED)
-_SETTLES = 3
+FAILURE_KINDS = (*FAULT_KINDS, REFUSED)
+_MAX_SETTLING_RUNS = 3
 OPERATIONS = ("create", "update", "read", "look-up")
-_COST_CENTRE = re.compile(r"(paif:costCentre: )(\S+)")
+_COST_CENTER = re.compile(r"(paif:costCentre: )(\S+)")
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of one case; `wrong` tells what did not hold, and is empty when all did."""
+    """What came of one case; `violations` tell what did not hold, and are empty when all did."""
 
     environment: str
     operation: str
     case: Case
-    wrong: tuple[str, ...]
+    violations: tuple[str, ...]
 
     @property
-    def held(self) -> bool:
-        return not self.wrong
+    def passed(self) -> bool:
+        return not self.violations
 
 
 class Matrix:
@@ -48,7 +48,7 @@ class Matrix:
 
     def __init__(self, scratch: Scratch, env: str, *, through_paif: bool = False) -> None:
         self._scratch, self._env, self._through_paif = scratch, env, through_paif
-        self._turn = 0
+        self._revision = 0
 
     def prepare(self) -> None:
         """Bring the environment up. Raises ``Failed``."""
@@ -58,28 +58,28 @@ class Matrix:
         """Every case of the running environment, by operation; what there is to fail is found by runs that succeed."""
         ways = list(ways)
         for operation in operations:
-            for method, what in self._found(operation):
+            for method, what in self._targets(operation):
                 for how in ways:
                     # What is only read or looked up becomes ready elsewhere, and is no resource that a pack refuses.
                     if operation in {"create", "update"} or how in {"error", "cut"}:
                         yield operation, Case(method, what, how)
 
-    def _found(self, operation: str) -> list[tuple[str, str]]:
+    def _targets(self, operation: str) -> list[tuple[str, str]]:
         if operation == "create":
-            return [("Create", urn) for urn, each in self._scratch.resources(self._env).items() if _is_made(each)]
+            return [("Create", urn) for urn, each in self._scratch.resources(self._env).items() if _is_managed(each)]
         if operation == "update":
-            self._change()
-            return [("Update", what) for what in dict.fromkeys(self._up(check=True).about("Update"))]
+            self._change_labels()
+            return [("Update", what) for what in dict.fromkeys(self._up(check=True).subjects("Update"))]
         if operation == "read":
             run = self._scratch.pulumi(self._env, "refresh", check=True)
-            return [("Read", what) for what in dict.fromkeys(run.about("Read"))]
-        return [("Invoke", what) for what in dict.fromkeys(self._up(check=True).about("Invoke"))]
+            return [("Read", what) for what in dict.fromkeys(run.subjects("Read"))]
+        return [("Invoke", what) for what in dict.fromkeys(self._up(check=True).subjects("Invoke"))]
 
-    def _change(self) -> None:
+    def _change_labels(self) -> None:
         """Change what nearly every resource carries."""
         file = self._scratch.stack_file(self._env)
-        self._turn += 1
-        text = _COST_CENTRE.sub(rf"\g<1>cc-{5000 + self._turn}", file.read_text(encoding="utf-8"))
+        self._revision += 1
+        text = _COST_CENTER.sub(rf"\g<1>cc-{5000 + self._revision}", file.read_text(encoding="utf-8"))
         file.write_text(text, encoding="utf-8")
 
     def _up(self, case: Case | None = None, *, check: bool = False) -> Run:
@@ -87,67 +87,69 @@ class Matrix:
             return self._scratch.paif("up", self._env, case=case, check=check)
         return self._scratch.pulumi(self._env, "up", "--continue-on-error", case=case, check=check)
 
-    def one(self, operation: str, kind: str, how: str) -> Verdict:
+    def run_first(self, operation: str, kind: str, how: str) -> Verdict:
         """Try the first case about this kind of resource, or this function. Raises ``Failed``."""
         for _, case in self.cases([operation], [how]):
             if case.name.partition(" ")[0] == kind:
-                return self.judge(operation, case)
+                return self.run_case(operation, case)
         raise Failed(f"nothing of {self._env} is a {operation} of {kind}")
 
-    def judge(self, operation: str, case: Case) -> Verdict:
+    def run_case(self, operation: str, case: Case) -> Verdict:
         """Try one case, and leave the environment whole. Raises ``Failed`` when it cannot be brought into its state."""
         if operation == "create":
-            self._take_away(case.what)
+            self._destroy_target(case.what)
         elif operation == "update":
-            self._change()
+            self._change_labels()
         before = self._scratch.resources(self._env)
-        failing = (
+        failed_run = (
             self._scratch.pulumi(self._env, "refresh", case=case)
             if operation == "read" and not before[case.what].get("external")
             else self._up(case)
         )
-        wrong = list(self._lost(before, failing, case))
-        if case.how != REFUSED and not failing.failed_calls:
-            wrong.append("the call that should fail never came")
-        if failing.status == 0:
-            wrong.append("it ended with 0")
-        if not self._told(failing, case):
-            wrong.append("the reason is not told")
-        after = self._up()
-        if after.status:
-            wrong.append(f"the next run failed: {after.ending}")
-        wrong += [f"the next run: {each}" for each in self._lost(before, after, case)]
+        violations = list(self._lost_resources(before, failed_run, case))
+        if case.how != REFUSED and not failed_run.failed_calls:
+            violations.append("the call that should fail never came")
+        if failed_run.status == 0:
+            violations.append("it ended with 0")
+        if not self._is_reported(failed_run, case):
+            violations.append("the reason is not told")
+        next_run = self._up()
+        if next_run.status:
+            violations.append(f"the next run failed: {next_run.failure_summary}")
+        violations += [f"the next run: {each}" for each in self._lost_resources(before, next_run, case)]
         # Again where it has something to do: pulumi-kubernetes may keep labels of before an update in the state, since
         # the API server's cache that it waits on can be behind (4.25; that an update was done is not waited for).
-        for _ in range(_SETTLES):
+        for _ in range(_MAX_SETTLING_RUNS):
             settled = self._scratch.pulumi(self._env, "up", "--expect-no-changes")
             if not settled.status:
                 break
         else:
-            wrong.append(f"the run after that had something to do: {settled.ending}")
-        return Verdict(self._env, operation, case, tuple(wrong))
+            violations.append(f"the run after that had something to do: {settled.failure_summary}")
+        return Verdict(self._env, operation, case, tuple(violations))
 
-    def _take_away(self, urn: str) -> None:
+    def _destroy_target(self, urn: str) -> None:
         """Remove a resource and what needs it, as somebody who means it does: a half-made environment is left."""
         self._scratch.paif("unprotect", self._env, "--yes", check=True)
         self._scratch.pulumi(self._env, "destroy", "--target", urn, "--target-dependents", check=True)
 
-    def _lost(self, before: dict[str, dict[str, Any]], run: Run, case: Case) -> Iterator[str]:
-        deleted = run.about("Delete")
+    def _lost_resources(self, before: dict[str, dict[str, Any]], run: Run, case: Case) -> Iterator[str]:
+        deleted = run.subjects("Delete")
         if deleted:
             yield f"{len(deleted)} deleted: {', '.join(sorted({each.rsplit('::', 1)[-1] for each in deleted}))}"
-        gone = [urn for urn in remade(before, self._scratch.resources(self._env)) if urn != case.what]
-        if gone:
-            yield f"{len(gone)} gone from the state or made anew: {', '.join(kind_of(each) for each in gone[:5])}"
+        lost = [urn for urn in recreated(before, self._scratch.resources(self._env)) if urn != case.what]
+        if lost:
+            yield f"{len(lost)} gone from the state or made anew: {', '.join(kind_of(each) for each in lost[:5])}"
 
     @staticmethod
-    def _told(run: Run, case: Case) -> bool:
+    def _is_reported(run: Run, case: Case) -> bool:
         if case.how == "cut":
-            return "error reading from server" in run.said or "Unavailable" in run.said or "connection" in run.said
-        return ("refused, as a test asked" if case.how == REFUSED else TEXT) in run.said
+            return (
+                "error reading from server" in run.output or "Unavailable" in run.output or "connection" in run.output
+            )
+        return ("refused, as a test asked" if case.how == REFUSED else FAULT_MESSAGE) in run.output
 
 
-def _is_made(resource: dict[str, Any]) -> bool:
+def _is_managed(resource: dict[str, Any]) -> bool:
     """Whether a provider makes it: no component, provider or stack, and nothing that is only read."""
     return bool(resource.get("custom")) and not resource.get("external") and ":providers:" not in resource["type"]
 
@@ -161,22 +163,22 @@ def prove(
     share: float,
     seed: int,
     through_paif: bool,
-    told: Callable[[Verdict], None],
+    on_result: Callable[[Verdict], None],
 ) -> list[Verdict]:
-    """All cases, or a random ``share`` of them drawn with ``seed``; ``told`` hears of each. Raises ``Failed``."""
-    drawn, found = random.Random(seed), []  # noqa: S311 - which cases are tried is no secret
+    """All cases, or a random ``share`` of them drawn with ``seed``; ``on_result`` gets each. Raises ``Failed``."""
+    rng, results = random.Random(seed), []  # noqa: S311 - which cases are tried is no secret
     operations, ways = list(operations), list(ways)
     for env in environments:
         matrix = Matrix(scratch, env, through_paif=through_paif)
         matrix.prepare()
         for operation in operations:
             for each, case in list(matrix.cases([operation], ways)):
-                if drawn.random() >= share:
+                if rng.random() >= share:
                     continue
                 try:
-                    verdict = matrix.judge(each, case)
+                    verdict = matrix.run_case(each, case)
                 except Failed as error:
                     verdict = Verdict(env, each, case, (str(error),))
-                found.append(verdict)
-                told(verdict)
-    return found
+                results.append(verdict)
+                on_result(verdict)
+    return results

@@ -25,20 +25,20 @@ from typing import Any
 import psutil
 
 from cli.output.console import Failed
-from cli.prove.scene import ENVIRONMENT, RUN_SECONDS, Objects, Scene, end_of
+from cli.prove.sandbox import ENVIRONMENT, RUN_SECONDS, Objects, Sandbox, summarize_output
 
 PHASES = ("foundation", "data", "ai-services", "endpoints", "workstations", "clusters")
 VICTIMS = ("engine", "plugin", "helm", "lab", "everything")
 """What is killed: the engine; one plugin; the plugin while Helm is at it; one part of the lab; whatever the run is."""
 
-_MOMENT_SECONDS = 600
+_WAIT_SECONDS = 600
 _JITTER_SECONDS = 1.5
-_TRIES, _SETTLES = 3, 3
+_MAX_ATTEMPTS, _MAX_SETTLING_RUNS = 3, 3
 
 
 @dataclass(frozen=True)
 class Kill:
-    """What came of one kill; `wrong` tells what did not hold, and is empty when all did."""
+    """What came of one kill; `violations` tell what did not hold, and are empty when all did."""
 
     phase: str
     victim: str
@@ -46,52 +46,52 @@ class Kill:
     pending: int
     duplicates: int
     deletions: int
-    wrong: tuple[str, ...]
+    violations: tuple[str, ...]
 
     @property
-    def held(self) -> bool:
-        return not self.wrong
+    def passed(self) -> bool:
+        return not self.violations
 
 
-class Missed(Exception):  # noqa: N818 - an event that the caller answers
+class NothingToKill(Exception):  # noqa: N818 - an event that the caller answers
     """The run was over before there was anything to kill."""
 
 
 class Kills:
     """Cases on one scene, one after another; what they draw depends on the seed alone."""
 
-    def __init__(self, scene: Scene, seed: int) -> None:
-        self._scene, self._drawn = scene, random.Random(seed)  # noqa: S311 - which moments are tried is no secret
-        self._whole: Objects = {}
+    def __init__(self, sandbox: Sandbox, seed: int) -> None:
+        self._sandbox, self._rng = sandbox, random.Random(seed)  # noqa: S311 - which moments are tried is no secret
+        self._expected_objects: Objects = {}
         self._machines: list[str] = []
         self._resources: dict[str, dict[str, Any]] = {}
 
     def prepare(self) -> None:
         """Bring the environment up, and remember what there is then. Raises ``Failed``."""
-        self._scene.paif("up", ENVIRONMENT)
-        self._whole, self._machines = self._scene.objects(), self._scene.machines()
-        self._resources = self._scene.resources()
+        self._sandbox.paif("up", ENVIRONMENT)
+        self._expected_objects, self._machines = self._sandbox.objects(), self._sandbox.machines()
+        self._resources = self._sandbox.resources()
 
-    def try_one(self, phase: str, victim: str) -> Kill:
+    def run_case(self, phase: str, victim: str) -> Kill:
         """Kill once in the middle of a phase, and judge what comes of it. Raises ``Failed`` when no moment is met."""
-        for _ in range(_TRIES):
-            made = self._drawn.random() < 0.5
-            token = self._take_away(phase) if made else self._scene.change(release=phase == "clusters")
-            before = self._scene.objects()
-            share, jitter, which = self._drawn.random(), self._drawn.random() * _JITTER_SECONDS, self._drawn.random()
-            process = self._scene.begin()
+        for _ in range(_MAX_ATTEMPTS):
+            create = self._rng.random() < 0.5
+            changed_text = self._destroy_phase(phase) if create else self._sandbox.change(release=phase == "clusters")
+            before = self._sandbox.objects()
+            share, jitter, which = self._rng.random(), self._rng.random() * _JITTER_SECONDS, self._rng.random()
+            process = self._sandbox.start_up()
             try:
-                killed = self._kill(process, phase, victim, token, share, jitter, which)
-            except Missed:
+                killed = self._kill(process, phase, victim, changed_text, share, jitter, which)
+            except NothingToKill:
                 if process.wait(RUN_SECONDS):
-                    raise Failed(f"the run failed before anything was killed: {self._scene.said()}") from None
+                    raise Failed(f"the run failed before anything was killed: {self._sandbox.output_tail()}") from None
                 continue
             process.wait(RUN_SECONDS)
-            what = f"{killed}, {'made' if made else 'changed'}"
-            return self._judged(phase, victim, what, before)
-        raise Failed(f"the run was over {_TRIES} times before anything could be killed")
+            what = f"{killed}, {'made' if create else 'changed'}"
+            return self._evaluate(phase, victim, what, before)
+        raise Failed(f"the run was over {_MAX_ATTEMPTS} times before anything could be killed")
 
-    def _of(self, phase: str) -> list[str]:
+    def _phase_urns(self, phase: str) -> list[str]:
         """URNs of the phase's resources that a provider makes, when everything is whole."""
         return [
             urn
@@ -99,12 +99,12 @@ class Kills:
             if f"::paif:phase:{phase}$" in urn and each.get("custom") and ":providers:" not in each["type"]
         ]
 
-    def _take_away(self, phase: str) -> str:
+    def _destroy_phase(self, phase: str) -> str:
         """Remove the phase's resources and what needs them, as somebody who means it does."""
-        there = self._scene.resources()
-        targets = [part for urn in self._of(phase) if urn in there for part in ("--target", urn)]
+        existing = self._sandbox.resources()
+        targets = [part for urn in self._phase_urns(phase) if urn in existing for part in ("--target", urn)]
         if targets:
-            self._scene.pulumi("destroy", "--yes", "--skip-preview", "--target-dependents", *targets)
+            self._sandbox.pulumi("destroy", "--yes", "--skip-preview", "--target-dependents", *targets)
         return ""
 
     def _kill(
@@ -112,39 +112,41 @@ class Kills:
         process: subprocess.Popen[bytes],
         phase: str,
         victim: str,
-        token: str,
+        changed_text: str,
         share: float,
         jitter: float,
         which: float,
     ) -> str:
-        """Wait for the moment and kill; what was killed. Raises ``Missed``."""
-        urns = self._of(phase)
-        wanted = int(share * len(urns))
+        """Wait for the moment and kill; what was killed. Raises ``NothingToKill``."""
+        urns = self._phase_urns(phase)
+        threshold = int(share * len(urns))
 
         def met() -> bool:
             if _engine(process) is None:
                 return False
             if victim == "helm":
-                return any(each.startswith("pending-") for each in self._scene.releases())
-            there = self._scene.resources()
-            done = [urn for urn in urns if urn in there and token in json.dumps(there[urn].get("inputs") or {})]
-            return len(done) >= min(wanted, len(urns) - 1)
+                return any(each.startswith("pending-") for each in self._sandbox.releases())
+            existing = self._sandbox.resources()
+            done = [
+                urn for urn in urns if urn in existing and changed_text in json.dumps(existing[urn].get("inputs") or {})
+            ]
+            return len(done) >= min(threshold, len(urns) - 1)
 
         pause = threading.Event()
-        for _ in range(int(_MOMENT_SECONDS / 0.1)):
+        for _ in range(int(_WAIT_SECONDS / 0.1)):
             if process.poll() is not None:
-                raise Missed
+                raise NothingToKill
             if met():
                 break
             pause.wait(0.1)
         else:
-            raise Missed
+            raise NothingToKill
         pause.wait(jitter)
-        found = self._victims(process, victim, which)
-        if process.poll() is not None or not found:
-            raise Missed
-        names = sorted({" ".join(Path(part).name for part in _command(each)[:2]) for each in found})
-        for each in found:
+        processes = self._victims(process, victim, which)
+        if process.poll() is not None or not processes:
+            raise NothingToKill
+        names = sorted({" ".join(Path(part).name for part in _command(each)[:2]) for each in processes})
+        for each in processes:
             try:
                 each.kill()
             except psutil.Error:
@@ -153,7 +155,7 @@ class Kills:
 
     def _victims(self, process: subprocess.Popen[bytes], victim: str, which: float) -> list[psutil.Process]:
         if victim == "lab":
-            parts = sorted(self._scene.parts().items())
+            parts = sorted(self._sandbox.parts().items())
             return [psutil.Process(parts[int(which * len(parts))][1])] if parts else []
         try:
             below = psutil.Process(process.pid).children(recursive=True)
@@ -164,49 +166,51 @@ class Kills:
         if victim == "engine":
             engine = _engine(process)
             return [engine] if engine else []
-        plugins = sorted((each for each in below if _called(each).startswith("pulumi-resource")), key=lambda p: p.pid)
+        plugins = sorted(
+            (each for each in below if _process_name(each).startswith("pulumi-resource")), key=lambda p: p.pid
+        )
         if victim == "helm":
             return [each for each in plugins if "kubernetes" in " ".join(_command(each))]
         return [plugins[int(which * len(plugins))]] if plugins else []
 
-    def _judged(self, phase: str, victim: str, what: str, before: Objects) -> Kill:
-        wrong: list[str] = []
-        after = self._scene.paif("up", ENVIRONMENT, check=False)
-        if after.returncode:
-            wrong.append(f"the next run failed: {end_of(after.stdout)}")
+    def _evaluate(self, phase: str, victim: str, what: str, before: Objects) -> Kill:
+        violations: list[str] = []
+        next_run = self._sandbox.paif("up", ENVIRONMENT, check=False)
+        if next_run.returncode:
+            violations.append(f"the next run failed: {summarize_output(next_run.stdout)}")
             # What comes after is judged from a whole environment again.
-            self._scene.paif("up", ENVIRONMENT, check=False)
+            self._sandbox.paif("up", ENVIRONMENT, check=False)
         # Again where it has something to do: pulumi-kubernetes may keep the labels of before an update in the state,
         # killed or not (4.25; it reads them from the API server's cache, which can be behind).
-        for number in range(_SETTLES):
-            settled = self._scene.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes", check=False)
+        for number in range(_MAX_SETTLING_RUNS):
+            settled = self._sandbox.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes", check=False)
             if not settled.returncode:
                 what += f", settled {number + 1} runs after that" if number else ""
                 break
         else:
-            wrong.append(f"the run after that had something to do: {end_of(settled.stdout)}")
-        pending = self._scene.pending()
-        now = self._scene.objects()
-        twice = list(self._doubles(now))
-        gone = [name for name, uid in before.items() if now.get(name) != uid]
-        missing = [name for name in self._whole if name not in now]
+            violations.append(f"the run after that had something to do: {summarize_output(settled.stdout)}")
+        pending = self._sandbox.pending()
+        objects = self._sandbox.objects()
+        duplicates = list(self._duplicates(objects))
+        recreated = [name for name, uid in before.items() if objects.get(name) != uid]
+        missing = [name for name in self._expected_objects if name not in objects]
         if pending:
-            wrong.append(f"{pending} operations are pending")
-        if twice:
-            wrong.append(f"there twice, or beside what should be: {', '.join(twice)}")
-        if gone:
-            wrong.append(f"deleted or made anew on the way: {', '.join(gone)}")
+            violations.append(f"{pending} operations are pending")
+        if duplicates:
+            violations.append(f"there twice, or beside what should be: {', '.join(duplicates)}")
+        if recreated:
+            violations.append(f"deleted or made anew on the way: {', '.join(recreated)}")
         if missing:
-            wrong.append(f"not there: {', '.join(missing)}")
-        return Kill(phase, victim, what, pending, len(twice), len(gone), tuple(wrong))
+            violations.append(f"not there: {', '.join(missing)}")
+        return Kill(phase, victim, what, pending, len(duplicates), len(recreated), tuple(violations))
 
-    def _doubles(self, now: Objects) -> Iterator[str]:
-        yield from (name for name in now if name not in self._whole)
-        machines = self._scene.machines()
+    def _duplicates(self, objects: Objects) -> Iterator[str]:
+        yield from (name for name in objects if name not in self._expected_objects)
+        machines = self._sandbox.machines()
         yield from sorted({each for each in machines if machines.count(each) > 1})
         if len(machines) > len(self._machines):
             yield f"{len(machines)} machines instead of {len(self._machines)}"
-        deployed = self._scene.releases().count("deployed")
+        deployed = self._sandbox.releases().count("deployed")
         if deployed != 1:
             yield f"{deployed} deployed revisions of one release"
 
@@ -217,10 +221,10 @@ def _engine(process: subprocess.Popen[bytes]) -> psutil.Process | None:
         below = psutil.Process(process.pid).children(recursive=True)
     except psutil.Error:
         return None
-    return next((each for each in below if _called(each) == "pulumi" and "up" in _command(each)), None)
+    return next((each for each in below if _process_name(each) == "pulumi" and "up" in _command(each)), None)
 
 
-def _called(process: psutil.Process) -> str:
+def _process_name(process: psutil.Process) -> str:
     try:
         return process.name()
     except psutil.Error:
@@ -235,16 +239,16 @@ def _command(process: psutil.Process) -> list[str]:
 
 
 def prove(
-    scene: Scene,
+    sandbox: Sandbox,
     phases: Iterable[str],
     victims: Iterable[str],
     *,
     kills: int,
     seed: int,
-    told: Callable[[Kill], None],
+    on_result: Callable[[Kill], None],
 ) -> list[Kill]:
-    """``kills`` kills in each phase, what is killed in turn; ``told`` hears of each. Raises ``Failed``."""
-    cases, found = Kills(scene, seed), []
+    """``kills`` kills in each phase, what is killed in turn; ``on_result`` gets each. Raises ``Failed``."""
+    cases, results = Kills(sandbox, seed), []
     cases.prepare()
     phases, victims = list(phases), list(victims)
     # One of each phase after another: a proof that is stopped early has tried them all.
@@ -255,9 +259,9 @@ def prove(
                 continue
             victim = possible[(number + place) % len(possible)]
             try:
-                kill = cases.try_one(phase, victim)
+                kill = cases.run_case(phase, victim)
             except Failed as error:
                 kill = Kill(phase, victim, "", 0, 0, 0, (str(error),))
-            found.append(kill)
-            told(kill)
-    return found
+            results.append(kill)
+            on_result(kill)
+    return results

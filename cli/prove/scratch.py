@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cli.bench.scratch import copy_of_this_checkout, own_lab
+from cli.bench.scratch import copy_checkout, isolated_lab_variables
 from cli.engine import environ
 from cli.output.console import Failed
-from cli.prove.between import Fault
+from cli.prove.fault_proxy import Fault
 from lab.state import ROOT
 
 REFUSED = "refused"
-"""How a resource fails that a policy pack refuses during `up`; the other ways are those of ``between``."""
+"""How a resource fails that a policy pack refuses during `up`; the other ways are those of ``fault_proxy``."""
 
 _PLUGINS = "cli/prove/plugins"
 
@@ -34,8 +34,8 @@ class Case:
         """What fails, short: kind and name of a resource, or the function and what it asks for."""
         if self.method == "Invoke":
             function, _, arguments = self.what.partition(" ")
-            asked = json.loads(arguments or "{}")
-            return f"{function.rsplit(':', 1)[-1]} {asked.get('name') or asked.get('cluster') or ''}".strip()
+            inputs = json.loads(arguments or "{}")
+            return f"{function.rsplit(':', 1)[-1]} {inputs.get('name') or inputs.get('cluster') or ''}".strip()
         return f"{kind_of(self.what)} {self.what.rsplit('::', 1)[-1]}"
 
 
@@ -44,7 +44,7 @@ class Run:
     """How a command ended, what it printed, and the calls that its providers got."""
 
     status: int
-    said: str = field(repr=False)
+    output: str = field(repr=False)
     calls: list[dict[str, Any]] = field(repr=False)
 
     @property
@@ -52,12 +52,12 @@ class Run:
         return sum(bool(each["failed"]) for each in self.calls)
 
     @property
-    def ending(self) -> str:
+    def failure_summary(self) -> str:
         """Why it failed, as far as it fits a line."""
-        lines = [line.strip() for line in self.said.splitlines() if "error:" in line or line.startswith("paif:")]
-        return " / ".join(lines[:3])[:400] or self.said.strip()[-200:]
+        lines = [line.strip() for line in self.output.splitlines() if "error:" in line or line.startswith("paif:")]
+        return " / ".join(lines[:3])[:400] or self.output.strip()[-200:]
 
-    def about(self, method: str, *, previews: bool = False) -> list[str]:
+    def subjects(self, method: str, *, previews: bool = False) -> list[str]:
         """What the calls of a method were about, in order."""
         return [each["what"] for each in self.calls if each["method"] == method and each["preview"] == previews]
 
@@ -75,15 +75,15 @@ class Scratch:
 
     def __init__(self, folder: Path, state: Path | None = None) -> None:
         self.root, self.state = folder / "checkout", state or folder / ".paif"
-        copy_of_this_checkout(self.root)
+        copy_checkout(self.root)
         (self.root / ".venv").symlink_to((ROOT / ".venv").resolve())
         project = self.root / "Pulumi.yaml"
         text = project.read_text(encoding="utf-8")
-        between = f"path: {_PLUGINS}/vcf\n    - name: kubernetes\n      path: {_PLUGINS}/kubernetes\n"
+        proxies = f"path: {_PLUGINS}/vcf\n    - name: kubernetes\n      path: {_PLUGINS}/kubernetes\n"
         assert "path: pulumi_resource_vcf\n" in text  # noqa: S101 - the project's own file
-        project.write_text(text.replace("path: pulumi_resource_vcf\n", between), encoding="utf-8")
+        project.write_text(text.replace("path: pulumi_resource_vcf\n", proxies), encoding="utf-8")
         self._calls = folder / "calls.jsonl"
-        self._variables = own_lab(self.state)
+        self._variables = isolated_lab_variables(self.state)
 
     def stack_file(self, env: str) -> Path:
         return self.root / "stacks" / f"Pulumi.{env}.yaml"
@@ -94,9 +94,9 @@ class Scratch:
 
     def pulumi(self, env: str, command: str, *arguments: str, case: Case | None = None, check: bool = False) -> Run:
         """Run plain ``pulumi`` without a preview, as what no preview and no plan guards."""
-        given = [command, "--stack", env, "--yes", "--skip-preview", "--non-interactive", *arguments]
+        arguments_ = [command, "--stack", env, "--yes", "--skip-preview", "--non-interactive", *arguments]
         if case is not None and case.how == REFUSED:
-            given += ["--policy-pack", str(self.root / _PLUGINS / "refusal" / "pulumi-analyzer-refusal")]
+            arguments_ += ["--policy-pack", str(self.root / _PLUGINS / "refusal" / "pulumi-analyzer-refusal")]
         backend = f"file://{self.state / 'pulumi'}"
         with_engine = {
             **environ.environment(lab=True),
@@ -104,7 +104,7 @@ class Scratch:
             "PAIF_STATE": str(self.state),
             "SSL_CERT_FILE": str(self.state / "lab" / "trust.pem"),
         }
-        return self._run(["pulumi", *given], case, with_engine, check)
+        return self._run(["pulumi", *arguments_], case, with_engine, check)
 
     def _backend(self, plain: str) -> str:
         address = environ.environment(lab=True)["PULUMI_BACKEND_URL"]
@@ -150,10 +150,10 @@ class Scratch:
         self.paif("lab", "down")
 
 
-def remade(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> list[str]:
+def recreated(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> list[str]:
     """URNs that are gone, or of which another object is there now."""
-    return [urn for urn, each in before.items() if urn not in after or _object(each) != _object(after[urn])]
+    return [urn for urn, each in before.items() if urn not in after or _identity(each) != _identity(after[urn])]
 
 
-def _object(resource: dict[str, Any]) -> tuple[Any, Any]:
+def _identity(resource: dict[str, Any]) -> tuple[Any, Any]:
     return resource.get("id"), resource.get("created")

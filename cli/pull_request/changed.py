@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 
 from cli.toolkit.checkout import git
 
-_NOWHERE = (
+_IGNORED_PATTERNS = (
     "docs/*",
     "tests/*",
     "*.md",
@@ -25,25 +25,25 @@ _NOWHERE = (
 )
 """Files that no preview depends on. Anything else that is not one environment's own counts for all of them."""
 
-_OWN = re.compile(r"(?:stacks/Pulumi\.|policies/config/)(?P<name>[^/]+)\.yaml")
+_ENVIRONMENT_FILE = re.compile(r"(?:stacks/Pulumi\.|policies/config/)(?P<name>[^/]+)\.yaml")
 
 
-def touched(files: Iterable[str], environments: Iterable[str]) -> list[str]:
+def affected_environments(files: Iterable[str], environments: Iterable[str]) -> list[str]:
     """Environments among ``environments`` that a change of ``files`` (paths from the root) touches, in order."""
     known, found = set(environments), set()
     for file in files:
-        own = _OWN.fullmatch(file)
+        own = _ENVIRONMENT_FILE.fullmatch(file)
         if own:
             found |= {own["name"]} & known
-        elif not any(fnmatchcase(file, pattern) for pattern in _NOWHERE):
+        elif not any(fnmatchcase(file, pattern) for pattern in _IGNORED_PATTERNS):
             return sorted(known)
     return sorted(found)
 
 
-def removed(files: Iterable[str], environments: Iterable[str]) -> list[str]:
+def removed_environments(files: Iterable[str], environments: Iterable[str]) -> list[str]:
     """Environments whose stack file is among ``files`` and that are none of ``environments`` any more, in order."""
     known = set(environments)
-    own = (_OWN.fullmatch(file) for file in files if file.startswith("stacks/"))
+    own = (_ENVIRONMENT_FILE.fullmatch(file) for file in files if file.startswith("stacks/"))
     return sorted({each["name"] for each in own if each and each["name"] not in known})
 
 

@@ -17,9 +17,9 @@ MARKER = "<!-- paif: preview of this change -->"
 _RESERVE = 1500
 """Characters kept for the frame of each environment: heading, table heads, what is left out."""
 
-_MOST_SECTIONS = 20
-_FIRST = 10
-_ALSO = 20
+_MAX_SECTIONS = 20
+_MAX_URGENT = 10
+_MAX_OTHER_RESOURCES = 20
 """So many reasons and refusals come before everything else; a hundred of them must not hide data at risk."""
 
 _ORDER = {"dev": 0, "qa": 1, "staging": 2, "prod": 3}
@@ -46,21 +46,21 @@ def verdict(recording: Recording) -> str:
     """The state of an environment in a few words, the worst thing first."""
     if recording.missing:
         return "no preview was recorded"
-    words = []
+    findings = []
     if recording.failed:
-        words.append("preview failed")
+        findings.append("preview failed")
     if recording.refused:
-        words.append("refused by policy")
+        findings.append("refused by policy")
     if recording.at_risk:
-        words.append(f"data at risk in {plural(len(recording.at_risk), 'resource')}")
+        findings.append(f"data at risk in {plural(len(recording.at_risk), 'resource')}")
     lifted = Counter(guard for change in recording.changes for guard in change.lifted)
-    words += [f"{guard} lifted from {plural(lifted[guard], 'resource')}" for guard in sorted(lifted)]
-    if not words:
-        words.append(plural(len(recording.changes), "change") if recording.changes else "nothing changes")
-    return ", ".join(words)
+    findings += [f"{guard} lifted from {plural(lifted[guard], 'resource')}" for guard in sorted(lifted)]
+    if not findings:
+        findings.append(plural(len(recording.changes), "change") if recording.changes else "nothing changes")
+    return ", ".join(findings)
 
 
-def _badness(recording: Recording) -> tuple[int, int, str]:
+def _sort_key(recording: Recording) -> tuple[int, int, str]:
     if recording.missing or recording.failed or recording.refused:
         worst = -1
     else:
@@ -70,10 +70,10 @@ def _badness(recording: Recording) -> tuple[int, int, str]:
 
 def _policy_counts(recording: Recording) -> str:
     counts = Counter(each.level for each in recording.policies)
-    said = [f"{counts[level]} {word}" for level, word in _LEVELS.items() if counts[level]]
-    if not said:
+    summaries = [f"{counts[level]} {word}" for level, word in _LEVELS.items() if counts[level]]
+    if not summaries:
         return "passed" if recording.packs and not recording.failed else "no result"
-    return ", ".join(said)
+    return ", ".join(summaries)
 
 
 def _summary_row(recording: Recording) -> str:
@@ -98,8 +98,12 @@ def _change_row(change: Change) -> str:
 def _policy_item(result: PolicyResult) -> str:
     graded = f" ({code(result.severity)})" if result.severity else ""
     where = f" on {code(result.resource)}" if result.resource else ""
-    where += "".join(f", {code(each)}" for each in result.also[:_ALSO])
-    where += f" and {len(result.also) - _ALSO} more" if len(result.also) > _ALSO else ""
+    where += "".join(f", {code(each)}" for each in result.other_resources[:_MAX_OTHER_RESOURCES])
+    where += (
+        f" and {len(result.other_resources) - _MAX_OTHER_RESOURCES} more"
+        if len(result.other_resources) > _MAX_OTHER_RESOURCES
+        else ""
+    )
     head = f"- **{_LEVELS[result.level]}** {code(f'{result.pack} {result.rule}')}{graded}{where}"
     return f"{head}\n{block(result.text, '  ', 1500)}"
 
@@ -115,14 +119,14 @@ def _seats_lines(figures: BeforeAfter[Seats] | None) -> Iterator[str]:
     over = ""
     if after and entitled is not None and after.used > entitled:
         over = f" — **{after.used - entitled} too many**"
-    yield f"Licence seats (vGPU, autoscaling at its maximum): {_step(before, after)} {of}{over}"
+    yield f"Licence seats (vGPU, autoscaling at its maximum): {_before_after(before, after)} {of}{over}"
     if after and after.by:
         rows = sorted(after.by.items(), key=lambda item: (-item[1], item[0]))
-        said = ", ".join(f"{code(who, 80)} {count}" for who, count in rows[:12])
-        yield f"- {said}{f' and {len(rows) - 12} more' if len(rows) > 12 else ''}"
+        takers = ", ".join(f"{code(who, 80)} {count}" for who, count in rows[:12])
+        yield f"- {takers}{f' and {len(rows) - 12} more' if len(rows) > 12 else ''}"
 
 
-def _step(before: Seats | Capacity | None, after: Seats | Capacity | None) -> str:
+def _before_after(before: Seats | Capacity | None, after: Seats | Capacity | None) -> str:
     # Not there and not known look alike here: promotion, for one, knows of no revision before.
     one, other = (str(each.used) if each else "none known" for each in (before, after))
     return f"**{other}** (unchanged)" if one == other else f"{one} → **{other}**"
@@ -138,11 +142,11 @@ def _gpu_lines(figures: BeforeAfter[list[Capacity]] | None) -> Iterator[str]:
         total = other.total if other else one.total if one else None
         of = f" of {total}" if total is not None else ""
         over = f" — **{other.used - total} too many**" if other and total is not None and other.used > total else ""
-        yield f"GPU capacity, {code(what, 80)}: {_step(one, other)}{of}{over}"
+        yield f"GPU capacity, {code(what, 80)}: {_before_after(one, other)}{of}{over}"
 
 
 @dataclass(frozen=True)
-class _Piece:
+class _Block:
     """Something that may be left out: how much it matters (0 most), and what of it is said to be left out."""
 
     rank: int
@@ -152,49 +156,49 @@ class _Piece:
     label: str
 
 
-def _pieces(recording: Recording) -> Iterator[_Piece]:
+def _blocks(recording: Recording) -> Iterator[_Block]:
     name = recording.environment
     for index, problem in enumerate(recording.problems):
-        yield _Piece(0 if index < _FIRST else 5, name, "problem", block(problem), "reason")
+        yield _Block(0 if index < _MAX_URGENT else 5, name, "problem", block(problem), "reason")
     for line in (*_seats_lines(recording.seats), *_gpu_lines(recording.gpu)):
-        yield _Piece(0, name, "figure", line if line.startswith("- ") else f"\n{line}", "figure")
+        yield _Block(0, name, "figure", line if line.startswith("- ") else f"\n{line}", "figure")
     ranks: dict[Level, int] = {"mandatory": 1, "undecided": 5, "advisory": 5, "exempted": 6}
     for index, result in enumerate(recording.policies):
-        rank = ranks[result.level] if index < _FIRST else max(4, ranks[result.level])
-        yield _Piece(rank, name, "policy", _policy_item(result), _LEVELS[result.level])
+        rank = ranks[result.level] if index < _MAX_URGENT else max(4, ranks[result.level])
+        yield _Block(rank, name, "policy", _policy_item(result), _LEVELS[result.level])
     for change in recording.changes:
-        yield _Piece(_RANKS[change.severity], name, "change", _change_row(change), change.action)
+        yield _Block(_RANKS[change.severity], name, "change", _change_row(change), change.action)
 
 
-def _left_out(left: Sequence[_Piece], part: str, words: str) -> list[str]:
-    counts = Counter(piece.label for piece in left if piece.part == part)
+def _omitted_note(omitted: Sequence[_Block], part: str, noun: str) -> list[str]:
+    counts = Counter(piece.label for piece in omitted if piece.part == part)
     if not counts:
         return []
-    said = ", ".join(f"{counts[label]} {label}" for label in sorted(counts))
-    return ["", f"_{sum(counts.values())} more {words} left out here for want of room ({said}); see the full plan._"]
+    summary = ", ".join(f"{counts[label]} {label}" for label in sorted(counts))
+    return ["", f"_{sum(counts.values())} more {noun} left out here for want of room ({summary}); see the full plan._"]
 
 
-def _section(recording: Recording, kept: Sequence[_Piece], left: Sequence[_Piece]) -> str:
+def _section(recording: Recording, shown: Sequence[_Block], omitted: Sequence[_Block]) -> str:
     def texts(part: str) -> list[str]:
-        return [piece.text for piece in kept if piece.part == part]
+        return [piece.text for piece in shown if piece.part == part]
 
     lines = [f"### {recording.environment}: {verdict(recording)}"]
     if recording.missing:
         lines += ["", "Its job ended before it could say anything; see the log."]
     if recording.problems:
-        lines += ["", *texts("problem"), *_left_out(left, "problem", "reasons")]
+        lines += ["", *texts("problem"), *_omitted_note(omitted, "problem", "reasons")]
     if recording.failed and recording.changes:
         lines += ["", "The list below ends where the preview failed."]
-    lines += [*texts("figure"), *_left_out(left, "figure", "figures")]
+    lines += [*texts("figure"), *_omitted_note(omitted, "figure", "figures")]
     if not recording.missing:
         ran = f"{plural(len(recording.packs), 'pack')}, {plural(recording.rules_passed, 'rule')} passed"
         ran += " as far as the preview got" if recording.failed else ""
         lines += ["", f"Policy: {ran if recording.packs else 'no pack ran, so nothing was checked'}."]
     if recording.policies:
-        lines += ["", *texts("policy"), *_left_out(left, "policy", "policy results")]
+        lines += ["", *texts("policy"), *_omitted_note(omitted, "policy", "policy results")]
     if recording.changes:
         lines += ["", "| severity | what happens | kind | name | properties |", "|---|---|---|---|---|"]
-        lines += [*texts("change"), *_left_out(left, "change", "changes")]
+        lines += [*texts("change"), *_omitted_note(omitted, "change", "changes")]
     elif not recording.failed:
         lines += ["", f"Nothing changes: {plural(recording.unchanged, 'resource')} stay as they are."]
     return "\n".join(lines)
@@ -215,8 +219,8 @@ def _unknown_or_removed(
     elif not some and not environments and not removed:
         yield "This change touches no environment: nothing changes anywhere."
     if removed:
-        names = ", ".join(scrub(code(each)) for each in removed[:_MOST_SECTIONS])
-        more = f" and {len(removed) - _MOST_SECTIONS} more" if len(removed) > _MOST_SECTIONS else ""
+        names = ", ".join(scrub(code(each)) for each in removed[:_MAX_SECTIONS])
+        more = f" and {len(removed) - _MAX_SECTIONS} more" if len(removed) > _MAX_SECTIONS else ""
         yield (
             f"**Removed from the repository: {names}{more}.** No preview was made of that, and nothing is deleted: the "
             "resources stay until `./paif destroy`, run where the stack file still is, removes them."
@@ -238,7 +242,7 @@ def render(
     repository. The same recordings give the same text. What does not fit is left out by severity, the least severe
     first, and said to be. `link` leads to the full plan, `commit` is the commit that was previewed.
     """
-    ordered = sorted(recordings, key=_badness)
+    ordered = sorted(recordings, key=_sort_key)
     of = f" of `{commit[:12]}`" if re.fullmatch(r"[0-9a-f]{7,64}", commit) else ""
     address = _link(link)
     log = f"[the log]({address})" if address else "the log of its job"
@@ -264,7 +268,7 @@ def render(
 
 def _body(ordered: Sequence[Recording], room: int) -> str:
     """Summary rows and sections in at most ``room`` bytes."""
-    sections = ordered[:_MOST_SECTIONS]
+    sections = ordered[:_MAX_SECTIONS]
     room -= _RESERVE * len(sections)
     rows = [_summary_row(each) for each in ordered]
     while len(rows) > 1 and _size("\n".join(rows)) > room // 2:
@@ -273,21 +277,21 @@ def _body(ordered: Sequence[Recording], room: int) -> str:
         rows.append(f"| _{len(ordered) - len(rows)} more_ | | | | | | |")
     room -= _size("\n".join(rows))
 
-    pieces = sorted((piece for each in sections for piece in _pieces(each)), key=lambda piece: piece.rank)
-    kept: list[_Piece] = []
+    pieces = sorted((piece for each in sections for piece in _blocks(each)), key=lambda piece: piece.rank)
+    shown: list[_Block] = []
     for piece in pieces:
         room -= _size(piece.text) + 1
         # The first that does not fit ends the list: what matters less must not take the place of what matters more.
         if room < 0:
             break
-        kept.append(piece)
-    left = pieces[len(kept) :]
+        shown.append(piece)
+    omitted = pieces[len(shown) :]
 
-    def of_environment(several: Sequence[_Piece], name: str) -> list[_Piece]:
+    def of_environment(several: Sequence[_Block], name: str) -> list[_Block]:
         return [piece for piece in several if piece.environment == name]
 
     body = [
-        _section(each, of_environment(kept, each.environment), of_environment(left, each.environment))
+        _section(each, of_environment(shown, each.environment), of_environment(omitted, each.environment))
         for each in sections
     ]
     if len(ordered) > len(sections):

@@ -30,8 +30,8 @@ def seats_of(environment: Environment, licences: str) -> Seats:
 
 def gpus_of(environment: Environment, inventory: Path | None = None) -> list[Capacity]:
     """GPUs that an environment asks for; with an inventory that the program wrote to a file, of how many there are."""
-    there = read_inventory(inventory, environment.vcenter.compute_cluster) if inventory else None
-    return [Capacity(what=each.what, used=each.used, total=each.total) for each in demands(environment, there)]
+    available = read_inventory(inventory, environment.vcenter.compute_cluster) if inventory else None
+    return [Capacity(what=each.what, used=each.used, total=each.total) for each in demands(environment, available)]
 
 
 def figures(

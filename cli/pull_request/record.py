@@ -13,9 +13,9 @@ from cli.engine.stack import Stack
 from cli.labctl import daemon
 from cli.output.console import BAD_INPUT, Failed
 from cli.policy import packs, settings
-from cli.preview.documents import events_of
+from cli.preview.documents import read_event_log
 from cli.preview.model import BeforeAfter, Capacity, Recording, Seats
-from cli.preview.steps import redactor_of
+from cli.preview.steps import preview_redactor
 from cli.pull_request.changed import merge_base
 from cli.pull_request.comment import render
 from cli.pull_request.figures import figures
@@ -25,7 +25,7 @@ from paif_catalog.redaction import Redactor
 from stacks.run_options import RunOptions
 
 _NO_LIMIT = 10**9
-_SAID = 8000
+_MAX_OUTPUT = 8000
 
 
 def record(name: str, folder: Path, base: str | None, plan: Path | None = None) -> tuple[int, Recording]:
@@ -36,41 +36,41 @@ def record(name: str, folder: Path, base: str | None, plan: Path | None = None) 
     when the preview failed or a policy refuses, 2 when the configuration is wrong. Nothing is changed.
     """
     before = merge_base(base) if base else None
-    here = folder / name
-    here.mkdir(parents=True, exist_ok=True)
-    for old in here.iterdir():
+    target = folder / name
+    target.mkdir(parents=True, exist_ok=True)
+    for old in target.iterdir():
         old.unlink()
     try:
         stack = load_stack(name, settings.problems(name))
-        _write_figures(here, *figures(name, before))
+        _write_figures(target, *figures(name, before))
         if stack.lab:
             daemon.up()
         selection.select(stack)
         with tempfile.TemporaryDirectory() as scratch:
             inventory = Path(scratch) / "gpus.json"
-            status = _preview(stack, here, ["--save-plan", str(plan.resolve())] if plan else [], inventory)
-            _write_figures(here, *figures(name, before, inventory))
+            status = _preview(stack, target, ["--save-plan", str(plan.resolve())] if plan else [], inventory)
+            _write_figures(target, *figures(name, before, inventory))
     except (Problems, Failed) as error:
-        _write(here / "failure.txt", Redactor().text(str(error)))
+        _write(target / "failure.txt", Redactor().text(str(error)))
         status = BAD_INPUT if isinstance(error, Problems) else 1
     recording = read(folder, name)
-    _write(here / "plan.md", render([recording], environments=[name], limit=_NO_LIMIT))
+    _write(target / "plan.md", render([recording], environments=[name], limit=_NO_LIMIT))
     return status, recording
 
 
-def _write_figures(here: Path, seats: BeforeAfter[Seats], gpus: BeforeAfter[list[Capacity]]) -> None:
-    _write(here / "seats.json", seats.model_dump())
-    _write(here / "gpu.json", gpus.model_dump())
+def _write_figures(target: Path, seats: BeforeAfter[Seats], gpus: BeforeAfter[list[Capacity]]) -> None:
+    _write(target / "seats.json", seats.model_dump())
+    _write(target / "gpu.json", gpus.model_dump())
 
 
-def _preview(stack: Stack, here: Path, options: list[str], inventory: Path) -> int:
+def _preview(stack: Stack, target: Path, options: list[str], inventory: Path) -> int:
     with tempfile.TemporaryDirectory() as folder:
         events = Path(folder) / "events.jsonl"
         answer = pulumi_cli.capture(
             stack,
             *("preview", "--stack", stack.name, "--json"),
             # What the engine calls the same may still lose its protection or retention.
-            *("--event-log", str(events), "--show-sames", *options, *packs.arguments()),
+            *("--event-log", str(events), "--show-sames", *options, *packs.policy_pack_options()),
             check=False,
             # The engine hides the option for its event log without the first of these.
             extra={"PULUMI_DEBUG_COMMANDS": "true", **RunOptions(inventory_file=inventory).variables()},
@@ -78,19 +78,19 @@ def _preview(stack: Stack, here: Path, options: list[str], inventory: Path) -> i
         try:
             preview = json.loads(answer.stdout)
         except ValueError:
-            _write(here / "failure.txt", _ending(answer.stderr or answer.stdout, answer.returncode, Redactor()))
+            _write(target / "failure.txt", _failure_text(answer.stderr or answer.stdout, answer.returncode, Redactor()))
             return 1
-        lines = [json.dumps(each, sort_keys=True) for each in slim_events(events_of(events), preview)]
-    _write(here / "preview.json", slim(preview))
-    _write(here / "events.jsonl", "\n".join(lines))
+        lines = [json.dumps(each, sort_keys=True) for each in slim_events(read_event_log(events), preview)]
+    _write(target / "preview.json", slim(preview))
+    _write(target / "events.jsonl", "\n".join(lines))
     if answer.returncode:
-        _write(here / "failure.txt", _ending(answer.stderr, answer.returncode, redactor_of(preview)))
+        _write(target / "failure.txt", _failure_text(answer.stderr, answer.returncode, preview_redactor(preview)))
     return int(answer.returncode != 0)
 
 
-def _ending(said: str, status: int, redactor: Redactor) -> str:
+def _failure_text(output: str, status: int, redactor: Redactor) -> str:
     """The end of what the engine said when it failed, cut after redaction: half a secret is not recognised."""
-    return redactor.text(said.strip() or f"pulumi preview ended with status {status} and said nothing")[-_SAID:]
+    return redactor.text(output.strip() or f"pulumi preview ended with status {status} and said nothing")[-_MAX_OUTPUT:]
 
 
 def _write(file: Path, value: Any) -> None:

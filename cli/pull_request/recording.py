@@ -21,7 +21,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from cli.preview.documents import events_of, json_in, text_in
+from cli.preview.documents import read_event_log, read_untrusted_json, read_untrusted_text
 from cli.preview.model import BeforeAfter, Capacity, Recording, Seats
 from cli.preview.reader import read_engine
 
@@ -29,27 +29,27 @@ ENVIRONMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """Names of environments as folders: what Pulumi takes as a stack's name."""
 
 
-def names_in(folder: Path) -> list[str]:
+def recorded_environments(folder: Path) -> list[str]:
     """Environments that a recording has a folder for, and those that it says should be there, in order."""
     found = {each.name for each in folder.iterdir() if each.is_dir()} if folder.is_dir() else set()
-    expected = json_in(folder / "environments.json")
+    expected = read_untrusted_json(folder / "environments.json")
     if isinstance(expected, list):
         found |= {each for each in expected if isinstance(each, str)}
     return sorted(name for name in found if ENVIRONMENT.fullmatch(name))
 
 
-def touched_in(folder: Path) -> list[str] | None:
+def read_affected(folder: Path) -> list[str] | None:
     """Environments that the change touches, or None when nobody could tell: no readable environments.json."""
     return _environments(folder / "environments.json")
 
 
-def removed_in(folder: Path) -> list[str]:
+def read_removed(folder: Path) -> list[str]:
     """Environments whose stack file the change removes."""
     return _environments(folder / "removed.json") or []
 
 
 def _environments(file: Path) -> list[str] | None:
-    listed = json_in(file)
+    listed = read_untrusted_json(file)
     if not isinstance(listed, list):
         return None
     names = [each for each in listed if isinstance(each, str) and ENVIRONMENT.fullmatch(each)]
@@ -58,21 +58,21 @@ def _environments(file: Path) -> list[str] | None:
 
 def read(folder: Path, environment: str) -> Recording:
     """The recording of one environment. What is unreadable is a problem of the recording, not an exception."""
-    here = folder / environment
+    source = folder / environment
     recording = Recording(environment)
-    preview, events = json_in(here / "preview.json"), events_of(here / "events.jsonl")
-    failure = text_in(here / "failure.txt").strip()
+    preview, events = read_untrusted_json(source / "preview.json"), read_event_log(source / "events.jsonl")
+    failure = read_untrusted_text(source / "failure.txt").strip()
     if preview is None and not failure and not events:
         recording.missing = recording.failed = True
         return recording
     read_engine(recording, preview, events, failure)
-    recording.seats = _figures(here / "seats.json", BeforeAfter[Seats], recording)
-    recording.gpu = _figures(here / "gpu.json", BeforeAfter[list[Capacity]], recording)
+    recording.seats = _figures(source / "seats.json", BeforeAfter[Seats], recording)
+    recording.gpu = _figures(source / "gpu.json", BeforeAfter[list[Capacity]], recording)
     return recording
 
 
 def _figures(file: Path, model: type[BaseModel], recording: Recording) -> Any:
-    text = text_in(file)
+    text = read_untrusted_text(file)
     if not text:
         return None
     try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from cli.preview.documents import listed, mapping
-from cli.preview.steps import guards, redactor_of, steps_of
+from cli.preview.documents import mapping_at, mappings_at
+from cli.preview.steps import guard_changes, preview_redactor, preview_steps
 from paif_catalog.redaction import Redactor
 
 
@@ -15,13 +15,13 @@ def slim(preview: Any) -> dict[str, Any]:
 
     It is what a build may keep: whoever may read the project may fetch it.
     """
-    redactor = redactor_of(preview)
-    kept = []
-    for step in steps_of(preview):
-        if step.get("op") == "read" or (step.get("op") == "same" and not any(guards(step))):
+    redactor = preview_redactor(preview)
+    reviewed = []
+    for step in preview_steps(preview):
+        if step.get("op") == "read" or (step.get("op") == "same" and not any(guard_changes(step))):
             continue
-        differences = mapping(step, "detailedDiff")
-        kept.append(
+        differences = mapping_at(step, "detailedDiff")
+        reviewed.append(
             {"op": step.get("op")}
             | redactor.data({key: step[key] for key in ("urn", "diffReasons", "replaceReasons") if step.get(key)})
             | {"detailedDiff": {redactor.text(path): differences[path] for path in differences}}
@@ -38,31 +38,31 @@ def slim(preview: Any) -> dict[str, Any]:
             "severity": each["severity"],
             "message": redactor.text(str(each.get("message", ""))),
         }
-        for each in listed(preview, "diagnostics")
+        for each in mappings_at(preview, "diagnostics")
         if each.get("severity") in {"error", "warning"}
     ]
-    return {"steps": kept, "diagnostics": diagnostics, "changeSummary": rest.get("changeSummary") or {}}
+    return {"steps": reviewed, "diagnostics": diagnostics, "changeSummary": rest.get("changeSummary") or {}}
 
 
 def slim_events(lines: Iterable[dict[str, Any]], preview: Any) -> list[dict[str, Any]]:
     """Policy results and the summary of an event log, without secrets."""
-    redactor = redactor_of(preview)
-    kept = []
+    redactor = preview_redactor(preview)
+    reviewed = []
     for line in lines:
         for key in ("policyEvent", "policyAnalyzeSummaryEvent", "policyAnalyzeStackSummaryEvent", "summaryEvent"):
             if isinstance(line.get(key), dict):
                 event = {name: value for name, value in line[key].items() if name != "PolicyPacks"}
-                kept.append({key: redactor.data(event)})
-    return kept
+                reviewed.append({key: redactor.data(event)})
+    return reviewed
 
 
 def _slim_state(state: dict[str, Any], redactor: Redactor) -> dict[str, Any]:
     plain = ("type", "urn", "custom", "protect", "retainOnDelete")
-    kept: dict[str, Any] = redactor.data({key: state[key] for key in plain if key in state})
+    reviewed: dict[str, Any] = redactor.data({key: state[key] for key in plain if key in state})
     for key in ("inputs", "outputs"):
         if isinstance(state.get(key), dict):
             properties = {name: value for name, value in state[key].items() if not name.startswith("__")}
             if isinstance(properties.get("metadata"), dict):
                 properties["metadata"] = {k: v for k, v in properties["metadata"].items() if k != "managedFields"}
-            kept[key] = redactor.data(properties, str(state.get("type", "")))
-    return kept
+            reviewed[key] = redactor.data(properties, str(state.get("type", "")))
+    return reviewed

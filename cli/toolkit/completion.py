@@ -19,9 +19,9 @@ completion_init()
 
 def script(shell: Shell) -> str:
     """The text that ``shell`` evaluates."""
-    made: str = get_completion_script(prog_name="paif", complete_var=VARIABLE, shell=shell)
+    text: str = get_completion_script(prog_name="paif", complete_var=VARIABLE, shell=shell)
     # The command is called by a path, nobody has it on PATH: this checkout's is asked however it was typed.
     launcher = shlex.quote(str(ROOT / "paif"))
     for call in ("complete_bash $1", "complete_zsh paif", "(commandline -cp) paif"):
-        made = made.replace(call, f"{call.rpartition(' ')[0]} {launcher}")
-    return made
+        text = text.replace(call, f"{call.rpartition(' ')[0]} {launcher}")
+    return text

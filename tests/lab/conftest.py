@@ -17,7 +17,7 @@ import httpx
 import pytest
 from ruamel.yaml import YAML
 
-from cli.bench.scratch import copy_of_this_checkout, own_lab
+from cli.bench.scratch import copy_checkout, isolated_lab_variables
 from lab.process import die_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -53,7 +53,7 @@ class Paif:
 
     def elsewhere(self, folder: Path) -> Paif:
         """The toolkit in a copy of this checkout whose files a test may change, on the same lab and stacks."""
-        copy_of_this_checkout(folder)
+        copy_checkout(folder)
         return replace(self, root=folder)
 
     def __call__(
@@ -158,7 +158,7 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 300) -
 def paif(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Paif]:
     """The toolkit with a state directory of its own; the lab is stopped at the end, whatever happened."""
     state = tmp_path_factory.mktemp("lab") / ".paif"
-    toolkit = Paif(state, own_lab(state))
+    toolkit = Paif(state, isolated_lab_variables(state))
     yield toolkit
     toolkit("lab", "down", check=False)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from cli.prove.faults import Matrix
-from cli.prove.scratch import Case, Scratch, remade
+from cli.prove.scratch import Case, Scratch, recreated
 from tests.lab.conftest import Paif
 
 _BOB = "    - {name: bob, owner: bob, persona: mlops-engineer, class: vgpu-a100-20c}\n"
@@ -44,8 +44,8 @@ def scratch(paif: Paif, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sc
 def test_a_failure_deletes_nothing_and_the_next_run_makes_it_whole(
     scratch: Scratch, operation: str, kind: str, how: str
 ) -> None:
-    verdict = Matrix(scratch, "dev").one(operation, kind, how)
-    assert verdict.wrong == ()
+    verdict = Matrix(scratch, "dev").run_first(operation, kind, how)
+    assert verdict.violations == ()
 
 
 def test_a_mistake_that_only_up_can_know_deletes_nothing_through_the_command_itself(scratch: Scratch) -> None:
@@ -57,12 +57,12 @@ def test_a_mistake_that_only_up_can_know_deletes_nothing_through_the_command_its
     failed = scratch.paif("up", "dev", case=Case("Update", namespace, "error"))
     file.write_text(text)
     assert failed.status == 1
-    assert failed.failed_calls, failed.said
-    assert failed.about("Delete") == []
-    assert remade(before, scratch.resources("dev")) == []
-    assert "Nothing is deleted by a run that failed" in failed.said
+    assert failed.failed_calls, failed.output
+    assert failed.subjects("Delete") == []
+    assert recreated(before, scratch.resources("dev")) == []
+    assert "Nothing is deleted by a run that failed" in failed.output
     # What serves on is still told.
-    assert "None" not in scratch.paif("outputs", "dev", "database.host", check=True).said
+    assert "None" not in scratch.paif("outputs", "dev", "database.host", check=True).output
     scratch.paif("up", "dev", "--", "--expect-no-changes", check=True)
 
 
@@ -76,8 +76,8 @@ def test_a_program_that_leaves_something_out_without_failing_is_stopped_by_its_o
     stopped = scratch.paif("up", "dev")
     program.write_text(text)
     assert stopped.status == 1
-    assert stopped.about("Delete") == []
-    assert remade(before, scratch.resources("dev")) == []
+    assert stopped.subjects("Delete") == []
+    assert recreated(before, scratch.resources("dev")) == []
     scratch.paif("up", "dev", "--", "--expect-no-changes", check=True)
 
 
@@ -89,12 +89,12 @@ def test_what_serves_people_goes_only_when_its_name_is_given(scratch: Scratch) -
     file.write_text(text.replace(_BOB, ""))
     refused = scratch.paif("up", "dev", "--yes")
     assert refused.status == 1
-    assert refused.about("Delete") == []
-    assert "VirtualMachine acme-dev-dlvm-bob" in refused.said
-    assert "--allow-delete acme-dev-dlvm-bob" in refused.said
-    assert remade(before, scratch.resources("dev")) == []
+    assert refused.subjects("Delete") == []
+    assert "VirtualMachine acme-dev-dlvm-bob" in refused.output
+    assert "--allow-delete acme-dev-dlvm-bob" in refused.output
+    assert recreated(before, scratch.resources("dev")) == []
     allowed = scratch.paif("up", "dev", "--yes", "--allow-delete", "acme-dev-dlvm-bob", check=True)
-    assert {urn.rsplit("::", 1)[-1].removesuffix("-access") for urn in allowed.about("Delete")} <= {
+    assert {urn.rsplit("::", 1)[-1].removesuffix("-access") for urn in allowed.subjects("Delete")} <= {
         "acme-dev-dlvm-bob",
         "acme-dev-dlvm-bob-bootstrap",
         "acme-dev-dlvm-bob-ready",

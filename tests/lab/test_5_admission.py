@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 import paif_catalog as catalog
-from cli.bench.scratch import lab_basics, write_yaml
+from cli.bench.scratch import lab_configuration, write_yaml
 from pulumi_paif.gpu_cluster import GpuCluster
 from stacks import program
 from stacks.environment import SECRETS, validate
@@ -372,7 +372,7 @@ def test_what_the_server_made_of_class_and_release_is_no_change_and_what_is_aske
     supervisor: httpx.Client, paif: Paif, tmp_path: Path
 ) -> None:
     pools = [{"name": "cpu", "class": "best-effort-large", "replicas": 1}]
-    config = lab_basics() | {
+    config = lab_configuration() | {
         "paif:gpu": {"mode": "directpath", "model": "L40S"},
         "paif:namespace": {"name": "spelled", "storage": [{"policy": "pai-gold", "limitGib": 500}]},
         "paif:clusters": [{"name": "gpu", "pools": pools, "gpuOperator": {"enabled": False}}],

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from ruamel.yaml import YAML
 
-from cli.bench.scratch import lab_basics, write_yaml
+from cli.bench.scratch import lab_configuration, write_yaml
 from pulumi_resource_vcf.ownership import Stored
 from tests.lab.conftest import ROOT, Paif, wait_until
 from tests.lab.test_5_machines import Project
@@ -119,7 +119,7 @@ def _site(paif: Paif) -> Iterator[Site]:
 
 def _config(vm_class: str, **namespace: Any) -> dict[str, Any]:
     access = {"subject": "data-scientists", "domain": "lab.test", "role": "EDIT"}
-    return lab_basics() | {
+    return lab_configuration() | {
         "paif:gpu": {"mode": "directpath", "model": "L40S"},
         "paif:namespace": {
             "adopt": True,

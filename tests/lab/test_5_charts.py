@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cli.bench.scratch import lab_basics
+from cli.bench.scratch import lab_configuration
 from lab.boot import GALLERY_USER
 from lab.web import CHARTS, Chart, index, package
 from pulumi_resource_vcf.http import tls_context
@@ -88,7 +88,7 @@ def test_charts_come_from_private_repositories(
     monkeypatch.setitem(paif.environment, "PAIF_VCENTER_PASSWORD", ends["vcenter"]["password"])
     monkeypatch.setitem(paif.environment, "PAIF_KUBECONFIG", ends["supervisor"]["kubeconfig"])
     vcenter = {name: ends["vcenter"][name] for name in ("server", "username")} | {"caBundle": ends["vcenter"]["ca"]}
-    basics = lab_basics()
+    basics = lab_configuration()
     config = basics | {
         "paif:target": "vcf",
         "paif:gpu": {"mode": "directpath", "model": "L40S"},

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from ruamel.yaml import YAML
 
-from cli.bench.scratch import lab_basics, write_yaml
+from cli.bench.scratch import lab_configuration, write_yaml
 from tests.lab.conftest import Paif, api_client
 from tests.lab.test_5_machines import Project
 
@@ -21,7 +21,7 @@ _FOREIGN = "vmi-0123456789abcdef0"
 def _config(machines: dict[str, str]) -> dict[str, Any]:
     """An environment with machines, by name, on storage policies."""
     policies = list(dict.fromkeys(machines.values()))
-    return lab_basics() | {
+    return lab_configuration() | {
         "paif:namespace": {"name": _STACK, "storage": [{"policy": policy} for policy in policies]},
         "paif:vmClasses": [{"name": "a100-4c", "cpuCount": 8, "memoryGib": 32, "profile": "grid_a100-4c"}],
         "paif:workstations": [

@@ -10,7 +10,7 @@ import httpx
 import psycopg
 import pytest
 
-from cli.bench.scratch import lab_basics
+from cli.bench.scratch import lab_configuration
 from tests.lab.conftest import Outputs, Paif, api_client
 from tests.lab.test_5_machines import Project
 
@@ -33,7 +33,7 @@ _HANDMADE = {
 
 
 def _config(namespace: str, database: dict[str, Any]) -> dict[str, Any]:
-    return lab_basics() | {
+    return lab_configuration() | {
         "paif:gpu": {"mode": "directpath", "model": "L40S"},
         "paif:namespace": {"name": namespace, "storage": [{"policy": "pai-gold"}]},
         "paif:vmClasses": [{"name": "db", "cpuCount": 4, "memoryGib": 16}],

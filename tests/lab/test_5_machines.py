@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from cli.bench.scratch import lab_basics, scratch_project
+from cli.bench.scratch import lab_configuration, scratch_project
 from cli.engine.recovery import clones
 from pulumi_resource_vcf.inventory import gpu_inventory
 from pulumi_resource_vcf.vcenter import Account
@@ -128,7 +128,7 @@ def _users(paif: Paif, *, assignments: bool) -> set[str]:
 @pytest.mark.parametrize("machines", [10, 100])
 def test_dlvms_through_the_vm_service_at_once(paif: Paif, tmp_path: Path, machines: int) -> None:
     paif("lab", "up")
-    config = lab_basics() | {
+    config = lab_configuration() | {
         "paif:namespace": {"name": f"many-{machines}", "storage": [{"policy": "pai-gold"}]},
         "paif:vmClasses": [{"name": "a100-4c", "cpuCount": 8, "memoryGib": 32, "profile": "grid_a100-4c"}],
         "paif:workstations": [
@@ -166,7 +166,7 @@ def with_official_plugin(
 def _clones(paif: Paif, folder: Path, monkeypatch: pytest.MonkeyPatch, stack: str, machines: int) -> Project:
     """A project that clones machines in vSphere, with the official plugin."""
     paif("lab", "up")
-    config = lab_basics() | {
+    config = lab_configuration() | {
         "paif:gpu": {"mode": "directpath", "model": "L40S"},
         "paif:namespace": {"name": stack, "storage": [{"policy": "pai-gold"}]},
         "paif:vmClasses": [{"name": "l40s", "cpuCount": 8, "memoryGib": 64, "gpus": 1}],

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ruamel.yaml import YAML
 
-from cli.bench.scratch import lab_basics, write_yaml
+from cli.bench.scratch import lab_configuration, write_yaml
 from lab.boot import GALLERY_USER, PASSWORDS
 from lab.oidc import fetch_token
 from lab.pki import lab_authority
@@ -43,7 +43,7 @@ _SECOND = "robot$second"
 
 
 def _config(paif: Paif) -> dict[str, Any]:
-    ends, basics = paif.endpoints(), lab_basics()
+    ends, basics = paif.endpoints(), lab_configuration()
     ca, small = ends["vcenter"]["ca"], "a100-20c"
     return basics | {
         "paif:target": "vcf",
@@ -534,7 +534,7 @@ def test_a_role_and_its_password_change_in_one_step_where_both_are_referred_to(
         admin.execute(f"CREATE ROLE {role} SUPERUSER LOGIN PASSWORD 'Word-of-{role}'")
     admin.execute("CREATE DATABASE outer_vectors OWNER one")
     external = {**server, "database": "outer_vectors", "username": "one"}
-    config = lab_basics() | {
+    config = lab_configuration() | {
         "paif:gpu": {"mode": "directpath", "model": "L40S"},
         "paif:namespace": {"name": "outer", "storage": [{"policy": "pai-gold"}]},
         "paif:database": {"external": external},

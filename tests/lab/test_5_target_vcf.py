@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from cli.bench.scratch import lab_basics
+from cli.bench.scratch import lab_configuration
 from lab.pki import lab_authority
 from tests.lab.conftest import Paif
 from tests.lab.test_5_machines import Project
@@ -48,7 +48,7 @@ def _exec_kubeconfig(paif: Paif, folder: Path) -> str:
 
 def _config(paif: Paif, ca: str) -> dict[str, Any]:
     ends = paif.endpoints()["vcenter"]
-    basics = lab_basics()
+    basics = lab_configuration()
     return basics | {
         "paif:target": "vcf",
         "paif:vcenter": basics["paif:vcenter"]

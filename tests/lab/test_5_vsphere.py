@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cli.bench.scratch import lab_basics
+from cli.bench.scratch import lab_configuration
 from tests.lab.conftest import Paif
 from tests.lab.test_5_machines import Project, official_plugin, with_official_plugin
 
@@ -44,7 +44,7 @@ def _tags(vcenter: httpx.Client) -> set[str]:
 
 def _config(vcenter: httpx.Client) -> dict[str, Any]:
     """An environment that makes what it uses."""
-    basics = lab_basics()
+    basics = lab_configuration()
     published = f"{str(vcenter.base_url).rstrip('/')}/{{token}}/lib/{_libraries(vcenter)['dlvm-images']}"
     place = {
         "datacenter": "pai-dc",

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.bench.scratch import copy_of_this_checkout
+from cli.bench.scratch import copy_checkout
 from lab.process import die_with_parent
 from lab.state import bin_directory
 from tests.documents import ROOT, Block, commands
@@ -143,7 +143,7 @@ class Reader:
 def _clone(folder: Path) -> Reader:
     """A clone of this checkout as it stands here, and a home that has nothing but the caches."""
     reader = Reader(folder / "a folder" / "paif", folder / "home")
-    copy_of_this_checkout(reader.root)
+    copy_checkout(reader.root)
     for arguments in (
         ("init", "--quiet"),
         ("add", "--all"),

@@ -25,7 +25,7 @@ from cli.engine.backend import GZIP, ZSTD, Files
 
 _SIDE_FILE = ".attrs"
 _VERSIONS = (3, 4)
-_IN_NAME = re.compile(r"\.(\d{15,})\.json|-(\d{15,})\.checkpoint\.json")
+_TIMESTAMP_IN_NAME = re.compile(r"\.(\d{15,})\.json|-(\d{15,})\.checkpoint\.json")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Backup:
     """An earlier checkpoint: its content, and how many nanoseconds after 1970 it was written."""
 
     path: Path
-    written: int
+    written_ns: int
     content: bytes
 
     @property
@@ -42,17 +42,17 @@ class Backup:
         return len(latest.get("resources") or [])
 
     @property
-    def when(self) -> str:
-        return f"{datetime.fromtimestamp(self.written / 1e9, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    def timestamp(self) -> str:
+        return f"{datetime.fromtimestamp(self.written_ns / 1e9, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 @dataclass(frozen=True)
-class Restored:
+class RestoredCheckpoint:
     """A checkpoint that was damaged, why, where that one is now, and the backup that took its place."""
 
     checkpoint: Path
     problem: str
-    kept: Path
+    damaged_copy: Path
     backup: Backup
 
 
@@ -60,7 +60,7 @@ class NoBackupError(Exception):
     """A checkpoint is damaged and no backup of it can be read; the message says where they were looked for."""
 
 
-def clear_side_files(files: Files) -> int:
+def remove_unreadable_side_files(files: Files) -> int:
     """Remove the side files of this stack that the engine cannot read; returns how many. What they say is not needed:
     without one the engine reads what lies beside it."""
     removed = 0
@@ -76,7 +76,7 @@ def clear_side_files(files: Files) -> int:
     return removed
 
 
-def clear_unfinished(files: Files) -> None:
+def remove_temporary_files(files: Files) -> None:
     """Remove what a killed engine had not finished writing. Only while no engine has the stack.
 
     Not in the folder of the locks: there such a file may be one, see ``locks``.
@@ -89,21 +89,21 @@ def clear_unfinished(files: Files) -> None:
         path.unlink(missing_ok=True)
 
 
-def damage(files: Files) -> str:
+def integrity_problem(files: Files) -> str:
     """Why the engine cannot use the stack's checkpoint; empty when it can, or when there is none.
 
     One in zstd, which this cannot read, is taken for sound.
     """
     path = files.checkpoint
-    return "" if path is None or path.suffix == ZSTD else _problem(content(path))
+    return "" if path is None or path.suffix == ZSTD else _problem(read_checkpoint(path))
 
 
-def restore(files: Files) -> Restored | None:
+def restore(files: Files) -> RestoredCheckpoint | None:
     """Put the newest readable backup in the place of a damaged checkpoint, which is kept; None when it is sound.
 
     Only while no engine has the stack. Raises ``NoBackupError``.
     """
-    problem, path = damage(files), files.checkpoint
+    problem, path = integrity_problem(files), files.checkpoint
     if not problem or path is None:
         return None
     backup = next(backups(files), None)
@@ -112,26 +112,26 @@ def restore(files: Files) -> Restored | None:
             f"{path} is damaged ({problem}), and neither {path.name}.bak beside it nor anything in {files.backups} or "
             f"{files.history} can be read"
         )
-    kept = files.backups / f"{files.stack}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
-    kept.parent.mkdir(parents=True, exist_ok=True)
+    damaged_copy = files.backups / f"{files.stack}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+    damaged_copy.parent.mkdir(parents=True, exist_ok=True)
     mode = stat.S_IMODE(path.stat().st_mode)
-    _write(kept, path.read_bytes(), mode)
+    _write(damaged_copy, path.read_bytes(), mode)
     _write(path, gzip.compress(backup.content) if path.suffix == GZIP else backup.content, mode)
-    return Restored(path, problem, kept, backup)
+    return RestoredCheckpoint(path, problem, damaged_copy, backup)
 
 
 def backups(files: Files) -> Iterator[Backup]:
     """The earlier checkpoints of the stack that the engine can use, the newest first."""
-    found = [
+    paths = [
         *files.stacks.glob(f"{files.stack}.json*.bak"),
         *files.backups.glob(f"{files.stack}.*.json*"),
         *files.history.glob(f"{files.stack}-*.checkpoint.json*"),
     ]
-    for path in sorted((each for each in found if _SIDE_FILE not in each.suffixes), key=_written, reverse=True):
+    for path in sorted((each for each in paths if _SIDE_FILE not in each.suffixes), key=_written_ns, reverse=True):
         if path.suffix not in (ZSTD, ".tmp"):
-            data = content(path)
+            data = read_checkpoint(path)
             if not _problem(data):
-                yield Backup(path, _written(path), data)
+                yield Backup(path, _written_ns(path), data)
 
 
 def last_run(files: Files) -> tuple[str, datetime] | None:
@@ -140,19 +140,19 @@ def last_run(files: Files) -> tuple[str, datetime] | None:
     named = (each for each in files.history.glob(f"{files.stack}-*.history.json*") if each.suffix in (".json", GZIP))
     for path in sorted(named, key=lambda each: each.name, reverse=True):
         try:
-            run = json.loads(content(path))
+            run = json.loads(read_checkpoint(path))
             return str(run["result"]), datetime.fromtimestamp(run["endTime"], UTC)
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return None
 
 
-def _written(path: Path) -> int:
-    named = _IN_NAME.search(path.name)
+def _written_ns(path: Path) -> int:
+    named = _TIMESTAMP_IN_NAME.search(path.name)
     return int(named[1] or named[2]) if named else path.stat().st_mtime_ns
 
 
-def content(path: Path) -> bytes:
+def read_checkpoint(path: Path) -> bytes:
     """What is in the file, unpacked; as it is when it cannot be."""
     data = path.read_bytes()
     if data[:2] == b"\x1f\x8b":
@@ -192,10 +192,10 @@ def _problem(content: bytes) -> str:
     # Of versions that are not known here nothing is said.
     if latest is None or data.get("version") not in _VERSIONS:
         return ""
-    return _broken(latest) if isinstance(latest, dict) else "it holds no deployment"
+    return _integrity_violation(latest) if isinstance(latest, dict) else "it holds no deployment"
 
 
-def _broken(latest: dict[str, Any]) -> str:
+def _integrity_violation(latest: dict[str, Any]) -> str:
     """The first rule of the engine's own that a deployment breaks. Never stricter than the engine: what it takes must
     not be replaced by something older."""
     manifest = latest.get("manifest") or {}
@@ -213,7 +213,7 @@ def _broken(latest: dict[str, Any]) -> str:
         provider = each.get("provider")
         if provider and provider not in providers and not each.get("pendingReplacement"):
             return f"its integrity is wrong: {urn} refers to the provider {provider}, which does not come before it"
-        for other in _needed(each):
+        for other in _references(each):
             if other not in known:
                 return f"its integrity is wrong: {urn} refers to {other}, which does not come before it"
         known.setdefault(urn, []).append(bool(each.get("delete")))
@@ -223,7 +223,7 @@ def _broken(latest: dict[str, Any]) -> str:
     return ""
 
 
-def _needed(resource: dict[str, Any]) -> Iterator[str]:
+def _references(resource: dict[str, Any]) -> Iterator[str]:
     yield from filter(None, (resource.get("parent"), resource.get("deletedWith")))
     yield from resource.get("dependencies") or []
     for each in (resource.get("propertyDependencies") or {}).values():

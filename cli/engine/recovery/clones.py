@@ -19,14 +19,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cli.engine.stack_state import plain
+from cli.engine.stack_state import plaintext
 from cli.output.console import Failed
 from pulumi_resource_vcf.http import tls_context
 
 _MACHINE = "vsphere:index/virtualMachine:VirtualMachine"
 _PROVIDER = "pulumi:providers:vsphere"
 # Asked for outright, as every vCenter from 8.0 on answers in it: negotiation fails with servers newer than pyvmomi.
-_DIALECT = "vim.version.v8_0_0_1"
+_API_VERSION = "vim.version.v8_0_0_1"
 _HTTPS = 443
 _TASK_SECONDS = 900.0
 
@@ -44,7 +44,7 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Left:
+class UnfinishedClone:
     """A machine that is in vCenter and in no state."""
 
     name: str
@@ -53,7 +53,7 @@ class Left:
     machine: Any
 
 
-def begun(state: dict[str, Any]) -> set[str]:
+def pending_annotations(state: dict[str, Any]) -> set[str]:
     """Annotations of the machines whose creation never ended, by the pending operations of an exported state."""
     operations = (state.get("deployment") or {}).get("pending_operations") or []
     return {
@@ -63,21 +63,23 @@ def begun(state: dict[str, Any]) -> set[str]:
     } - {""}
 
 
-def used(state: dict[str, Any]) -> bool:
+def uses_vsphere(state: dict[str, Any]) -> bool:
     """Whether the stack makes machines with the vsphere plugin."""
     return any(each["type"] == _PROVIDER for each in (state.get("deployment") or {}).get("resources") or [])
 
 
-def unfinished(state: dict[str, Any], there: list[Left], stack: str, since: datetime | None) -> list[Left]:
+def unfinished(
+    state: dict[str, Any], machines: list[UnfinishedClone], stack: str, since: datetime | None
+) -> list[UnfinishedClone]:
     """Those of the machines in vCenter that a run which was cut off began.
 
     They are pending in the state, or of this stack (``<name>::<project>``) and made after ``since``, the end of the
     last run that succeeded (none did: ``None``): an older one was taken out of the state on purpose.
     """
-    pending, of_stack = begun(state), f"urn:pulumi:{stack}::"
+    pending, of_stack = pending_annotations(state), f"urn:pulumi:{stack}::"
     return [
         each
-        for each in there
+        for each in machines
         if each.annotation in pending
         or (of_stack in each.annotation and each.created is not None and (since is None or each.created > since))
     ]
@@ -86,8 +88,8 @@ def unfinished(state: dict[str, Any], there: list[Left], stack: str, since: date
 def account(state: dict[str, Any]) -> Account:
     """The login of the stack's vsphere provider, from a state that was exported with its secrets shown."""
     provider = next(each for each in state["deployment"]["resources"] if each["type"] == _PROVIDER)
-    given = {name: plain(value) for name, value in provider["inputs"].items()}
-    return Account(str(given["vsphereServer"]), str(given["user"]), str(given["password"]))
+    inputs = {name: plaintext(value) for name, value in provider["inputs"].items()}
+    return Account(str(inputs["vsphereServer"]), str(inputs["user"]), str(inputs["password"]))
 
 
 class VCenter:
@@ -97,7 +99,7 @@ class VCenter:
         self._content = service.RetrieveContent()
         self._account = account
 
-    def settle(self) -> None:
+    def wait_for_tasks(self) -> None:
         """Wait for what vCenter still does for this account: a deployment goes on when its client is gone.
 
         Raises ``Failed`` naming the tasks that do not end.
@@ -117,9 +119,11 @@ class VCenter:
 
         collector: Any = vmodl.query.PropertyCollector
         # Not the whole of a task: vCenter knows kinds of entities that pyvmomi does not.
-        wanted = [collector.PropertySpec(type=vim.Task, pathSet=["info.state", "info.reason", "info.descriptionId"])]
+        properties = [
+            collector.PropertySpec(type=vim.Task, pathSet=["info.state", "info.reason", "info.descriptionId"])
+        ]
         for task in self._content.taskManager.recentTask:
-            query = collector.FilterSpec(objectSet=[collector.ObjectSpec(obj=task)], propSet=wanted)
+            query = collector.FilterSpec(objectSet=[collector.ObjectSpec(obj=task)], propSet=properties)
             try:
                 page = self._content.propertyCollector.RetrievePropertiesEx([query], collector.RetrieveOptions())
             except vmodl.fault.ManagedObjectNotFound:
@@ -130,7 +134,7 @@ class VCenter:
                 if values.get("info.state") in ("queued", "running") and by and _same_user(by, self._account.user):
                     yield str(values.get("info.descriptionId"))
 
-    def machines(self, known: set[str]) -> list[Left]:
+    def machines(self, known: set[str]) -> list[UnfinishedClone]:
         """Machines with an annotation whose BIOS UUID, the plugin's id, is not among ``known``."""
         from pyVmomi import vim, vmodl  # noqa: PLC0415 - as above
 
@@ -142,7 +146,7 @@ class VCenter:
             objectSet=[collector.ObjectSpec(obj=view, skip=True, selectSet=[step])],
             propSet=[collector.PropertySpec(type=vim.VirtualMachine, pathSet=names)],
         )
-        found = []
+        clones = []
         try:
             page = self._content.propertyCollector.RetrievePropertiesEx([query], collector.RetrieveOptions())
             while page is not None:
@@ -150,32 +154,32 @@ class VCenter:
                     values = {each.name: each.val for each in item.propSet}
                     if values.get("config.annotation") and values.get("config.uuid") not in known:
                         created = values.get("config.createDate")
-                        found.append(Left(values["name"], values["config.annotation"], created, item.obj))
+                        clones.append(UnfinishedClone(values["name"], values["config.annotation"], created, item.obj))
                 more = page.token
                 page = self._content.propertyCollector.ContinueRetrievePropertiesEx(more) if more else None
         finally:
             view.Destroy()
-        return sorted(found, key=lambda each: each.name)
+        return sorted(clones, key=lambda each: each.name)
 
-    def remove(self, left: Left) -> None:
+    def remove(self, clone: UnfinishedClone) -> None:
         """Power the machine off and delete it with its disks. Raises ``Failed`` with vCenter's words."""
-        if left.machine.runtime.powerState != "poweredOff":
-            self._done(left, "power off", left.machine.PowerOffVM_Task())
-        self._done(left, "delete", left.machine.Destroy_Task())
+        if clone.machine.runtime.powerState != "poweredOff":
+            self._wait_for_task(clone, "power off", clone.machine.PowerOffVM_Task())
+        self._wait_for_task(clone, "delete", clone.machine.Destroy_Task())
 
-    def _done(self, left: Left, what: str, task: Any) -> None:
+    def _wait_for_task(self, clone: UnfinishedClone, what: str, task: Any) -> None:
         deadline = time.monotonic() + _TASK_SECONDS
         while (info := task.info).state in ("queued", "running"):
             if time.monotonic() > deadline:
                 raise Failed(
-                    f"vCenter {self._account.server} did not {what} the unfinished machine {left.name} in time"
+                    f"vCenter {self._account.server} did not {what} the unfinished machine {clone.name} in time"
                 )
             time.sleep(0.3)
         if info.state != "success":
-            said = getattr(info.error, "localizedMessage", "") or getattr(info.error, "msg", "") or "no reason given"
+            output = getattr(info.error, "localizedMessage", "") or getattr(info.error, "msg", "") or "no reason given"
             raise Failed(
-                f"vCenter {self._account.server} did not {what} the machine {left.name}, which a run that was cut off "
-                f"left unfinished: {said}. Remove it there, then run again"
+                f"vCenter {self._account.server} did not {what} the machine {clone.name}, which a run that was cut off "
+                f"left unfinished: {output}. Remove it there, then run again"
             )
 
 
@@ -212,13 +216,13 @@ def connected(account: Account, trust: str | None) -> Iterator[VCenter]:
             pwd=account.password,
             sslContext=tls_context(Path(trust).read_text(encoding="ascii", errors="ignore") if trust else None),
             httpConnectionTimeout=30,
-            version=_DIALECT,
+            version=_API_VERSION,
         )
         yield VCenter(service, account)
     except (vmodl.MethodFault, OSError, http.client.HTTPException) as error:
-        said = getattr(error, "msg", None) or error or type(error).__name__
+        output = getattr(error, "msg", None) or error or type(error).__name__
         raise Failed(
-            f"vCenter {account.server} cannot be asked what a run that was cut off left there: {said}. Nothing was "
+            f"vCenter {account.server} cannot be asked what a run that was cut off left there: {output}. Nothing was "
             "changed; run again when it answers"
         ) from None
     finally:

@@ -24,7 +24,7 @@ import httpx
 import yaml
 
 import paif_catalog as catalog
-from cli.engine.stack_state import plain
+from cli.engine.stack_state import plaintext
 from pulumi_resource_vcf.errors import VcfError
 from pulumi_resource_vcf.http import tls_context
 from pulumi_resource_vcf.kubernetes import proxy_of
@@ -34,7 +34,7 @@ _NAMESPACE = "kubernetes:core/v1:Namespace"
 _PROVIDER = "pulumi:providers:kubernetes"
 _SECONDS = 20.0
 
-Cure = Literal["", "forget", "fail", "foreign"]
+Remedy = Literal["", "forget", "fail", "foreign"]
 
 
 class UnreachableError(Exception):
@@ -42,13 +42,13 @@ class UnreachableError(Exception):
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a release of a stack is or would be. ``known`` tells that the state has it as installed."""
+class ReleaseLocation:
+    """Where a release of a stack is or would be. ``installed`` tells that the state has it as installed."""
 
     provider: str
     namespace: str
     name: str
-    known: bool
+    installed: bool
 
     @property
     def cluster(self) -> str:
@@ -57,7 +57,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Record:
+class Revision:
     """One revision of a release, as its Secret tells it."""
 
     secret: str
@@ -67,7 +67,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Left:
+class BlockedRelease:
     """A release whose records a cut-off run left so that Helm refuses the next one, and what mends them.
 
     ``forget`` removes the records, so that the next installation adopts what is there; ``fail`` notes that the newest
@@ -75,27 +75,27 @@ class Left:
     left alone.
     """
 
-    place: Place
-    records: tuple[Record, ...]
-    cure: Cure
+    location: ReleaseLocation
+    revisions: tuple[Revision, ...]
+    remedy: Remedy
 
     def __str__(self) -> str:
-        newest = self.records[-1]
-        return f"{self.place.namespace}/{self.place.name} ({newest.status}, revision {newest.revision})"
+        newest = self.revisions[-1]
+        return f"{self.location.namespace}/{self.location.name} ({newest.status}, revision {newest.revision})"
 
 
-def used(state: dict[str, Any]) -> bool:
+def uses_releases(state: dict[str, Any]) -> bool:
     """Whether the stack installs releases, or was about to."""
-    return bool(places(state))
+    return bool(locations(state))
 
 
-def begun(state: dict[str, Any]) -> bool:
+def has_pending_operation(state: dict[str, Any]) -> bool:
     """Whether an operation on a release never ended, by the pending operations of an exported state."""
     operations = (state.get("deployment") or {}).get("pending_operations") or []
     return any(each["resource"]["type"] == _RELEASE for each in operations)
 
 
-def places(state: dict[str, Any]) -> list[Place]:
+def locations(state: dict[str, Any]) -> list[ReleaseLocation]:
     """Where this stack's releases are or would be, by an exported state.
 
     A creation that failed is in it nowhere. What it would have made is looked for by the catalogue's name, in the
@@ -104,30 +104,30 @@ def places(state: dict[str, Any]) -> list[Place]:
     deployment = state.get("deployment") or {}
     resources = deployment.get("resources") or []
     pending = [each["resource"] for each in deployment.get("pending_operations") or []]
-    found: dict[tuple[str, str, str], Place] = {}
+    locations: dict[tuple[str, str, str], ReleaseLocation] = {}
     chart = catalog.versions()["gpu-operator"].chart
-    for each, there in [*((each, True) for each in resources), *((each, False) for each in pending)]:
+    for each, in_state in [*((each, True) for each in resources), *((each, False) for each in pending)]:
         inputs = each.get("inputs") or {}
         if each["type"] == _RELEASE:
-            namespace, name, known = plain(inputs.get("namespace")), plain(inputs.get("name")), there
-        elif each["type"] == _NAMESPACE and there:
-            namespace, name, known = plain((plain(inputs.get("metadata")) or {}).get("name")), chart, False
+            namespace, name, installed = plaintext(inputs.get("namespace")), plaintext(inputs.get("name")), in_state
+        elif each["type"] == _NAMESPACE and in_state:
+            namespace, name, installed = plaintext((plaintext(inputs.get("metadata")) or {}).get("name")), chart, False
         else:
             continue
         if isinstance(namespace, str) and isinstance(name, str) and each.get("provider"):
             key = (each["provider"], namespace, name)
-            if key not in found or known:
-                found[key] = Place(*key, known)
-    return list(found.values())
+            if key not in locations or installed:
+                locations[key] = ReleaseLocation(*key, installed)
+    return list(locations.values())
 
 
-def cure(place: Place, records: Iterable[Record], mark: str) -> Cure:
+def remedy_for(location: ReleaseLocation, revisions: Iterable[Revision], mark: str) -> Remedy:
     """What lets the next run go on; ``mark`` is in the description of every revision that this stack has deployed."""
-    ordered = sorted(records, key=lambda each: each.revision)
+    ordered = sorted(revisions, key=lambda each: each.revision)
     if not ordered:
         return ""
     newest = ordered[-1]
-    if place.known:
+    if location.installed:
         return "fail" if newest.status.startswith("pending-") else ""
     if any(mark in each.description for each in ordered):
         return "forget"
@@ -137,28 +137,28 @@ def cure(place: Place, records: Iterable[Record], mark: str) -> Cure:
     return "foreign"
 
 
-def left(state: dict[str, Any], stack: str, *, proxies: bool = True) -> Iterator[Left]:
+def blocked_releases(state: dict[str, Any], stack: str, *, proxies: bool = True) -> Iterator[BlockedRelease]:
     """The releases that a cut-off run of ``stack`` (``<name>::<project>``) left, by a state with its secrets shown.
 
     Raises ``UnreachableError``.
     """
-    for place in places(state):
+    for place in locations(state):
         with _api(state, place, proxies=proxies) as api:
-            records = api.records(place)
-            what = cure(place, records, f"urn:pulumi:{stack}::")
+            revisions = api.revisions(place)
+            what = remedy_for(place, revisions, f"urn:pulumi:{stack}::")
             if what:
-                yield Left(place, tuple(sorted(records, key=lambda each: each.revision)), what)
+                yield BlockedRelease(place, tuple(sorted(revisions, key=lambda each: each.revision)), what)
 
 
-def mend(state: dict[str, Any], found: Left, *, proxies: bool = True) -> None:
+def repair(state: dict[str, Any], release: BlockedRelease, *, proxies: bool = True) -> None:
     """Put the records of a release right. Raises ``UnreachableError``."""
-    with _api(state, found.place, proxies=proxies) as api:
-        if found.cure == "fail":
-            api.fail(found.place, found.records[-1])
-        elif found.cure == "forget":
+    with _api(state, release.location, proxies=proxies) as api:
+        if release.remedy == "fail":
+            api.fail(release.location, release.revisions[-1])
+        elif release.remedy == "forget":
             # The newest first: half of it leaves what is mended the same way.
-            for each in reversed(found.records):
-                api.remove(found.place, each)
+            for each in reversed(release.revisions):
+                api.remove(release.location, each)
 
 
 @dataclass
@@ -168,29 +168,29 @@ class _Api:
     name: str
     client: httpx.Client = field(repr=False)
 
-    def records(self, place: Place) -> list[Record]:
-        chosen = {"labelSelector": f"owner=helm,name={place.name}"}
+    def revisions(self, location: ReleaseLocation) -> list[Revision]:
+        chosen = {"labelSelector": f"owner=helm,name={location.name}"}
         found = []
-        for each in self._call("GET", f"/api/v1/namespaces/{place.namespace}/secrets", params=chosen)["items"]:
+        for each in self._call("GET", f"/api/v1/namespaces/{location.namespace}/secrets", params=chosen)["items"]:
             labels = each["metadata"].get("labels", {})
             revision = str(labels.get("version", ""))
             if revision.isdecimal():
-                said = _description(each)
-                found.append(Record(each["metadata"]["name"], int(revision), str(labels.get("status", "")), said))
+                output = _description(each)
+                found.append(Revision(each["metadata"]["name"], int(revision), str(labels.get("status", "")), output))
         return found
 
-    def fail(self, place: Place, record: Record) -> None:
-        path = f"/api/v1/namespaces/{place.namespace}/secrets/{record.secret}"
+    def fail(self, location: ReleaseLocation, revision: Revision) -> None:
+        path = f"/api/v1/namespaces/{location.namespace}/secrets/{revision.secret}"
         secret = self._call("GET", path)
         secret["metadata"]["labels"]["status"] = "failed"
-        content = _unpacked(secret["data"]["release"])
-        content["info"] |= {"status": "failed", "description": f"{record.status} when its run was cut off"}
-        secret["data"]["release"] = _packed(content)
+        content = _decode_release(secret["data"]["release"])
+        content["info"] |= {"status": "failed", "description": f"{revision.status} when its run was cut off"}
+        secret["data"]["release"] = _encode_release(content)
         # With the version that was read: one that somebody changed meanwhile is refused.
         self._call("PUT", path, json=secret)
 
-    def remove(self, place: Place, record: Record) -> None:
-        self._call("DELETE", f"/api/v1/namespaces/{place.namespace}/secrets/{record.secret}")
+    def remove(self, location: ReleaseLocation, revision: Revision) -> None:
+        self._call("DELETE", f"/api/v1/namespaces/{location.namespace}/secrets/{revision.secret}")
 
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
         try:
@@ -203,19 +203,19 @@ class _Api:
 
 
 @contextmanager
-def _api(state: dict[str, Any], place: Place, *, proxies: bool) -> Iterator[_Api]:
+def _api(state: dict[str, Any], location: ReleaseLocation, *, proxies: bool) -> Iterator[_Api]:
     resources = state["deployment"].get("resources") or []
-    wanted = (each for each in resources if f"{each['urn']}::{each.get('id')}" == place.provider)
+    wanted = (each for each in resources if f"{each['urn']}::{each.get('id')}" == location.provider)
     provider = next(wanted, None)
-    given = plain(((provider or {}).get("inputs") or {}).get("kubeconfig"))
+    given = plaintext(((provider or {}).get("inputs") or {}).get("kubeconfig"))
     try:
         client = api_client(given, proxies=proxies, timeout=_SECONDS)
     except (AttributeError, KeyError, TypeError, ValueError, OSError, yaml.YAMLError, VcfError) as error:
         raise UnreachableError(
-            f"{place.cluster}: its kubeconfig in the state cannot be used here ({type(error).__name__})"
+            f"{location.cluster}: its kubeconfig in the state cannot be used here ({type(error).__name__})"
         ) from None
     with client:
-        yield _Api(place.cluster, client)
+        yield _Api(location.cluster, client)
 
 
 def api_client(kubeconfig: str, *, proxies: bool, timeout: float) -> httpx.Client:
@@ -256,16 +256,16 @@ def _named(items: list[dict[str, Any]], name: str | None) -> dict[str, Any]:
 
 def _description(secret: dict[str, Any]) -> str:
     try:
-        return str(_unpacked(secret["data"]["release"])["info"].get("description", ""))
+        return str(_decode_release(secret["data"]["release"])["info"].get("description", ""))
     except (KeyError, TypeError, ValueError, OSError, EOFError):
         return ""
 
 
-def _unpacked(data: str) -> Any:
+def _decode_release(data: str) -> Any:
     content = base64.b64decode(base64.b64decode(data))
     return json.loads(gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content)
 
 
-def _packed(release: Any) -> str:
+def _encode_release(release: Any) -> str:
     content = gzip.compress(json.dumps(release, separators=(",", ":"), ensure_ascii=False).encode(), 9)
     return base64.b64encode(base64.b64encode(content)).decode()

@@ -19,8 +19,8 @@ import psutil
 from cli.engine.backend import Files
 
 # As pulumi 3.259 words it for its own backends (pkg/backend/diy/lock.go).
-_TOLD = re.compile(r"created by (?P<user>.+)@(?P<host>[^@\s]+) \(pid (?P<pid>\d+)\) at (?P<at>\S+)")
-_BARRED = ("the stack is currently locked by", "Another update is currently in progress")
+_LOCK_HOLDER = re.compile(r"created by (?P<user>.+)@(?P<host>[^@\s]+) \(pid (?P<pid>\d+)\) at (?P<at>\S+)")
+_LOCK_ERRORS = ("the stack is currently locked by", "Another update is currently in progress")
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class Lock:
     path: Path | None = None
 
     @property
-    def here(self) -> bool:
+    def is_local(self) -> bool:
         """Whether it was made on a machine of this one's name."""
         return self.host == socket.gethostname()
 
     @property
-    def over(self) -> bool:
+    def is_stale(self) -> bool:
         """Whether it was made on this machine by a process that is no engine any more."""
-        return self.here and not is_engine(self.pid)
+        return self.is_local and not is_engine(self.pid)
 
     def __str__(self) -> str:
         if not self.host:
@@ -59,21 +59,21 @@ def is_engine(pid: int) -> bool:
         return False
 
 
-def held(files: Files) -> list[Lock]:
+def list_locks(files: Files) -> list[Lock]:
     """The locks on a stack in a backend that is a folder.
 
     A lock that was still being written counts: the engine counts it too, whatever it holds.
     """
-    found = []
+    locks = []
     for path in sorted(files.locks.glob("*")):
         if path.suffix != ".attrs" and path.is_file():
             try:
-                found.append(_read(json.loads(path.read_text(encoding="utf-8")), path))
+                locks.append(_read(json.loads(path.read_text(encoding="utf-8")), path))
             except FileNotFoundError:
                 continue
             except (OSError, ValueError, AttributeError):
-                found.append(Lock(path=path))
-    return found
+                locks.append(Lock(path=path))
+    return locks
 
 
 def _read(content: dict[str, Any], path: Path) -> Lock:
@@ -94,15 +94,15 @@ def _time(text: str) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def free(files: Files) -> list[Lock]:
+def release_stale(files: Files) -> list[Lock]:
     """Remove the locks on a stack in the lab's backend whose process is gone; returns them. Those that are left are of
     engines that run, or of other machines."""
-    freed = []
-    for lock in held(files):
-        if lock.path is not None and (lock.over or (not lock.host and not _open(lock.path))):
+    released = []
+    for lock in list_locks(files):
+        if lock.path is not None and (lock.is_stale or (not lock.host and not _open(lock.path))):
             lock.path.unlink(missing_ok=True)
-            freed.append(lock)
-    return freed
+            released.append(lock)
+    return released
 
 
 def _open(path: Path) -> bool:
@@ -117,21 +117,22 @@ def _open(path: Path) -> bool:
     return False
 
 
-def told(said: str) -> list[Lock] | None:
+def parse_lock_error(message: str) -> list[Lock] | None:
     """The locks of which the engine's words tell; None when what it says is of no lock."""
-    if not any(each in said for each in _BARRED):
+    if not any(each in message for each in _LOCK_ERRORS):
         return None
     return [
-        Lock(each["user"].strip(), each["host"], int(each["pid"]), _time(each["at"])) for each in _TOLD.finditer(said)
+        Lock(each["user"].strip(), each["host"], int(each["pid"]), _time(each["at"]))
+        for each in _LOCK_HOLDER.finditer(message)
     ] or [Lock()]
 
 
-def sentence(stack: str, locks: list[Lock]) -> str:
+def describe(stack: str, locks: list[Lock]) -> str:
     """What it means that these have the stack, and how it is freed."""
     who = ", ".join(map(str, locks))
-    gone = "; that process is gone from this machine" if locks and all(each.over for each in locks) else ""
+    stale = "; that process is gone from this machine" if locks and all(each.is_stale for each in locks) else ""
     return (
-        f"{stack} is locked by {who}{gone}. A run there is changing it, or one was cut off. Wait until it is done; "
+        f"{stack} is locked by {who}{stale}. A run there is changing it, or one was cut off. Wait until it is done; "
         f'when you are sure that it is over, free the stack: eval "$(./paif env {stack})", then '
         f"`pulumi cancel --stack {stack}`"
     )

@@ -52,7 +52,7 @@ def test_settings_of_any_bytes_are_right_or_have_problems_with_a_line(
 ) -> None:
     chance = random.Random(seed)  # noqa: S311 - it must be the same again
     file = tmp_path / "dev.yaml"
-    monkeypatch.setattr(settings, "file_of", lambda _: file)
+    monkeypatch.setattr(settings, "settings_file", lambda _: file)
     good = settings.template("dev", "dev", "acme").replace("entitlements: []", "entitlements: &a").encode()
     good = good.replace(b"  #  - {", b"    - {").replace(b"# paifAddOn", b"paifAddOn")
     for content in [*(_spoiled(chance, good) for _ in range(40)), chance.randbytes(200)]:
@@ -88,7 +88,7 @@ def test_what_is_wrong_with_a_settings_file_itself_is_told_at_its_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, line: int, expected: str
 ) -> None:
     file = tmp_path / "dev.yaml"
-    monkeypatch.setattr(settings, "file_of", lambda _: file)
+    monkeypatch.setattr(settings, "settings_file", lambda _: file)
     file.write_bytes(content)
     [problem] = settings.problems("dev")
     assert problem.line == line

@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from cli.output.personas import Known, personas, value_at
+from cli.output.personas import StackView, personas, value_at
 from stacks.capacity import read_inventory
 from stacks.connections import Connections, connections
 from stacks.environment.rules.conditions import awaited_kinds
@@ -201,7 +201,7 @@ def test_the_sheet_of_the_outputs_tells_all_that_was_made() -> None:
             place = place.setdefault(part, {})
         place[last] = value
     made = frozenset((each.type.rsplit(":", 1)[-1], each.name) for each in declared.registrations)
-    sheet = personas("dev", outputs, Known(asked, made))
+    sheet = personas("dev", outputs, StackView(asked, made))
     assert "not made" not in sheet
     assert "removed" not in sheet
     assert "None" not in sheet

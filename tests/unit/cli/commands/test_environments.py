@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from cli import app as commands
 from cli.configuration.stack_files import Problems
-from cli.engine import losses, pulumi_cli, runs, stack_state
+from cli.engine import destructive_steps, pulumi_cli, runs, stack_state
 from cli.engine.stack import Stack
 from cli.labctl import daemon
 from cli.policy import packs
@@ -52,7 +52,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     calls = Asked()
     monkeypatch.setattr(runs, "prepare", lambda name, **_: Stack(name, lab=name != "site1"))
     monkeypatch.setattr(pulumi_cli, "run", calls.run)
-    monkeypatch.setattr(daemon, "handle", lambda: None)
+    monkeypatch.setattr(daemon, "liveness_handle", lambda: None)
     monkeypatch.setattr(stack_state, "protected", lambda _: [])
     monkeypatch.setattr(stack_state, "outputs", lambda _: {"environment": {}})
     monkeypatch.setattr(stack_state, "export", lambda _: {"deployment": {"resources": calls.state}})
@@ -66,7 +66,7 @@ def test_the_packs_are_always_given(asked: Asked, command: str, env: str) -> Non
     assert CliRunner().invoke(commands.app, given).exit_code == 0
     assert asked.commands == (["preview", "up"] if command == "up" else ["preview"])
     for arguments in asked:
-        option, path = packs.arguments()
+        option, path = packs.policy_pack_options()
         assert arguments[arguments.index(option) + 1] == path
 
 
@@ -228,7 +228,7 @@ def test_what_the_stack_tells_is_not_bound_by_the_plan_and_what_is_done_is(tmp_p
     }
     given, relaxed = tmp_path / "plan.json", tmp_path / "relaxed.json"
     given.write_text(_plan({stack: planned, _DATABASE: {"goal": {"outputDiff": {}}, "steps": ["update"]}}))
-    losses.leave_outputs_open(given, relaxed)
+    destructive_steps.relax_outputs(given, relaxed)
     found = json.loads(relaxed.read_text())["resourcePlans"]
     assert found[_DATABASE] == json.loads(given.read_text())["resourcePlans"][_DATABASE]
     changes = found[stack]["goal"]["outputDiff"]
@@ -236,4 +236,4 @@ def test_what_the_stack_tells_is_not_bound_by_the_plan_and_what_is_done_is(tmp_p
     assert len(set(changes["adds"].values())) == 1
     assert changes["deletes"] == ["old"]
     assert relaxed.stat().st_mode & 0o077 == 0
-    assert losses.outputs_before(given) == ["models", "versions"]
+    assert destructive_steps.existing_outputs(given) == ["models", "versions"]

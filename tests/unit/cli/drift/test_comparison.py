@@ -65,9 +65,9 @@ def _gone(found: comparison.Comparison) -> dict[str, tuple[str, ...]]:
 
 
 def test_nothing_drifted() -> None:
-    found = comparison.comparison("dev", _preview())
+    found = comparison.parse_comparison("dev", _preview())
     assert _gone(found) == {}
-    assert (found.contents, found.missed, found.ending) == ((), {}, ())
+    assert (found.deleted_contents, found.unreachable, found.terminating) == ((), {}, ())
 
 
 def _topology(release: str, cluster_class: str) -> dict[str, Any]:
@@ -94,48 +94,50 @@ def test_a_release_that_the_server_spells_and_a_class_that_it_raised_are_no_drif
     }
     step["newState"] = {**step["newState"], "outputs": _topology(release, cluster_class)}
     step["detailedDiff"] = {f"spec.topology.{name}": {"kind": "update"} for name in ("version", "class")}
-    assert bool(_gone(comparison.comparison("dev", preview))) is drifted
+    assert bool(_gone(comparison.parse_comparison("dev", preview))) is drifted
 
 
 def test_what_only_tells_of_other_resources_is_not_told_beside_them() -> None:
-    assert set(_gone(comparison.comparison("dev", _preview((_VM, _CONTENTS, _READY))))) == {"alice"}
+    assert set(_gone(comparison.parse_comparison("dev", _preview((_VM, _CONTENTS, _READY))))) == {"alice"}
 
 
 @pytest.mark.parametrize("answering", [True, False])
 def test_a_cluster_that_is_gone_is_named_once_with_what_was_in_it(answering: bool) -> None:
     failed = {} if answering else {_SECRET: _UNREACHABLE, _RELEASE: _UNREACHABLE}
-    found = comparison.comparison("dev", _preview((_CLUSTER,), failed))
+    found = comparison.parse_comparison("dev", _preview((_CLUSTER,), failed))
     assert _gone(found) == {"gpu": ("with what was in it: Secret ngc, Release operator",)}
-    assert set(found.contents) == {_SECRET, _RELEASE}
-    assert found.gone == (_CLUSTER,)
+    assert set(found.deleted_contents) == {_SECRET, _RELEASE}
+    assert found.deleted == (_CLUSTER,)
 
 
 def test_a_namespace_that_is_gone_takes_along_what_may_not_be_read_any_more() -> None:
     forbidden = dict.fromkeys((_VM, _CLUSTER, _DATABASE), "error: forbidden: no such namespace")
     failed = {**forbidden, **dict.fromkeys((_SECRET, _RELEASE), _UNREACHABLE), _EXTENSION: "error: refused"}
-    found = comparison.comparison("dev", _preview((_NAMESPACE,), failed))
+    found = comparison.parse_comparison("dev", _preview((_NAMESPACE,), failed))
     assert list(_gone(found)) == ["ns"]
-    assert set(found.contents) == {_VM, _CLUSTER, _DATABASE, _EXTENSION, _SECRET, _RELEASE}
-    assert found.missed == {}
+    assert set(found.deleted_contents) == {_VM, _CLUSTER, _DATABASE, _EXTENSION, _SECRET, _RELEASE}
+    assert found.unreachable == {}
 
 
 def test_what_still_answers_in_a_namespace_that_is_gone_is_believed() -> None:
-    found = comparison.comparison("dev", _preview((_NAMESPACE, _CLUSTER)))
-    assert _VM not in found.contents
+    found = comparison.parse_comparison("dev", _preview((_NAMESPACE, _CLUSTER)))
+    assert _VM not in found.deleted_contents
 
 
 def test_a_database_that_is_gone_takes_along_its_extension() -> None:
-    found = comparison.comparison("dev", _preview((_DATABASE,), {_EXTENSION: "error: connection refused"}))
+    found = comparison.parse_comparison("dev", _preview((_DATABASE,), {_EXTENSION: "error: connection refused"}))
     assert _gone(found) == {"pg": ("with what was in it: PostgresExtension pg-vector",)}
 
 
 def test_a_cluster_that_does_not_answer_does_not_block_the_rest() -> None:
     failed = {_SECRET: _UNREACHABLE, _RELEASE: _UNREACHABLE}
-    found = comparison.comparison("dev", _preview((_VM,), failed))
+    found = comparison.parse_comparison("dev", _preview((_VM,), failed))
     assert _gone(found) == {"alice": ()}
-    assert found.missed == {_SECRET: _CLUSTER, _RELEASE: _CLUSTER}
-    assert found.contents == (), "nothing of it may be forgotten"
-    assert found.not_compared() == ["Cluster gpu does not answer: Secret ngc, Release operator could not be compared"]
+    assert found.unreachable == {_SECRET: _CLUSTER, _RELEASE: _CLUSTER}
+    assert found.deleted_contents == (), "nothing of it may be forgotten"
+    assert found.incomplete_reasons() == [
+        "Cluster gpu does not answer: Secret ngc, Release operator could not be compared"
+    ]
 
 
 @pytest.mark.parametrize("urn", [_VM, _CLUSTER, _DATABASE, _NAMESPACE, _EXTENSION])
@@ -143,30 +145,30 @@ def test_anything_else_that_does_not_answer_is_no_answer_at_all(urn: str) -> Non
     others = set(_STATES) - {urn, _SUPERVISOR, _GUEST}
     for gone in ((), tuple(each for each in others if each in {_VM, _SECRET} and each != urn)):
         with pytest.raises(Failed, match="could not be compared"):
-            comparison.comparison("dev", _preview(gone, {urn: "error: 503"}))
+            comparison.parse_comparison("dev", _preview(gone, {urn: "error: 503"}))
 
 
 def test_an_error_of_no_resource_is_no_answer_even_beside_a_cluster_that_is_down() -> None:
     preview = _preview((), {_SECRET: _UNREACHABLE})
     preview["diagnostics"].append({"severity": "error", "message": "error: could not load provider"})
     with pytest.raises(Failed, match="could not load provider"):
-        comparison.comparison("dev", preview)
+        comparison.parse_comparison("dev", preview)
 
 
 @pytest.mark.parametrize(
     "outputs", [{"metadata": {"deletionTimestamp": "2026-11-27T10:00:00Z"}}, {"configStatus": "REMOVING"}]
 )
 def test_what_is_being_deleted_is_known(outputs: dict[str, Any]) -> None:
-    found = comparison.comparison("dev", _preview(alice={"outputs": outputs}))
-    assert found.ending == (_VM,)
-    assert found.not_compared() == ["VirtualMachine alice is being deleted at this moment"]
+    found = comparison.parse_comparison("dev", _preview(alice={"outputs": outputs}))
+    assert found.terminating == (_VM,)
+    assert found.incomplete_reasons() == ["VirtualMachine alice is being deleted at this moment"]
 
 
 def test_properties_that_differ_are_known_by_path() -> None:
     preview = _preview()
     step = next(each for each in preview["steps"] if each["urn"] == _VM)
     step |= {"op": "update", "detailedDiff": {"spec.powerState": {"kind": "update"}, "metadata.labels": {}}}
-    found = comparison.comparison("dev", preview)
+    found = comparison.parse_comparison("dev", preview)
     assert found.properties == {_VM: ("metadata.labels", "spec.powerState")}
 
 
@@ -188,7 +190,7 @@ def test_forgetting_takes_every_reference_along_and_nothing_else(monkeypatch: py
         return subprocess.CompletedProcess(arguments, 0, "", "")
 
     monkeypatch.setattr(pulumi_cli, "capture", capture)
-    stack_state.forget(Stack("dev", lab=True), [_VM])
+    stack_state.remove_resources(Stack("dev", lab=True), [_VM])
     assert [each["urn"] for each in written["deployment"]["resources"]] == [_NAMESPACE, _SUPERVISOR]
     left = written["deployment"]["resources"][1]
     assert left["dependencies"] == [_NAMESPACE]

@@ -13,9 +13,9 @@ import typer
 from typer.testing import CliRunner
 
 from cli.commands.drift import drift_command
-from cli.drift.comparison import comparison, refresh_preview
+from cli.drift.assessment import Drift, assess
+from cli.drift.comparison import parse_comparison, refresh_preview
 from cli.drift.issue import body, marker, report
-from cli.drift.judgement import Drift, judge
 from cli.engine import environ
 from cli.engine.stack import Stack
 from cli.forge.client import LIMITS
@@ -32,7 +32,7 @@ def refresh() -> dict[str, Any]:
 
 
 def drift(preview: dict[str, Any], environment: str = "dev") -> Drift:
-    return judge(comparison(environment, preview))
+    return assess(parse_comparison(environment, preview))
 
 
 def without_drift() -> dict[str, Any]:
@@ -89,7 +89,7 @@ def test_refresh_that_ended_badly_is_no_answer_whatever_it_printed(
     pulumi.chmod(0o755)
     monkeypatch.setattr(environ, "environment", lambda **_: {"PATH": f"{tmp_path}:/usr/bin:/bin"})
     with pytest.raises(Failed, match="could not be compared") as caught:
-        judge(comparison("dev", refresh_preview(Stack("dev", lab=False))))
+        assess(parse_comparison("dev", refresh_preview(Stack("dev", lab=False))))
     assert "PLANTED" not in str(caught.value)
 
 
@@ -139,15 +139,15 @@ def test_issue_is_not_closed_before_the_program_agrees_and_everything_was_compar
         api = GitHub("acme/paif", "t", forge.url)
         report(drift(refresh()), api, "github")
         without = drift(without_drift())
-        missed = dataclasses.replace(without, missed=("Cluster gpu does not answer",))
-        assert report(without, api, "github", agreed=lambda: False).action == "unchanged"
+        missed = dataclasses.replace(without, not_compared=("Cluster gpu does not answer",))
+        assert report(without, api, "github", in_sync=lambda: False).action == "unchanged"
         assert report(missed, api, "github").action == "unchanged"
         assert forge.issues[0]["state"] != "closed"
-        assert report(without, api, "github", agreed=lambda: True).action == "closed"
+        assert report(without, api, "github", in_sync=lambda: True).action == "closed"
 
 
 def test_what_was_not_compared_is_told_beside_what_drifted() -> None:
-    found = dataclasses.replace(drift(refresh()), missed=("Cluster gpu does not answer: Secret ngc",))
+    found = dataclasses.replace(drift(refresh()), not_compared=("Cluster gpu does not answer: Secret ngc",))
     assert "Cluster gpu does not answer: Secret ngc" in body(found, "github")
     assert found.as_dict()["notCompared"] == ["Cluster gpu does not answer: Secret ngc"]
     assert found.fingerprint == drift(refresh()).fingerprint, "a cluster that comes and goes is no other drift"
@@ -163,11 +163,11 @@ def _grown(entries: list[Any]) -> dict[str, Any]:
 
 
 def test_an_entry_that_somebody_added_is_drift_of_its_list() -> None:
-    found = comparison("dev", _grown([{"name": "ssh", "port": 22}, {"name": "x", "port": 9999}]))
+    found = parse_comparison("dev", _grown([{"name": "ssh", "port": 22}, {"name": "x", "port": 9999}]))
     (change,) = found.recording.changes
     assert change.details == ('spec.ports[1]: (none) → {"name": "x", "port": 9999}',)
-    assert list(found.grown.values()) == [("spec.ports",)]
-    assert comparison("dev", _grown([{"name": "ssh", "port": 22}])).recording.changes == []
+    assert list(found.extended_lists.values()) == [("spec.ports",)]
+    assert parse_comparison("dev", _grown([{"name": "ssh", "port": 22}])).recording.changes == []
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_properties_are_told_as_far_down_as_they_differ(old: Any, new: Any, deta
     state = {"urn": urn, "type": "vcf:index:Namespace", "custom": True}
     step = {"op": "update", "urn": urn, "detailedDiff": {"x": {"kind": "update"}}}
     step |= {"oldState": {**state, "inputs": {"x": old}}, "newState": {**state, "inputs": {"x": new}}}
-    (change,) = comparison("dev", {"steps": [step]}).recording.changes
+    (change,) = parse_comparison("dev", {"steps": [step]}).recording.changes
     assert list(change.details) == details
     assert "old-secret" not in json.dumps(drift({"steps": [step]}).as_dict())
 

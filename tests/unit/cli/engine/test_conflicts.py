@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from cli.engine import conflicts, runs
-from cli.engine.conflicts import Conflict, conflicts_in, told, words
+from cli.engine.conflicts import Conflict, describe, parse_conflicts, reporting
 from cli.engine.stack import Stack
 
 _URN = "urn:pulumi:dev::paif::paif:index:DeepLearningVm$kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachine::alice"
@@ -39,17 +39,17 @@ _SAID = (
     ],
 )
 def test_fields_and_who_set_them_are_read(said: str, fields: tuple[tuple[str, str], ...]) -> None:
-    found = conflicts_in([(_URN, _SAID + said), (_URN, _SAID + said)])
+    found = parse_conflicts([(_URN, _SAID + said), (_URN, _SAID + said)])
     assert found == [Conflict(_URN, fields)]
     assert (found[0].kind, found[0].name) == ("VirtualMachine", "alice")
 
 
 def test_other_errors_are_no_conflicts() -> None:
-    assert conflicts_in([(_URN, "error: update failed: 409 already exists"), ("", _SAID)]) == []
+    assert parse_conflicts([(_URN, "error: update failed: 409 already exists"), ("", _SAID)]) == []
 
 
 def test_both_ways_on_are_told_with_their_commands() -> None:
-    text = words("dev", [Conflict(_URN, (("spec.powerState", "by-hand"),))])
+    text = describe("dev", [Conflict(_URN, (("spec.powerState", "by-hand"),))])
     assert "VirtualMachine alice: spec.powerState, set by by-hand" in text
     assert "./paif up dev --take-over" in text
     assert "./paif drift dev --keep" in text
@@ -61,7 +61,7 @@ def test_a_run_that_fails_on_a_conflict_ends_with_the_words(capsys: pytest.Captu
     logs: list[Path] = []
 
     def fail() -> None:
-        with told("dev") as (options, variables):
+        with reporting("dev") as (options, variables):
             assert variables == {"PULUMI_DEBUG_COMMANDS": "true"}, "the engine hides --event-log otherwise"
             assert options[0] == "--event-log"
             logs.append(Path(options[1]))
@@ -75,7 +75,7 @@ def test_a_run_that_fails_on_a_conflict_ends_with_the_words(capsys: pytest.Captu
 
 
 def test_a_run_that_fails_otherwise_says_nothing_of_it(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(typer.Exit), told("dev"):
+    with pytest.raises(typer.Exit), reporting("dev"):
         raise typer.Exit(1)
     assert capsys.readouterr().err == ""
 
@@ -96,7 +96,7 @@ def test_taking_over_is_the_plugins_own_variable() -> None:
 )
 def test_pulumi_is_in_its_own_way_only_where_nobody_else_is(managers: list[str], itself: bool) -> None:
     found = [Conflict(_URN, tuple(("spec.powerState", each) for each in managers))]
-    assert conflicts.with_itself(found) is itself
+    assert conflicts.is_self_conflict(found) is itself
 
 
 def test_what_a_cut_off_run_has_set_is_taken_over_and_what_others_have_set_is_not(
@@ -109,13 +109,13 @@ def test_what_a_cut_off_run_has_set_is_taken_over_and_what_others_have_set_is_no
         given.append(variables)
         if conflicts.TAKE_OVER.items() <= variables.items():
             return
-        raise conflicts.WithItselfError(own)
+        raise conflicts.SelfConflictError(own)
 
-    runs._past_itself(Stack("dev", lab=True), once, None, {"A": "b"})
+    runs._resolving_self_conflicts(Stack("dev", lab=True), once, None, {"A": "b"})
     assert given == [{"A": "b"}, {"A": "b"} | conflicts.TAKE_OVER]
 
     def never(_: int | None, __: dict[str, str]) -> None:
-        raise conflicts.WithItselfError(own)
+        raise conflicts.SelfConflictError(own)
 
     with pytest.raises(typer.Exit):
-        runs._past_itself(Stack("dev", lab=True), never, None, {})
+        runs._resolving_self_conflicts(Stack("dev", lab=True), never, None, {})

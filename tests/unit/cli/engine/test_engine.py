@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cli.engine import environ, pulumi_cli, selection
-from cli.engine.recovery import leftovers
+from cli.engine.recovery import cleanup
 from cli.engine.stack import Stack
 from cli.output.console import Failed
 
@@ -70,7 +70,7 @@ def _once_there(pulumi: Path, act: Callable[[], None]) -> None:
 
 def test_a_run_whose_target_ends_is_cancelled_in_the_engines_own_way(pulumi: Path, target: tuple[int, int]) -> None:
     _once_there(pulumi, lambda: os.close(target[1]))
-    with pytest.raises(pulumi_cli.TargetGone):
+    with pytest.raises(pulumi_cli.TargetLost):
         pulumi_cli.run(Stack("dev", lab=False), "up", target=target[0])
     assert (pulumi.parent.parent / "cancelled").exists()
 
@@ -92,7 +92,7 @@ def test_a_run_that_is_ended_from_outside_is_cancelled_in_the_engines_own_way(
 def test_a_failure_of_a_run_whose_target_has_ended_is_the_targets(pulumi: Path, target: tuple[int, int]) -> None:
     pulumi.write_text("#!/bin/sh\nexit 1\n")
     os.close(target[1])
-    with pytest.raises(pulumi_cli.TargetGone):
+    with pytest.raises(pulumi_cli.TargetLost):
         pulumi_cli.run(Stack("dev", lab=False), "up", target=target[0])
 
 
@@ -136,7 +136,7 @@ def test_a_survivor_is_a_plugin_without_an_engine_above_it(pulumi: Path, name: s
         assert started.stdout.readline() == "there\n"
         if parent == "sh":
             started.wait()
-        found = [" ".join(each.cmdline()) for each in leftovers.survivors()]
+        found = [" ".join(each.cmdline()) for each in cleanup.orphaned_plugins()]
         assert any(str(plugin) in each for each in found) is left
     finally:
         os.close(given)
@@ -151,7 +151,7 @@ def shell_of_the_lab(pulumi: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str,
     values = {
         "PULUMI_BACKEND_URL": f"file://{pulumi.parent.parent}/pulumi?metadata=skip",
         "PULUMI_CONFIG_PASSPHRASE": environ.LAB_PASSPHRASE,
-        "SSL_CERT_FILE": str(environ.trust_file()),
+        "SSL_CERT_FILE": str(environ.trust_bundle_path()),
     }
     assert values.items() <= environ.environment(lab=True).items()
     for name, value in values.items():
@@ -181,5 +181,5 @@ def test_the_trust_of_the_lab_keeps_the_systems_authorities_in_a_shell_that_has_
 ) -> None:
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     before = Path(environ.environment(lab=True)["SSL_CERT_FILE"]).read_text()
-    monkeypatch.setenv("SSL_CERT_FILE", str(environ.trust_file()))
+    monkeypatch.setenv("SSL_CERT_FILE", str(environ.trust_bundle_path()))
     assert Path(environ.environment(lab=True)["SSL_CERT_FILE"]).read_text() == before

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.engine import environ, pulumi_cli
-from cli.engine.planned_values import without_planned_values
+from cli.engine.planned_values import mask_planned_values
 from cli.engine.stack import Stack
 
 # As pulumi 3.259 printed it, with the values replaced.
@@ -21,7 +21,7 @@ _BARE = (
 
 
 def test_names_are_kept_and_values_are_not() -> None:
-    [line] = without_planned_values([_BARE])
+    [line] = mask_planned_values([_BARE])
     assert line == (
         "    error: resource urn:pulumi:dev::paif::kubernetes:core/v1:Secret::x violates plan: properties changed: "
         "++repositoryOpts, +-compat, +-stringData, =~data (values are not shown, secrets may be among them)\n"
@@ -41,7 +41,7 @@ def test_a_value_of_several_lines_is_left_out_to_its_end() -> None:
         "Resources:\n",
         "    1 errored\n",
     ]
-    found = list(without_planned_values(lines))
+    found = list(mask_planned_values(lines))
     assert "PLANTED" not in "".join(found)
     assert [each for each in found if each.strip()][2:] == [
         "    error: another one\n",
@@ -52,7 +52,7 @@ def test_a_value_of_several_lines_is_left_out_to_its_end() -> None:
 
 def test_everything_else_is_left_as_it_is() -> None:
     lines = ["    error: x violates plan: dependencies changed: added urn::y\n", "    indented\n", "\n", "Resources:\n"]
-    assert list(without_planned_values(lines)) == lines
+    assert list(mask_planned_values(lines)) == lines
 
 
 @pytest.mark.parametrize("plan", [("--plan", "/plan.json"), ("--plan=/plan.json",)])

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from cli.output.console import Failed, show
-from cli.output.personas import Known, personas, value_at
+from cli.output.personas import StackView, personas, value_at
 from stacks.environment import Environment
 from tests.unit.stacks.samples import GONE, environment
 
@@ -66,7 +66,7 @@ def _sheet(
     asked: Environment | None = None,
     made: frozenset[tuple[str, str]] = _MADE,
 ) -> str:
-    return personas("dev", _OUTPUTS if outputs is None else outputs, Known(asked, made))
+    return personas("dev", _OUTPUTS if outputs is None else outputs, StackView(asked, made))
 
 
 def _section(text: str, title: str) -> str:

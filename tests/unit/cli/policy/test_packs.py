@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cli.policy.packs import Finding, Report, arguments, read
+from cli.policy.packs import Finding, Report, policy_pack_options, read
 
 
 def _event(**policy: Any) -> str:
@@ -96,6 +96,6 @@ def test_an_exempted_finding_is_a_suppressed_result_and_an_undecided_one_a_note(
 
 
 def test_the_packs_are_given_by_absolute_path() -> None:
-    option, path = arguments()
+    option, path = policy_pack_options()
     assert option == "--policy-pack"
     assert path.startswith("/")

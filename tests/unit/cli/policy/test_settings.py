@@ -21,7 +21,7 @@ from cli.policy import settings
 def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the settings of every environment come from in a test."""
     file = tmp_path / "site1.yaml"
-    monkeypatch.setattr(settings, "file_of", lambda _: file)
+    monkeypatch.setattr(settings, "settings_file", lambda _: file)
     return file
 
 
@@ -187,20 +187,20 @@ def test_a_stack_file_that_names_no_kind_contradicts_nothing(root: Path, stack: 
 
 
 def test_init_writes_the_stack_file_and_the_settings(root: Path) -> None:
-    assert initial.make("site1", "qa", "umbrella") == ["stacks/Pulumi.site1.yaml", "policies/config/site1.yaml"]
+    assert initial.create("site1", "qa", "umbrella") == ["stacks/Pulumi.site1.yaml", "policies/config/site1.yaml"]
     assert "paif:organisation: umbrella" in (root / "stacks/Pulumi.site1.yaml").read_text()
     text = (root / "policies/config/site1.yaml").read_text()
     assert "kind: qa" in text
     assert "organisation: umbrella" in text
     with pytest.raises(Failed, match="are there already"):
-        initial.make("site1", "qa", "umbrella")
+        initial.create("site1", "qa", "umbrella")
 
 
 def test_init_adds_settings_to_an_environment_that_has_none(root: Path) -> None:
     stack = root / "stacks" / "Pulumi.site1.yaml"
     text = (Path(__file__).resolve().parents[4] / "stacks" / "Pulumi.prod.yaml").read_text()
     stack.write_text(text)
-    assert initial.make("site1", "dev", "other") == ["policies/config/site1.yaml"]
+    assert initial.create("site1", "dev", "other") == ["policies/config/site1.yaml"]
     settings_text = (root / "policies/config/site1.yaml").read_text()
     assert "kind: prod" in settings_text
     assert "organisation: acme" in settings_text
@@ -210,5 +210,5 @@ def test_init_adds_settings_to_an_environment_that_has_none(root: Path) -> None:
 def test_init_leaves_a_wrong_stack_file_alone(root: Path) -> None:
     (root / "stacks" / "Pulumi.site1.yaml").write_text("config: {paif:kind: production}\n")
     with pytest.raises(Problems):
-        initial.make("site1", "dev", "acme")
+        initial.create("site1", "dev", "acme")
     assert not (root / "policies/config/site1.yaml").exists()

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from cli.prove import kills
-from cli.prove.scene import Objects, Scene
+from cli.prove.sandbox import Objects, Sandbox
 
 
-class _Scene(Scene):
+class _Scene(Sandbox):
     """An environment that is whole unless a test says otherwise."""
 
     def __init__(self, **found: Any) -> None:
@@ -78,18 +78,18 @@ def test_a_kill_is_held_only_when_everything_is_whole_and_the_same(
     cases.prepare()
     before = scene.objects()
     scene.found.update(found)
-    kill = cases._judged("clusters", "helm", "", before)
+    kill = cases._evaluate("clusters", "helm", "", before)
     assert (kill.pending, kill.duplicates, kill.deletions) == counted
-    assert kill.held is (not wrong)
-    assert wrong in "; ".join(kill.wrong)
+    assert kill.passed is (not wrong)
+    assert wrong in "; ".join(kill.violations)
 
 
 def test_every_phase_is_tried_with_everything_that_can_be_killed_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def try_one(_: kills.Kills, phase: str, victim: str) -> kills.Kill:
         return kills.Kill(phase, victim, "", 0, 0, 0, ())
 
-    monkeypatch.setattr(kills.Kills, "try_one", try_one)
-    found = kills.prove(_Scene(), kills.PHASES, kills.VICTIMS, kills=5, seed=1, told=lambda _: None)
+    monkeypatch.setattr(kills.Kills, "run_case", try_one)
+    found = kills.prove(_Scene(), kills.PHASES, kills.VICTIMS, kills=5, seed=1, on_result=lambda _: None)
     assert [each.phase for each in found[: len(kills.PHASES)]] == list(kills.PHASES)
     for phase in kills.PHASES:
         tried = {each.victim for each in found if each.phase == phase}

@@ -18,7 +18,7 @@ ALL = ["dev", "prod", "qa", "staging"]
 
 
 def test_own_files_of_an_environment_touch_that_one_only() -> None:
-    assert changed.touched(["stacks/Pulumi.qa.yaml", "policies/config/prod.yaml"], ALL) == ["prod", "qa"]
+    assert changed.affected_environments(["stacks/Pulumi.qa.yaml", "policies/config/prod.yaml"], ALL) == ["prod", "qa"]
 
 
 @pytest.mark.parametrize(
@@ -40,18 +40,18 @@ def test_own_files_of_an_environment_touch_that_one_only() -> None:
     ],
 )
 def test_what_all_share_and_what_is_not_known_touches_all(file: str) -> None:
-    assert changed.touched(["docs/lab.md", file], ALL) == ALL
+    assert changed.affected_environments(["docs/lab.md", file], ALL) == ALL
 
 
 def test_documents_tests_and_workflows_touch_none() -> None:
     files = ["README.md", "docs/lab.md", "docs/a/b.png", "tests/unit/ci/x.py", ".github/workflows/preview.yml"]
-    assert changed.touched([*files, "ci/gitlab/drift.yml", ".gitlab-ci.yml", "LICENSE"], ALL) == []
+    assert changed.affected_environments([*files, "ci/gitlab/drift.yml", ".gitlab-ci.yml", "LICENSE"], ALL) == []
 
 
 def test_removed_stack_file_is_no_environment_to_preview_but_a_removed_one() -> None:
     files = ["stacks/Pulumi.old.yaml", "stacks/Pulumi.qa.yaml", "policies/config/never.yaml", "stacks/program.py"]
-    assert changed.touched(files[:1], ALL) == []
-    assert changed.removed(files, ALL) == ["old"]
+    assert changed.affected_environments(files[:1], ALL) == []
+    assert changed.removed_environments(files, ALL) == ["old"]
 
 
 def run_git(folder: Path, *arguments: str) -> str:

@@ -15,7 +15,7 @@ from cli.commands.pull_request import pr_comment_app
 from cli.forge.client import LIMITS
 from cli.preview.model import Recording
 from cli.pull_request.comment import MARKER, render
-from cli.pull_request.recording import names_in, read
+from cli.pull_request.recording import read, recorded_environments
 from cli.pull_request.slim import slim, slim_events
 from paif_catalog.redaction import scrub
 
@@ -27,7 +27,7 @@ def recorded(folder: Path, **environments: str) -> list[Recording]:
     """Copies of recorded previews as environments, read."""
     for environment, name in environments.items():
         shutil.copytree(RECORDED / name, folder / environment)
-    return [read(folder, name) for name in names_in(folder)]
+    return [read(folder, name) for name in recorded_environments(folder)]
 
 
 def comment(folder: Path, **environments: str) -> str:
@@ -384,7 +384,7 @@ def test_many_environments_and_findings_do_not_hide_data_at_risk(tmp_path: Path)
     finding = {"policyPackName": "p", "enforcementLevel": "mandatory", "message": "m" * 3000}
     events = [{"policyEvent": {**finding, "policyName": f"rule-{number}"}} for number in range(300)]
     write(tmp_path, "refused", step("replace", POSTGRES, "the-database"), events=events)
-    text = render([read(tmp_path, name) for name in names_in(tmp_path)])
+    text = render([read(tmp_path, name) for name in recorded_environments(tmp_path)])
     assert len(text.encode()) <= LIMITS["github"]
     assert "`the-database`" in text
     assert text.count("| **site-") == 40
@@ -609,7 +609,7 @@ def test_folder_names_that_are_no_environments_are_ignored(tmp_path: Path) -> No
     for name in ("dev", "a b", "-x", "x`y", "[x](y)"):
         (tmp_path / name).mkdir()
     (tmp_path / "environments.json").write_text(json.dumps(["qa", "../x", 7, "<b>"]))
-    assert names_in(tmp_path) == ["dev", "qa"]
+    assert recorded_environments(tmp_path) == ["dev", "qa"]
 
 
 def test_links_in_a_recording_lead_nowhere(tmp_path: Path) -> None:

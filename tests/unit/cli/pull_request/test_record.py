@@ -88,7 +88,7 @@ def test_recording_has_no_secret_and_renders_like_the_engines_own(tmp_path: Path
     asked = (folder / "asked").read_text()
     assert asked.startswith("preview --stack prod --json --event-log ")
     assert "--non-interactive" in asked.split()
-    assert " ".join(packs.arguments()) in asked
+    assert " ".join(packs.policy_pack_options()) in asked
     assert "--show-sames" in asked.split(), "the engine leaves out lifted retention otherwise"
     assert (folder / "debug").read_text().strip(), "the engine hides --event-log otherwise"
     (tmp_path / "raw").mkdir()
@@ -210,7 +210,7 @@ def test_the_engine_tells_guards_that_alone_are_lifted_or_added(
     monkeypatch.setattr(record, "figures", lambda *_: (BeforeAfter(), BeforeAfter()))
     monkeypatch.setattr(selection, "select", lambda _: None)
     monkeypatch.setattr(environ, "environment", lambda **_: real.environment)
-    monkeypatch.setattr(packs, "arguments", list)
+    monkeypatch.setattr(packs, "policy_pack_options", list)
     result = run("dev", "--output", f"{tmp_path}/out", "--save-plan", f"{tmp_path}/plan.json", "--json")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout.splitlines()[-1])["changes"] == 4

@@ -114,7 +114,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_newest_readable_backup_and_is_kep
     assert restored.backup.resources == 2
     assert checkpoint.read_bytes() == _OLDER
     assert checkpoint.stat().st_mode & 0o777 == 0o640
-    assert restored.kept.read_bytes() == content
+    assert restored.damaged_copy.read_bytes() == content
     assert checkpoints.restore(files) is None
 
 
@@ -149,7 +149,7 @@ def test_without_a_readable_backup_nothing_is_changed(files: Files, monkeypatch:
     before = {path: path.read_bytes() for path in files.folder.rglob("*") if path.is_file()}
     _backend_is(monkeypatch, files)
     with pytest.raises(Failed, match=r"dev\.json is damaged .* can be read; put a checkpoint there"):
-        repair.mend(Stack("dev", lab=True))
+        repair.repair_checkpoint(Stack("dev", lab=True))
     assert {path: path.read_bytes() for path in files.folder.rglob("*") if path.is_file()} == before
 
 
@@ -159,7 +159,7 @@ def test_a_stack_that_somebody_has_is_not_restored(files: Files, monkeypatch: py
     (files.locks / "1.json").write_text(json.dumps(lock))
     _backend_is(monkeypatch, files)
     with pytest.raises(Failed, match=r"damaged .* alice@elsewhere \(process 7\) since 2026-01-01 10:00 UTC"):
-        repair.mend(Stack("dev", lab=False))
+        repair.repair_checkpoint(Stack("dev", lab=False))
     assert (files.stacks / "dev.json").read_bytes() == b""
 
 
@@ -178,7 +178,7 @@ def test_leftovers_of_a_kill_are_no_obstacle_and_what_others_are_writing_stays(
     stays[0].write_text("{}")
     stays[1].touch()
     _backend_is(monkeypatch, files)
-    repair.mend(Stack("dev", lab=True))
+    repair.repair_checkpoint(Stack("dev", lab=True))
     assert [path for path in left if path.exists()] == []
     assert [path for path in stays if not path.exists()] == []
     assert (files.stacks / "dev.json").read_bytes() == _SOUND
@@ -230,5 +230,5 @@ def test_a_lock_of_the_lab_whose_process_is_gone_keeps_nothing_from_being_restor
     monkeypatch.setattr(locks.socket, "gethostname", lambda: "here")
     monkeypatch.setattr(locks, "is_engine", lambda _: False)
     _backend_is(monkeypatch, files)
-    repair.mend(Stack("dev", lab=True))
+    repair.repair_checkpoint(Stack("dev", lab=True))
     assert (files.stacks / "dev.json").read_bytes() == _OLDER

@@ -22,8 +22,8 @@ def _state(*pending: str, kind: str = "creating") -> dict[str, Any]:
     return {"deployment": {"pending_operations": operations}}
 
 
-def _left(annotation: str, created: datetime | None) -> clones.Left:
-    return clones.Left("vm", annotation, created, None)
+def _left(annotation: str, created: datetime | None) -> clones.UnfinishedClone:
+    return clones.UnfinishedClone("vm", annotation, created, None)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def _left(annotation: str, created: datetime | None) -> clones.Left:
     ],
 )
 def test_only_what_a_cut_off_run_began_counts_as_unfinished(
-    machine: clones.Left, state: dict[str, Any], removed: bool
+    machine: clones.UnfinishedClone, state: dict[str, Any], removed: bool
 ) -> None:
     assert (clones.unfinished(state, [machine], "qa::paif", _SUCCESS) == [machine]) is removed
 
@@ -53,7 +53,7 @@ def test_every_marked_machine_is_unfinished_when_no_run_succeeded() -> None:
 
 
 def test_an_annotation_that_is_missing_matches_nothing() -> None:
-    assert clones.begun(_state("")) == set()
+    assert clones.pending_annotations(_state("")) == set()
 
 
 def test_the_password_comes_out_of_the_state_and_is_not_shown() -> None:

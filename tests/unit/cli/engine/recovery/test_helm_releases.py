@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from cli.engine.recovery import helm_releases
-from cli.engine.recovery.helm_releases import Place, Record
+from cli.engine.recovery.helm_releases import ReleaseLocation, Revision
 from tests.unit.pulumi_resource_vcf.double import Answer, Request, Server, make_certificates
 from tests.unit.pulumi_resource_vcf.proxies import Proxy
 
@@ -21,12 +21,12 @@ _OURS = f"Managed by Pulumi: {_MARK}paif:index:GpuCluster$paif:index:GpuOperator
 _OTHERS = "Managed by Pulumi: urn:pulumi:dev-2::paif::paif:index:GpuOperator::gpu"
 
 
-def _place(*, known: bool) -> Place:
-    return Place(_GUEST, "gpu-operator", "gpu-operator", known)
+def _place(*, known: bool) -> ReleaseLocation:
+    return ReleaseLocation(_GUEST, "gpu-operator", "gpu-operator", known)
 
 
-def _records(*statuses: str, description: str = "Install complete") -> list[Record]:
-    return [Record(f"v{n}", n, status, description) for n, status in enumerate(statuses, 1)]
+def _records(*statuses: str, description: str = "Install complete") -> list[Revision]:
+    return [Revision(f"v{n}", n, status, description) for n, status in enumerate(statuses, 1)]
 
 
 @pytest.mark.parametrize(
@@ -56,9 +56,9 @@ def _records(*statuses: str, description: str = "Install complete") -> list[Reco
     ],
 )
 def test_a_release_is_taken_over_only_where_it_is_ours_or_never_served(
-    known: bool, records: list[Record], expected: str
+    known: bool, records: list[Revision], expected: str
 ) -> None:
-    assert helm_releases.cure(_place(known=known), reversed(records), _MARK) == expected
+    assert helm_releases.remedy_for(_place(known=known), reversed(records), _MARK) == expected
 
 
 def _resource(kind: str, provider: str = _GUEST, **inputs: Any) -> dict[str, Any]:
@@ -77,19 +77,19 @@ def test_a_release_is_looked_for_where_the_state_has_it_where_it_is_pending_and_
     namespace = _resource(_NAMESPACE, metadata={"name": "gpu-operator"})
     release = _resource(_RELEASE, namespace="gpu-operator", name="gpu-operator")
     other = _resource(_RELEASE, namespace="else", name="mine")
-    assert helm_releases.places(_state()) == []
-    assert helm_releases.places(_state(namespace)) == [_place(known=False)]
-    assert helm_releases.places(_state(namespace, release)) == [_place(known=True)]
-    assert helm_releases.places(_state(release, namespace)) == [_place(known=True)]
-    assert helm_releases.places(_state(namespace, release, pending=(release,))) == [_place(known=True)]
-    assert helm_releases.places(_state(pending=(other,))) == [Place(_GUEST, "else", "mine", False)]
-    assert helm_releases.begun(_state(pending=(other,)))
-    assert not helm_releases.begun(_state(release, pending=(namespace,)))
+    assert helm_releases.locations(_state()) == []
+    assert helm_releases.locations(_state(namespace)) == [_place(known=False)]
+    assert helm_releases.locations(_state(namespace, release)) == [_place(known=True)]
+    assert helm_releases.locations(_state(release, namespace)) == [_place(known=True)]
+    assert helm_releases.locations(_state(namespace, release, pending=(release,))) == [_place(known=True)]
+    assert helm_releases.locations(_state(pending=(other,))) == [ReleaseLocation(_GUEST, "else", "mine", False)]
+    assert helm_releases.has_pending_operation(_state(pending=(other,)))
+    assert not helm_releases.has_pending_operation(_state(release, pending=(namespace,)))
 
 
 def test_a_record_says_the_same_after_it_was_unpacked_and_packed() -> None:
     content = {"name": "gpu-operator", "info": {"status": "pending-upgrade"}, "manifest": "größe: <1>", "version": 2}
-    assert helm_releases._unpacked(helm_releases._packed(content)) == content
+    assert helm_releases._decode_release(helm_releases._encode_release(content)) == content
 
 
 @pytest.mark.parametrize("text", ["", "{", "users: []", "clusters: [{name: a, cluster: {}}]", "kubeconfig"])
@@ -99,7 +99,7 @@ def test_a_kubeconfig_that_cannot_be_used_is_told_and_not_shown(text: str) -> No
         {**provider, "inputs": {"kubeconfig": text}}, _resource(_NAMESPACE, metadata={"name": "gpu-operator"})
     )
     with pytest.raises(helm_releases.UnreachableError, match="acme-dev-vks-gpu-guest: its kubeconfig"):
-        list(helm_releases.left(state, "dev::paif"))
+        list(helm_releases.blocked_releases(state, "dev::paif"))
 
 
 def test_a_cluster_is_asked_through_its_kubeconfigs_proxy_and_by_its_kubeconfigs_name(tmp_path: Path) -> None:

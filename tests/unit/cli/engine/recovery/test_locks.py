@@ -16,7 +16,7 @@ import pytest
 
 from cli.engine import environ, pulumi_cli
 from cli.engine.backend import Files
-from cli.engine.recovery import leftovers, locks, repair
+from cli.engine.recovery import cleanup, locks, repair
 from cli.engine.stack import Stack
 from cli.output.console import Failed
 
@@ -61,7 +61,7 @@ def running(tmp_path: Path) -> int:
 
 def test_a_lock_of_the_lab_whose_process_is_gone_is_removed(files: Files, capsys: pytest.CaptureFixture[str]) -> None:
     path = _lock(files)
-    assert repair.unlock(Stack("dev", lab=True))
+    assert repair.release_locks(Stack("dev", lab=True))
     assert not path.exists()
     assert f"alice@{socket.gethostname()} (process {_GONE}) since 2026-01-01 09:00 UTC" in capsys.readouterr().err
 
@@ -72,7 +72,7 @@ def test_a_lock_that_was_never_finished_is_removed_from_the_lab(files: Files) ->
     for path in left:
         path.touch()
     _lock(files, name="3.json.18b.tmp")
-    assert repair.unlock(Stack("dev", lab=True))
+    assert repair.release_locks(Stack("dev", lab=True))
     assert list(files.locks.iterdir()) == []
 
 
@@ -80,7 +80,7 @@ def test_a_lock_that_was_never_finished_is_removed_from_the_lab(files: Files) ->
 def test_a_lock_of_an_engine_that_runs_stays(files: Files, running: int, name: str) -> None:
     path = _lock(files, pid=running, name=name)
     with pytest.raises(Failed, match=f"process {running}"):
-        repair.unlock(Stack("dev", lab=True))
+        repair.release_locks(Stack("dev", lab=True))
     assert path.exists()
 
 
@@ -99,7 +99,7 @@ def test_an_engine_that_was_killed_and_that_nobody_has_buried_runs_no_more(tmp_p
 def test_any_other_lock_is_told_with_who_since_when_and_how_to_free_it(files: Files, lab: bool, host: str) -> None:
     path = _lock(files, host=host)
     with pytest.raises(Failed) as raised:
-        leftovers.clear_up(Stack("dev", lab=lab), lambda _: True)
+        cleanup.clean_up(Stack("dev", lab=lab), lambda _: True)
     assert path.exists()
     said = str(raised.value)
     assert f"alice@{host or socket.gethostname()} (process {_GONE}) since 2026-01-01 09:00 UTC" in said
@@ -116,7 +116,7 @@ def test_a_stack_of_a_benchmark_that_was_cut_off_is_had_again(files: Files, monk
     assert process.stdin is not None
     monkeypatch.setattr(locks, "is_engine", psutil.pid_exists)
     threading.Timer(0.3, process.stdin.close).start()
-    repair.take_back(Stack("bench1", lab=True), "paif-bench-raw")
+    repair.reclaim(Stack("bench1", lab=True), "paif-bench-raw")
     assert not path.exists()
     process.wait()
 
@@ -125,7 +125,7 @@ def test_whoever_only_looks_is_not_kept_from_it_by_somebody_elses_run(
     files: Files, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _lock(files, host="elsewhere")
-    leftovers.clear_up(Stack("dev", lab=False))
+    cleanup.clean_up(Stack("dev", lab=False))
     assert "alice@elsewhere" in capsys.readouterr().err
 
 
@@ -146,9 +146,9 @@ def test_a_lock_in_any_backend_is_told_when_the_engine_tells_it(
     pulumi.chmod(0o755)
     monkeypatch.setenv("PAIF_BIN", str(tmp_path))
     monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://states")
-    with pytest.raises(pulumi_cli.Locked, match=f"{who}.*pulumi cancel --stack site1"):
+    with pytest.raises(pulumi_cli.StackLocked, match=f"{who}.*pulumi cancel --stack site1"):
         pulumi_cli.capture(Stack("site1", lab=False), "stack", "import")
 
 
 def test_what_is_no_lock_is_not_taken_for_one() -> None:
-    assert locks.told("error: no stack named 'dev' found") is None
+    assert locks.parse_lock_error("error: no stack named 'dev' found") is None

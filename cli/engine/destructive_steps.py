@@ -27,15 +27,15 @@ SERVING_TYPES = (
 """Resource types whose end takes a service from people who use it, beside those that hold data."""
 
 _STACK = "::pulumi:pulumi:Stack::"
-DELETES = {"delete", "delete-replaced"}
+DELETE_OPERATIONS = {"delete", "delete-replaced"}
 """Steps of a plan by which an object goes."""
 
-_REPLACES = {"replace", "create-replacement", "import-replacement"}
+_REPLACE_OPERATIONS = {"replace", "create-replacement", "import-replacement"}
 
 
 @dataclass(frozen=True)
-class Loss:
-    """One resource that goes. `name` is its logical name, `within` those of the components around it.
+class DestructiveStep:
+    """One resource that goes. `name` is its logical name, `ancestors` those of the components around it.
 
     `protected` tells that the engine refuses it, `retained` that the object stays: only the state forgets it, or it was
     there before.
@@ -44,7 +44,7 @@ class Loss:
     action: Literal["delete", "replace"]
     type: str
     name: str
-    within: tuple[str, ...]
+    ancestors: tuple[str, ...]
     protected: bool
     retained: bool
 
@@ -52,9 +52,9 @@ class Loss:
     def kind(self) -> str:
         return self.type.rsplit(":", 1)[-1]
 
-    def named_by(self, names: Collection[str]) -> bool:
+    def matches(self, names: Collection[str]) -> bool:
         """Whether one of these names means it: its own, or that of a component it belongs to."""
-        return self.name in names or any(each in names for each in self.within)
+        return self.name in names or any(each in names for each in self.ancestors)
 
     def __str__(self) -> str:
         stays = "; it stays: it is retained, or was there before" if self.retained else ""
@@ -64,16 +64,16 @@ class Loss:
 
 def _resource_plans(file: Path) -> dict[str, dict[str, Any]]:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        document = json.loads(file.read_text(encoding="utf-8"))
         # The engine reads both forms, with and without a version around them, and writes the second.
-        plan = found.get("plan", found)
+        plan = document.get("plan", document)
         plans = (plan["manifest"] and plan.get("resourcePlans")) or {}
         return {str(urn): dict(plan) for urn, plan in plans.items()}
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         raise Failed(f"{file} is no plan of the engine; `./paif preview ENV -- --save-plan FILE` writes one") from None
 
 
-def leave_outputs_open(file: Path, relaxed: Path) -> None:
+def relax_outputs(file: Path, relaxed: Path) -> None:
     """Write the plan to ``relaxed`` so that it binds what is done to resources, and not what the stack tells of them.
 
     A run in which something failed tells less than was planned, and the engine would then keep none of it. Raises
@@ -89,7 +89,7 @@ def leave_outputs_open(file: Path, relaxed: Path) -> None:
     relaxed.write_text(json.dumps(whole), encoding="utf-8")
 
 
-def outputs_before(file: Path) -> list[str]:
+def existing_outputs(file: Path) -> list[str]:
     """Names of the outputs that the stack of a saved plan has already. Raises ``Failed`` when the file is no plan."""
     stacks = (plan for urn, plan in _resource_plans(file).items() if _STACK in urn)
     return [
@@ -100,40 +100,40 @@ def outputs_before(file: Path) -> list[str]:
     ]
 
 
-def steps_of(file: Path) -> dict[str, set[str]]:
+def plan_steps(file: Path) -> dict[str, set[str]]:
     """The steps that a saved plan allows each resource, by URN. Raises ``Failed`` when the file is no plan."""
     return {urn: set(plan.get("steps") or []) for urn, plan in _resource_plans(file).items()}
 
 
-def of_plan(file: Path, exported: Callable[[], dict[str, Any]]) -> list[Loss]:
+def in_plan(file: Path, export_state: Callable[[], dict[str, Any]]) -> list[DestructiveStep]:
     """Everything in a saved plan that deletes or replaces what holds data or serves people, in the plan's order.
 
-    `exported` gives the stack's state as the engine exports it; it is asked only where there is a loss. Raises
-    ``Failed`` when the file is no plan.
+    `export_state` gives the stack's state as the engine exports it; it is called only where there is such a step.
+    Raises ``Failed`` when the file is no plan.
     """
-    lost = {
+    destructive = {
         urn: taken
-        for urn, taken in steps_of(file).items()
-        if taken & (DELETES | _REPLACES) and _matters(type_and_name(urn)[0])
+        for urn, taken in plan_steps(file).items()
+        if taken & (DELETE_OPERATIONS | _REPLACE_OPERATIONS) and _is_critical_type(type_and_name(urn)[0])
     }
-    if not lost:
+    if not destructive:
         return []
-    known = {each["urn"]: each for each in (exported().get("deployment") or {}).get("resources") or []}
-    return [_loss(urn, taken, known) for urn, taken in lost.items()]
+    resources = {each["urn"]: each for each in (export_state().get("deployment") or {}).get("resources") or []}
+    return [_destructive_step(urn, taken, resources) for urn, taken in destructive.items()]
 
 
-def _loss(urn: str, steps: set[str], known: dict[str, dict[str, Any]]) -> Loss:
-    state, (kind, name) = known.get(urn, {}), type_and_name(urn)
-    within, parent = [], state.get("parent")
-    while parent and parent in known:
-        if not known[parent]["type"].startswith(("pulumi:", "paif:phase:")):
-            within.append(parent.rsplit("::", 1)[-1])
-        parent = known[parent].get("parent")
-    return Loss(
-        action="replace" if steps & _REPLACES else "delete",
+def _destructive_step(urn: str, steps: set[str], resources: dict[str, dict[str, Any]]) -> DestructiveStep:
+    state, (kind, name) = resources.get(urn, {}), type_and_name(urn)
+    ancestors, parent = [], state.get("parent")
+    while parent and parent in resources:
+        if not resources[parent]["type"].startswith(("pulumi:", "paif:phase:")):
+            ancestors.append(parent.rsplit("::", 1)[-1])
+        parent = resources[parent].get("parent")
+    return DestructiveStep(
+        action="replace" if steps & _REPLACE_OPERATIONS else "delete",
         type=kind,
         name=name,
-        within=tuple(within),
+        ancestors=tuple(ancestors),
         protected=bool(state.get("protect")),
         retained=bool(state.get("retainOnDelete")) or _is_adopted(state),
     )
@@ -146,21 +146,21 @@ def _is_adopted(state: dict[str, Any]) -> bool:
     )
 
 
-def _matters(kind: str) -> bool:
+def _is_critical_type(kind: str) -> bool:
     # A component of this project bears the name of the object that it makes, and is none.
     return not kind.startswith("paif:") and any(fnmatchcase(kind, pattern) for pattern in (*DATA_TYPES, *SERVING_TYPES))
 
 
-def unasked(losses: Iterable[Loss], allowed: Collection[str]) -> list[Loss]:
+def unapproved(steps: Iterable[DestructiveStep], approved: Collection[str]) -> list[DestructiveStep]:
     """Those that nobody has allowed by name. What is retained stays, so that nobody need allow it."""
-    return [each for each in losses if not each.retained and not each.named_by(allowed)]
+    return [each for each in steps if not each.retained and not each.matches(approved)]
 
 
-def listed(losses: Iterable[Loss]) -> str:
+def format_steps(steps: Iterable[DestructiveStep]) -> str:
     """One line for each."""
-    return "\n".join(f"  {each}" for each in losses)
+    return "\n".join(f"  {each}" for each in steps)
 
 
-def options(losses: Iterable[Loss]) -> str:
+def approval_options(steps: Iterable[DestructiveStep]) -> str:
     """The options that allow them, as one types them."""
-    return " ".join(f"--allow-delete {name}" for name in dict.fromkeys(each.name for each in losses))
+    return " ".join(f"--allow-delete {name}" for name in dict.fromkeys(each.name for each in steps))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.drift import kept
+from cli.drift import ignored_properties
 from cli.output.console import Failed
 from lab.state import ROOT
 from stacks.stackfile import read
@@ -25,7 +25,7 @@ def file(tmp_path: Path) -> Path:
 
 def test_everything_else_in_the_file_stays(file: Path) -> None:
     before = file.read_text()
-    added = kept.add(file, _WANTED)
+    added = ignored_properties.add_ignored(file, _WANTED)
     assert added[0] == "VirtualMachine/acme-dev-dlvm-alice: spec.powerState"
     assert len(added) == 3
     assert file.read_text().startswith(before)
@@ -36,11 +36,11 @@ def test_everything_else_in_the_file_stays(file: Path) -> None:
 
 
 def test_what_is_there_already_is_not_written_twice(file: Path) -> None:
-    kept.add(file, _WANTED)
+    ignored_properties.add_ignored(file, _WANTED)
     before = file.read_text()
-    assert kept.add(file, _WANTED) == []
+    assert ignored_properties.add_ignored(file, _WANTED) == []
     assert file.read_text() == before
-    assert kept.add(file, {"Namespace/acme-dev-ns-ai": ["accessList", "storageSpecs"]}) == [
+    assert ignored_properties.add_ignored(file, {"Namespace/acme-dev-ns-ai": ["accessList", "storageSpecs"]}) == [
         "Namespace/acme-dev-ns-ai: storageSpecs"
     ]
 
@@ -50,7 +50,7 @@ def test_a_file_that_would_lose_its_form_is_left_and_the_text_is_told(file: Path
     file.write_text(file.read_text() + change)
     before = file.read_text()
     with pytest.raises(Failed, match=r"paif:kept:\n  VirtualMachine/acme-dev-dlvm-alice:\n    - spec.powerState"):
-        kept.add(file, _WANTED)
+        ignored_properties.add_ignored(file, _WANTED)
     assert file.read_text() == before
 
 
@@ -64,4 +64,4 @@ def test_a_file_that_would_lose_its_form_is_left_and_the_text_is_told(file: Path
     ],
 )
 def test_a_list_is_left_alone_as_a_whole(path: str, left: str) -> None:
-    assert kept.leavable(path) == left
+    assert ignored_properties.ignorable_path(path) == left

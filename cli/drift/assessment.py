@@ -27,20 +27,25 @@ from cli.preview.model import Change, Recording, Severity
 from cli.preview.reader import read_preview
 from paif_catalog.redaction import scrub
 
-WORDS = {"update": "changed outside", "delete": "gone", "replace": "to be replaced", "create": "to be made again"}
+ACTION_LABELS = {
+    "update": "changed outside",
+    "delete": "gone",
+    "replace": "to be replaced",
+    "create": "to be made again",
+}
 
 
 @dataclass(frozen=True)
 class Drift:
     """What drifted in one environment, the worst first. `unchanged` counts what did not.
 
-    `missed` are sentences about what could not be compared.
+    `not_compared` are sentences about what could not be compared.
     """
 
     environment: str
     changes: tuple[Change, ...]
     unchanged: int
-    missed: tuple[str, ...] = ()
+    not_compared: tuple[str, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -72,7 +77,7 @@ class Drift:
             "severity": self.severity,
             "counts": self.counts,
             "unchanged": self.unchanged,
-            "notCompared": list(self.missed),
+            "notCompared": list(self.not_compared),
             "resources": [
                 {
                     "severity": each.severity.name.lower(),
@@ -89,35 +94,35 @@ def severity(change: Change) -> str:
     return change.severity.name.lower()
 
 
-def judge(found: Comparison) -> Drift:
+def assess(comparison_result: Comparison) -> Drift:
     """The drift that a comparison shows."""
-    recording = found.recording
-    missed = tuple(scrub(each) for each in found.not_compared())
-    return Drift(recording.environment, tuple(recording.changes), recording.unchanged, missed)
+    recording = comparison_result.recording
+    not_compared = tuple(scrub(each) for each in comparison_result.incomplete_reasons())
+    return Drift(recording.environment, tuple(recording.changes), recording.unchanged, not_compared)
 
 
-def _disagreeing(stack: Stack) -> Recording:
+def _program_differences(stack: Stack) -> Recording:
     """What the program would change where nothing drifted from the state: a refresh may have taken drift into it."""
     recording = read_preview(stack.name, comparison.program_preview(stack, conflicts.TAKE_OVER))
     if recording.failed:
         reasons = "\n".join(recording.problems)
         raise Failed(f"{stack.name} is as it was applied, but whether the program agrees is not known:\n{reasons}")
     # To wait once more changes nothing of what is there.
-    recording.changes = [each for each in recording.changes if each.type not in comparison.TELLING]
+    recording.changes = [each for each in recording.changes if each.type not in comparison.DERIVED_TYPES]
     return recording
 
 
-def judged(env: str, recorded: Path | None) -> tuple[Drift, Recording | None]:
+def detect(env: str, recorded: Path | None) -> tuple[Drift, Recording | None]:
     """The drift, and where there is none what the program would change."""
     if recorded is not None:
         try:
             preview = json.loads(recorded.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise stop(f"{recorded} is no recording: {error}", BAD_INPUT) from None
-        return judge(comparison.comparison(env, preview)), None
+        return assess(comparison.parse_comparison(env, preview)), None
     stack = load_stack(env)
     if stack.lab:
         daemon.up()
     selection.select(stack)
-    drift = judge(comparison.ask(stack))
-    return drift, None if drift.changes or drift.missed else _disagreeing(stack)
+    drift = assess(comparison.compare(stack))
+    return drift, None if drift.changes or drift.not_compared else _program_differences(stack)

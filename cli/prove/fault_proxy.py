@@ -33,8 +33,8 @@ from lab.state import ROOT
 from paif_catalog.redaction import SIGNATURE
 from tools.spec import load, pulumi_home
 
-How = Literal["error", "not-ready", "cut"]
-HOWS: tuple[How, ...] = get_args(How)
+FaultKind = Literal["error", "not-ready", "cut"]
+FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 _REQUESTS: dict[str, Any] = {
     "Check": provider_pb2.CheckRequest,
     "Diff": provider_pb2.DiffRequest,
@@ -44,9 +44,9 @@ _REQUESTS: dict[str, Any] = {
     "Delete": provider_pb2.DeleteRequest,
     "Invoke": provider_pb2.InvokeRequest,
 }
-_ANSWERS: dict[str, Any] = {"Create": provider_pb2.CreateResponse, "Update": provider_pb2.UpdateResponse}
-_SIZES = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-TEXT = "503 Service Unavailable: a fault that a test asked for"
+_RESPONSES: dict[str, Any] = {"Create": provider_pb2.CreateResponse, "Update": provider_pb2.UpdateResponse}
+_GRPC_OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+FAULT_MESSAGE = "503 Service Unavailable: a fault that a test asked for"
 
 
 class Fault(BaseModel):
@@ -54,11 +54,11 @@ class Fault(BaseModel):
 
     method: str
     what: str
-    how: How
+    how: FaultKind
     previews: bool = False
 
 
-def described(method: str, request: bytes) -> tuple[str, bool]:
+def describe_call(method: str, request: bytes) -> tuple[str, bool]:
     """What a call is about, and whether it is one of a preview."""
     kind = _REQUESTS.get(method)
     if kind is None:
@@ -71,7 +71,7 @@ def described(method: str, request: bytes) -> tuple[str, bool]:
     return message.urn, bool(getattr(message, "preview", False))
 
 
-class Between(grpc.GenericRpcHandler):  # type: ignore[misc]
+class FaultProxy(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Every method of the provider, handed on as bytes."""
 
     def __init__(self, channel: Any, fault: Fault | None, calls: Path | None) -> None:
@@ -87,7 +87,7 @@ class Between(grpc.GenericRpcHandler):  # type: ignore[misc]
         )
 
     def _handle(self, method: str, call: Callable[..., Any], request: bytes, context: Any) -> bytes:
-        what, previewed = described(method, request)
+        what, previewed = describe_call(method, request)
         fault = self._fault
         hit = fault is not None and (fault.method, fault.what) == (method, what) and (fault.previews or not previewed)
         if self._calls is not None and what:
@@ -99,32 +99,32 @@ class Between(grpc.GenericRpcHandler):  # type: ignore[misc]
                 # The kernel ends the real plugin with this process.
                 os._exit(1)
             if fault.how == "error":
-                context.abort(grpc.StatusCode.UNKNOWN, TEXT)
+                context.abort(grpc.StatusCode.UNKNOWN, FAULT_MESSAGE)
         try:
-            answer: bytes = call(request)
+            response: bytes = call(request)
         except grpc.RpcError as error:
             context.set_trailing_metadata(error.trailing_metadata() or ())
             context.abort(error.code(), error.details())
         if hit:
-            self._not_ready(method, request, answer, context)
-        return answer
+            self._abort_not_ready(method, request, response, context)
+        return response
 
-    def _not_ready(self, method: str, request: bytes, answer: bytes, context: Any) -> None:
-        done, asked = _ANSWERS[method].FromString(answer), _REQUESTS[method].FromString(request)
+    def _abort_not_ready(self, method: str, request: bytes, response: bytes, context: Any) -> None:
+        created, requested = _RESPONSES[method].FromString(response), _REQUESTS[method].FromString(request)
         detail = provider_pb2.ErrorResourceInitFailed(
-            id=getattr(done, "id", "") or asked.id,
-            properties=done.properties,
-            inputs=asked.properties if method == "Create" else asked.news,
-            reasons=[TEXT],
+            id=getattr(created, "id", "") or requested.id,
+            properties=created.properties,
+            inputs=requested.properties if method == "Create" else requested.news,
+            reasons=[FAULT_MESSAGE],
         )
         packed = any_pb2.Any()
         packed.Pack(detail)
-        status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=TEXT, details=[packed])
+        status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=FAULT_MESSAGE, details=[packed])
         context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
-        context.abort(grpc.StatusCode.UNKNOWN, TEXT)
+        context.abort(grpc.StatusCode.UNKNOWN, FAULT_MESSAGE)
 
 
-def _real(name: str) -> Path:
+def _plugin_path(name: str) -> Path:
     if name == "vcf":
         return ROOT / "pulumi_resource_vcf" / "pulumi-resource-vcf"
     version = load()[f"pulumi-resource-{name}"].version
@@ -134,7 +134,7 @@ def _real(name: str) -> Path:
 def main(name: str, arguments: list[str]) -> int:
     """Start the real plugin ``name`` as the engine would, serve until it ends; returns its exit status."""
     process = subprocess.Popen(
-        [str(_real(name)), *arguments],
+        [str(_plugin_path(name)), *arguments],
         stdout=subprocess.PIPE,
         preexec_fn=before_exec(unprivileged=False),  # noqa: PLW1509 - no thread has been started yet
     )
@@ -142,9 +142,9 @@ def main(name: str, arguments: list[str]) -> int:
     port = process.stdout.readline().decode().strip()
     fault = os.environ.get("PAIF_FAULT")
     calls = os.environ.get("PAIF_CALLS")
-    server = grpc.server(futures.ThreadPoolExecutor(256), options=_SIZES)
-    channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=_SIZES)
-    handler = Between(channel, Fault.model_validate_json(fault) if fault else None, Path(calls) if calls else None)
+    server = grpc.server(futures.ThreadPoolExecutor(256), options=_GRPC_OPTIONS)
+    channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=_GRPC_OPTIONS)
+    handler = FaultProxy(channel, Fault.model_validate_json(fault) if fault else None, Path(calls) if calls else None)
     server.add_generic_rpc_handlers((handler,))
     own = server.add_insecure_port("127.0.0.1:0")
     server.start()

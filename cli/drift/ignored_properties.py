@@ -22,17 +22,17 @@ _KEY = f"{NAMESPACE}:kept"
 _INDEX = re.compile(r"\[(?!\")")
 
 
-def resource_of(urn: str) -> str:
+def resource_key(urn: str) -> str:
     """How an entry names a resource: its kind and logical name, such as VirtualMachine/acme-dev-dlvm-alice."""
     return "/".join(kind_and_name(urn))
 
 
-def leavable(path: str) -> str:
+def ignorable_path(path: str) -> str:
     """The property that can be left alone for a path that differs: a list only as a whole, since entries move."""
     return _INDEX.split(path, maxsplit=1)[0]
 
 
-def add(file: Path, found: Mapping[str, Sequence[str]]) -> list[str]:
+def add_ignored(file: Path, properties: Mapping[str, Sequence[str]]) -> list[str]:
     """Add properties by resource, as `resource_of` and `leavable` give them; returns what is new, a line for each.
 
     Raises ``Failed`` when the file cannot be edited without changing more of it.
@@ -41,20 +41,22 @@ def add(file: Path, found: Mapping[str, Sequence[str]]) -> list[str]:
     yaml = _yaml()
     try:
         data = yaml.load(text)
-        kept = data["config"].setdefault(_KEY, {})
-        listed = {resource: kept.setdefault(resource, []) for resource in found}
+        ignored = data["config"].setdefault(_KEY, {})
+        listed = {resource: ignored.setdefault(resource, []) for resource in properties}
     except (YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise _by_hand(file, found, f"it cannot be read as a stack file ({type(error).__name__})") from None
-    if _written(yaml, yaml.load(text)) != text:
-        raise _by_hand(file, found, "its form would not stay as it is")
+        raise _manual_edit_error(
+            file, properties, f"it cannot be read as a stack file ({type(error).__name__})"
+        ) from None
+    if _dump(yaml, yaml.load(text)) != text:
+        raise _manual_edit_error(file, properties, "its form would not stay as it is")
     added = []
-    for resource, paths in found.items():
+    for resource, paths in properties.items():
         for path in dict.fromkeys(paths):
             if path not in listed[resource]:
                 listed[resource].append(path)
                 added.append(f"{resource}: {path}")
     if added:
-        write_atomically(file, _written(yaml, data), 0o644)
+        write_atomically(file, _dump(yaml, data), 0o644)
     return added
 
 
@@ -66,13 +68,13 @@ def _yaml() -> YAML:
     return yaml
 
 
-def _written(yaml: YAML, data: object) -> str:
+def _dump(yaml: YAML, data: object) -> str:
     stream = io.StringIO()
     yaml.dump(data, stream)
     return stream.getvalue()
 
 
-def _by_hand(file: Path, found: Mapping[str, Sequence[str]], why: str) -> Failed:
-    wanted = _written(_yaml(), {_KEY: {resource: list(dict.fromkeys(paths)) for resource, paths in found.items()}})
+def _manual_edit_error(file: Path, properties: Mapping[str, Sequence[str]], why: str) -> Failed:
+    snippet = _dump(_yaml(), {_KEY: {resource: list(dict.fromkeys(paths)) for resource, paths in properties.items()}})
     name = file.relative_to(ROOT) if file.is_relative_to(ROOT) else file
-    return Failed(f"{name} is not changed, since {why}; put this below its `config:` by hand, then repeat:\n{wanted}")
+    return Failed(f"{name} is not changed, since {why}; put this below its `config:` by hand, then repeat:\n{snippet}")

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import yaml
 
-from cli.bench.scratch import copy_of_this_checkout, own_lab
+from cli.bench.scratch import copy_checkout, isolated_lab_variables
 from cli.engine.recovery.helm_releases import api_client
 from cli.output.console import Failed
 from pulumi_resource_vcf.http import tls_context
@@ -20,11 +20,11 @@ from pulumi_resource_vcf.http import tls_context
 ENVIRONMENT = "dev"
 """The one that is brought up and killed."""
 
-_COST_CENTRE = re.compile(r"(paif:costCentre: )(\S+)")
+_COST_CENTER = re.compile(r"(paif:costCentre: )(\S+)")
 RUN_SECONDS = 1800
 """No run takes longer."""
 
-_OURS = ("pulumi", "paif", "helm")
+_FIELD_MANAGERS = ("pulumi", "paif", "helm")
 """Field managers of what a run makes; the lab's operators have others."""
 
 _SUPERVISOR = (
@@ -47,13 +47,13 @@ Objects = dict[str, str]
 """Identities of objects by kind, namespace and name."""
 
 
-class Scene:
+class Sandbox:
     """A copy of this checkout with a lab and stacks of its own, and what can be seen of them."""
 
     def __init__(self, folder: Path) -> None:
-        self.root, self.state, self._said = folder / "checkout", folder / ".paif", folder / "said"
-        copy_of_this_checkout(self.root)
-        self._variables = own_lab(self.state)
+        self.root, self.state, self._output_file = folder / "checkout", folder / ".paif", folder / "said"
+        copy_checkout(self.root)
+        self._variables = isolated_lab_variables(self.state)
         self._file = self.root / "stacks" / f"Pulumi.{ENVIRONMENT}.yaml"
         self._text = self._file.read_text(encoding="utf-8")
         self._changes = 0
@@ -83,37 +83,37 @@ class Scene:
         except subprocess.TimeoutExpired:
             raise Failed(f"{' '.join(command[2:5])} did not end within {RUN_SECONDS} s") from None
         if check and answer.returncode:
-            raise Failed(f"{' '.join(command[2:5])} ended with {answer.returncode}: {end_of(answer.stdout)}")
+            raise Failed(f"{' '.join(command[2:5])} ended with {answer.returncode}: {summarize_output(answer.stdout)}")
         return answer
 
-    def begin(self) -> subprocess.Popen[bytes]:
+    def start_up(self) -> subprocess.Popen[bytes]:
         """An `up` in a session of its own."""
-        with self._said.open("wb") as said:
+        with self._output_file.open("wb") as stream:
             return subprocess.Popen(
                 [sys.executable, str(self.root / "paif"), "up", ENVIRONMENT],
                 cwd=self.root,
                 env=self._variables,
                 stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
+                stdout=stream,
+                stderr=stream,
                 start_new_session=True,
             )
 
-    def said(self) -> str:
+    def output_tail(self) -> str:
         """The end of what the last `up` that was begun has said."""
-        return end_of(self._said.read_text(encoding="utf-8", errors="replace"))
+        return summarize_output(self._output_file.read_text(encoding="utf-8", errors="replace"))
 
     def change(self, *, release: bool) -> str:
         """Change what nearly every resource carries, and with ``release`` what Helm installs; what to look for."""
         self._changes += 1
-        found = f"cc-{5000 + self._changes}"
-        text = _COST_CENTRE.sub(rf"\g<1>{found}", self._text)
+        cost_center = f"cc-{5000 + self._changes}"
+        text = _COST_CENTER.sub(rf"\g<1>{cost_center}", self._text)
         if release:
             # The branch of the host's driver; which build of it the chart names makes no difference here.
             driver = f"550.90.{self._changes:02}"
             text = text.replace("name: gpu\n", f"name: gpu\n      gpuOperator: {{driverVersion: {driver}}}\n", 1)
         self._file.write_text(text, encoding="utf-8")
-        return found
+        return cost_center
 
     def resources(self) -> dict[str, dict[str, Any]]:
         """The stack's resources by URN, as its checkpoint has them at this moment."""
@@ -132,24 +132,24 @@ class Scene:
 
     def objects(self) -> Objects:
         """What runs have made in the Supervisor, in the guest cluster and in vCenter."""
-        found: Objects = {}
+        objects: Objects = {}
         for config, paths in ((self._config("supervisor"), _SUPERVISOR), (self._config("vks-*-gpu"), _GUEST)):
             for path in paths if config else ():
                 for each in _items(config, path):
                     metadata = each["metadata"]
                     managers = {entry.get("manager", "") for entry in metadata.get("managedFields", [])}
-                    if any(manager.startswith(_OURS) for manager in managers):
+                    if any(manager.startswith(_FIELD_MANAGERS) for manager in managers):
                         kind = path.partition("?")[0].rsplit("/", 1)[-1]
-                        found[f"{kind} {metadata.get('namespace', '')}/{metadata['name']}"] = metadata["uid"]
-        return found
+                        objects[f"{kind} {metadata.get('namespace', '')}/{metadata['name']}"] = metadata["uid"]
+        return objects
 
     def machines(self) -> list[str]:
         """Virtual machines of vCenter by namespace and name, doubles included."""
-        ends = json.loads((self.state / "lab" / "endpoints.json").read_text(encoding="utf-8"))["vcenter"]
+        endpoint = json.loads((self.state / "lab" / "endpoints.json").read_text(encoding="utf-8"))["vcenter"]
         token = (self.state / "lab" / "token").read_text(encoding="utf-8")
-        context = tls_context(ends["ca"])
+        context = tls_context(endpoint["ca"])
         with httpx.Client(verify=context, trust_env=False, timeout=30) as client:
-            answer = client.get(f"https://{ends['server']}/lab/v1/vms", headers={"X-Lab-Token": token})
+            answer = client.get(f"https://{endpoint['server']}/lab/v1/vms", headers={"X-Lab-Token": token})
         return sorted(f"{each['namespace']}/{each['name']}" for each in answer.raise_for_status().json()["vms"])
 
     def releases(self) -> list[str]:
@@ -182,8 +182,8 @@ def _items(config: Path | None, path: str) -> list[dict[str, Any]]:
         return []
 
 
-def end_of(said: str) -> str:
+def summarize_output(output: str) -> str:
     """What a run has said of errors and changes at its end, on one line."""
-    told = ("error:", "paif:", "*", "~  ", "+  ", "-  ")
-    lines = [line.strip() for line in said.splitlines() if line.strip().startswith(told)]
-    return " / ".join(lines[-6:])[:600] or said.strip()[-300:]
+    prefixes = ("error:", "paif:", "*", "~  ", "+  ", "-  ")
+    lines = [line.strip() for line in output.splitlines() if line.strip().startswith(prefixes)]
+    return " / ".join(lines[-6:])[:600] or output.strip()[-300:]
