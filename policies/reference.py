@@ -79,7 +79,7 @@ engine hands a stack's configuration over in `preview` and `up` only (decisions/
 """
 
 
-def text() -> str:
+def render() -> str:
     """The whole reference."""
     parts = [_INTRODUCTION.format(count=sum(len(pack.rules) for pack in PACKS))]
     for pack in PACKS:
@@ -109,7 +109,7 @@ def _rule(rule: Rule[Any, Any]) -> str:
     shown = levels["prod"] if same else ", ".join(f"{kind} {level}" for kind, level in levels.items())
     short = (kind.rsplit(":", 1)[1].replace("*", "any") for kind in rule.types)
     kinds = sorted({"the stack" if kind == STACK.rsplit(":", 1)[1] else kind for kind in short})
-    remedied = " It is put right where labels can be." if rule.remedied else ""
+    remedied = " It is put right where labels can be." if rule.remediate else ""
     return (
         f"\n#### {rule.name}\n\n"
         f"Why: {rule.reason}.{remedied}\n\n"
@@ -121,4 +121,4 @@ def _rule(rule: Rule[Any, Any]) -> str:
 
 
 if __name__ == "__main__":
-    FILE.write_text(text(), encoding="utf-8")
+    FILE.write_text(render(), encoding="utf-8")

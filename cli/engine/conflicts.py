@@ -124,7 +124,8 @@ def describe(environment: str, conflicts: list[Conflict]) -> str:
 def reporting(environment: str) -> Iterator[tuple[list[str], dict[str, str]]]:
     """Options and variables for runs of the engine after whose failure conflicts are told in words.
 
-    Raises ``WithItselfError`` instead where nobody else is in the way: then the run can be repeated with ``TAKE_OVER``.
+    Raises ``SelfConflictError`` instead where nobody else is in the way: then the run can be repeated with
+    ``TAKE_OVER``.
     """
     with tempfile.TemporaryDirectory() as folder:
         events = Path(folder) / "events.jsonl"

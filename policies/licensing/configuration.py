@@ -12,7 +12,7 @@ from pydantic import Field
 
 import paif_catalog as catalog
 from policies.shared.configuration import Model
-from policies.shared.machines import Classes, MachineSettings, Pool
+from policies.shared.machines import Classes, MachineDemand, MachineSettings
 from policies.shared.model import Kind, Run, Undecided
 
 Edition = Literal["nvaie", "vws", "vpc", "vapps"]
@@ -103,15 +103,15 @@ class LicensingSettings(MachineSettings):
 
 
 @dataclass
-class Seats:
+class LicensingObservations:
     """What has been seen so far."""
 
     classes: Classes = field(default_factory=dict)
-    machines: dict[str, list[Pool]] = field(default_factory=dict)
+    machines: dict[str, list[MachineDemand]] = field(default_factory=dict)
     """URN -> machines that it brings, in the order of registration."""
     tokens: dict[tuple[str | None, str], bool | Undecided] = field(default_factory=dict)
     """Namespace (None while not known) and name of a Secret -> whether it holds a licence token."""
 
 
-Context = Run[LicensingSettings, Seats]
+Context = Run[LicensingSettings, LicensingObservations]
 """What every rule of the pack gets beside the resource."""

@@ -1,6 +1,6 @@
 """The policy pack `licensing`."""
 
-from policies.licensing.configuration import LicensingSettings, Seats
+from policies.licensing.configuration import LicensingObservations, LicensingSettings
 from policies.licensing.observation import OBSERVED, observe
 from policies.licensing.rules import (
     containers,
@@ -13,7 +13,7 @@ from policies.licensing.rules import (
 )
 from policies.shared.pack import Pack
 
-PACK: Pack[LicensingSettings, Seats] = Pack(
+PACK: Pack[LicensingSettings, LicensingObservations] = Pack(
     name="licensing",
     description="Licences of NVIDIA and VMware that a Private AI environment takes",
     settings=LicensingSettings,
@@ -26,7 +26,7 @@ PACK: Pack[LicensingSettings, Seats] = Pack(
         *paif_add_on.RULES.all,
         *licence_server.RULES.all,
     ],
-    seen=Seats,
+    observations=LicensingObservations,
     observed=OBSERVED,
     observe=observe,
 )

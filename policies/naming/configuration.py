@@ -49,7 +49,7 @@ class NamingSettings(Settings):
 
 
 @dataclass
-class Names:
+class NamingObservations:
     """Names in use so far, each by the URN of its first user."""
 
     physical: dict[tuple[str, str, str], tuple[str, str]] = field(default_factory=dict)
@@ -58,5 +58,5 @@ class Names:
     """(where, routing name) -> URN."""
 
 
-Context = Run[NamingSettings, Names]
+Context = Run[NamingSettings, NamingObservations]
 """What every rule of the pack gets beside the resource."""

@@ -7,7 +7,7 @@ import re
 import paif_catalog as catalog
 from policies.naming.configuration import PATTERN, Context
 from policies.shared.model import Resource
-from policies.shared.selectors import is_of
+from policies.shared.selectors import is_type
 from policies.shared.types import CLUSTER, DATABASE, ENDPOINT, NAMESPACE, RELEASE, VM_CLASS, WORKSTATION
 
 DNS_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
@@ -19,17 +19,17 @@ _KINDS: tuple[tuple[tuple[str, ...], str], ...] = (
     (NAMESPACE, "namespace"),
     (VM_CLASS, "vm-class"),
 )
-NAMED = WORKSTATION + CLUSTER + DATABASE + ENDPOINT + NAMESPACE + VM_CLASS
+NAMED_TYPES = WORKSTATION + CLUSTER + DATABASE + ENDPOINT + NAMESPACE + VM_CLASS
 
 
 def kind_of(resource: Resource) -> str:
     """Kind of the naming catalogue, or nothing for a type that has none."""
-    return next((kind for types, kind in _KINDS if is_of(resource, types)), "")
+    return next((kind for types, kind in _KINDS if is_type(resource, types)), "")
 
 
 def name_path(resource: Resource) -> str:
     """Property that holds the name on the platform."""
-    return "metadata.name" if resource.type.startswith("kubernetes:") and not is_of(resource, RELEASE) else "name"
+    return "metadata.name" if resource.type.startswith("kubernetes:") and not is_type(resource, RELEASE) else "name"
 
 
 def name_of(resource: Resource) -> str | None:
@@ -45,7 +45,7 @@ def organisation_of(run: Context) -> str:
 
 def pattern_of(kind: str, run: Context) -> tuple[str, re.Pattern[str]]:
     """The pattern of a kind for people, and as a regular expression with groups environment and name."""
-    shown = run.settings.patterns.get(kind, PATTERN)
+    pattern = run.settings.patterns.get(kind, PATTERN)
     organisation = organisation_of(run)
     parts = {
         "organisation": re.escape(organisation) if organisation else "[a-z][a-z0-9]*",
@@ -56,8 +56,8 @@ def pattern_of(kind: str, run: Context) -> tuple[str, re.Pattern[str]]:
     }
     expression = "".join(
         parts.get(piece[1:-1], "") if piece.startswith("{") else re.escape(piece)
-        for piece in re.split(r"(\{\w+\})", shown)
+        for piece in re.split(r"(\{\w+\})", pattern)
     )
     known_parts = {"organisation": organisation or "<organisation>", "environment": run.stack}
     known_parts |= {"kind": catalog.naming().kinds[kind].code, "name": "<name>"}
-    return re.sub(r"\{(\w+)\}", lambda match: known_parts.get(match[1], match[0]), shown), re.compile(expression)
+    return re.sub(r"\{(\w+)\}", lambda match: known_parts.get(match[1], match[0]), pattern), re.compile(expression)

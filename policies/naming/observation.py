@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from policies.naming.configuration import Context
-from policies.naming.convention import NAMED, name_of
+from policies.naming.convention import NAMED_TYPES, name_of
 from policies.naming.rules.collisions import identity_of
 from policies.naming.rules.models import route_of
 from policies.shared.model import Resource
-from policies.shared.selectors import is_of
+from policies.shared.selectors import is_type
 from policies.shared.types import CONFIG_MAP, ENDPOINT, SECRET
 
 
@@ -15,11 +15,11 @@ def observe(resource: Resource, run: Context) -> None:
     """Note the names that a resource takes; what is not known yet takes none."""
     identity, name = identity_of(resource), name_of(resource)
     if identity is not None and name is not None:
-        run.seen.physical.setdefault(identity, (resource.urn, name))
-    if is_of(resource, ENDPOINT):
+        run.observations.physical.setdefault(identity, (resource.urn, name))
+    if is_type(resource, ENDPOINT):
         route = route_of(resource)
         if route is not None:
-            run.seen.routes.setdefault(route, resource.urn)
+            run.observations.routes.setdefault(route, resource.urn)
 
 
-OBSERVED = NAMED + SECRET + CONFIG_MAP
+OBSERVED = NAMED_TYPES + SECRET + CONFIG_MAP

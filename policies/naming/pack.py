@@ -1,11 +1,11 @@
 """The policy pack `naming`."""
 
-from policies.naming.configuration import Names, NamingSettings
+from policies.naming.configuration import NamingObservations, NamingSettings
 from policies.naming.observation import OBSERVED, observe
 from policies.naming.rules import collisions, databases, kubernetes_names, labels, models, names, reserved, vm_classes
 from policies.shared.pack import Pack
 
-PACK: Pack[NamingSettings, Names] = Pack(
+PACK: Pack[NamingSettings, NamingObservations] = Pack(
     name="naming",
     description="Names, labels and tags of a Private AI environment",
     settings=NamingSettings,
@@ -19,7 +19,7 @@ PACK: Pack[NamingSettings, Names] = Pack(
         *reserved.RULES.all,
         *collisions.RULES.all,
     ],
-    seen=Names,
+    observations=NamingObservations,
     observed=OBSERVED,
     observe=observe,
 )

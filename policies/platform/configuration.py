@@ -70,7 +70,7 @@ class PlatformSettings(MachineSettings):
 
 
 @dataclass
-class Platform:
+class PlatformObservations:
     """What has been seen so far; every entry is owned by the URN that came first."""
 
     classes: Classes = field(default_factory=dict)
@@ -86,5 +86,5 @@ class Platform:
     """Namespace -> URN of its PAISConfiguration."""
 
 
-Context = Run[PlatformSettings, Platform]
+Context = Run[PlatformSettings, PlatformObservations]
 """What every rule of the pack gets beside the resource."""

@@ -1,6 +1,6 @@
 """The policy pack `platform`."""
 
-from policies.platform.configuration import Platform, PlatformSettings
+from policies.platform.configuration import PlatformObservations, PlatformSettings
 from policies.platform.observation import OBSERVED, observe
 from policies.platform.rules import (
     clusters,
@@ -20,7 +20,7 @@ from policies.platform.rules import (
 )
 from policies.shared.pack import Pack
 
-PACK: Pack[PlatformSettings, Platform] = Pack(
+PACK: Pack[PlatformSettings, PlatformObservations] = Pack(
     name="platform",
     description="What the platform of a Private AI environment can do, and what production demands",
     settings=PlatformSettings,
@@ -40,7 +40,7 @@ PACK: Pack[PlatformSettings, Platform] = Pack(
         *deep_learning_vms.RULES.all,
         *supervisor.RULES.all,
     ],
-    seen=Platform,
+    observations=PlatformObservations,
     observed=OBSERVED,
     observe=observe,
 )

@@ -13,29 +13,35 @@ from fnmatch import fnmatchcase
 from typing import Any, Generic
 
 from policies.shared.configuration import Exemption, load, schema
+from policies.shared.diagnostics import (
+    error_location,
+    exemption_terms,
+    undecided_message,
+    unresolved_message,
+    violation_message,
+)
 from policies.shared.model import (
-    Asked,
     Kind,
     Level,
     Resource,
     Rule,
     Run,
     Severity,
+    TableKey,
     Undecided,
     UndecidedError,
     Violation,
 )
 from policies.shared.pack import VERSION, M, Pack, S
-from policies.shared.properties import Decoder, decode, set_texts
+from policies.shared.properties import Decoder, decode, set_strings
 from policies.shared.protocol import LEVEL_OF, LEVELS, SEVERITIES, messages
 from policies.shared.redaction import Redactor
-from policies.shared.wording import exemption_terms, place_of, refused, undecidable, undecided_yet
 
 NAMESPACE = "paif:"
 
 
 @dataclass
-class _Started:
+class _RunInfo:
     """What the engine said of the run, before any resource."""
 
     stack: str
@@ -46,14 +52,14 @@ class _Started:
 
 
 @dataclass
-class _Judgement(Generic[S, M]):
+class _Evaluation(Generic[S, M]):
     """What a rule has said of a resource, after it read what the pack remembers of others."""
 
     rule: Rule[S, M]
     resource: Resource
-    told: set[str] = field(default_factory=set)
-    waits: bool = False
-    refused: bool = False
+    reported: set[str] = field(default_factory=set)
+    pending: bool = False
+    blocked: bool = False
 
 
 class Analyzer(Generic[S, M]):
@@ -61,48 +67,50 @@ class Analyzer(Generic[S, M]):
 
     def __init__(self, pack: Pack[S, M]) -> None:
         self.pack = pack
-        self._given: dict[str, Any] = {}
+        self._pack_config: dict[str, Any] = {}
         self._overrides: dict[str, Level] = {}
         self._reported: dict[str, Level] = {}
-        self._started: _Started | None = None
+        self._run_info: _RunInfo | None = None
         self._run: Run[S, M] | None = None
-        self._listed = False
+        self._preamble_reported = False
         self._dispatch: dict[str, tuple[bool, list[Rule[S, M]]]] = {}
-        self._used: set[int] = set()
-        self._judgements: dict[tuple[str, str], _Judgement[S, M]] = {}
-        self._readers: dict[Asked, dict[tuple[str, str], None]] = {}
+        self._used_exemptions: set[int] = set()
+        self._evaluations: dict[tuple[str, str], _Evaluation[S, M]] = {}
+        self._readers: dict[TableKey, dict[tuple[str, str], None]] = {}
 
     # What a run is.
 
     def _settings(self, stack: str) -> S:
-        return load(self.pack.settings, self.pack.name, stack, self._given, [rule.name for rule in self.pack.rules])
+        return load(
+            self.pack.settings, self.pack.name, stack, self._pack_config, [rule.name for rule in self.pack.rules]
+        )
 
-    def _kind(self, settings: S, started: _Started | None) -> Kind:
+    def _kind(self, settings: S, run_info: _RunInfo | None) -> Kind:
         if settings.kind is not None:
             return settings.kind
-        kind = started.environment.get("kind") if started else None
+        kind = run_info.environment.get("kind") if run_info else None
         # Nothing says how much there is to lose, so it is checked as if it were everything.
         return kind if kind in {"dev", "qa", "staging", "prod"} else "prod"
 
-    def _begin(self, urn: str) -> Run[S, M]:
+    def _ensure_run(self, urn: str) -> Run[S, M]:
         """The run that a resource belongs to; the first resource starts it."""
         if self._run is None:
-            if self._started is None:
+            if self._run_info is None:
                 stack, project = urn.split("::")[:2]
-                self._started = _Started(stack.removeprefix("urn:pulumi:"), project, dry_run=True)
-            settings = self._settings(self._started.stack)
+                self._run_info = _RunInfo(stack.removeprefix("urn:pulumi:"), project, dry_run=True)
+            settings = self._settings(self._run_info.stack)
             self._run = Run(
-                stack=self._started.stack,
-                project=self._started.project,
-                kind=self._kind(settings, self._started),
+                stack=self._run_info.stack,
+                project=self._run_info.project,
+                kind=self._kind(settings, self._run_info),
                 settings=settings,
-                seen=self.pack.seen(),
-                environment=self._started.environment,
-                secrets=self._started.secrets,
-                dry_run=self._started.dry_run,
+                observations=self.pack.observations(),
+                environment=self._run_info.environment,
+                secrets=self._run_info.secrets,
+                dry_run=self._run_info.dry_run,
             )
-            self._listed = False
-            self._used, self._judgements, self._readers = set(), {}, {}
+            self._preamble_reported = False
+            self._used_exemptions, self._evaluations, self._readers = set(), {}, {}
         return self._run
 
     def _level(self, rule: Rule[S, M], settings: S, kind: Kind) -> Level:
@@ -121,16 +129,16 @@ class Analyzer(Generic[S, M]):
             if key in hidden:
                 secrets[name] = text
             else:
-                environment[name] = _parsed(text)
-        self._started = _Started(request.stack, request.project, request.dry_run, environment, secrets)
+                environment[name] = _parse_value(text)
+        self._run_info = _RunInfo(request.stack, request.project, request.dry_run, environment, secrets)
         self._run = None
-        self._given, self._overrides = {}, {}
+        self._pack_config, self._overrides = {}, {}
         self._settings(request.stack)
 
     def describe(self, info: Any) -> None:
         """Add every rule as a policy of its own, at the level that it has in this environment."""
-        settings = self._settings(self._started.stack) if self._started else self.pack.settings()
-        kind = self._kind(settings, self._started)
+        settings = self._settings(self._run_info.stack) if self._run_info else self.pack.settings()
+        kind = self._kind(settings, self._run_info)
         configuration = info.policies.add(
             name=self.pack.configuration,
             description=f"Settings of the pack {self.pack.name}",
@@ -160,40 +168,40 @@ class Analyzer(Generic[S, M]):
     def configure(self, request: Any) -> None:
         """Take a --policy-pack-config file. The engine names every rule: what equals our own level was not set."""
         self._overrides = {}
-        self._given = {}
+        self._pack_config = {}
         for name, config in request.policyConfig.items():
             level = LEVEL_OF[config.enforcementLevel]
             if name == self.pack.configuration:
-                self._given = Decoder().decode(config.properties)
+                self._pack_config = Decoder().decode(config.properties)
             elif level != self._reported.get(name, level):
                 self._overrides[name] = level
         self._run = None
-        if self._started:
-            self._settings(self._started.stack)
+        if self._run_info:
+            self._settings(self._run_info.stack)
 
     def analyze(self, request: Any, decoded: Callable[[], Resource], response: Any) -> None:
         """Run every rule that looks at the resource's type."""
-        run = self._begin(request.urn)
-        if not self._listed:
+        run = self._ensure_run(request.urn)
+        if not self._preamble_reported:
             # Not when the run begins: a remediation begins it, and its answer has no room for them.
-            self._listed = True
-            self._compare_kinds(run, request.urn, response)
+            self._preamble_reported = True
+            self._check_kind(run, request.urn, response)
             self._list_exemptions(run, request.urn, response)
-        observed, rules = self._of_type(request.type)
+        observed, rules = self._rules_for(request.type)
         if not observed and not rules:
             return
         resource = decoded()
-        run.changed.clear()
+        run.writes.clear()
         if observed:
             self._observe(resource, run, response)
         # Those that read it before it was there; a machine that is refused already does not come to exist.
-        readers = {key: None for asked in run.changed for key in self._readers.get(asked, ())}
-        again = [self._judgements[key] for key in readers if key[1] != resource.urn]
+        readers = {key: None for table_key in run.writes for key in self._readers.get(table_key, ())}
+        repeated = [self._evaluations[key] for key in readers if key[1] != resource.urn]
         for rule in rules:
-            self._judge(_Judgement(rule, resource), run, response)
-        for judgement in again:
-            if not judgement.refused:
-                self._judge(judgement, run, response)
+            self._evaluate(_Evaluation(rule, resource), run, response)
+        for evaluation in repeated:
+            if not evaluation.blocked:
+                self._evaluate(evaluation, run, response)
 
     def analyze_stack(self, response: Any) -> None:
         """Tell what still waits for a resource that never came, and which exemptions nothing needed.
@@ -202,43 +210,43 @@ class Analyzer(Generic[S, M]):
         """
         if self._run is not None:
             if self._run.dry_run:
-                for judgement in list(self._judgements.values()):
-                    if judgement.waits:
-                        self._judge(judgement, self._run, response, last=True)
+                for evaluation in list(self._evaluations.values()):
+                    if evaluation.pending:
+                        self._evaluate(evaluation, self._run, response, last=True)
             for index, exemption in enumerate(self._run.settings.exemptions):
-                if index not in self._used and exemption.expires >= self._run.today:
+                if index not in self._used_exemptions and exemption.expires >= self._run.today:
                     text = f"exemption of {exemption.resource} from {exemption.rule} was not needed: remove it"
                     self._report(response, self.pack.exemptions, text, Level.ADVISORY, Severity.LOW, "")
 
     @property
-    def remedies(self) -> bool:
+    def has_remediations(self) -> bool:
         """Whether any rule can put something right."""
-        return any(rule.remedied for rule in self.pack.rules)
+        return any(rule.remediate for rule in self.pack.rules)
 
     def remediate(self, request: Any, response: Any) -> None:
         """Put right what can be put right safely. Only texts below one mapping change; all else stays as it came."""
-        if not self.remedies or (self._run is None and self._started is None):
+        if not self.has_remediations or (self._run is None and self._run_info is None):
             return
-        run = self._begin(request.urn)
-        rules = [rule for rule in self._of_type(request.type)[1] if rule.remedied is not None]
+        run = self._ensure_run(request.urn)
+        rules = [rule for rule in self._rules_for(request.type)[1] if rule.remediate is not None]
         rules = [rule for rule in rules if self._level(rule, run.settings, run.kind) is Level.REMEDIATE]
         resource = decode(request) if rules else None
         for rule in rules:
-            assert resource is not None and rule.remedied is not None  # noqa: S101, PT018 - for the type checker
+            assert resource is not None and rule.remediate is not None  # noqa: S101, PT018 - for the type checker
             if self._exemption(rule.name, resource.urn, run) is not None:
                 continue
             try:
-                changes = rule.remedied(resource, run)
+                changes = rule.remediate(resource, run)
             except UndecidedError:
                 continue
             except Exception as error:
                 remediation = response.remediations.add(policyName=rule.name, policyPackName=self.pack.name)
-                remediation.diagnostic = f"could not be put right: {place_of(error)}"
+                remediation.diagnostic = f"could not be put right: {error_location(error)}"
                 continue
             if changes:
                 properties = request.properties
                 for path, texts in changes.items():
-                    set_texts(properties, path, texts)
+                    set_strings(properties, path, texts)
                 response.remediations.add(
                     policyName=rule.name,
                     policyPackName=self.pack.name,
@@ -249,13 +257,13 @@ class Analyzer(Generic[S, M]):
 
     # Judging.
 
-    def _of_type(self, kind: str) -> tuple[bool, list[Rule[S, M]]]:
-        found = self._dispatch.get(kind)
-        if found is None:
+    def _rules_for(self, kind: str) -> tuple[bool, list[Rule[S, M]]]:
+        entry = self._dispatch.get(kind)
+        if entry is None:
             rules = [rule for rule in self.pack.rules if any(fnmatchcase(kind, each) for each in rule.types)]
             observed = any(fnmatchcase(kind, each) for each in self.pack.observed)
-            found = self._dispatch[kind] = (observed, rules)
-        return found
+            entry = self._dispatch[kind] = (observed, rules)
+        return entry
 
     def _observe(self, resource: Resource, run: Run[S, M], response: Any) -> None:
         if self.pack.observe is None:
@@ -266,12 +274,14 @@ class Analyzer(Generic[S, M]):
             # Whoever needs what is not known yet finds it missing in the resource itself.
             return
         except Exception as error:
-            text = f"{resource.label}: could not be looked at, so that later checks may miss it ({place_of(error)})"
+            text = (
+                f"{resource.label}: could not be looked at, so that later checks may miss it ({error_location(error)})"
+            )
             self._report(response, f"{self.pack.name}-observation", text, Level.MANDATORY, Severity.HIGH, resource.urn)
 
-    def _judge(self, judgement: _Judgement[S, M], run: Run[S, M], response: Any, *, last: bool = False) -> None:
+    def _evaluate(self, evaluation: _Evaluation[S, M], run: Run[S, M], response: Any, *, last: bool = False) -> None:
         """Run a rule on a resource, and report what it has not said of it yet. `last`: no resource comes any more."""
-        rule, resource = judgement.rule, judgement.resource
+        rule, resource = evaluation.rule, evaluation.resource
         level = self._level(rule, run.settings, run.kind)
         if level is Level.DISABLED:
             return
@@ -280,7 +290,7 @@ class Analyzer(Generic[S, M]):
         violations: list[Violation] = []
         undecided: list[Undecided] = []
         crash = ""
-        run.asked.clear()
+        run.reads.clear()
         try:
             for each in rule.check(resource, run):
                 if isinstance(each, Undecided):
@@ -290,51 +300,52 @@ class Analyzer(Generic[S, M]):
         except UndecidedError as error:
             undecided.append(error.undecided)
         except Exception as error:
-            crash = place_of(error)
-        if run.asked:
+            crash = error_location(error)
+        if run.reads:
             key = (rule.name, resource.urn)
-            self._judgements[key] = judgement
-            for asked in run.asked:
-                self._readers.setdefault(asked, {})[key] = None
-        judgement.waits = any(each.declare for each in undecided)
+            self._evaluations[key] = evaluation
+            for table_key in run.reads:
+                self._readers.setdefault(table_key, {})[key] = None
+        evaluation.pending = any(each.declare for each in undecided)
         if not violations and not undecided and not crash:
             return
         redactor = Redactor(resource, run.secrets.values())
         exemption = self._exemption(rule.name, resource.urn, run)
-        refusals = [refused(rule, resource, each, redactor) for each in violations]
+        failures = [violation_message(rule, resource, each, redactor) for each in violations]
         if crash:
-            refusals.append(
+            failures.append(
                 f"{resource.label}: the check itself failed, so the resource counts as violating ({crash})\n"
                 f"do: report the rule {rule.name} of pack {self.pack.name}; an exemption lets the resource through"
             )
         notes = []
         for each in dict.fromkeys(undecided):
             if not run.dry_run or (last and each.declare and not each.unnamed):
-                refusals.append(undecidable(rule, resource, each, run, redactor))
+                failures.append(unresolved_message(rule, resource, each, run, redactor))
             else:
-                notes.append(undecided_yet(resource, each, redactor))
+                notes.append(undecided_message(resource, each, redactor))
         if exemption is not None:
-            refusals = [f"exempted {exemption_terms(exemption)}\n{text}" for text in refusals]
+            failures = [f"exempted {exemption_terms(exemption)}\n{text}" for text in failures]
             level = Level.ADVISORY
-        judgement.refused = not run.dry_run and bool(refusals) and level is Level.MANDATORY
-        for told, level_ in [*((text, level) for text in refusals), *((text, Level.ADVISORY) for text in notes)]:
-            if told not in judgement.told:
-                judgement.told.add(told)
-                self._report(response, rule.name, told, level_, rule.severity, resource.urn)
+        evaluation.blocked = not run.dry_run and bool(failures) and level is Level.MANDATORY
+        for message, level_ in [*((text, level) for text in failures), *((text, Level.ADVISORY) for text in notes)]:
+            if message not in evaluation.reported:
+                evaluation.reported.add(message)
+                self._report(response, rule.name, message, level_, rule.severity, resource.urn)
 
     def _exemption(self, rule: str, urn: str, run: Run[S, M]) -> Exemption | None:
         for index, each in enumerate(run.settings.exemptions):
             if each.rule == rule and each.expires >= run.today and fnmatchcase(urn, each.resource):
-                self._used.add(index)
+                self._used_exemptions.add(index)
                 return each
         return None
 
-    def _compare_kinds(self, run: Run[S, M], urn: str, response: Any) -> None:
-        given, own = run.settings.kind, run.environment.get("kind")
-        if given is not None and own is not None and own != given:
+    def _check_kind(self, run: Run[S, M], urn: str, response: Any) -> None:
+        configured, declared = run.settings.kind, run.environment.get("kind")
+        if configured is not None and declared is not None and declared != configured:
             text = (
-                f"the settings say kind {given}, the stack's configuration says {own}: its guards would be another "
-                f"kind's\ndo: remove kind from policies/config/{run.stack}.yaml (or --policy-pack-config), or set {own}"
+                f"the settings say kind {configured}, the stack's configuration says {declared}: its guards would be "
+                f"another kind's\ndo: remove kind from policies/config/{run.stack}.yaml (or --policy-pack-config), or "
+                f"set {declared}"
             )
             self._report(response, self.pack.configuration, text, Level.MANDATORY, Severity.CRITICAL, urn)
 
@@ -362,7 +373,7 @@ class Analyzer(Generic[S, M]):
         )
 
 
-def _parsed(text: str) -> Any:
+def _parse_value(text: str) -> Any:
     if not text.lstrip().startswith(("{", "[")):
         return text
     try:

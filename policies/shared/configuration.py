@@ -56,7 +56,7 @@ class Settings(Model):
 T = TypeVar("T", bound=Settings)
 
 
-def load(model: type[T], pack: str, stack: str, given: Mapping[str, Any], rules: Collection[str]) -> T:
+def load(model: type[T], pack: str, stack: str, overrides: Mapping[str, Any], rules: Collection[str]) -> T:
     """A pack's settings for an environment: the committed file's section, overridden by what the engine handed over.
 
     Raises ConfigurationError with every problem.
@@ -73,10 +73,10 @@ def load(model: type[T], pack: str, stack: str, given: Mapping[str, Any], rules:
         if not isinstance(loaded, dict):
             raise ConfigurationError(f"policies/config/{file.name}: expected a mapping with a section for each pack")
         known = {"kind", "naming", "licensing", "platform"}
-        wrong = sorted(str(key) for key in set(loaded) - known)
-        if wrong:
+        unknown_keys = sorted(str(key) for key in set(loaded) - known)
+        if unknown_keys:
             raise ConfigurationError(
-                f"policies/config/{file.name}: {', '.join(wrong)}: expected only {', '.join(sorted(known))}"
+                f"policies/config/{file.name}: {', '.join(unknown_keys)}: expected only {', '.join(sorted(known))}"
             )
         section = loaded.get(pack) or {}
         if not isinstance(section, dict):
@@ -85,12 +85,12 @@ def load(model: type[T], pack: str, stack: str, given: Mapping[str, Any], rules:
         if "kind" in loaded:
             section.setdefault("kind", loaded["kind"])
     try:
-        settings = model.model_validate({**section, **given})
+        settings = model.model_validate({**section, **overrides})
     except ValidationError as error:
         lines = []
         for each in error.errors(include_url=False, include_input=False):
             path = ".".join(str(part) for part in each["loc"])
-            origin = "--policy-pack-config" if each["loc"][0] in given else f"policies/config/{file.name}"
+            origin = "--policy-pack-config" if each["loc"][0] in overrides else f"policies/config/{file.name}"
             lines.append(f"  {origin}: {pack}.{path}: {each['msg']}")
         raise ConfigurationError(f"the configuration of policy pack {pack} is wrong:\n" + "\n".join(lines)) from None
     named = [("enforcement", name) for name in settings.enforcement]
@@ -105,8 +105,8 @@ def load(model: type[T], pack: str, stack: str, given: Mapping[str, Any], rules:
 
 
 def _hint(name: str, rules: Collection[str]) -> str:
-    near = difflib.get_close_matches(name, rules, n=1)
-    return f" (did you mean {near[0]!r}?)" if near else "; docs/policies.md lists the rules"
+    matches = difflib.get_close_matches(name, rules, n=1)
+    return f" (did you mean {matches[0]!r}?)" if matches else "; docs/policies.md lists the rules"
 
 
 def schema(model: type[Settings]) -> dict[str, Any]:

@@ -10,7 +10,16 @@ from pydantic import Field
 
 import paif_catalog as catalog
 from policies.shared.configuration import Model, Settings
-from policies.shared.model import Resource, Run, Undecided, UndecidedError, Unknown, at, known, raw
+from policies.shared.model import (
+    Resource,
+    Run,
+    Undecided,
+    UndecidedError,
+    Unknown,
+    raw_value_at,
+    require_known,
+    value_at,
+)
 from policies.shared.selectors import profiles_key
 
 _AUTOSCALER = "cluster.x-k8s.io/cluster-api-autoscaler-node-group"
@@ -42,16 +51,16 @@ Classes = dict[str, GpuClass | Undecided]
 
 def observe_class(resource: Resource, run: Run[Any, Any], classes: Classes) -> None:
     """Note what a VM class has, as undecided while its GPUs are not known."""
-    name = raw(resource.properties, "name")
+    name = raw_value_at(resource.properties, "name")
     if isinstance(name, Unknown):
-        run.note_unnamed(classes)
+        run.record_unnamed(classes)
     elif isinstance(name, str):
-        run.note(classes, name, _content(resource, name))
+        run.record(classes, name, _resource_class(resource, name))
 
 
-def _content(resource: Resource, name: str) -> GpuClass | Undecided:
+def _resource_class(resource: Resource, name: str) -> GpuClass | Undecided:
     try:
-        profiles = [str(known(each)) for each in resource.items(profiles_key(resource))]
+        profiles = [str(require_known(each)) for each in resource.items(profiles_key(resource))]
         return GpuClass(profiles=profiles, devices=len(resource.items("directPathDevices")))
     except UndecidedError:
         return Undecided(f"content of class {name}")
@@ -59,35 +68,35 @@ def _content(resource: Resource, name: str) -> GpuClass | Undecided:
 
 def configured_classes(environment: Mapping[str, Any], stack: str) -> dict[str, GpuClass]:
     """Classes of the stack's configuration by their short name and by their name in vCenter."""
-    found: dict[str, GpuClass] = {}
+    classes: dict[str, GpuClass] = {}
     for entry in _entries(environment, "vmClasses"):
         profile, gpus = entry.get("profile"), entry.get("gpus") or 0
         gpu_class = GpuClass(
             profiles=[profile] if isinstance(profile, str) else [], devices=gpus if isinstance(gpus, int) else 0
         )
         name = str(entry.get("name"))
-        found[name] = gpu_class
+        classes[name] = gpu_class
         if not entry.get("existing"):
             code = catalog.naming().kinds["vm-class"].code
-            found[f"{environment.get('organisation')}-{stack}-{code}-{name}"] = gpu_class
-    return found
+            classes[f"{environment.get('organisation')}-{stack}-{code}-{name}"] = gpu_class
+    return classes
 
 
 def gpu_class(name: Any, run: Run[Any, Any], classes: Classes) -> GpuClass | None:
     """What the VM class of this name has; None when no class is named. Raises UndecidedError when nothing tells."""
-    if known(name) is None:
+    if require_known(name) is None:
         return None
     text = str(name)
     declared: Mapping[str, GpuClass] = run.settings.existing_classes
-    found = run.find(classes, text) or declared.get(text) or configured_classes(run.environment, run.stack).get(text)
-    if found is None and text not in catalog.cluster_classes().default_vm_classes:
-        raise run.missing(
+    match = run.lookup(classes, text) or declared.get(text) or configured_classes(run.environment, run.stack).get(text)
+    if match is None and text not in catalog.cluster_classes().default_vm_classes:
+        raise run.missing_entry(
             classes,
             f"content of class {text}",
             f"let it depend on class {text} (take the name from its output); a class that is not made here is declared "
             "under existingClasses with its profiles or devices, none of both when it has no GPU",
         )
-    return found or GpuClass()
+    return match or GpuClass()
 
 
 def class_or_undecided(name: Any, run: Run[Any, Any], classes: Classes) -> GpuClass | Undecided | None:
@@ -99,25 +108,25 @@ def class_or_undecided(name: Any, run: Run[Any, Any], classes: Classes) -> GpuCl
 
 
 @dataclass(frozen=True)
-class Pool:
+class MachineDemand:
     """Machines of one class that a resource or an entry of the configuration asks for, at most."""
 
-    what: str
+    consumer: str
     vm_class: Any
     count: int
 
 
-def pools(resource: Resource) -> Iterator[Pool]:
+def machine_demands(resource: Resource) -> Iterator[MachineDemand]:
     """Machines that a resource brings, autoscaling's maximum included. Raises UndecidedError for an unknown number."""
     kind = resource.type.rsplit(":", 1)[1]
     if kind == "VirtualMachine" and resource.type.startswith("kubernetes:"):
-        yield Pool(f"workstation {resource.label}", raw(resource.properties, "spec.className"), 1)
+        yield MachineDemand(f"workstation {resource.label}", raw_value_at(resource.properties, "spec.className"), 1)
     elif kind == "Cluster":
         for pool in node_pools(resource):
-            yield Pool(f"cluster {resource.label}, pool {pool.name}", pool.vm_class, pool.largest)
+            yield MachineDemand(f"cluster {resource.label}, pool {pool.name}", pool.vm_class, pool.max_nodes)
     elif kind == "ModelEndpoint":
-        vm_class = raw(resource.properties, "spec.virtualMachineClassName")
-        yield Pool(f"endpoint {resource.label}", vm_class, int(resource.get("spec.replicas", 1)))
+        vm_class = raw_value_at(resource.properties, "spec.virtualMachineClassName")
+        yield MachineDemand(f"endpoint {resource.label}", vm_class, int(resource.get("spec.replicas", 1)))
 
 
 @dataclass(frozen=True)
@@ -136,7 +145,7 @@ class NodePool:
     @property
     def name(self) -> str:
         """Name of the pool. Raises UndecidedError."""
-        return str(at(self.data, "name", ""))
+        return str(value_at(self.data, "name", ""))
 
     @property
     def vm_class(self) -> Any:
@@ -145,54 +154,56 @@ class NodePool:
 
     def annotation(self, name: str) -> Any:
         """One of its annotations, or None. Raises UndecidedError."""
-        return known((at(self.data, "metadata.annotations") or {}).get(name))
+        return require_known((value_at(self.data, "metadata.annotations") or {}).get(name))
 
     @property
-    def smallest(self) -> int | None:
+    def min_size(self) -> int | None:
         """The autoscaler's lower bound, if there is one. Raises UndecidedError."""
         value = self.annotation(f"{_AUTOSCALER}-min-size")
         return None if value is None else int(value)
 
     @property
-    def greatest(self) -> int | None:
+    def max_size(self) -> int | None:
         """The autoscaler's upper bound, if there is one. Raises UndecidedError."""
         value = self.annotation(f"{_AUTOSCALER}-max-size")
         return None if value is None else int(value)
 
     @property
-    def largest(self) -> int:
+    def max_nodes(self) -> int:
         """Most nodes that the pool may have. Raises UndecidedError."""
-        return self.greatest if self.greatest is not None else int(at(self.data, "replicas", 1) or 0)
+        return self.max_size if self.max_size is not None else int(value_at(self.data, "replicas", 1) or 0)
 
 
 def _variables(listed: Any) -> dict[str, Any]:
-    return {str(at(each, "name")): raw(each, "value") for each in (known(listed) or [])}
+    return {str(value_at(each, "name")): raw_value_at(each, "value") for each in (require_known(listed) or [])}
 
 
 def node_pools(resource: Resource) -> Iterator[NodePool]:
     """The node pools of a Cluster. Raises UndecidedError."""
     shared = _variables(resource.get("spec.topology.variables"))
     for index, data in enumerate(resource.items("spec.topology.workers.machineDeployments")):
-        own = _variables(at(known(data), "variables.overrides"))
+        own = _variables(value_at(require_known(data), "variables.overrides"))
         yield NodePool(index, data, {**shared, **own})
 
 
-def configured_pools(environment: Mapping[str, Any]) -> Iterator[Pool]:
+def configured_demands(environment: Mapping[str, Any]) -> Iterator[MachineDemand]:
     """Machines that the stack's configuration asks for."""
     for entry in _entries(environment, "workstations"):
         if entry.get("route", "vm-service") == "vm-service":
-            yield Pool(f"workstation {entry.get('name')}", entry.get("class"), 1)
+            yield MachineDemand(f"workstation {entry.get('name')}", entry.get("class"), 1)
     for cluster in _entries(environment, "clusters"):
         for pool in _entries(cluster, "pools"):
             count = pool.get("maxReplicas") or pool.get("replicas") or 0
-            yield Pool(f"cluster {cluster.get('name')}, pool {pool.get('name')}", pool.get("class"), _whole(count))
+            yield MachineDemand(
+                f"cluster {cluster.get('name')}, pool {pool.get('name')}", pool.get("class"), _int_or_zero(count)
+            )
     replicas = {"staging": 2, "prod": 3}.get(str(environment.get("kind")), 1)
     for entry in _entries(environment, "modelEndpoints"):
-        count = _whole(entry.get("replicas", replicas))
-        yield Pool(f"endpoint {entry.get('name')}", entry.get("class"), count)
+        count = _int_or_zero(entry.get("replicas", replicas))
+        yield MachineDemand(f"endpoint {entry.get('name')}", entry.get("class"), count)
 
 
-def _whole(value: Any) -> int:
+def _int_or_zero(value: Any) -> int:
     return value if isinstance(value, int) else 0
 
 

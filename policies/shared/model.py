@@ -69,11 +69,13 @@ class Unknown:
     def __init__(self, path: str) -> None:
         self.path = path
 
-    def _use(self, *_: object) -> NoReturn:
+    def _raise_undecided(self, *_: object) -> NoReturn:
         raise UndecidedError(self.path)
 
-    __bool__ = __len__ = __iter__ = __getitem__ = __contains__ = __str__ = __hash__ = __int__ = __float__ = _use
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __add__ = __radd__ = _use
+    __bool__ = __len__ = __iter__ = __getitem__ = __contains__ = __str__ = __hash__ = __int__ = __float__ = (
+        _raise_undecided
+    )
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __add__ = __radd__ = _raise_undecided
 
     def __repr__(self) -> str:
         return f"Unknown({self.path!r})"
@@ -118,13 +120,13 @@ class Resource:
     secrets: frozenset[str] = frozenset()
     """Dotted paths of the properties that are marked secret; what is below one is secret too."""
     protect: bool = False
-    ignored: frozenset[str] = frozenset()
+    ignore_changes: frozenset[str] = frozenset()
     """Paths of properties whose changes are ignored: of what is there already they say what is there."""
     provider: Provider | None = None
 
     def get(self, path: str, default: Any = None) -> Any:
         """The value at a dotted path such as spec.topology.class. Raises UndecidedError when it is not known yet."""
-        return at(self.properties, path, default)
+        return value_at(self.properties, path, default)
 
     def items(self, path: str) -> list[Any]:
         """The list at a dotted path, empty when there is none. Raises UndecidedError."""
@@ -145,7 +147,7 @@ class Resource:
     def label(self) -> str:
         """What a person calls the resource: its name on the platform where that is known, else its logical name."""
         for path in ("metadata.name", "name"):
-            value = raw(self.properties, path)
+            value = raw_value_at(self.properties, path)
             if isinstance(value, str):
                 return value
         return self.name
@@ -155,7 +157,7 @@ class Resource:
         return self.mapping("metadata.labels")
 
 
-def raw(data: Any, path: str, default: Any = None) -> Any:
+def raw_value_at(data: Any, path: str, default: Any = None) -> Any:
     """The value at a dotted path, `Unknown` included."""
     for part in path.split("."):
         if isinstance(data, Unknown):
@@ -166,12 +168,12 @@ def raw(data: Any, path: str, default: Any = None) -> Any:
     return data
 
 
-def at(data: Any, path: str, default: Any = None) -> Any:
+def value_at(data: Any, path: str, default: Any = None) -> Any:
     """The value at a dotted path of plain data. Raises UndecidedError when it, or what holds it, is not known yet."""
-    return known(raw(data, path, default))
+    return require_known(raw_value_at(data, path, default))
 
 
-def known(value: Any) -> Any:
+def require_known(value: Any) -> Any:
     """The value. Raises UndecidedError when it is not known yet."""
     if isinstance(value, Unknown):
         raise UndecidedError(value.path)
@@ -182,9 +184,9 @@ S = TypeVar("S")
 M = TypeVar("M")
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
-Asked = tuple[int, Hashable]
+TableKey = tuple[int, Hashable]
 """A table that a pack remembers, and a key in it."""
-_WHOLE = object()
+_ALL_ENTRIES = object()
 
 
 @dataclass
@@ -193,56 +195,56 @@ class Run(Generic[S, M]):
 
     `stack` is the environment's name. `environment` is the stack's own configuration without its secrets, parsed, keys
     without namespace; empty where the engine does not hand it over (`pulumi policy analyze`). `secrets` are the values
-    of its encrypted keys, for rules about their form. `seen` is what the pack remembers of the resources so far, in
-    tables that are written with `note` and read with `find` and `whole`: resources come in any order, so that whoever
-    has read an entry, also one that was not there, is judged again once it changes.
+    of its encrypted keys, for rules about their form. `observations` are what the pack remembers of the resources so
+    far, in tables that are written with `record` and read with `lookup` and `all_entries`: resources come in any order,
+    so that whoever has read an entry, also one that was not there, is judged again once it changes.
     """
 
     stack: str
     project: str
     kind: Kind
     settings: S
-    seen: M
+    observations: M
     environment: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     dry_run: bool = True
     today: dt.date = field(default_factory=dt.date.today)
     unnamed: set[int] = field(default_factory=set)
     """Tables of which something was seen under a name that is not known yet."""
-    asked: set[Asked] = field(default_factory=set)
+    reads: set[TableKey] = field(default_factory=set)
     """What the check under way has read."""
-    changed: set[Asked] = field(default_factory=set)
+    writes: set[TableKey] = field(default_factory=set)
     """What the resource under way has changed."""
 
-    def note(self, table: dict[K, V], key: K, value: V) -> None:
+    def record(self, table: dict[K, V], key: K, value: V) -> None:
         """Remember a value."""
         if key not in table or table[key] != value:
             table[key] = value
-            self.changed |= {(id(table), key), (id(table), _WHOLE)}
+            self.writes |= {(id(table), key), (id(table), _ALL_ENTRIES)}
 
-    def note_unnamed(self, table: Mapping[Any, Any]) -> None:
+    def record_unnamed(self, table: Mapping[Any, Any]) -> None:
         """Remember that something belongs into a table under a name that is not known yet."""
         self.unnamed.add(id(table))
 
-    def missing(self, table: Mapping[Any, Any], path: str, declare: str) -> UndecidedError:
+    def missing_entry(self, table: Mapping[Any, Any], path: str, declare: str) -> UndecidedError:
         """The error of a rule for which a table should have an entry; `declare` says what to do when none comes."""
         return UndecidedError(path, declare, unnamed=id(table) in self.unnamed)
 
-    def find(self, table: Mapping[K, V | Undecided], key: K) -> V | None:
+    def lookup(self, table: Mapping[K, V | Undecided], key: K) -> V | None:
         """What is remembered under a key, or None. Raises UndecidedError when it was seen and is not known yet."""
-        self.asked.add((id(table), key))
-        found = table.get(key)
-        if isinstance(found, Undecided):
-            raise UndecidedError(found.path)
-        return found
+        self.reads.add((id(table), key))
+        entry = table.get(key)
+        if isinstance(entry, Undecided):
+            raise UndecidedError(entry.path)
+        return entry
 
-    def whole(self, table: Mapping[K, V]) -> Mapping[K, V]:
+    def all_entries(self, table: Mapping[K, V]) -> Mapping[K, V]:
         """Everything that is remembered in a table."""
-        self.asked.add((id(table), _WHOLE))
+        self.reads.add((id(table), _ALL_ENTRIES))
         return table
 
 
-Found = Iterator[Violation | Undecided]
+Findings = Iterator[Violation | Undecided]
 """What a check yields."""
 Check = Callable[[Resource, Run[S, M]], Iterable[Violation | Undecided]]
 Levels = Mapping[Kind, Level]
@@ -253,9 +255,9 @@ def everywhere(level: Level = Level.MANDATORY) -> Levels:
     return dict.fromkeys(KINDS, level)
 
 
-def guarded(*strict: Kind, otherwise: Level = Level.ADVISORY) -> Levels:
+def mandatory_in(*kinds: Kind, otherwise: Level = Level.ADVISORY) -> Levels:
     """Mandatory in the given kinds of environment, `otherwise` in the others."""
-    return {kind: Level.MANDATORY if kind in strict else otherwise for kind in KINDS}
+    return {kind: Level.MANDATORY if kind in kinds else otherwise for kind in KINDS}
 
 
 @dataclass(frozen=True)
@@ -264,7 +266,7 @@ class Rule(Generic[S, M]):
 
     `types` are resource types it looks at; a `*` stands for any API version or any rest. `levels` are its defaults by
     kind of environment. `reason` says why it exists, `remedy` what to do, `source` where the fact comes from.
-    `remedied` returns the properties to change for good, as dotted path and new value; only safe changes.
+    `remediate` returns the properties to change for good, as dotted path and new value; only safe changes.
     """
 
     name: str
@@ -275,7 +277,7 @@ class Rule(Generic[S, M]):
     reason: str
     remedy: str
     source: str
-    remedied: Callable[[Resource, Run[S, M]], Mapping[str, Mapping[str, str]]] | None = None
+    remediate: Callable[[Resource, Run[S, M]], Mapping[str, Mapping[str, str]]] | None = None
 
 
 class Rules(Generic[S, M]):
@@ -294,13 +296,13 @@ class Rules(Generic[S, M]):
         reason: str,
         remedy: str,
         source: str,
-        remedied: Callable[[Resource, Run[S, M]], Mapping[str, Mapping[str, str]]] | None = None,
+        remediate: Callable[[Resource, Run[S, M]], Mapping[str, Mapping[str, str]]] | None = None,
     ) -> Callable[[Check[S, M]], Check[S, M]]:
         """Make a rule of a check; it is mandatory everywhere unless `levels` says otherwise."""
 
         def add(check: Check[S, M]) -> Check[S, M]:
             levels_ = levels or everywhere()
-            self.all.append(Rule(name, types, check, severity, levels_, reason, remedy, source, remedied))
+            self.all.append(Rule(name, types, check, severity, levels_, reason, remedy, source, remediate))
             return check
 
         return add

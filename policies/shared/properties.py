@@ -84,12 +84,12 @@ def decode(request: Any) -> Resource:
         properties=properties,
         secrets=frozenset(decoder.secrets),
         protect=request.options.protect,
-        ignored=frozenset(request.options.ignoreChanges),
+        ignore_changes=frozenset(request.options.ignoreChanges),
         provider=provider,
     )
 
 
-def set_texts(struct: Struct, path: str, texts: Mapping[str, str]) -> None:
+def set_strings(struct: Struct, path: str, texts: Mapping[str, str]) -> None:
     """Put texts into the mapping at a dotted path, which must be there."""
     for part in path.split("."):
         struct = struct.fields[part].struct_value

@@ -19,8 +19,8 @@ def quantity(value: Any) -> float | None:
 
     Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
     """
-    found = _QUANTITY.fullmatch(str(value))
-    if found is None:
+    match = _QUANTITY.fullmatch(str(value))
+    if match is None:
         return None
-    number, exponent, suffix = found.groups()
+    number, exponent, suffix = match.groups()
     return float(Decimal(number + (exponent or "")) * _FACTORS.get(suffix or "", Decimal(1)))

@@ -8,7 +8,7 @@ from typing import Any
 from paif_catalog import redaction
 from policies.shared.model import Resource, Unknown
 
-_LONGEST = 80
+_MAX_LENGTH = 80
 
 
 class Redactor(redaction.Redactor):
@@ -31,4 +31,4 @@ class Redactor(redaction.Redactor):
             return redaction.HIDDEN
         # Before it is quoted, which changes a secret's letters, and before it is cut, which may leave half of one.
         text = repr(self.data(value, self._resource.type, path))
-        return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+        return text if len(text) <= _MAX_LENGTH else f"{text[: _MAX_LENGTH - 1]}…"

@@ -7,10 +7,10 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from paif_catalog.redaction import leaves
-from policies.shared.model import Resource, Undecided, Unknown, raw
+from policies.shared.model import Resource, Undecided, Unknown, raw_value_at
 
 
-def is_of(resource: Resource, types: tuple[str, ...]) -> bool:
+def is_type(resource: Resource, types: tuple[str, ...]) -> bool:
     """Whether a resource is of one of the types; `*` stands for anything."""
     return any(fnmatchcase(resource.type, each) for each in types)
 
@@ -30,22 +30,24 @@ def profiles_key(vm_class: Resource) -> str:
     return "vgpuDevices" if vm_class.type.startswith("vsphere:") else "vgpuProfiles"
 
 
-def named(resource: Resource, keys: Collection[str]) -> Iterator[tuple[str, str] | Undecided]:
+def properties_named(resource: Resource, keys: Collection[str]) -> Iterator[tuple[str, str] | Undecided]:
     """Path and text of every property that is called so, wherever it is."""
-    yield from _texts((path, value) for path, value in leaves(resource.properties) if path.rsplit(".", 1)[-1] in keys)
+    yield from _text_values(
+        (path, value) for path, value in leaves(resource.properties) if path.rsplit(".", 1)[-1] in keys
+    )
 
 
-def entries_of(resource: Resource, keys: Mapping[str, Collection[str]]) -> Iterator[tuple[str, str] | Undecided]:
+def mapping_entries(resource: Resource, keys: Mapping[str, Collection[str]]) -> Iterator[tuple[str, str] | Undecided]:
     """Path and text of entries of mappings, such as a Secret's data: mapping -> keys in it."""
-    for path, wanted in keys.items():
-        mapping = raw(resource.properties, path)
+    for path, entry_keys in keys.items():
+        mapping = raw_value_at(resource.properties, path)
         if isinstance(mapping, Unknown):
             yield Undecided(mapping.path)
         elif isinstance(mapping, dict):
-            yield from _texts((f"{path}.{key}", mapping[key]) for key in wanted if key in mapping)
+            yield from _text_values((f"{path}.{key}", mapping[key]) for key in entry_keys if key in mapping)
 
 
-def _texts(values: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, str] | Undecided]:
+def _text_values(values: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, str] | Undecided]:
     for path, value in values:
         if isinstance(value, Unknown):
             yield Undecided(value.path)

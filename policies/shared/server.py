@@ -36,9 +36,9 @@ class Service:
         self._analyzers: list[Analyzer[Any, Any]] = [Analyzer(pack) for pack in packs]
 
     @property
-    def remedies(self) -> bool:
+    def has_remediations(self) -> bool:
         """Whether any rule can put something right."""
-        return any(each.remedies for each in self._analyzers)
+        return any(each.has_remediations for each in self._analyzers)
 
     def handshake(self, _request: Any) -> Any:
         return messages.AnalyzerHandshakeResponse()
@@ -107,11 +107,11 @@ def serve(*packs: Pack[Any, Any], name: str = "", description: str = "") -> None
         # Nothing of this request is used, and it holds every resource of the stack.
         "AnalyzeStack": (service.analyze_stack, None),
     }
-    if service.remedies:
+    if service.has_remediations:
         calls["Remediate"] = (service.remediate, messages.AnalyzeRequest)
     handlers = {
         name: grpc.unary_unary_rpc_method_handler(
-            _guarded(call),
+            _with_configuration_errors(call),
             request_deserializer=request.FromString if request else None,
             response_serializer=lambda message: message.SerializeToString(),
         )
@@ -136,7 +136,7 @@ def serve(*packs: Pack[Any, Any], name: str = "", description: str = "") -> None
     os._exit(0)
 
 
-def _guarded(call: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+def _with_configuration_errors(call: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
     def answer(request: Any, context: Any) -> Any:
         try:
             return call(request)

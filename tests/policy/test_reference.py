@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from policies.reference import FILE, PACKS, text
+from policies.reference import FILE, PACKS, render
 
 
 def test_the_committed_reference_is_that_of_the_rules() -> None:
-    assert FILE.read_text(encoding="utf-8") == text(), "run: python -m policies.reference"
+    assert FILE.read_text(encoding="utf-8") == render(), "run: python -m policies.reference"
 
 
 def test_names_of_rules_are_unique_over_all_packs() -> None:

@@ -6,18 +6,18 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
-from policies.licensing.configuration import Context, LicensingSettings, Seats
-from policies.licensing.declared import entitlements_of
-from policies.shared.containers import boot_texts, charts, images, mentioned
-from policies.shared.model import Found, Resource, Rules, Severity, Undecided, Violation
-from policies.shared.selectors import is_of
+from policies.licensing.configuration import Context, LicensingObservations, LicensingSettings
+from policies.licensing.declarations import entitlements_of
+from policies.shared.containers import boot_texts, charts, find_references, images
+from policies.shared.model import Findings, Resource, Rules, Severity, Undecided, Violation
+from policies.shared.selectors import is_type
 from policies.shared.sources import GPU_GUIDE
 from policies.shared.types import ENDPOINT, NIM, RELEASE, SECRET, WORKLOAD, WORKSTATION
 
-RULES: Rules[LicensingSettings, Seats] = Rules()
+RULES: Rules[LicensingSettings, LicensingObservations] = Rules()
 
 
-def _unlicensed(resource: Resource, run: Context, patterns: Iterable[str], what: str) -> Found:
+def _unlicensed(resource: Resource, run: Context, patterns: Iterable[str], what: str) -> Findings:
     """What a resource runs of these, where nothing licenses it."""
     if entitlements_of("nvaie", run):
         return
@@ -26,14 +26,14 @@ def _unlicensed(resource: Resource, run: Context, patterns: Iterable[str], what:
     def is_one(reference: str) -> bool:
         return any(fnmatchcase(each, pattern) for each in (reference, f"{reference}/") for pattern in patterns)
 
-    if is_of(resource, SECRET + WORKSTATION):
+    if is_type(resource, SECRET + WORKSTATION):
         for each in boot_texts(resource):
             if isinstance(each, Undecided):
                 yield each
-            elif any(is_one(name) for name in mentioned(each[1])):
+            elif any(is_one(name) for name in find_references(each[1])):
                 yield Violation(f"the machine starts it: {problem}", each[0])
         return
-    if is_of(resource, RELEASE):
+    if is_type(resource, RELEASE):
         for path, address in charts(resource):
             parts = urlsplit(address)
             if is_one(f"{parts.hostname}{parts.path}".rstrip("/")):
@@ -53,9 +53,9 @@ def _unlicensed(resource: Resource, run: Context, patterns: Iterable[str], what:
     remedy="declare the entitlement, or serve an open model with vLLM",
     source=f"{GPU_GUIDE} §11.5.1; https://docs.nvidia.com/nim-operator/latest/pipelines.html (its kinds)",
 )
-def nim_entitlement(resource: Resource, run: Context) -> Found:
+def nim_entitlement(resource: Resource, run: Context) -> Findings:
     what = "this is a NIM microservice"
-    if is_of(resource, NIM) and not entitlements_of("nvaie", run):
+    if is_type(resource, NIM) and not entitlements_of("nvaie", run):
         # Whatever image a mirror calls it: the operator serves nothing else.
         yield Violation(f"{what}, and no NVIDIA AI Enterprise entitlement is declared", "kind")
     else:
@@ -70,5 +70,5 @@ def nim_entitlement(resource: Resource, run: Context) -> Found:
     remedy="declare the entitlement, or use the public container",
     source=f"{GPU_GUIDE} §11.5.1",
 )
-def nvaie_container_entitlement(resource: Resource, run: Context) -> Found:
+def nvaie_container_entitlement(resource: Resource, run: Context) -> Findings:
     yield from _unlicensed(resource, run, run.settings.nvaie_images, "the container is part of NVIDIA AI Enterprise")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 
-from policies.licensing.configuration import Context, LicensingSettings, Seats
-from policies.licensing.declared import profiles_of
+from policies.licensing.configuration import Context, LicensingObservations, LicensingSettings
+from policies.licensing.declarations import class_vgpu_profiles
 from policies.licensing.sources import ISSUE, VGPU_LICENSING
-from policies.shared.model import Found, Level, Resource, Rules, Severity, Violation, everywhere
+from policies.shared.model import Findings, Level, Resource, Rules, Severity, Violation, everywhere
 from policies.shared.types import ROOT, VM_CLASS
 
-RULES: Rules[LicensingSettings, Seats] = Rules()
+RULES: Rules[LicensingSettings, LicensingObservations] = Rules()
 
 
 @RULES.rule(
@@ -21,8 +21,8 @@ RULES: Rules[LicensingSettings, Seats] = Rules()
     remedy="renew the entitlement and declare its new date",
     source=VGPU_LICENSING,
 )
-def entitlement_expired(resource: Resource, run: Context) -> Found:
-    if resource.type not in ROOT and not profiles_of(resource):
+def entitlement_expired(resource: Resource, run: Context) -> Findings:
+    if resource.type not in ROOT and not class_vgpu_profiles(resource):
         return
     for each in run.settings.entitlements:
         if each.expires < run.today:
@@ -39,7 +39,7 @@ def entitlement_expired(resource: Resource, run: Context) -> Found:
     remedy="renew it",
     source=ISSUE,
 )
-def entitlement_expires_soon(resource: Resource, run: Context) -> Found:
+def entitlement_expires_soon(resource: Resource, run: Context) -> Findings:
     dates = [(f"{each.edition} entitlement", each.expires) for each in run.settings.entitlements]
     if run.settings.paif_add_on is not None:
         dates.append(("PAIF add-on", run.settings.paif_add_on.expires))
@@ -56,8 +56,8 @@ def entitlement_expires_soon(resource: Resource, run: Context) -> Found:
     remedy="buy seats for this environment",
     source="NVIDIA AI Enterprise licence agreement, from memory (evaluation excludes production)",
 )
-def evaluation_in_production(resource: Resource, run: Context) -> Found:
-    if resource.type not in ROOT and not profiles_of(resource):
+def evaluation_in_production(resource: Resource, run: Context) -> Findings:
+    if resource.type not in ROOT and not class_vgpu_profiles(resource):
         return
     if run.kind in run.settings.evaluation_in:
         return

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import paif_catalog as catalog
-from policies.licensing.configuration import Context, LicensingSettings, Seats
-from policies.shared.model import Found, Resource, Rules, Severity, Violation
+from policies.licensing.configuration import Context, LicensingObservations, LicensingSettings
+from policies.shared.model import Findings, Resource, Rules, Severity, Violation
 from policies.shared.sources import GPU_GUIDE
 from policies.shared.types import ROOT
 
-RULES: Rules[LicensingSettings, Seats] = Rules()
+RULES: Rules[LicensingSettings, LicensingObservations] = Rules()
 
 
 @RULES.rule(
@@ -19,7 +19,7 @@ RULES: Rules[LicensingSettings, Seats] = Rules()
     remedy="update the licence server to DLS 3.4 or newer",
     source=f"{GPU_GUIDE} §11.6",
 )
-def licence_server_version(resource: Resource, run: Context) -> Found:
+def licence_server_version(resource: Resource, run: Context) -> Findings:
     server = run.settings.licence_server
     if server is not None and server.nvaie_major >= 6 and not catalog.satisfies(server.version, ">=3.4"):
         yield Violation(f"DLS {server.version} serves no guests of AI Enterprise {server.nvaie_major}")

@@ -10,16 +10,27 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from policies.licensing.configuration import Context, LicensingSettings, Seats
-from policies.licensing.declared import entitlements_of, gpu_mode
+from policies.licensing.configuration import Context, LicensingObservations, LicensingSettings
+from policies.licensing.declarations import entitlements_of, gpu_mode
 from policies.licensing.sources import VGPU_LICENSING
 from policies.shared.machines import gpu_class
-from policies.shared.model import Found, Level, Resource, Rules, Severity, Undecided, Violation, everywhere, known, raw
-from policies.shared.selectors import entries_of, has_vgpu_driver, is_gpu_operator
+from policies.shared.model import (
+    Findings,
+    Level,
+    Resource,
+    Rules,
+    Severity,
+    Undecided,
+    Violation,
+    everywhere,
+    raw_value_at,
+    require_known,
+)
+from policies.shared.selectors import has_vgpu_driver, is_gpu_operator, mapping_entries
 from policies.shared.sources import GPU_GUIDE, GUIDE, NVAIE_VGPU
 from policies.shared.types import CONFIG_MAP, RELEASE, ROOT, SECRET, VM, VSPHERE_VM
 
-RULES: Rules[LicensingSettings, Seats] = Rules()
+RULES: Rules[LicensingSettings, LicensingObservations] = Rules()
 
 _OPERATOR = "https://docs.nvidia.com/datacenter/cloud-native/gpu-operator/24.9/install-gpu-operator-vgpu.html"
 
@@ -39,7 +50,7 @@ def _tokens(resource: Resource, run: Context) -> Iterator[tuple[str, str] | Unde
         return
     in_secret = resource.type in SECRET
     keys = {"stringData": (OVF_TOKEN_KEY,), "data": (OVF_TOKEN_KEY,)} if in_secret else {"data": (TOKEN_KEY,)}
-    for each in entries_of(resource, keys):
+    for each in mapping_entries(resource, keys):
         if isinstance(each, Undecided):
             yield each
             continue
@@ -64,7 +75,7 @@ def _decoded(text: str) -> str:
     source=f"{GPU_GUIDE} §11.6 (no CRLF in the token); that it is a JWT: "
     "https://git.collinwebdesigns.de/oscar.krause/fastapi-dls (signs one in a licence server's place)",
 )
-def licence_token_form(resource: Resource, run: Context) -> Found:
+def licence_token_form(resource: Resource, run: Context) -> Findings:
     strict = run.settings.licence_token_form == "jwt"  # noqa: S105 - a form, not a token
     for each in _tokens(resource, run):
         if isinstance(each, Undecided):
@@ -101,7 +112,7 @@ def _claims(token: str) -> dict[str, Any] | None:
     remedy="generate a new client configuration token on the NVIDIA licensing portal or DLS",
     source=VGPU_LICENSING,
 )
-def licence_token_expired(resource: Resource, run: Context) -> Found:
+def licence_token_expired(resource: Resource, run: Context) -> Findings:
     for each in _tokens(resource, run):
         if isinstance(each, Undecided):
             yield each
@@ -116,29 +127,29 @@ def licence_token_expired(resource: Resource, run: Context) -> Found:
 
 def _bootstrap(resource: Resource) -> Any:
     """Name of the Secret with a machine's OVF properties, or None; may be Unknown."""
-    return raw(resource.properties, "spec.bootstrap.vAppConfig.rawProperties")
+    return raw_value_at(resource.properties, "spec.bootstrap.vAppConfig.rawProperties")
 
 
 def _inline_token(resource: Resource) -> bool:
     listed = resource.items("spec.bootstrap.vAppConfig.properties")
-    return any(known(each).get("key") == OVF_TOKEN_KEY for each in listed)
+    return any(require_known(each).get("key") == OVF_TOKEN_KEY for each in listed)
 
 
 def _has_token(resource: Resource, run: Context) -> bool:
     """Whether a VM Service machine gets a licence token. Raises UndecidedError, also when nothing tells."""
     if _inline_token(resource):
         return True
-    name = known(_bootstrap(resource))
+    name = require_known(_bootstrap(resource))
     if name is None:
         return False
     for namespace in (str(resource.get("metadata.namespace", "")), None):
-        made = run.find(run.seen.tokens, (namespace, str(name)))
-        if made is not None:
-            return made
+        recorded = run.lookup(run.observations.tokens, (namespace, str(name)))
+        if recorded is not None:
+            return recorded
     declared = run.settings.existing_bootstrap_secrets.get(str(name))
     if declared is None:
-        raise run.missing(
-            run.seen.tokens,
+        raise run.missing_entry(
+            run.observations.tokens,
             f"content of Secret {name}",
             f"let the machine depend on Secret {name} (take the name from its output); a Secret that is not made here "
             "is declared under existingBootstrapSecrets with licenceToken true or false",
@@ -154,12 +165,12 @@ def _has_token(resource: Resource, run: Context) -> bool:
     remedy="pulumi config set --secret paif:licenceToken; the component makes it OVF property vgpu-license",
     source=NVAIE_VGPU,
 )
-def vgpu_licence_token(resource: Resource, run: Context) -> Found:
+def vgpu_licence_token(resource: Resource, run: Context) -> Findings:
     if resource.type in ROOT:
         if gpu_mode(run) == "vgpu" and "licenceToken" not in run.secrets and "licenceToken" not in run.environment:
             yield Violation("the configuration uses vGPU and has no licence token")
         return
-    found = gpu_class(raw(resource.properties, "spec.className"), run, run.seen.classes)
+    found = gpu_class(raw_value_at(resource.properties, "spec.className"), run, run.observations.classes)
     if found is None or not found.profiles:
         return
     if not _has_token(resource, run):
@@ -175,7 +186,7 @@ def vgpu_licence_token(resource: Resource, run: Context) -> Found:
     remedy="remove the token; NIM and AI Enterprise containers are covered by the entitlement, not by a token",
     source=f"{GUIDE} (part 1: DirectPath I/O without NVAIE)",
 )
-def licence_token_wasted(resource: Resource, run: Context) -> Found:
+def licence_token_wasted(resource: Resource, run: Context) -> Findings:
     if resource.type in ROOT:
         if gpu_mode(run) == "directpath" and "licenceToken" in {*run.secrets, *run.environment}:
             yield Violation("paif:gpu.mode is directpath and there is a licence token", "paif:licenceToken")
@@ -187,7 +198,7 @@ def licence_token_wasted(resource: Resource, run: Context) -> Found:
         if data_centre and resource.get("values.driver.licensingConfig"):
             yield Violation("the data-centre driver gets a vGPU licence", "values.driver.licensingConfig")
     else:
-        found = gpu_class(raw(resource.properties, "spec.className"), run, run.seen.classes)
+        found = gpu_class(raw_value_at(resource.properties, "spec.className"), run, run.observations.classes)
         if found is not None and found.devices and _has_token(resource, run):
             yield Violation("the machine has a whole GPU and a licence token", "spec.bootstrap.vAppConfig")
 
@@ -200,7 +211,7 @@ def licence_token_wasted(resource: Resource, run: Context) -> Found:
     remedy="set driver.licensingConfig.configMapName, and nlsEnabled to true",
     source=_OPERATOR,
 )
-def gpu_operator_licence(resource: Resource, run: Context) -> Found:
+def gpu_operator_licence(resource: Resource, run: Context) -> Findings:
     if not is_gpu_operator(resource) or not has_vgpu_driver(resource):
         return
     if not resource.get("values.driver.licensingConfig.configMapName"):
@@ -217,8 +228,8 @@ def gpu_operator_licence(resource: Resource, run: Context) -> Found:
     remedy="leave gridd.conf empty, or set FeatureType=1",
     source=_OPERATOR,
 )
-def vgpu_feature_type(resource: Resource, run: Context) -> Found:
-    text = known(resource.mapping("data").get("gridd.conf"))
+def vgpu_feature_type(resource: Resource, run: Context) -> Findings:
+    text = require_known(resource.mapping("data").get("gridd.conf"))
     match = re.search(r"(?m)^\s*FeatureType\s*=\s*(\S+)", text) if isinstance(text, str) else None
     if match is None:
         return

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from policies.licensing.configuration import Context, LicensingSettings, Seats
+from policies.licensing.configuration import Context, LicensingObservations, LicensingSettings
 from policies.shared.machines import gpu_class
-from policies.shared.model import Found, Resource, Rules, Severity, Violation, raw
+from policies.shared.model import Findings, Resource, Rules, Severity, Violation, raw_value_at
 from policies.shared.sources import GUIDE
 from policies.shared.types import ENDPOINT, PAIS, ROOT, VM
 
-RULES: Rules[LicensingSettings, Seats] = Rules()
+RULES: Rules[LicensingSettings, LicensingObservations] = Rules()
 
 _CORES = "Broadcom KB 313548, from memory (cores are counted per socket, 16 at least)"
 
@@ -21,11 +21,11 @@ _CORES = "Broadcom KB 313548, from memory (cores are counted per socket, 16 at l
     remedy="declare the add-on under licensing.paifAddOn, with cores and last day",
     source=f"{GUIDE} (part 1)",
 )
-def paif_add_on(resource: Resource, run: Context) -> Found:
+def paif_add_on(resource: Resource, run: Context) -> Findings:
     if run.settings.paif_add_on is not None:
         return
     if resource.type.endswith(":VirtualMachine"):
-        found = gpu_class(raw(resource.properties, "spec.className"), run, run.seen.classes)
+        found = gpu_class(raw_value_at(resource.properties, "spec.className"), run, run.observations.classes)
         if found is not None and not found.has_gpu:
             return
     yield Violation("the PAIF add-on is not declared")
@@ -39,14 +39,16 @@ def paif_add_on(resource: Resource, run: Context) -> Found:
     remedy="license the cores that are missing, or keep hosts out of the GPU cluster",
     source=_CORES,
 )
-def paif_add_on_cores(resource: Resource, run: Context) -> Found:
+def paif_add_on_cores(resource: Resource, run: Context) -> Findings:
     settings = run.settings
     if settings.paif_add_on is None:
         return
-    least = settings.minimum_cores_per_socket
-    needed = sum(each.count * each.sockets * max(each.cores_per_socket, least) for each in settings.gpu_hosts)
-    if needed > settings.paif_add_on.cores:
-        yield Violation(f"the GPU hosts have {needed} cores to license, the add-on covers {settings.paif_add_on.cores}")
+    minimum = settings.minimum_cores_per_socket
+    required = sum(each.count * each.sockets * max(each.cores_per_socket, minimum) for each in settings.gpu_hosts)
+    if required > settings.paif_add_on.cores:
+        yield Violation(
+            f"the GPU hosts have {required} cores to license, the add-on covers {settings.paif_add_on.cores}"
+        )
 
 
 @RULES.rule(
@@ -57,7 +59,7 @@ def paif_add_on_cores(resource: Resource, run: Context) -> Found:
     remedy="renew the add-on and declare its new date",
     source=_CORES,
 )
-def paif_add_on_expired(resource: Resource, run: Context) -> Found:
+def paif_add_on_expired(resource: Resource, run: Context) -> Findings:
     add_on = run.settings.paif_add_on
     if add_on is not None and add_on.expires < run.today:
         yield Violation(f"the PAIF add-on has expired on {add_on.expires}")

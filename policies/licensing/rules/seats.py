@@ -5,26 +5,35 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from policies.licensing.configuration import Context, Edition, LicensingSettings, Seats, edition_of, entitled
+from policies.licensing.configuration import (
+    Context,
+    Edition,
+    LicensingObservations,
+    LicensingSettings,
+    edition_of,
+    entitled,
+)
 from policies.licensing.sources import ISSUE, VGPU_LICENSING
-from policies.shared.machines import GpuClass, Pool, class_or_undecided, configured_pools, pools
-from policies.shared.model import Found, Resource, Rules, Severity, Undecided, Unknown, Violation, guarded
+from policies.shared.machines import GpuClass, MachineDemand, class_or_undecided, configured_demands, machine_demands
+from policies.shared.model import Findings, Resource, Rules, Severity, Undecided, Unknown, Violation, mandatory_in
 from policies.shared.types import CLUSTER, ENDPOINT, ROOT, VM
 
-RULES: Rules[LicensingSettings, Seats] = Rules()
+RULES: Rules[LicensingSettings, LicensingObservations] = Rules()
 MACHINES = VM + CLUSTER + ENDPOINT
 
 
-def _taken(listed: Iterable[Pool], run: Context) -> Iterator[tuple[Pool, list[Edition]] | Undecided]:
+def _seat_usage(
+    demands: Iterable[MachineDemand], run: Context
+) -> Iterator[tuple[MachineDemand, list[Edition]] | Undecided]:
     """Those of the machines that take seats, and of which editions: a machine takes one of each that its vGPUs need."""
     classes: dict[str, GpuClass | Undecided | None] = {}
-    for pool in listed:
+    for pool in demands:
         if isinstance(pool.vm_class, Unknown):
             yield Undecided(pool.vm_class.path)
             continue
         name = str(pool.vm_class)
         if name not in classes:
-            classes[name] = class_or_undecided(pool.vm_class, run, run.seen.classes)
+            classes[name] = class_or_undecided(pool.vm_class, run, run.observations.classes)
         found = classes[name]
         if isinstance(found, Undecided):
             yield found
@@ -38,14 +47,14 @@ def _table(used: Mapping[str, int], seats: int) -> str:
     return "\n".join(f"  {who:<{width}}  {count:>5}" for who, count in rows)
 
 
-def _too_many(listed: Iterable[Pool], run: Context) -> Iterator[tuple[Edition, str]]:
+def _seat_violations(demands: Iterable[MachineDemand], run: Context) -> Iterator[tuple[Edition, str]]:
     """Each edition of which the machines take more seats than there are, with who takes how many of it."""
     used: dict[Edition, Counter[str]] = {}
-    for each in _taken(listed, run):
+    for each in _seat_usage(demands, run):
         if not isinstance(each, Undecided):
             pool, editions = each
             for edition in editions:
-                used.setdefault(edition, Counter())[pool.what] += pool.count
+                used.setdefault(edition, Counter())[pool.consumer] += pool.count
     seats = entitled(run.settings.entitlements, run.today)
     for edition, by in used.items():
         if by.total() > seats[edition]:
@@ -61,11 +70,11 @@ def _too_many(listed: Iterable[Pool], run: Context) -> Iterator[tuple[Edition, s
     remedy="ask for fewer machines or lower maxReplicas, or buy seats and declare them under licensing.entitlements",
     source=VGPU_LICENSING,
 )
-def vgpu_seats(resource: Resource, run: Context) -> Found:
+def vgpu_seats(resource: Resource, run: Context) -> Findings:
     if not run.settings.entitlements:
         return
     # A class that the configuration does not describe is told by its resource: vgpu-seats-in-use counts with it.
-    for _, table in _too_many(configured_pools(run.environment), run):
+    for _, table in _seat_violations(configured_demands(run.environment), run):
         yield Violation(f"the configuration takes {table}")
 
 
@@ -77,25 +86,25 @@ def vgpu_seats(resource: Resource, run: Context) -> Found:
     remedy="ask for fewer machines, or buy seats and declare them under licensing.entitlements",
     source=VGPU_LICENSING,
 )
-def vgpu_seats_in_use(resource: Resource, run: Context) -> Found:
+def vgpu_seats_in_use(resource: Resource, run: Context) -> Findings:
     if not run.settings.entitlements:
         return
-    mine: set[Edition] = set()
-    for each in _taken(pools(resource), run):
+    own_editions: set[Edition] = set()
+    for each in _seat_usage(machine_demands(resource), run):
         if isinstance(each, Undecided):
             yield each
         else:
-            mine |= {*each[1]}
-    if not mine:
+            own_editions |= {*each[1]}
+    if not own_editions:
         return
-    for edition, table in _too_many(_registered_until(resource, run), run):
-        if edition in mine:
+    for edition, table in _seat_violations(_registered_until(resource, run), run):
+        if edition in own_editions:
             yield Violation(f"with this one there are {table}")
 
 
-def _registered_until(resource: Resource, run: Context) -> Iterator[Pool]:
+def _registered_until(resource: Resource, run: Context) -> Iterator[MachineDemand]:
     """Machines of this resource and of those before it: who came later answers for the seats that are missing."""
-    for urn, listed in run.seen.machines.items():
+    for urn, listed in run.observations.machines.items():
         yield from listed
         if urn == resource.urn:
             return
@@ -105,10 +114,10 @@ def _registered_until(resource: Resource, run: Context) -> Iterator[Pool]:
     "vm-class-known",
     MACHINES,
     severity=Severity.MEDIUM,
-    levels=guarded("staging", "prod"),
+    levels=mandatory_in("staging", "prod"),
     reason="whether a machine takes a seat depends on its class",
     remedy="declare the class under existingClasses with its profiles or devices; none of both means it has no GPU",
     source=ISSUE,
 )
-def vm_class_known(resource: Resource, run: Context) -> Found:
-    yield from (each for each in _taken(pools(resource), run) if isinstance(each, Undecided))
+def vm_class_known(resource: Resource, run: Context) -> Findings:
+    yield from (each for each in _seat_usage(machine_demands(resource), run) if isinstance(each, Undecided))

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import paif_catalog as catalog
-from policies.licensing.configuration import EDITION_OF_SERIES, Context, LicensingSettings, Seats
-from policies.licensing.declared import entitlements_of, gpu_mode, profiles_of
+from policies.licensing.configuration import EDITION_OF_SERIES, Context, LicensingObservations, LicensingSettings
+from policies.licensing.declarations import class_vgpu_profiles, entitlements_of, gpu_mode
 from policies.shared.machines import configured_classes
-from policies.shared.model import Found, Resource, Rules, Severity, Undecided, Unknown, Violation, guarded
+from policies.shared.model import Findings, Resource, Rules, Severity, Undecided, Unknown, Violation, mandatory_in
 from policies.shared.sources import GPU_GUIDE, NVAIE_VGPU
 from policies.shared.types import ROOT, VM_CLASS
 
-RULES: Rules[LicensingSettings, Seats] = Rules()
+RULES: Rules[LicensingSettings, LicensingObservations] = Rules()
 
 
 def _parsed(resource: Resource) -> Iterator[tuple[str, catalog.Profile] | Undecided]:
-    for path, each in profiles_of(resource):
+    for path, each in class_vgpu_profiles(resource):
         if isinstance(each, Unknown):
             yield Undecided(each.path)
             continue
@@ -34,15 +34,17 @@ def _parsed(resource: Resource) -> Iterator[tuple[str, catalog.Profile] | Undeci
     remedy="declare the entitlement under licensing.entitlements of the environment, or use DirectPath I/O",
     source=NVAIE_VGPU,
 )
-def vgpu_entitlement(resource: Resource, run: Context) -> Found:
+def vgpu_entitlement(resource: Resource, run: Context) -> Findings:
     if run.settings.entitlements:
         return
     if resource.type in ROOT:
         used = [name for name, each in configured_classes(run.environment, run.stack).items() if each.profiles]
         if gpu_mode(run) == "vgpu" and used:
             yield Violation("the configuration uses vGPU and no NVIDIA entitlement is declared")
-    elif profiles_of(resource):
-        yield Violation("the class has a vGPU and no NVIDIA entitlement is declared", profiles_of(resource)[0][0])
+    elif class_vgpu_profiles(resource):
+        yield Violation(
+            "the class has a vGPU and no NVIDIA entitlement is declared", class_vgpu_profiles(resource)[0][0]
+        )
 
 
 @RULES.rule(
@@ -53,7 +55,7 @@ def vgpu_entitlement(resource: Resource, run: Context) -> Found:
     remedy="use a profile of a licensed series, or declare an entitlement of that edition",
     source=f"{GPU_GUIDE} §11.6",
 )
-def profile_edition(resource: Resource, run: Context) -> Found:
+def profile_edition(resource: Resource, run: Context) -> Findings:
     if not run.settings.entitlements:
         return
     for each in _parsed(resource):
@@ -74,12 +76,12 @@ def profile_edition(resource: Resource, run: Context) -> Found:
     "profile-compute",
     VM_CLASS,
     severity=Severity.MEDIUM,
-    levels=guarded("staging", "prod"),
+    levels=mandatory_in("staging", "prod"),
     reason="graphics profiles have no place on an AI platform: they cost another licence and limit CUDA",
     remedy="use the C profile of the same size",
     source=f"{GPU_GUIDE} §11.11.2",
 )
-def profile_compute(resource: Resource, run: Context) -> Found:
+def profile_compute(resource: Resource, run: Context) -> Findings:
     for each in _parsed(resource):
         if isinstance(each, Undecided):
             yield each
@@ -95,8 +97,8 @@ def profile_compute(resource: Resource, run: Context) -> Found:
     remedy="use a profile name as the inventory shows it, such as grid_a100-40c",
     source="https://github.com/vmware/PowerCLI-Example-Scripts (PAIF-N)",
 )
-def profile_known(resource: Resource, run: Context) -> Found:
-    for path, each in profiles_of(resource):
+def profile_known(resource: Resource, run: Context) -> Findings:
+    for path, each in class_vgpu_profiles(resource):
         if isinstance(each, Unknown):
             yield Undecided(each.path)
         elif catalog.parse_profile(str(each)) is None:

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import paif_catalog as catalog
-from policies.naming.configuration import Context, Names, NamingSettings
-from policies.naming.convention import NAMED, kind_of, name_of, name_path, organisation_of
+from policies.naming.configuration import Context, NamingObservations, NamingSettings
+from policies.naming.convention import NAMED_TYPES, kind_of, name_of, name_path, organisation_of
 from policies.naming.sources import CONVENTION
 from policies.shared.machines import entries
-from policies.shared.model import Found, Resource, Rules, Severity, Violation
-from policies.shared.selectors import is_of
+from policies.shared.model import Findings, Resource, Rules, Severity, Violation
+from policies.shared.selectors import is_type
 from policies.shared.types import CONFIG_MAP, ROOT, SECRET
 
-RULES: Rules[NamingSettings, Names] = Rules()
+RULES: Rules[NamingSettings, NamingObservations] = Rules()
 
 
 @RULES.rule(
     "name-collision",
-    NAMED + SECRET + CONFIG_MAP + ROOT,
+    NAMED_TYPES + SECRET + CONFIG_MAP + ROOT,
     severity=Severity.HIGH,
     reason="two things with one name, or with one name after it was cut to its limit, overwrite each other",
     remedy="give each a name of its own within the limit of its kind (paif_catalog/naming.yaml)",
     source=CONVENTION,
 )
-def name_collision(resource: Resource, run: Context) -> Found:
-    if is_of(resource, ROOT):
+def name_collision(resource: Resource, run: Context) -> Findings:
+    if is_type(resource, ROOT):
         yield from _configured_collisions(run)
         return
     identity = identity_of(resource)
     if identity is None:
         return
-    urn, name = run.seen.physical.get(identity, (resource.urn, ""))
+    urn, name = run.observations.physical.get(identity, (resource.urn, ""))
     if urn != resource.urn:
         other = urn.rsplit("::", 1)[1]
         own = name_of(resource)
@@ -52,7 +52,7 @@ def identity_of(resource: Resource) -> tuple[str, str, str] | None:
     return kind, f"{provider}/{where}", name[: _limit(kind_of(resource))]
 
 
-def _configured_collisions(run: Context) -> Found:
+def _configured_collisions(run: Context) -> Findings:
     """Names that the stack's configuration will give, before any of it exists."""
     organisation = organisation_of(run)
     lists = {
@@ -66,12 +66,12 @@ def _configured_collisions(run: Context) -> Found:
         taken: dict[str, str] = {}
         for entry in entries(run.environment, key):
             name = str(entry.get("name"))
-            whole = name if entry.get("existing") else f"{organisation}-{run.stack}-{code}-{name}"
-            other = taken.setdefault(whole[:limit], whole)
-            if other != whole:
-                yield Violation(f"paif:{key}: {whole} and {other} are the same within {limit} characters")
+            full_name = name if entry.get("existing") else f"{organisation}-{run.stack}-{code}-{name}"
+            other = taken.setdefault(full_name[:limit], full_name)
+            if other != full_name:
+                yield Violation(f"paif:{key}: {full_name} and {other} are the same within {limit} characters")
             elif (
-                list(taken).count(whole[:limit])
+                list(taken).count(full_name[:limit])
                 and sum(1 for each in entries(run.environment, key) if str(each.get("name")) == name) > 1
             ):
                 yield Violation(f"paif:{key}: {name} is used more than once")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from policies.naming.configuration import Context, Names, NamingSettings
-from policies.shared.model import Found, Resource, Rules, Severity, Violation
+from policies.naming.configuration import Context, NamingObservations, NamingSettings
+from policies.shared.model import Findings, Resource, Rules, Severity, Violation
 from policies.shared.types import DATABASE
 
-RULES: Rules[NamingSettings, Names] = Rules()
+RULES: Rules[NamingSettings, NamingObservations] = Rules()
 
 _POSTGRES = "https://www.postgresql.org/docs/16/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS"
 
@@ -21,7 +21,7 @@ _POSTGRES = "https://www.postgresql.org/docs/16/sql-syntax-lexical.html#SQL-SYNT
     remedy="use lower-case letters, digits and underscores, a letter first, at most 63 characters",
     source=_POSTGRES,
 )
-def database_name(resource: Resource, run: Context) -> Found:
+def database_name(resource: Resource, run: Context) -> Findings:
     name = resource.get("spec.databaseName")
     if not isinstance(name, str):
         return
@@ -39,7 +39,7 @@ def database_name(resource: Resource, run: Context) -> Found:
     remedy="use lower-case letters, digits and underscores, not pg_ in front",
     source="https://www.postgresql.org/docs/16/predefined-roles.html",
 )
-def database_role(resource: Resource, run: Context) -> Found:
+def database_role(resource: Resource, run: Context) -> Findings:
     path = "name" if resource.type.startswith("vcf:") else "spec.adminUsername"
     name = resource.get(path)
     if isinstance(name, str) and (re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", name) is None or name.startswith("pg_")):

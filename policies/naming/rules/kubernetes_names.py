@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-from policies.naming.configuration import Context, Names, NamingSettings
+from policies.naming.configuration import Context, NamingObservations, NamingSettings
 from policies.naming.convention import DNS_LABEL, name_of
 from policies.naming.sources import K8S_NAMES
 from policies.shared.machines import node_pools
-from policies.shared.model import Found, Resource, Rules, Severity, Violation
+from policies.shared.model import Findings, Resource, Rules, Severity, Violation
 from policies.shared.types import CLUSTER, CONFIG_MAP, RELEASE, SECRET
 
-RULES: Rules[NamingSettings, Names] = Rules()
+RULES: Rules[NamingSettings, NamingObservations] = Rules()
 
 _HELM = "https://helm.sh/docs/chart_template_guide/builtin_objects/ (release names: at most 53 characters)"
 
@@ -26,7 +26,7 @@ _SUBDOMAIN = re.compile(r"[a-z0-9](?:[-.a-z0-9]*[a-z0-9])?")
     remedy="use a lower-case DNS name of at most 63 characters that says what it is for",
     source=K8S_NAMES,
 )
-def secret_name(resource: Resource, run: Context) -> Found:
+def secret_name(resource: Resource, run: Context) -> Findings:
     name = name_of(resource)
     if name is None:
         return
@@ -42,7 +42,7 @@ def secret_name(resource: Resource, run: Context) -> Found:
     remedy="use short DNS labels, each once per cluster",
     source="https://github.com/kubernetes-sigs/cluster-api (names of topology machine deployments)",
 )
-def node_pool_name(resource: Resource, run: Context) -> Found:
+def node_pool_name(resource: Resource, run: Context) -> Findings:
     cluster = name_of(resource) or ""
     names: list[str] = []
     for pool in node_pools(resource):
@@ -68,7 +68,7 @@ def node_pool_name(resource: Resource, run: Context) -> Found:
     remedy="use a DNS label of at most 53 characters",
     source=_HELM,
 )
-def helm_release_name(resource: Resource, run: Context) -> Found:
+def helm_release_name(resource: Resource, run: Context) -> Findings:
     name = name_of(resource)
     if name is not None and (len(name) > 53 or DNS_LABEL.fullmatch(name) is None):
         yield Violation("the release name is no DNS label of at most 53 characters", "name", name)

@@ -5,18 +5,29 @@ from __future__ import annotations
 import re
 
 import paif_catalog as catalog
-from policies.naming.configuration import Context, Names, NamingSettings
+from policies.naming.configuration import Context, NamingObservations, NamingSettings
 from policies.naming.convention import organisation_of
 from policies.naming.sources import CONVENTION, K8S_LABELS
-from policies.shared.model import Found, Level, Resource, Rules, Severity, Undecided, Unknown, Violation, guarded, known
+from policies.shared.model import (
+    Findings,
+    Level,
+    Resource,
+    Rules,
+    Severity,
+    Undecided,
+    Unknown,
+    Violation,
+    mandatory_in,
+    require_known,
+)
 from policies.shared.types import KUBERNETES, LABELLED, VM, VSPHERE_VM
 
-RULES: Rules[NamingSettings, Names] = Rules()
+RULES: Rules[NamingSettings, NamingObservations] = Rules()
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _LABEL_KEY = re.compile(r"(?:[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 
-def _wanted(run: Context) -> dict[str, str]:
+def _required_labels(run: Context) -> dict[str, str]:
     """Required labels with the value they must have, where the configuration tells."""
     keys = catalog.naming().labels
     values = {
@@ -30,7 +41,7 @@ def _wanted(run: Context) -> dict[str, str]:
 
 def _add_labels(resource: Resource, run: Context) -> dict[str, dict[str, str]]:
     present = resource.labels()
-    missing = {key: value for key, value in _wanted(run).items() if value and not present.get(key)}
+    missing = {key: value for key, value in _required_labels(run).items() if value and not present.get(key)}
     # An object without any labels is left to its author: what would be put right is not one text, but a structure.
     return {"metadata.labels": missing} if missing and present else {}
 
@@ -39,22 +50,22 @@ def _add_labels(resource: Resource, run: Context) -> dict[str, dict[str, str]]:
     "required-labels",
     LABELLED,
     severity=Severity.MEDIUM,
-    levels=guarded("staging", "prod", otherwise=Level.REMEDIATE),
+    levels=mandatory_in("staging", "prod", otherwise=Level.REMEDIATE),
     reason="costs, incidents and clean-ups are assigned by owner, cost centre and environment",
     remedy="label it; the components do so by themselves",
     source=CONVENTION,
-    remedied=_add_labels,
+    remediate=_add_labels,
 )
-def required_labels(resource: Resource, run: Context) -> Found:
+def required_labels(resource: Resource, run: Context) -> Findings:
     present = resource.labels()
-    missing = [key for key in _wanted(run) if not known(present.get(key))]
+    missing = [key for key in _required_labels(run) if not require_known(present.get(key))]
     if missing:
         yield Violation(f"labels are missing: {', '.join(missing)}", "metadata.labels")
 
 
-def _right_environment(resource: Resource, run: Context) -> dict[str, dict[str, str]]:
+def _fix_environment_label(resource: Resource, run: Context) -> dict[str, dict[str, str]]:
     key = catalog.naming().labels["environment"]
-    value = known(resource.labels().get(key))
+    value = require_known(resource.labels().get(key))
     return {"metadata.labels": {key: run.stack}} if value not in {None, "", run.stack} else {}
 
 
@@ -62,15 +73,15 @@ def _right_environment(resource: Resource, run: Context) -> dict[str, dict[str, 
     "environment-label",
     KUBERNETES,
     severity=Severity.HIGH,
-    levels=guarded("staging", "prod", otherwise=Level.REMEDIATE),
+    levels=mandatory_in("staging", "prod", otherwise=Level.REMEDIATE),
     reason="costs and clean-ups of one environment must not hit another",
     remedy="set the environment label to the stack's name",
     source=CONVENTION,
-    remedied=_right_environment,
+    remediate=_fix_environment_label,
 )
-def environment_label(resource: Resource, run: Context) -> Found:
+def environment_label(resource: Resource, run: Context) -> Findings:
     key = catalog.naming().labels["environment"]
-    value = known(resource.labels().get(key))
+    value = require_known(resource.labels().get(key))
     if value not in {None, "", run.stack}:
         yield Violation(f"the environment label is not {run.stack}", f"metadata.labels.{key}", value)
 
@@ -83,9 +94,9 @@ def environment_label(resource: Resource, run: Context) -> Found:
     remedy="label it with the persona of its user",
     source=CONVENTION,
 )
-def persona_label(resource: Resource, run: Context) -> Found:
+def persona_label(resource: Resource, run: Context) -> Findings:
     key = catalog.naming().labels["persona"]
-    if not known(resource.labels().get(key)):
+    if not require_known(resource.labels().get(key)):
         yield Violation(f"label {key} is missing", "metadata.labels")
 
 
@@ -93,20 +104,20 @@ def persona_label(resource: Resource, run: Context) -> Found:
     "vsphere-tags",
     VSPHERE_VM,
     severity=Severity.MEDIUM,
-    levels=guarded("staging", "prod"),
+    levels=mandatory_in("staging", "prod"),
     reason="in vCenter a machine is found by its tags, and backup and chargeback go by them; they are counted only, "
     "since a tag is attached by its id, which tells nothing of its category",
     remedy="attach tags for owner, cost centre, environment and persona; or set requireVsphereTags to false",
     source="https://github.com/vmware/terraform-provider-vsphere docs/resources/virtual_machine.md (tags)",
 )
-def vsphere_tags(resource: Resource, run: Context) -> Found:
+def vsphere_tags(resource: Resource, run: Context) -> Findings:
     if not run.settings.require_vsphere_tags:
         return
     # A machine has a user, whose persona is labelled by a rule of its own where labels are.
-    wanted = list(dict.fromkeys((*run.settings.required_labels, "persona")))
+    required = list(dict.fromkeys((*run.settings.required_labels, "persona")))
     attached = {each.path if isinstance(each, Unknown) else str(each) for each in resource.items("tags")}
-    if len(attached) < len(wanted):
-        text = f"{len(attached)} tags are attached, at least {len(wanted)} are needed: {', '.join(wanted)}"
+    if len(attached) < len(required):
+        text = f"{len(attached)} tags are attached, at least {len(required)} are needed: {', '.join(required)}"
         yield Violation(text, "tags")
 
 
@@ -118,7 +129,7 @@ def vsphere_tags(resource: Resource, run: Context) -> Found:
     remedy="use letters, digits, '-', '_' and '.', at most 63 characters",
     source=K8S_LABELS,
 )
-def label_syntax(resource: Resource, run: Context) -> Found:
+def label_syntax(resource: Resource, run: Context) -> Findings:
     for key, value in resource.labels().items():
         path = f"metadata.labels.{key}"
         if _LABEL_KEY.fullmatch(key) is None:

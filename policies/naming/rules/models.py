@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from policies.naming.configuration import Context, Names, NamingSettings
-from policies.shared.model import Found, Resource, Rules, Severity, Violation
+from policies.naming.configuration import Context, NamingObservations, NamingSettings
+from policies.shared.model import Findings, Resource, Rules, Severity, Violation
 from policies.shared.types import ENDPOINT, GALLERY_MODEL
 
-RULES: Rules[NamingSettings, Names] = Rules()
+RULES: Rules[NamingSettings, NamingObservations] = Rules()
 
 _OCI = "https://github.com/opencontainers/distribution-spec/blob/main/spec.md (names of repositories)"
 _HARBOR = "https://goharbor.io/docs/2.13.0/working-with-projects/create-projects/"
@@ -22,7 +22,7 @@ _HARBOR = "https://goharbor.io/docs/2.13.0/working-with-projects/create-projects
     remedy="name the model <host>/<project>/<organisation>/<model>:<tag> or @sha256:<digest>, all lower case",
     source=_OCI,
 )
-def model_name(resource: Resource, run: Context) -> Found:
+def model_name(resource: Resource, run: Context) -> Findings:
     path, repository = _repository(resource)
     parts = repository.split("/") if repository is not None else []
     component = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
@@ -50,7 +50,7 @@ def _repository(resource: Resource) -> tuple[str, str | None]:
     remedy="keep models in a project of their own with a lower-case name of at least 2 characters",
     source=_HARBOR,
 )
-def gallery_project(resource: Resource, run: Context) -> Found:
+def gallery_project(resource: Resource, run: Context) -> Findings:
     path, repository = _repository(resource)
     if repository is None:
         return
@@ -69,7 +69,7 @@ def gallery_project(resource: Resource, run: Context) -> Found:
     remedy="use letters, digits and . _ - / only, at most 128 characters",
     source="https://github.com/vsphere-tmm/Supervisor-Services (ModelEndpoint examples)",
 )
-def routing_name(resource: Resource, run: Context) -> Found:
+def routing_name(resource: Resource, run: Context) -> Findings:
     name = resource.get("spec.routingName")
     if isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9](?:[\w./-]{0,126}[A-Za-z0-9])?", name) is None:
         yield Violation("the routing name has other characters, or too many", "spec.routingName", name)
@@ -83,10 +83,10 @@ def routing_name(resource: Resource, run: Context) -> Found:
     remedy="give each endpoint a routing name of its own, or raise the replicas of one",
     source="https://github.com/vsphere-tmm/Supervisor-Services (ModelEndpoint examples)",
 )
-def routing_name_unique(resource: Resource, run: Context) -> Found:
+def routing_name_unique(resource: Resource, run: Context) -> Findings:
     route = route_of(resource)
-    if route is not None and run.seen.routes.get(route, resource.urn) != resource.urn:
-        other = run.seen.routes[route].rsplit("::", 1)[1]
+    if route is not None and run.observations.routes.get(route, resource.urn) != resource.urn:
+        other = run.observations.routes[route].rsplit("::", 1)[1]
         yield Violation(f"{other} has the same routing name", "spec.routingName", route[1])
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 import paif_catalog as catalog
-from policies.naming.configuration import Context, Names, NamingSettings
-from policies.naming.convention import DNS_LABEL, NAMED, kind_of, name_of, name_path, organisation_of, pattern_of
+from policies.naming.configuration import Context, NamingObservations, NamingSettings
+from policies.naming.convention import DNS_LABEL, NAMED_TYPES, kind_of, name_of, name_path, organisation_of, pattern_of
 from policies.naming.sources import CONVENTION, K8S_NAMES
-from policies.shared.model import KINDS, Found, Resource, Rules, Severity, Violation, at, everywhere
-from policies.shared.selectors import is_of
+from policies.shared.model import KINDS, Findings, Resource, Rules, Severity, Violation, everywhere, value_at
+from policies.shared.selectors import is_type
 from policies.shared.types import (
     ENDPOINT,
     KUBERNETES,
@@ -22,7 +22,7 @@ from policies.shared.types import (
     VSPHERE_VM,
 )
 
-RULES: Rules[NamingSettings, Names] = Rules()
+RULES: Rules[NamingSettings, NamingObservations] = Rules()
 
 _RFC1123 = "https://www.rfc-editor.org/rfc/rfc1123"
 _VSPHERE = "paif_catalog/naming.yaml; vSphere's own limit of 80 characters is from memory"
@@ -34,14 +34,14 @@ def _adopted(resource: Resource) -> bool:
 
 @RULES.rule(
     "name-pattern",
-    NAMED,
+    NAMED_TYPES,
     severity=Severity.MEDIUM,
     levels=everywhere(),
     reason="a name tells whose it is, which environment it belongs to and what it is, in every list of every tool",
     remedy="rename it by the pattern, or set `patterns` of the pack for this kind of resource",
     source=CONVENTION,
 )
-def name_pattern(resource: Resource, run: Context) -> Found:
+def name_pattern(resource: Resource, run: Context) -> Findings:
     name = name_of(resource)
     if name is None or _adopted(resource):
         return
@@ -52,13 +52,13 @@ def name_pattern(resource: Resource, run: Context) -> Found:
 
 @RULES.rule(
     "name-environment",
-    NAMED,
+    NAMED_TYPES,
     severity=Severity.HIGH,
     reason="something of one environment under another's name is changed or deleted by mistake",
     remedy="use the stack's own name as the environment in it",
     source=CONVENTION,
 )
-def name_environment(resource: Resource, run: Context) -> Found:
+def name_environment(resource: Resource, run: Context) -> Findings:
     name = name_of(resource)
     if name is None or _adopted(resource):
         return
@@ -84,15 +84,15 @@ def _other_environment(name: str, run: Context) -> str:
 
 @RULES.rule(
     "name-dns-label",
-    NAMED + KUBERNETES_NAMESPACE + ("kubernetes:core/v1:Service",),
+    NAMED_TYPES + KUBERNETES_NAMESPACE + ("kubernetes:core/v1:Service",),
     severity=Severity.HIGH,
     reason="the platform makes host names and addresses of it and refuses anything else, some time after the start",
     remedy="use lower-case letters, digits and inner hyphens only",
     source=_RFC1123,
 )
-def name_dns_label(resource: Resource, run: Context) -> Found:
+def name_dns_label(resource: Resource, run: Context) -> Findings:
     name = name_of(resource)
-    labels = (name or "").split(".") if is_of(resource, ENDPOINT) else [name or ""]
+    labels = (name or "").split(".") if is_type(resource, ENDPOINT) else [name or ""]
     if name is not None and not all(map(DNS_LABEL.fullmatch, labels)):
         yield Violation("the name is no DNS label (RFC 1123)", name_path(resource), name)
 
@@ -105,14 +105,14 @@ def name_dns_label(resource: Resource, run: Context) -> Found:
     remedy="shorten the name; paif_catalog/naming.yaml has the limit of each kind and why it is so",
     source=K8S_NAMES,
 )
-def name_length_kubernetes(resource: Resource, run: Context) -> Found:
-    if is_of(resource, RELEASE):
+def name_length_kubernetes(resource: Resource, run: Context) -> Findings:
+    if is_type(resource, RELEASE):
         return
     name = name_of(resource)
     if name is None:
         return
     kind = kind_of(resource)
-    labels = is_of(resource, KUBERNETES_NAMESPACE) or resource.type.endswith(":Service")
+    labels = is_type(resource, KUBERNETES_NAMESPACE) or resource.type.endswith(":Service")
     limit = catalog.naming().kinds[kind].max_length if kind else 63 if labels else 253
     if len(name) > limit:
         yield Violation(f"the name has {len(name)} characters, at most {limit} fit", name_path(resource), name)
@@ -126,7 +126,7 @@ def name_length_kubernetes(resource: Resource, run: Context) -> Found:
     remedy="shorten the name; paif_catalog/naming.yaml has the limit of each kind",
     source=_VSPHERE,
 )
-def name_length_vsphere(resource: Resource, run: Context) -> Found:
+def name_length_vsphere(resource: Resource, run: Context) -> Findings:
     name = name_of(resource)
     limit = catalog.naming().kinds[kind_of(resource)].max_length
     if name is not None and len(name) > limit:
@@ -141,7 +141,7 @@ def name_length_vsphere(resource: Resource, run: Context) -> Found:
     remedy="name the stack as a short DNS label: a letter first, at most 20 characters",
     source=CONVENTION,
 )
-def environment_name(resource: Resource, run: Context) -> Found:
+def environment_name(resource: Resource, run: Context) -> Findings:
     if re.fullmatch(r"[a-z](?:[-a-z0-9]{0,18}[a-z0-9])?", run.stack) is None:
         yield Violation(f"stack {run.stack!r} is no short DNS label")
     kind = run.environment.get("kind")
@@ -157,11 +157,11 @@ def environment_name(resource: Resource, run: Context) -> Found:
     remedy="give property hostname a DNS label of at most 63 characters, best the machine's own name",
     source=_RFC1123,
 )
-def guest_host_name(resource: Resource, run: Context) -> Found:
+def guest_host_name(resource: Resource, run: Context) -> Findings:
     for index, each in enumerate(resource.items("spec.bootstrap.vAppConfig.properties")):
-        if at(each, "key") != "hostname":
+        if value_at(each, "key") != "hostname":
             continue
-        value = at(each, "value.value")
+        value = value_at(each, "value.value")
         if isinstance(value, str) and (len(value) > 63 or DNS_LABEL.fullmatch(value) is None):
             path = f"spec.bootstrap.vAppConfig.properties.{index}.value.value"
             yield Violation("the host name is no DNS label of at most 63 characters", path, value)

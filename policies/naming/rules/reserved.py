@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from policies.naming.configuration import Context, Names, NamingSettings
-from policies.naming.convention import NAMED, name_of, name_path
+from policies.naming.configuration import Context, NamingObservations, NamingSettings
+from policies.naming.convention import NAMED_TYPES, name_of, name_path
 from policies.naming.sources import K8S_LABELS, K8S_NAMES
-from policies.shared.model import Found, Level, Resource, Rules, Severity, Violation, everywhere
+from policies.shared.model import Findings, Level, Resource, Rules, Severity, Violation, everywhere
 from policies.shared.types import CONFIG_MAP, KUBERNETES, KUBERNETES_NAMESPACE, SECRET
 
-RULES: Rules[NamingSettings, Names] = Rules()
+RULES: Rules[NamingSettings, NamingObservations] = Rules()
 
 
 @RULES.rule(
     "reserved-prefix",
-    NAMED + KUBERNETES_NAMESPACE + SECRET + CONFIG_MAP,
+    NAMED_TYPES + KUBERNETES_NAMESPACE + SECRET + CONFIG_MAP,
     severity=Severity.HIGH,
     reason="names with these prefixes belong to the platform, which may take over or delete what has them",
     remedy="choose another name",
     source=f"{K8S_NAMES}; reserved prefixes of the Supervisor: vmware-system-, svc-",
 )
-def reserved_prefix(resource: Resource, run: Context) -> Found:
+def reserved_prefix(resource: Resource, run: Context) -> Findings:
     name = name_of(resource)
     found = [prefix for prefix in run.settings.reserved_prefixes if name is not None and name.startswith(prefix)]
     if found:
@@ -35,7 +35,7 @@ def reserved_prefix(resource: Resource, run: Context) -> Found:
     remedy="use a domain of your own for your labels",
     source=K8S_LABELS,
 )
-def reserved_label(resource: Resource, run: Context) -> Found:
+def reserved_label(resource: Resource, run: Context) -> Findings:
     well_known = ("app.kubernetes.io/", "pod-security.kubernetes.io/", "topology.kubernetes.io/")
     for key in resource.labels():
         domain = key.split("/", 1)[0] if "/" in key else ""

@@ -6,28 +6,39 @@ import re
 from typing import Any
 
 import paif_catalog as catalog
-from policies.naming.configuration import Context, Names, NamingSettings
+from policies.naming.configuration import Context, NamingObservations, NamingSettings
 from policies.naming.convention import name_of, pattern_of
 from policies.naming.sources import CONVENTION
-from policies.shared.model import Found, Level, Resource, Rules, Severity, Violation, everywhere, guarded, known, raw
+from policies.shared.model import (
+    Findings,
+    Level,
+    Resource,
+    Rules,
+    Severity,
+    Violation,
+    everywhere,
+    mandatory_in,
+    raw_value_at,
+    require_known,
+)
 from policies.shared.selectors import profiles_key
 from policies.shared.sources import GUIDE
 from policies.shared.types import VM_CLASS
 
-RULES: Rules[NamingSettings, Names] = Rules()
+RULES: Rules[NamingSettings, NamingObservations] = Rules()
 
 
 @RULES.rule(
     "vgpu-class-name",
     VM_CLASS,
     severity=Severity.LOW,
-    levels=guarded("staging", "prod"),
+    levels=mandatory_in("staging", "prod"),
     reason="who picks a class sees its GPU share in its name, as vgpu-a100-40c",
     remedy="call it vgpu-<gpu>-<GiB><series>, as its profile says (several: -x<count> behind)",
     source=f"{GUIDE} (class names vgpu-a100-40c, vgpu-a100-80c)",
 )
-def vgpu_class_name(resource: Resource, run: Context) -> Found:
-    profiles = known(_profiles(resource))
+def vgpu_class_name(resource: Resource, run: Context) -> Findings:
+    profiles = require_known(_profiles(resource))
     name = name_of(resource)
     if not profiles or name is None:
         return
@@ -45,19 +56,19 @@ def vgpu_class_name(resource: Resource, run: Context) -> Found:
     remedy="make name and profile agree",
     source=f"{GUIDE} (class names vgpu-a100-40c, vgpu-a100-80c)",
 )
-def vgpu_class_name_true(resource: Resource, run: Context) -> Found:
-    profiles = known(_profiles(resource))
+def vgpu_class_name_true(resource: Resource, run: Context) -> Findings:
+    profiles = require_known(_profiles(resource))
     name = name_of(resource)
     match = re.search(r"vgpu-([a-z0-9]+)-(\d+)([cqba])", name or "")
     if not profiles or match is None:
         return
     for index, each in enumerate(profiles):
-        profile = catalog.parse_profile(str(known(each)))
+        profile = catalog.parse_profile(str(require_known(each)))
         if profile is None:
             continue
         gpu = profile.prefix.split("_", 1)[1]
-        promised = (match[1], int(match[2]), match[3])
-        if not (gpu.startswith(promised[0]) and promised[1:] == (profile.framebuffer_gib, profile.series)):
+        named_profile = (match[1], int(match[2]), match[3])
+        if not (gpu.startswith(named_profile[0]) and named_profile[1:] == (profile.framebuffer_gib, profile.series)):
             yield Violation(
                 f"the name promises {match[0]}, the profile is {profile.name}", f"vgpuProfiles.{index}", profile.name
             )
@@ -72,7 +83,7 @@ def vgpu_class_name_true(resource: Resource, run: Context) -> Found:
     remedy="call it gpu-<gpu> or directpath-<gpu>, several devices with -x<count> behind",
     source=CONVENTION,
 )
-def directpath_class_name(resource: Resource, run: Context) -> Found:
+def directpath_class_name(resource: Resource, run: Context) -> Findings:
     devices = resource.items("directPathDevices")
     name = name_of(resource)
     if not devices or name is None:
@@ -84,7 +95,7 @@ def directpath_class_name(resource: Resource, run: Context) -> Found:
 
 
 def _profiles(resource: Resource) -> Any:
-    return raw(resource.properties, profiles_key(resource)) or []
+    return raw_value_at(resource.properties, profiles_key(resource)) or []
 
 
 def _own_name(name: str, run: Context) -> str:

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import paif_catalog as catalog
-from policies.platform.configuration import Context, Platform, PlatformSettings
+from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import CAPI, OPERATOR, VKS
 from policies.shared.machines import GpuClass, NodePool, class_or_undecided, node_pools
 from policies.shared.model import (
-    Found,
+    Findings,
     Resource,
     Rules,
     Severity,
@@ -19,19 +19,19 @@ from policies.shared.model import (
     UndecidedError,
     Unknown,
     Violation,
-    at,
-    guarded,
-    known,
+    mandatory_in,
+    require_known,
+    value_at,
 )
 from policies.shared.quantities import quantity
 from policies.shared.types import CLUSTER
 
-RULES: Rules[PlatformSettings, Platform] = Rules()
+RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
 
 def _classes(resource: Resource, run: Context) -> Iterator[tuple[NodePool, GpuClass | Undecided | None]]:
     for pool in node_pools(resource):
-        yield pool, class_or_undecided(pool.vm_class, run, run.seen.classes)
+        yield pool, class_or_undecided(pool.vm_class, run, run.observations.classes)
 
 
 def _gpu_pools(resource: Resource, run: Context) -> Iterator[NodePool]:
@@ -54,7 +54,7 @@ def _gpu_pools(resource: Resource, run: Context) -> Iterator[NodePool]:
     remedy="annotate the pool run.tanzu.vmware.com/resolve-os-image: os-name=ubuntu",
     source=OPERATOR,
 )
-def gpu_pool_image(resource: Resource, run: Context) -> Found:
+def gpu_pool_image(resource: Resource, run: Context) -> Findings:
     annotation = catalog.cluster_classes().os_image_annotation
     for pool in _gpu_pools(resource, run):
         if "os-name=ubuntu" not in str(pool.annotation(annotation) or ""):
@@ -67,15 +67,15 @@ def gpu_pool_image(resource: Resource, run: Context) -> Found:
     "gpu-pool-taint",
     CLUSTER,
     severity=Severity.MEDIUM,
-    levels=guarded("staging", "prod"),
+    levels=mandatory_in("staging", "prod"),
     reason="without a taint ordinary pods take the GPU nodes' memory, and GPU pods wait",
     remedy="taint the pool nvidia.com/gpu=present:NoSchedule",
     source=OPERATOR,
 )
-def gpu_pool_taint(resource: Resource, run: Context) -> Found:
+def gpu_pool_taint(resource: Resource, run: Context) -> Findings:
     for pool in _gpu_pools(resource, run):
-        taints = at(known(pool.variables.get("node")) or {}, "taints", [])
-        if not any(at(each, "key") == "nvidia.com/gpu" for each in taints):
+        taints = value_at(require_known(pool.variables.get("node")) or {}, "taints", [])
+        if not any(value_at(each, "key") == "nvidia.com/gpu" for each in taints):
             yield Violation(f"GPU pool {pool.name} has no taint nvidia.com/gpu", f"{pool.path}.variables.overrides")
 
 
@@ -87,19 +87,19 @@ def gpu_pool_taint(resource: Resource, run: Context) -> Found:
     remedy="give the pool a volume at /var/lib/containerd of 200 GiB",
     source=VKS,
 )
-def gpu_pool_storage(resource: Resource, run: Context) -> Found:
-    least = run.settings.container_storage_gib
+def gpu_pool_storage(resource: Resource, run: Context) -> Findings:
+    minimum = run.settings.container_storage_gib
     for pool in _gpu_pools(resource, run):
-        volumes = known(pool.variables.get("volumes")) or []
-        sizes = [at(each, "capacity") for each in volumes if at(each, "mountPath") == "/var/lib/containerd"]
+        volumes = require_known(pool.variables.get("volumes")) or []
+        sizes = [value_at(each, "capacity") for each in volumes if value_at(each, "mountPath") == "/var/lib/containerd"]
         path = f"{pool.path}.variables.overrides"
-        given = [quantity(size) for size in sizes]
-        for size, number in zip(sizes, given, strict=True):
+        quantities = [quantity(size) for size in sizes]
+        for size, number in zip(sizes, quantities, strict=True):
             if number is None:
                 yield Violation(f"GPU pool {pool.name} has a volume for images, and this is no size", path, size)
-        gib = max((number for number in given if number is not None), default=0) / 2**30
-        if None not in given and gib < least:
-            yield Violation(f"GPU pool {pool.name} has {int(gib)} GiB for images, expected at least {least}", path)
+        gib = max((number for number in quantities if number is not None), default=0) / 2**30
+        if None not in quantities and gib < minimum:
+            yield Violation(f"GPU pool {pool.name} has {int(gib)} GiB for images, expected at least {minimum}", path)
 
 
 @RULES.rule(
@@ -110,7 +110,7 @@ def gpu_pool_storage(resource: Resource, run: Context) -> Found:
     remedy="add a pool of a class without GPU",
     source=OPERATOR,
 )
-def cpu_pool(resource: Resource, run: Context) -> Found:
+def cpu_pool(resource: Resource, run: Context) -> Findings:
     found = [each for _, each in _classes(resource, run)]
     if any(each is None or not (isinstance(each, Undecided) or each.has_gpu) for each in found):
         return
@@ -128,12 +128,12 @@ def cpu_pool(resource: Resource, run: Context) -> Found:
     remedy="leave replicas out, and let the lower bound not exceed the upper",
     source=VKS,
 )
-def autoscaler(resource: Resource, run: Context) -> Found:
+def autoscaler(resource: Resource, run: Context) -> Findings:
     for pool in node_pools(resource):
-        low, high = pool.smallest, pool.greatest
+        low, high = pool.min_size, pool.max_size
         if low is None and high is None:
             continue
-        if at(pool.data, "replicas") is not None:
+        if value_at(pool.data, "replicas") is not None:
             yield Violation(f"pool {pool.name} has replicas and a range", f"{pool.path}.replicas")
         if low is None or high is None or low > high:
             yield Violation(f"pool {pool.name} has the range {low} to {high}", f"{pool.path}.metadata.annotations")
@@ -154,10 +154,10 @@ def networks_in_use(run: Context) -> list[str]:
     remedy="use pod and service networks that nothing else uses; declare those in use in networks",
     source=CAPI,
 )
-def network_overlap(resource: Resource, run: Context) -> Found:
+def network_overlap(resource: Resource, run: Context) -> Findings:
     used = networks_in_use(run)
-    around = [(f"{each} (in use)", ipaddress.ip_network(each, strict=False)) for each in used]
-    seen: list[tuple[str, Any]] = []
+    reserved = [(f"{each} (in use)", ipaddress.ip_network(each, strict=False)) for each in used]
+    checked: list[tuple[str, Any]] = []
     for what in ("pods", "services"):
         for index, block in enumerate(resource.items(f"spec.clusterNetwork.{what}.cidrBlocks")):
             path = f"spec.clusterNetwork.{what}.cidrBlocks.{index}"
@@ -169,10 +169,10 @@ def network_overlap(resource: Resource, run: Context) -> Found:
             except ValueError:
                 yield Violation("this is no network", path, block)
                 continue
-            for name, other in around + seen:
+            for name, other in reserved + checked:
                 if network.version == other.version and network.overlaps(other):
                     yield Violation(f"it overlaps {name}", path, block)
-            seen.append((f"{block} ({what})", network))
+            checked.append((f"{block} ({what})", network))
 
 
 @RULES.rule(
@@ -183,6 +183,6 @@ def network_overlap(resource: Resource, run: Context) -> Found:
     remedy="set spec.clusterNetwork.services.cidrBlocks",
     source=VKS,
 )
-def service_network(resource: Resource, run: Context) -> Found:
+def service_network(resource: Resource, run: Context) -> Findings:
     if not resource.items("spec.clusterNetwork.services.cidrBlocks"):
         yield Violation("the service network is missing", "spec.clusterNetwork.services.cidrBlocks")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import paif_catalog as catalog
-from policies.platform.configuration import Context, Platform, PlatformSettings
+from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import VM_OPERATOR
-from policies.shared.model import Found, Resource, Rules, Severity, Violation, at, guarded
+from policies.shared.model import Findings, Resource, Rules, Severity, Violation, mandatory_in, value_at
 from policies.shared.types import VM, VSPHERE_VM
 
-RULES: Rules[PlatformSettings, Platform] = Rules()
+RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
 
 @RULES.rule(
@@ -19,7 +19,7 @@ RULES: Rules[PlatformSettings, Platform] = Rules()
     remedy="use vAppConfig alone; its property user-data carries cloud-init",
     source=VM_OPERATOR,
 )
-def bootstrap_exclusive(resource: Resource, run: Context) -> Found:
+def bootstrap_exclusive(resource: Resource, run: Context) -> Findings:
     if resource.get("spec.bootstrap.cloudInit") and resource.get("spec.bootstrap.vAppConfig"):
         yield Violation("cloudInit and vAppConfig are both given", "spec.bootstrap")
 
@@ -28,14 +28,14 @@ def bootstrap_exclusive(resource: Resource, run: Context) -> Found:
     "ovf-property-known",
     VM,
     severity=Severity.MEDIUM,
-    levels=guarded("staging", "prod"),
+    levels=mandatory_in("staging", "prod"),
     reason="a property that the image does not have is refused or ignored, after minutes",
     remedy="use the keys of paif_catalog/dlvm_properties.yaml, or add the image's own to it",
     source="paif_catalog/dlvm_properties.yaml",
 )
-def ovf_property_known(resource: Resource, run: Context) -> Found:
+def ovf_property_known(resource: Resource, run: Context) -> Findings:
     for index, each in enumerate(resource.items("spec.bootstrap.vAppConfig.properties")):
-        key = at(each, "key")
+        key = value_at(each, "key")
         if key not in catalog.dlvm_properties().properties:
             yield Violation("the image has no such property", f"spec.bootstrap.vAppConfig.properties.{index}.key", key)
 
@@ -48,6 +48,6 @@ def ovf_property_known(resource: Resource, run: Context) -> Found:
     remedy="use vapp.properties alone",
     source="https://github.com/vmware/terraform-provider-vsphere docs/resources/virtual_machine.md (vapp)",
 )
-def clone_customisation(resource: Resource, run: Context) -> Found:
+def clone_customisation(resource: Resource, run: Context) -> Findings:
     if resource.get("vapp") and resource.get("clone.customize"):
         yield Violation("vapp and clone.customize are both given", "clone.customize")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 
-from policies.platform.configuration import Context, Platform, PlatformSettings
+from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.shared.containers import boot_texts
-from policies.shared.model import Found, Level, Resource, Rules, Severity, Undecided, Violation, everywhere
+from policies.shared.model import Findings, Level, Resource, Rules, Severity, Undecided, Violation, everywhere
 from policies.shared.sources import GUIDE
 from policies.shared.types import SECRET
 
-RULES: Rules[PlatformSettings, Platform] = Rules()
+RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
 
-def _mentions(resource: Resource, pattern: str, problem: str) -> Found:
+def _mentions(resource: Resource, pattern: str, problem: str) -> Findings:
     for each in boot_texts(resource):
         if isinstance(each, Undecided):
             yield each
@@ -30,7 +30,7 @@ def _mentions(resource: Resource, pattern: str, problem: str) -> Found:
     remedy="use the PyTorch bundle, or bring a container of your own",
     source=f"{GUIDE} (part 2, 4.5)",
 )
-def deprecated_tensorflow(resource: Resource, run: Context) -> Found:
+def deprecated_tensorflow(resource: Resource, run: Context) -> Findings:
     yield from _mentions(resource, r"(?i)\btensorflow\b", "the machine starts the TensorFlow bundle")
 
 
@@ -43,7 +43,7 @@ def deprecated_tensorflow(resource: Resource, run: Context) -> Found:
     remedy="push models with an OCI client such as oras",
     source=f"{GUIDE} (part 2, 4.7)",
 )
-def deprecated_pais_cli(resource: Resource, run: Context) -> Found:
+def deprecated_pais_cli(resource: Resource, run: Context) -> Findings:
     yield from _mentions(resource, r"\bpais (?:models?|login)\b", "the machine calls the pais CLI")
 
 
@@ -56,7 +56,7 @@ def deprecated_pais_cli(resource: Resource, run: Context) -> Found:
     remedy="set no_proxy with the addresses that are reached directly",
     source=f"{GUIDE} (part 2, 4.8)",
 )
-def proxy_exceptions(resource: Resource, run: Context) -> Found:
+def proxy_exceptions(resource: Resource, run: Context) -> Findings:
     for each in boot_texts(resource):
         if isinstance(each, Undecided):
             yield each

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-from policies.platform.configuration import Context, Platform, PlatformSettings
+from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import VM_OPERATOR
-from policies.shared.model import Found, Resource, Rules, Severity, UndecidedError, Violation, known
+from policies.shared.model import Findings, Resource, Rules, Severity, UndecidedError, Violation, require_known
 from policies.shared.selectors import profiles_key
 from policies.shared.sources import GUIDE
 from policies.shared.types import DRS_OVERRIDE, SNAPSHOT, VM_CLASS, VSPHERE_VM
 
-RULES: Rules[PlatformSettings, Platform] = Rules()
+RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
 _VCENTER_PCI = "vSphere 8 Networking, DirectPath I/O (docs.vmware.com GUID-BF2770C3, GUID-5B3CAB26)"
 _MMIO = "https://docs.nvidia.com/ai-enterprise/release-5/5.2/appendix/appendix-misc.html"
@@ -31,7 +31,7 @@ def has_fixed_device(resource: Resource) -> bool:
     remedy="give the machine one GPU, or raise directPathGpusPerVm",
     source=f"{GUIDE} (part 1: DirectPath I/O, one GPU per VM)",
 )
-def directpath_gpu_count(resource: Resource, run: Context) -> Found:
+def directpath_gpu_count(resource: Resource, run: Context) -> Findings:
     path = "pciDeviceIds" if resource.type in VSPHERE_VM else "directPathDevices"
     count = len(resource.items(path))
     if count > run.settings.direct_path_gpus_per_vm:
@@ -46,7 +46,7 @@ def directpath_gpu_count(resource: Resource, run: Context) -> Found:
     remedy="set hostSystemId to the host that has the device",
     source=_VCENTER_PCI,
 )
-def directpath_pinned_host(resource: Resource, run: Context) -> Found:
+def directpath_pinned_host(resource: Resource, run: Context) -> Findings:
     if has_fixed_device(resource) and not resource.get("hostSystemId"):
         yield Violation("the machine has a fixed device and no host", "hostSystemId")
 
@@ -59,7 +59,7 @@ def directpath_pinned_host(resource: Resource, run: Context) -> Found:
     remedy="set memoryReservation to memory, and memoryReservationLockedToMax to true",
     source=_VCENTER_PCI,
 )
-def directpath_memory(resource: Resource, run: Context) -> Found:
+def directpath_memory(resource: Resource, run: Context) -> Findings:
     if not has_fixed_device(resource):
         return
     if resource.get("memoryReservationLockedToMax") is not True:
@@ -77,7 +77,7 @@ def directpath_memory(resource: Resource, run: Context) -> Found:
     remedy="set the memory reservation of the class to 100 percent",
     source=_VCENTER_PCI,
 )
-def gpu_class_memory(resource: Resource, run: Context) -> Found:
+def gpu_class_memory(resource: Resource, run: Context) -> Findings:
     has_gpu = bool(resource.get(profiles_key(resource))) or bool(resource.get("directPathDevices"))
     path = "memoryReservation" if resource.type.startswith("vsphere:") else "memoryReservationPercent"
     if has_gpu and resource.get(path) != 100:
@@ -92,7 +92,7 @@ def gpu_class_memory(resource: Resource, run: Context) -> Found:
     remedy="set firmware to efi",
     source=_MMIO,
 )
-def directpath_firmware(resource: Resource, run: Context) -> Found:
+def directpath_firmware(resource: Resource, run: Context) -> Findings:
     if has_fixed_device(resource) and resource.get("firmware", "bios") != "efi":
         yield Violation("the machine does not boot with EFI", "firmware", resource.get("firmware"))
 
@@ -105,11 +105,11 @@ def directpath_firmware(resource: Resource, run: Context) -> Found:
     remedy="set pciPassthru.use64bitMMIO=TRUE and pciPassthru.64bitMMIOSizeGB to a power of two of at least 64",
     source=_MMIO,
 )
-def directpath_mmio(resource: Resource, run: Context) -> Found:
+def directpath_mmio(resource: Resource, run: Context) -> Findings:
     if not has_fixed_device(resource):
         return
     extra = resource.mapping("extraConfig")
-    on, size = (known(extra.get(f"pciPassthru.{key}")) for key in ("use64bitMMIO", "64bitMMIOSizeGB"))
+    on, size = (require_known(extra.get(f"pciPassthru.{key}")) for key in ("use64bitMMIO", "64bitMMIOSizeGB"))
     if str(on).upper() != "TRUE":
         yield Violation("64-bit MMIO is off", "extraConfig.pciPassthru.use64bitMMIO", on)
     gib = int(size) if size is not None and str(size).isdigit() else 0
@@ -125,7 +125,7 @@ def directpath_mmio(resource: Resource, run: Context) -> Found:
     remedy="back up the machine's data instead; exempt a snapshot of a machine without GPU",
     source=_VCENTER_PCI,
 )
-def directpath_no_snapshot(resource: Resource, run: Context) -> Found:
+def directpath_no_snapshot(resource: Resource, run: Context) -> Findings:
     # Which machine it is of is known by a UUID that only exists after the machine does.
     pinned = _pinned(run)
     if pinned:
@@ -134,7 +134,7 @@ def directpath_no_snapshot(resource: Resource, run: Context) -> Found:
 
 def _pinned(run: Context) -> str:
     """Names of the machines with fixed devices. Raises UndecidedError while the only ones are not known yet."""
-    machines = run.whole(run.seen.pinned).values()
+    machines = run.all_entries(run.observations.pinned).values()
     fixed = [name for name, has in machines if has]
     undecided = [name for name, has in machines if has is None]
     if undecided and not fixed:
@@ -150,7 +150,7 @@ def _pinned(run: Context) -> str:
     remedy="set drsAutomationLevel to manual, or switch DRS off for the machine",
     source=_DRS,
 )
-def directpath_no_drs(resource: Resource, run: Context) -> Found:
+def directpath_no_drs(resource: Resource, run: Context) -> Findings:
     level = resource.get("drsAutomationLevel", "manual")
     if not resource.get("drsEnabled", False) or level not in {"fullyAutomated", "partiallyAutomated"}:
         return
@@ -167,7 +167,7 @@ def directpath_no_drs(resource: Resource, run: Context) -> Found:
     remedy="place it on a datastore instead of a datastore cluster, and leave migration settings out of extraConfig",
     source=_VCENTER_PCI,
 )
-def directpath_no_vmotion(resource: Resource, run: Context) -> Found:
+def directpath_no_vmotion(resource: Resource, run: Context) -> Findings:
     if not has_fixed_device(resource):
         return
     if resource.get("datastoreClusterId"):
@@ -185,7 +185,7 @@ def directpath_no_vmotion(resource: Resource, run: Context) -> Found:
     remedy="leave memoryHotAddEnabled and cpuHotAddEnabled off",
     source=_VCENTER_PCI,
 )
-def directpath_no_hot_add(resource: Resource, run: Context) -> Found:
+def directpath_no_hot_add(resource: Resource, run: Context) -> Findings:
     if has_fixed_device(resource):
         for path in ("memoryHotAddEnabled", "cpuHotAddEnabled"):
             if resource.get(path) is True:
@@ -200,9 +200,11 @@ def directpath_no_hot_add(resource: Resource, run: Context) -> Found:
     remedy="give each machine a device of its own",
     source=_VCENTER_PCI,
 )
-def directpath_device_once(resource: Resource, run: Context) -> Found:
+def directpath_device_once(resource: Resource, run: Context) -> Findings:
     for index, device in enumerate(resource.items("pciDeviceIds")):
-        owner = run.seen.devices.get((str(resource.get("hostSystemId", "")), str(known(device))), resource.urn)
+        owner = run.observations.devices.get(
+            (str(resource.get("hostSystemId", "")), str(require_known(device))), resource.urn
+        )
         if owner != resource.urn:
             other = owner.rsplit("::", 1)[1]
             yield Violation(f"{other} has this device already", f"pciDeviceIds.{index}", device)
@@ -216,7 +218,7 @@ def directpath_device_once(resource: Resource, run: Context) -> Found:
     remedy="set hardwareVersion to 17 or newer, best to the hosts' own",
     source=VM_OPERATOR,
 )
-def directpath_hardware(resource: Resource, run: Context) -> Found:
+def directpath_hardware(resource: Resource, run: Context) -> Findings:
     version = resource.get("hardwareVersion")
     if has_fixed_device(resource) and isinstance(version, int) and version < 17:
         yield Violation("the virtual hardware is too old", "hardwareVersion", version)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from policies.platform.configuration import Context, Platform, PlatformSettings
+from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import OPERATOR
-from policies.shared.model import Found, Resource, Rules, Severity, Violation, known
+from policies.shared.model import Findings, Resource, Rules, Severity, Violation, require_known
 from policies.shared.selectors import has_vgpu_driver, is_gpu_operator
 from policies.shared.types import KUBERNETES_NAMESPACE, RELEASE
 
-RULES: Rules[PlatformSettings, Platform] = Rules()
+RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
 
 @RULES.rule(
@@ -19,11 +19,11 @@ RULES: Rules[PlatformSettings, Platform] = Rules()
     remedy="keep one per cluster; on clusters of Private AI Services it is PAIS that installs it",
     source=OPERATOR,
 )
-def single_gpu_operator(resource: Resource, run: Context) -> Found:
+def single_gpu_operator(resource: Resource, run: Context) -> Findings:
     if not is_gpu_operator(resource):
         return
     cluster = resource.provider.urn if resource.provider else ""
-    owner = run.seen.operators.get(cluster, resource.urn)
+    owner = run.observations.operators.get(cluster, resource.urn)
     if owner != resource.urn:
         yield Violation(f"the cluster has the GPU Operator {owner.rsplit('::', 1)[1]} already", "chart")
 
@@ -36,7 +36,7 @@ def single_gpu_operator(resource: Resource, run: Context) -> Found:
     remedy="set operator.defaultRuntime to containerd",
     source=OPERATOR,
 )
-def gpu_operator_runtime(resource: Resource, run: Context) -> Found:
+def gpu_operator_runtime(resource: Resource, run: Context) -> Findings:
     path = "values.operator.defaultRuntime"
     if is_gpu_operator(resource) and resource.get(path, "docker") != "containerd":
         yield Violation("the runtime is not containerd", path, resource.get(path))
@@ -50,7 +50,7 @@ def gpu_operator_runtime(resource: Resource, run: Context) -> Found:
     remedy="set driver.repository, image, version and imagePullSecrets",
     source=OPERATOR,
 )
-def gpu_operator_vgpu_driver(resource: Resource, run: Context) -> Found:
+def gpu_operator_vgpu_driver(resource: Resource, run: Context) -> Findings:
     if not is_gpu_operator(resource) or not has_vgpu_driver(resource):
         return
     for key in ("repository", "image", "version", "imagePullSecrets"):
@@ -67,7 +67,7 @@ def gpu_operator_vgpu_driver(resource: Resource, run: Context) -> Found:
     remedy="label it pod-security.kubernetes.io/enforce=privileged",
     source=OPERATOR,
 )
-def gpu_operator_namespace(resource: Resource, run: Context) -> Found:
+def gpu_operator_namespace(resource: Resource, run: Context) -> Findings:
     key = "pod-security.kubernetes.io/enforce"
-    if resource.get("metadata.name") == "gpu-operator" and known(resource.labels().get(key)) != "privileged":
+    if resource.get("metadata.name") == "gpu-operator" and require_known(resource.labels().get(key)) != "privileged":
         yield Violation("pods that load drivers are not allowed", f"metadata.labels.{key}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from policies.platform.configuration import Context, Platform, PlatformSettings
+from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import PAIS_EXAMPLES
 from policies.shared.machines import gpu_class
-from policies.shared.model import Found, Resource, Rules, Severity, Violation, raw
+from policies.shared.model import Findings, Resource, Rules, Severity, Violation, raw_value_at
 from policies.shared.types import ENDPOINT, PAIS
 
-RULES: Rules[PlatformSettings, Platform] = Rules()
+RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
 
 @RULES.rule(
@@ -19,11 +19,11 @@ RULES: Rules[PlatformSettings, Platform] = Rules()
     remedy="pair vLLM with Completions, Infinity with Embeddings",
     source=PAIS_EXAMPLES,
 )
-def endpoint_engine(resource: Resource, run: Context) -> Found:
+def endpoint_engine(resource: Resource, run: Context) -> Findings:
     engine, kind = resource.get("spec.engine"), resource.get("spec.type")
-    wanted = {"Completions": "vLLM", "Embeddings": "Infinity"}.get(str(kind))
-    if wanted is not None and engine != wanted:
-        yield Violation(f"{kind} are served by {wanted}", "spec.engine", engine)
+    expected = {"Completions": "vLLM", "Embeddings": "Infinity"}.get(str(kind))
+    if expected is not None and engine != expected:
+        yield Violation(f"{kind} are served by {expected}", "spec.engine", engine)
 
 
 @RULES.rule(
@@ -34,11 +34,11 @@ def endpoint_engine(resource: Resource, run: Context) -> Found:
     remedy="use a class with a GPU for completions",
     source=PAIS_EXAMPLES,
 )
-def endpoint_class(resource: Resource, run: Context) -> Found:
+def endpoint_class(resource: Resource, run: Context) -> Findings:
     path = "spec.virtualMachineClassName"
     if resource.get("spec.engine") != "vLLM":
         return
-    found = gpu_class(raw(resource.properties, path), run, run.seen.classes)
+    found = gpu_class(raw_value_at(resource.properties, path), run, run.observations.classes)
     if found is not None and not found.has_gpu:
         yield Violation("the class has no GPU", path, resource.get(path))
 
@@ -51,11 +51,11 @@ def endpoint_class(resource: Resource, run: Context) -> Found:
     remedy="call it default, and make one per namespace",
     source=PAIS_EXAMPLES,
 )
-def pais_singleton(resource: Resource, run: Context) -> Found:
+def pais_singleton(resource: Resource, run: Context) -> Findings:
     if resource.get("metadata.name") != "default":
         yield Violation("the configuration is not called default", "metadata.name", resource.get("metadata.name"))
     namespace = str(resource.get("metadata.namespace", ""))
-    owner = run.seen.services.get(namespace, resource.urn)
+    owner = run.observations.services.get(namespace, resource.urn)
     if owner != resource.urn:
         yield Violation(f"the namespace has {owner.rsplit('::', 1)[1]} already", "metadata.namespace", namespace)
 
@@ -68,8 +68,8 @@ def pais_singleton(resource: Resource, run: Context) -> Found:
     remedy="use a class without GPU, such as best-effort-large",
     source=PAIS_EXAMPLES,
 )
-def pais_control_plane(resource: Resource, run: Context) -> Found:
+def pais_control_plane(resource: Resource, run: Context) -> Findings:
     path = "spec.vksControlPlane.virtualMachineClassName"
-    found = gpu_class(raw(resource.properties, path), run, run.seen.classes)
+    found = gpu_class(raw_value_at(resource.properties, path), run, run.observations.classes)
     if found is not None and found.has_gpu:
         yield Violation("the control plane has a GPU", path, resource.get(path))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from policies.platform.configuration import Context, Platform, PlatformSettings
+from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import GUARD
-from policies.shared.model import Found, Resource, Rules, Severity, Violation, at
+from policies.shared.model import Findings, Resource, Rules, Severity, Violation, value_at
 from policies.shared.types import CLUSTER, DATABASE, ENDPOINT
 
-RULES: Rules[PlatformSettings, Platform] = Rules()
+RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
 _DSM = "https://developer.broadcom.com/xapis/vmware-data-services-manager-kubernetes-api/9.0.1.0/"
 
@@ -20,11 +20,11 @@ _DSM = "https://developer.broadcom.com/xapis/vmware-data-services-manager-kubern
     remedy="raise replicas, or lower endpointReplicas for this kind of environment",
     source=GUARD,
 )
-def endpoint_replicas(resource: Resource, run: Context) -> Found:
-    least = run.settings.endpoint_replicas.get(run.kind, 1)
+def endpoint_replicas(resource: Resource, run: Context) -> Findings:
+    minimum = run.settings.endpoint_replicas.get(run.kind, 1)
     replicas = resource.get("spec.replicas", 1)
-    if replicas < least:
-        yield Violation(f"in {run.kind} expected at least {least}", "spec.replicas", replicas)
+    if replicas < minimum:
+        yield Violation(f"in {run.kind} expected at least {minimum}", "spec.replicas", replicas)
 
 
 @RULES.rule(
@@ -35,7 +35,7 @@ def endpoint_replicas(resource: Resource, run: Context) -> Found:
     remedy="set replicas to 1 (primary, monitor and replica)",
     source=_DSM,
 )
-def database_high_availability(resource: Resource, run: Context) -> Found:
+def database_high_availability(resource: Resource, run: Context) -> Findings:
     if run.kind in run.settings.high_availability and resource.get("spec.replicas", 0) < 1:
         yield Violation(f"in {run.kind} expected a replica", "spec.replicas", resource.get("spec.replicas", 0))
 
@@ -48,12 +48,12 @@ def database_high_availability(resource: Resource, run: Context) -> Found:
     remedy="set backupLocation and a schedule with a full backup",
     source=_DSM,
 )
-def database_backup(resource: Resource, run: Context) -> Found:
+def database_backup(resource: Resource, run: Context) -> Findings:
     if run.kind not in run.settings.backups:
         return
     if not resource.get("spec.backupLocation.name"):
         yield Violation("the database is not backed up", "spec.backupLocation")
-    elif not any(at(each, "type") == "full" for each in resource.items("spec.backupConfig.schedules")):
+    elif not any(value_at(each, "type") == "full" for each in resource.items("spec.backupConfig.schedules")):
         yield Violation("no full backup is scheduled", "spec.backupConfig.schedules")
 
 
@@ -65,13 +65,13 @@ def database_backup(resource: Resource, run: Context) -> Found:
     remedy="raise backupRetentionDays",
     source=GUARD,
 )
-def backup_retention(resource: Resource, run: Context) -> Found:
+def backup_retention(resource: Resource, run: Context) -> Findings:
     if run.kind not in run.settings.backups:
         return
     days = resource.get("spec.backupConfig.backupRetentionDays")
-    least = run.settings.backup_retention_days
-    if isinstance(days, int) and days < least:
-        yield Violation(f"expected at least {least} days", "spec.backupConfig.backupRetentionDays", days)
+    minimum = run.settings.backup_retention_days
+    if isinstance(days, int) and days < minimum:
+        yield Violation(f"expected at least {minimum} days", "spec.backupConfig.backupRetentionDays", days)
 
 
 @RULES.rule(
@@ -82,7 +82,7 @@ def backup_retention(resource: Resource, run: Context) -> Found:
     remedy="protect it (paif:protection), and lift it for a planned removal with ./paif unprotect",
     source="https://www.pulumi.com/docs/iac/concepts/resources/options/protect/",
 )
-def protection(resource: Resource, run: Context) -> Found:
+def protection(resource: Resource, run: Context) -> Findings:
     # A deliberate removal says so in the run's own configuration, never here.
     resource.get("metadata.name")
     if run.kind in run.settings.protected and not resource.protect:
@@ -97,12 +97,12 @@ def protection(resource: Resource, run: Context) -> Found:
     remedy="use 3 machines or more",
     source=GUARD,
 )
-def control_plane_replicas(resource: Resource, run: Context) -> Found:
-    least = run.settings.control_plane_replicas.get(run.kind, 1)
+def control_plane_replicas(resource: Resource, run: Context) -> Findings:
+    minimum = run.settings.control_plane_replicas.get(run.kind, 1)
     path = "spec.topology.controlPlane.replicas"
     replicas = resource.get(path, 1)
-    if replicas < least:
-        yield Violation(f"in {run.kind} expected at least {least}", path, replicas)
+    if replicas < minimum:
+        yield Violation(f"in {run.kind} expected at least {minimum}", path, replicas)
 
 
 @RULES.rule(
@@ -113,7 +113,7 @@ def control_plane_replicas(resource: Resource, run: Context) -> Found:
     remedy="use 1 or 3 machines",
     source="https://etcd.io/docs/v3.5/faq/",
 )
-def control_plane_odd(resource: Resource, run: Context) -> Found:
+def control_plane_odd(resource: Resource, run: Context) -> Findings:
     path = "spec.topology.controlPlane.replicas"
     replicas = resource.get(path, 1)
     if replicas not in (1, 3):

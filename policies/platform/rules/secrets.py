@@ -8,13 +8,23 @@ from typing import Any
 
 import paif_catalog as catalog
 from paif_catalog.redaction import has_secret_shape, is_credential_name, is_secret_path, leaves
-from policies.platform.configuration import Context, Platform, PlatformSettings
+from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import VM_OPERATOR
-from policies.shared.model import Found, Resource, Rules, Severity, Undecided, Unknown, Violation, at, raw
-from policies.shared.selectors import is_of
+from policies.shared.model import (
+    Findings,
+    Resource,
+    Rules,
+    Severity,
+    Undecided,
+    Unknown,
+    Violation,
+    raw_value_at,
+    value_at,
+)
+from policies.shared.selectors import is_type
 from policies.shared.types import CONFIG_MAP, LIBRARY, NIM, PROVIDER, RELEASE, SECRET, VM, VSPHERE_VM, WORKLOAD
 
-RULES: Rules[PlatformSettings, Platform] = Rules()
+RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
 _PULUMI_SECRETS = "https://www.pulumi.com/docs/iac/concepts/secrets/"
 
@@ -27,9 +37,9 @@ _PULUMI_SECRETS = "https://www.pulumi.com/docs/iac/concepts/secrets/"
     remedy="pass it as pulumi.Output.secret, or keep it in configuration with --secret",
     source=_PULUMI_SECRETS,
 )
-def no_plain_secrets(resource: Resource, run: Context) -> Found:
+def no_plain_secrets(resource: Resource, run: Context) -> Findings:
     opaque = resource.type in SECRET or resource.type.startswith("pulumi:providers:")
-    for path, value in _given_secrets(resource):
+    for path, value in _secret_inputs(resource):
         if isinstance(value, Unknown):
             # What is not known yet carries its mark already, unless it is a plain output.
             if not resource.is_secret(path):
@@ -39,9 +49,9 @@ def no_plain_secrets(resource: Resource, run: Context) -> Found:
             yield Violation("a secret is in plain text: [secret]", path)
 
 
-def _given_secrets(resource: Resource) -> Iterator[tuple[str, Any]]:
+def _secret_inputs(resource: Resource) -> Iterator[tuple[str, Any]]:
     """Path and value of what is a secret by its name."""
-    if is_of(resource, RELEASE + WORKLOAD + NIM):
+    if is_type(resource, RELEASE + WORKLOAD + NIM):
         yield from _credentials(resource.properties, "")
         return
     for path, value in leaves(resource.properties):
@@ -87,7 +97,7 @@ def _is_path(value: str, opaque: bool) -> bool:
     remedy="use a Secret; the GPU Operator's licence token is the one exception, since 24.9 reads no Secret",
     source="https://kubernetes.io/docs/concepts/configuration/configmap/",
 )
-def no_secrets_in_config_maps(resource: Resource, run: Context) -> Found:
+def no_secrets_in_config_maps(resource: Resource, run: Context) -> Findings:
     for key, value in resource.mapping("data").items():
         if isinstance(value, Unknown):
             yield Undecided(value.path)
@@ -103,9 +113,9 @@ def no_secrets_in_config_maps(resource: Resource, run: Context) -> Found:
     remedy="put them into a Secret, and name it as rawProperties or with from",
     source=VM_OPERATOR,
 )
-def no_inline_secrets(resource: Resource, run: Context) -> Found:
+def no_inline_secrets(resource: Resource, run: Context) -> Findings:
     secret = {key for key, each in catalog.dlvm_properties().properties.items() if each.secret}
     for index, each in enumerate(resource.items("spec.bootstrap.vAppConfig.properties")):
-        if at(each, "key") in secret and raw(each, "value.value") is not None:
+        if value_at(each, "key") in secret and raw_value_at(each, "value.value") is not None:
             path = f"spec.bootstrap.vAppConfig.properties.{index}.value.value"
-            yield Violation(f"{at(each, 'key')} is given in plain text", path)
+            yield Violation(f"{value_at(each, 'key')} is given in plain text", path)

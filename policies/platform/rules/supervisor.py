@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 
-from policies.platform.configuration import Context, Platform, PlatformSettings
+from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.rules.clusters import networks_in_use
 from policies.platform.sources import CAPI
 from policies.shared.machines import entries
-from policies.shared.model import Found, Resource, Rules, Severity, Violation
+from policies.shared.model import Findings, Resource, Rules, Severity, Violation
 from policies.shared.types import ROOT
 
-RULES: Rules[PlatformSettings, Platform] = Rules()
+RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
 
 @RULES.rule(
@@ -22,7 +22,7 @@ RULES: Rules[PlatformSettings, Platform] = Rules()
     remedy="use one zone, or another Supervisor for Private AI Services",
     source="https://drpranayjha.com (PAIF on VCF 9, p=6988); catalog grade: community",
 )
-def supervisor_single_zone(resource: Resource, run: Context) -> Found:
+def supervisor_single_zone(resource: Resource, run: Context) -> Findings:
     zones = resource.items("zones")
     if len(zones) > 1:
         yield Violation(f"{len(zones)} zones", "zones")
@@ -36,7 +36,7 @@ def supervisor_single_zone(resource: Resource, run: Context) -> Found:
     remedy="use pod and service networks that nothing else uses",
     source=CAPI,
 )
-def configured_networks(resource: Resource, run: Context) -> Found:
+def configured_networks(resource: Resource, run: Context) -> Findings:
     used = networks_in_use(run)
     for cluster in entries(run.environment, "clusters"):
         for key in ("podNetwork", "serviceNetwork"):

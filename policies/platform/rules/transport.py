@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from paif_catalog.redaction import leaves
-from policies.platform.configuration import Context, Platform, PlatformSettings
-from policies.shared.model import Found, Resource, Rules, Severity, Violation, known
+from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
+from policies.shared.model import Findings, Resource, Rules, Severity, Violation, require_known
 from policies.shared.types import PAIS, PROVIDER, RELEASE
 
-RULES: Rules[PlatformSettings, Platform] = Rules()
+RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
 
 @RULES.rule(
@@ -20,13 +20,13 @@ RULES: Rules[PlatformSettings, Platform] = Rules()
     remedy="verify, and hand over the authority's certificate as caBundle or in the kubeconfig",
     source="https://www.rfc-editor.org/rfc/rfc9110#section-4.3.4",
 )
-def tls_verification(resource: Resource, run: Context) -> Found:
+def tls_verification(resource: Resource, run: Context) -> Findings:
     for path, value in leaves(resource.properties):
         key = path.rsplit(".", 1)[-1].lower().replace("_", "").replace("-", "")
         if key in {"allowunverifiedssl", "insecure", "insecureskiptlsverify", "skiptlsverify", "insecureskipverify"}:
-            if str(known(value)).lower() == "true":
+            if str(require_known(value)).lower() == "true":
                 yield Violation("verification of certificates is off", path, value)
-        elif key == "kubeconfig" and re.search(r"insecure-skip-tls-verify\"?:\s*true", str(known(value))):
+        elif key == "kubeconfig" and re.search(r"insecure-skip-tls-verify\"?:\s*true", str(require_known(value))):
             yield Violation("the kubeconfig switches verification of certificates off", path)
 
 
@@ -38,7 +38,7 @@ def tls_verification(resource: Resource, run: Context) -> Found:
     remedy="use the issuer's https:// address",
     source="https://openid.net/specs/openid-connect-discovery-1_0.html",
 )
-def tls_issuer(resource: Resource, run: Context) -> Found:
+def tls_issuer(resource: Resource, run: Context) -> Findings:
     issuer = resource.get("spec.auth.oidc.issuerUrl")
     if isinstance(issuer, str) and not issuer.startswith("https://"):
         yield Violation("the issuer has no TLS", "spec.auth.oidc.issuerUrl", issuer)

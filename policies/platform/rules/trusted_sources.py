@@ -6,13 +6,13 @@ import re
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
-from policies.platform.configuration import Context, Platform, PlatformSettings
+from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import PAIS_EXAMPLES
 from policies.shared.containers import charts, images
-from policies.shared.model import Found, Resource, Rules, Severity, Undecided, Violation, guarded
+from policies.shared.model import Findings, Resource, Rules, Severity, Undecided, Violation, mandatory_in
 from policies.shared.types import ENDPOINT, GALLERY_LOGIN, GALLERY_MODEL, LIBRARY, NIM, RELEASE, WORKLOAD
 
-RULES: Rules[PlatformSettings, Platform] = Rules()
+RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
 
 @RULES.rule(
@@ -23,7 +23,7 @@ RULES: Rules[PlatformSettings, Platform] = Rules()
     remedy="subscribe over https to the vendor or to your own mirror, and name the mirror in libraryHosts",
     source="https://github.com/vmware/PowerCLI-Example-Scripts (PAIF-N, content libraries)",
 )
-def library_source(resource: Resource, run: Context) -> Found:
+def library_source(resource: Resource, run: Context) -> Findings:
     path = "subscription.subscriptionUrl"
     url = resource.get(path)
     if not isinstance(url, str) or not url:
@@ -53,7 +53,7 @@ def _registry(image: str) -> str:
     remedy="copy it to the gallery, or add the host to trustedRegistries",
     source="https://github.com/NVIDIA/gpu-operator values.yaml (nvcr.io); the organisation's own list",
 )
-def trusted_registry(resource: Resource, run: Context) -> Found:
+def trusted_registry(resource: Resource, run: Context) -> Findings:
     if resource.type in GALLERY_MODEL + GALLERY_LOGIN:
         host = resource.get("registry")
         if isinstance(host, str) and not _trusted(host, run):
@@ -74,7 +74,7 @@ def trusted_registry(resource: Resource, run: Context) -> Found:
     remedy="take it from the vendor or from your own repository, and name its host in trustedRegistries",
     source="https://helm.sh/docs/topics/provenance/",
 )
-def chart_source(resource: Resource, run: Context) -> Found:
+def chart_source(resource: Resource, run: Context) -> Findings:
     for path, address in charts(resource):
         parts = urlsplit(address)
         # Without who logs in: that is a secret, and nothing that a host is trusted by.
@@ -89,12 +89,12 @@ def chart_source(resource: Resource, run: Context) -> Found:
     "model-pinned",
     ENDPOINT,
     severity=Severity.MEDIUM,
-    levels=guarded("prod"),
+    levels=mandatory_in("prod"),
     reason="a tag can be moved to another model while its replicas run",
     remedy="name the model by digest (@sha256:…); the component does so by itself",
     source=PAIS_EXAMPLES,
 )
-def model_pinned(resource: Resource, run: Context) -> Found:
+def model_pinned(resource: Resource, run: Context) -> Findings:
     if run.kind not in run.settings.pinned_models:
         return
     reference = resource.get("spec.model.ociRef")

@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 
 import paif_catalog as catalog
-from policies.platform.configuration import Context, Platform, PlatformSettings
+from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import VKS
-from policies.shared.model import Found, Resource, Rules, Severity, Violation, raw
+from policies.shared.model import Findings, Resource, Rules, Severity, Violation, raw_value_at
 from policies.shared.selectors import is_gpu_operator
 from policies.shared.types import CLUSTER, DATABASE, EXTENSION, RELEASE
 
-RULES: Rules[PlatformSettings, Platform] = Rules()
+RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
 _VERSIONS = "paif_catalog/versions.yaml"
 _CLASSES = "paif_catalog/cluster_classes.yaml"
 
 
-def _outside(version: str, fact: str) -> str:
+def _unsupported(version: str, fact: str) -> str:
     """The catalogue's range when a version is outside it, else nothing."""
     constraint = catalog.versions()[fact].constraint
     return "" if not constraint or catalog.satisfies(version, constraint) else constraint
@@ -31,14 +31,14 @@ def _outside(version: str, fact: str) -> str:
     remedy="use a chart version of the catalogue's range",
     source=_VERSIONS,
 )
-def gpu_operator_version(resource: Resource, run: Context) -> Found:
+def gpu_operator_version(resource: Resource, run: Context) -> Findings:
     if not is_gpu_operator(resource):
         return
     version = resource.get("version")
     if not version:
         yield Violation("no version is given: the newest one would be taken", "version")
-    elif wanted := _outside(str(version), "gpu-operator"):
-        yield Violation(f"expected {wanted}", "version", version)
+    elif expected := _unsupported(str(version), "gpu-operator"):
+        yield Violation(f"expected {expected}", "version", version)
 
 
 @RULES.rule(
@@ -49,13 +49,13 @@ def gpu_operator_version(resource: Resource, run: Context) -> Found:
     remedy="use a release of the catalogue's range, such as v1.32.0+vmware.6-fips-vkr.2",
     source=VKS,
 )
-def kubernetes_release(resource: Resource, run: Context) -> Found:
+def kubernetes_release(resource: Resource, run: Context) -> Findings:
     path = "spec.topology.version"
     version = str(resource.get(path, ""))
     if catalog.Release.parse(version) is None:
         yield Violation("this is no release of VKS", path, version)
-    elif wanted := _outside(version, "kubernetes-release"):
-        yield Violation(f"expected {wanted}", path, version)
+    elif expected := _unsupported(version, "kubernetes-release"):
+        yield Violation(f"expected {expected}", path, version)
 
 
 @RULES.rule(
@@ -66,24 +66,24 @@ def kubernetes_release(resource: Resource, run: Context) -> Found:
     remedy="use the catalogue's class, and classNamespace only with classes of the central namespace",
     source=_CLASSES,
 )
-def cluster_class(resource: Resource, run: Context) -> Found:
+def cluster_class(resource: Resource, run: Context) -> Findings:
     classes = catalog.cluster_classes()
     name, path = resource.get("spec.topology.class"), "spec.topology.class"
     if name is None:
         name, path = resource.get("spec.topology.classRef.name"), "spec.topology.classRef.name"
     # What the server has raised a class to, by itself, is not what the program asks for.
-    raised = path in resource.ignored or path.removesuffix(".name") in resource.ignored
+    upgrade_ignored = path in resource.ignore_changes or path.removesuffix(".name") in resource.ignore_changes
     if name not in classes.classes:
-        if not raised:
+        if not upgrade_ignored:
             yield Violation("the class is not in the catalogue", path, name)
         return
     found, release = classes.classes[name], str(resource.get("spec.topology.version", ""))
     if re.match(r"v\d", release) and not found.takes(release):
         yield Violation(f"the class takes Kubernetes {' to '.join(found.kubernetes)}, not {release}", path, name)
     namespace = resource.get("spec.topology.classNamespace") or resource.get("spec.topology.classRef.namespace")
-    if bool(namespace) != found.central and not raised:
-        wanted = classes.central_namespace if found.central else "none: the class is copied into each namespace"
-        yield Violation(f"expected {wanted}", "spec.topology.classNamespace", namespace)
+    if bool(namespace) != found.central and not upgrade_ignored:
+        expected = classes.central_namespace if found.central else "none: the class is copied into each namespace"
+        yield Violation(f"expected {expected}", "spec.topology.classNamespace", namespace)
 
 
 @RULES.rule(
@@ -99,7 +99,7 @@ def cluster_class(resource: Resource, run: Context) -> Found:
     remedy="use the API version of the catalogue",
     source=_VERSIONS,
 )
-def api_version(resource: Resource, run: Context) -> Found:
+def api_version(resource: Resource, run: Context) -> Findings:
     group_version, kind = resource.type.removeprefix("kubernetes:").rsplit(":", 1)
     group, version = group_version.split("/", 1)
     if group == "run.tanzu.vmware.com":
@@ -108,9 +108,11 @@ def api_version(resource: Resource, run: Context) -> Found:
         yield Violation("this API group does not exist: use pais.vmware.com/v1alpha1")
     else:
         fact = "cluster-api" if group == "cluster.x-k8s.io" else "vm-operator"
-        wanted = catalog.versions()[fact].version
-        if version != wanted:
-            yield Violation(f"expected {group}/{wanted}", "apiVersion", raw(resource.properties, "apiVersion"))
+        expected = catalog.versions()[fact].version
+        if version != expected:
+            yield Violation(
+                f"expected {group}/{expected}", "apiVersion", raw_value_at(resource.properties, "apiVersion")
+            )
 
 
 @RULES.rule(
@@ -121,11 +123,11 @@ def api_version(resource: Resource, run: Context) -> Found:
     remedy="use a DSM release of the catalogue's range, such as the one of dsm-postgresql",
     source=_VERSIONS,
 )
-def postgres_version(resource: Resource, run: Context) -> Found:
+def postgres_version(resource: Resource, run: Context) -> Findings:
     version = str(resource.get("spec.version", ""))
-    wanted = _outside(version, "postgresql")
-    if wanted:
-        yield Violation(f"expected {wanted}", "spec.version", version)
+    expected = _unsupported(version, "postgresql")
+    if expected:
+        yield Violation(f"expected {expected}", "spec.version", version)
 
 
 @RULES.rule(
@@ -136,7 +138,7 @@ def postgres_version(resource: Resource, run: Context) -> Found:
     remedy="leave the version out, or take one of the catalogue's range",
     source=_VERSIONS,
 )
-def pgvector_version(resource: Resource, run: Context) -> Found:
+def pgvector_version(resource: Resource, run: Context) -> Findings:
     version = resource.get("version")
-    if resource.get("extension") == "vector" and version and (wanted := _outside(str(version), "pgvector")):
-        yield Violation(f"expected {wanted}", "version", version)
+    if resource.get("extension") == "vector" and version and (expected := _unsupported(str(version), "pgvector")):
+        yield Violation(f"expected {expected}", "version", version)

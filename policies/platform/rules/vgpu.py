@@ -6,14 +6,24 @@ import re
 from collections.abc import Iterator
 
 import paif_catalog as catalog
-from policies.platform.configuration import Context, Platform, PlatformSettings
+from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.shared.machines import gpu_class
-from policies.shared.model import Found, Resource, Rules, Severity, Violation, at, guarded, known, raw
+from policies.shared.model import (
+    Findings,
+    Resource,
+    Rules,
+    Severity,
+    Violation,
+    mandatory_in,
+    raw_value_at,
+    require_known,
+    value_at,
+)
 from policies.shared.selectors import has_vgpu_driver, is_gpu_operator, profiles_key
 from policies.shared.sources import GPU_GUIDE, GUIDE, NVAIE_VGPU
 from policies.shared.types import RELEASE, VM, VM_CLASS
 
-RULES: Rules[PlatformSettings, Platform] = Rules()
+RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
 _MIXED = "https://blogs.vmware.com/cloud-foundation/2024/07/03/what-is-new-for-gpus-in-vsphere-8-update-3/"
 
@@ -27,11 +37,11 @@ _MIXED = "https://blogs.vmware.com/cloud-foundation/2024/07/03/what-is-new-for-g
     remedy="use one size per GPU model, or set mixedProfileSizes where there is a GPU for each size or GPUs take both",
     source=_MIXED,
 )
-def profile_homogeneous(resource: Resource, run: Context) -> Found:
+def profile_homogeneous(resource: Resource, run: Context) -> Findings:
     if run.settings.mixed_profile_sizes:
         return
     for path, profile in class_profiles(resource):
-        size, owner = run.seen.sizes.get(profile.prefix, (profile.framebuffer_gib, ""))
+        size, owner = run.observations.sizes.get(profile.prefix, (profile.framebuffer_gib, ""))
         # Slices of a GPU in MIG mode differ as they like.
         if size != profile.framebuffer_gib and not profile.slices:
             other = f"{owner.rsplit('::', 1)[1]} has {size} GiB of the same GPU model"
@@ -42,7 +52,7 @@ def class_profiles(resource: Resource) -> Iterator[tuple[str, catalog.Profile]]:
     """Path and parts of every vGPU profile of a class. Raises UndecidedError."""
     key = profiles_key(resource)
     for index, each in enumerate(resource.items(key)):
-        profile = catalog.parse_profile(str(known(each)))
+        profile = catalog.parse_profile(str(require_known(each)))
         if profile is not None:
             yield f"{key}.{index}", profile
 
@@ -55,9 +65,9 @@ def class_profiles(resource: Resource) -> Iterator[tuple[str, catalog.Profile]]:
     remedy="make one class per GPU model and mode",
     source=NVAIE_VGPU,
 )
-def class_one_gpu_model(resource: Resource, run: Context) -> Found:
+def class_one_gpu_model(resource: Resource, run: Context) -> Findings:
     models = {profile.prefix for _, profile in class_profiles(resource)}
-    devices = {str(at(each, "deviceId", "")) for each in resource.items("directPathDevices")}
+    devices = {str(value_at(each, "deviceId", "")) for each in resource.items("directPathDevices")}
     if len(models) > 1 or len(devices) > 1:
         yield Violation(f"the class mixes GPUs: {', '.join(sorted(models | devices))}")
     elif models and devices:
@@ -72,7 +82,7 @@ def class_one_gpu_model(resource: Resource, run: Context) -> Found:
     remedy="use the same MIG profile for all vGPUs of the class",
     source=f"{GPU_GUIDE} §11.5.3",
 )
-def mig_one_kind(resource: Resource, run: Context) -> Found:
+def mig_one_kind(resource: Resource, run: Context) -> Findings:
     names = sorted({profile.name for _, profile in class_profiles(resource) if profile.slices})
     if len(names) > 1:
         yield Violation(f"the class mixes MIG profiles: {', '.join(names)}", "vgpuProfiles")
@@ -86,7 +96,7 @@ def mig_one_kind(resource: Resource, run: Context) -> Found:
     remedy="take a guest driver of the hosts' branch or of the branch before, or update the hosts first",
     source=f"{GPU_GUIDE} §11.6",
 )
-def driver_branch(resource: Resource, run: Context) -> Found:
+def driver_branch(resource: Resource, run: Context) -> Findings:
     host = run.settings.host_driver
     if host is None or not is_gpu_operator(resource) or not has_vgpu_driver(resource):
         return
@@ -105,15 +115,15 @@ def driver_branch(resource: Resource, run: Context) -> Found:
     "dlvm-host-driver",
     VM,
     severity=Severity.HIGH,
-    levels=guarded("staging", "prod"),
+    levels=mandatory_in("staging", "prod"),
     reason="Deep Learning VM 9.0 is supported with host drivers of AI Enterprise 6 and older only",
     remedy="keep GPU hosts for Deep Learning VMs on AI Enterprise 6.x, or use a newer image",
     source=f"{GUIDE} (part 2, 4.2)",
 )
-def dlvm_host_driver(resource: Resource, run: Context) -> Found:
+def dlvm_host_driver(resource: Resource, run: Context) -> Findings:
     host = run.settings.host_driver
     if host is None or host.nvaie_major <= 6:
         return
-    found = gpu_class(raw(resource.properties, "spec.className"), run, run.seen.classes)
+    found = gpu_class(raw_value_at(resource.properties, "spec.className"), run, run.observations.classes)
     if found is None or found.profiles:
         yield Violation(f"the hosts have AI Enterprise {host.nvaie_major}")

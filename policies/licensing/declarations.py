@@ -14,7 +14,7 @@ def entitlements_of(edition: Edition, run: Context) -> list[Entitlement]:
     return [each for each in run.settings.entitlements if each.edition == edition]
 
 
-def profiles_of(resource: Resource) -> list[tuple[str, Any]]:
+def class_vgpu_profiles(resource: Resource) -> list[tuple[str, Any]]:
     """Path and value of every vGPU profile of a class. Raises UndecidedError when their number is not known."""
     key = profiles_key(resource)
     return [(f"{key}.{index}", each) for index, each in enumerate(resource.items(key))]

@@ -10,7 +10,7 @@ from policies.shared.model import Resource, Rule, Run, Undecided, Violation
 from policies.shared.redaction import Redactor
 
 
-def refused(rule: Rule[Any, Any], resource: Resource, violation: Violation, redactor: Redactor) -> str:
+def violation_message(rule: Rule[Any, Any], resource: Resource, violation: Violation, redactor: Redactor) -> str:
     """What is refused, why, and what to do."""
     # Each part by itself: a resource called like a secret, before its colon, would hide the first word of the problem.
     label, path = redactor.text(resource.label), violation.path
@@ -20,7 +20,7 @@ def refused(rule: Rule[Any, Any], resource: Resource, violation: Violation, reda
     return f"{label}: {redactor.text(violation.problem + where)}\nwhy: {rule.reason}\ndo: {rule.remedy}"
 
 
-def undecided_yet(resource: Resource, what: Undecided, redactor: Redactor) -> str:
+def undecided_message(resource: Resource, what: Undecided, redactor: Redactor) -> str:
     """What cannot be checked yet, and how it could be."""
     label, path, declare = map(redactor.text, (resource.label, what.path, what.declare))
     if declare:
@@ -28,7 +28,7 @@ def undecided_yet(resource: Resource, what: Undecided, redactor: Redactor) -> st
     return f"{label}: undecided: {path} is not known yet; it is checked during `up`"
 
 
-def undecidable(
+def unresolved_message(
     rule: Rule[Any, Any], resource: Resource, what: Undecided, run: Run[Any, Any], redactor: Redactor
 ) -> str:
     """What is refused because it cannot be checked."""
@@ -44,7 +44,7 @@ def exemption_terms(exemption: Exemption) -> str:
     return f"until {exemption.expires} by {exemption.owner}: {exemption.reason}"
 
 
-def place_of(error: Exception) -> str:
+def error_location(error: Exception) -> str:
     """Kind of an error and where it arose. Not its text, which may hold a property's value."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
