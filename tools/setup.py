@@ -14,12 +14,12 @@ import time
 import venv
 from pathlib import Path
 
-from tools.obtain import Obtained, ObtainError, Say, known, obtain
-from tools.spec import ROOT, Tool, cache, load
+from tools.obtain import Obtained, ObtainError, Say, cached_tool, obtain
+from tools.spec import ROOT, Tool, cache_directory, load
 
 REQUIREMENTS = ROOT / "requirements" / "all.txt"
 _HEARTBEAT_SECONDS = 30
-_AT_ONCE = 2  # a Go build links on one core for minutes: a second one fills the other
+_PARALLEL = 2  # a Go build links on one core for minutes: a second one fills the other
 
 
 def state_directory() -> Path:
@@ -39,7 +39,7 @@ def _venv_key() -> str:
 
 def venv_folder() -> Path:
     """The Python environment of these requirements in the user's cache; clones share it."""
-    return cache() / "venv" / _venv_key()
+    return cache_directory() / "venv" / _venv_key()
 
 
 def venv_ready() -> bool:
@@ -95,7 +95,7 @@ def prepare_venv(say: Say = _say) -> None:
         raise ObtainError(f"{link} is a folder that set-up did not make. What mends it: move it away and run again.")
 
 
-def wanted() -> list[Tool]:
+def managed_tools() -> list[Tool]:
     """The tools to have, in the order to get them; what is optional comes only where it costs no build."""
     return [tool for tool in load().values() if tool.name != "go"]
 
@@ -103,10 +103,10 @@ def wanted() -> list[Tool]:
 def tools_ready() -> bool:
     """Whether every tool that must be there is there and linked."""
     links = state_directory() / "bin"
-    for tool in wanted():
+    for tool in managed_tools():
         if tool.optional:
             continue
-        found = known(tool)
+        found = cached_tool(tool)
         if found is None:
             return False
         if tool.plugin:
@@ -130,7 +130,7 @@ def _link(tool: Tool, found: Obtained) -> None:
     if tool.plugin:
         return  # the engine warns of plugins on PATH
     if tool.beside:
-        _put_beside(tool, found)
+        _copy_to_engine(tool, found)
         return
     for name in tool.binaries or [tool.folder or tool.name]:
         target = Path(found.folder) / name if tool.binaries else Path(found.folder)
@@ -139,11 +139,11 @@ def _link(tool: Tool, found: Obtained) -> None:
 
 def _engine_folder(tool: Tool) -> Path | None:
     """The folder of the engine that ``tool`` belongs to; the engine looks for its language hosts there first."""
-    engine = known(load()[tool.beside or ""])
+    engine = cached_tool(load()[tool.beside or ""])
     return Path(engine.folder) if engine else None
 
 
-def _put_beside(tool: Tool, found: Obtained) -> None:
+def _copy_to_engine(tool: Tool, found: Obtained) -> None:
     folder = _engine_folder(tool)
     if folder is None or folder == Path(found.folder):
         return
@@ -158,15 +158,15 @@ def prepare_tools(say: Say = _say) -> list[Obtained]:
 
     Raises ``ObtainError`` for the first tool that must be there and cannot be had.
     """
-    tools = wanted()
+    tools = managed_tools()
     state_directory().mkdir(mode=0o700, parents=True, exist_ok=True)
     done: dict[str, Obtained] = {}
     total = len(tools)
 
-    def one(number: int, tool: Tool) -> Obtained | None:
+    def prepare_one(number: int, tool: Tool) -> Obtained | None:
         label = f"[{number}/{total}] {tool.what} {'' if tool.version == 'source' else tool.version}".rstrip()
-        there = known(tool) is not None
-        if not there:
+        was_cached = cached_tool(tool) is not None
+        if not was_cached:
             say(f"{label}: looking for it")
         finished = threading.Event()
 
@@ -179,7 +179,7 @@ def prepare_tools(say: Say = _say) -> list[Obtained]:
         watcher = threading.Thread(target=heartbeat, daemon=True)
         watcher.start()
         try:
-            found = obtain(tool, lambda line: say(f"{label}: {line}"), beside=done.get(tool.beside or ""))
+            obtained = obtain(tool, lambda line: say(f"{label}: {line}"), beside=done.get(tool.beside or ""))
         except ObtainError:
             if tool.optional:
                 say(f"{label}: not at hand; {tool.optional}")
@@ -187,11 +187,11 @@ def prepare_tools(say: Say = _say) -> list[Obtained]:
             raise
         finally:
             finished.set()
-        if not there:
-            say(f"{label}: {found.how}, {found.seconds:.0f} s")
-        done[tool.name] = found
-        _link(tool, found)
-        return found
+        if not was_cached:
+            say(f"{label}: {obtained.how}, {obtained.seconds:.0f} s")
+        done[tool.name] = obtained
+        _link(tool, obtained)
+        return obtained
 
     def wait_for(futures: list[concurrent.futures.Future[Obtained | None]]) -> None:
         try:
@@ -205,11 +205,11 @@ def prepare_tools(say: Say = _say) -> list[Obtained]:
     first, rest = tools[0], tools[1:]
     language = [tool for tool in rest if tool.beside]
     others = [tool for tool in rest if not tool.beside]
-    with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
-        futures = [pool.submit(one, 1, first)]
-        futures += [pool.submit(one, number, tool) for number, tool in enumerate(others, 2)]
+    with concurrent.futures.ThreadPoolExecutor(_PARALLEL) as pool:
+        futures = [pool.submit(prepare_one, 1, first)]
+        futures += [pool.submit(prepare_one, number, tool) for number, tool in enumerate(others, 2)]
         wait_for([futures[0]])
-        futures += [pool.submit(one, len(others) + 1 + number, tool) for number, tool in enumerate(language, 1)]
+        futures += [pool.submit(prepare_one, len(others) + 1 + number, tool) for number, tool in enumerate(language, 1)]
         wait_for(futures)
     return list(done.values())
 

@@ -46,7 +46,7 @@ class Tool:
     beside: str | None = None
     least: str | None = None
 
-    def _fill(self, text: str) -> str:
+    def _expand(self, text: str) -> str:
         machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
         return text.format(
             version=self.version, os=sys.platform, arch=machine, x64={"amd64": "x64"}.get(machine, machine)
@@ -55,20 +55,20 @@ class Tool:
     @property
     def url(self) -> str | None:
         """The vendor's own download for this machine."""
-        return self._fill(self.download) if self.download else None
+        return self._expand(self.download) if self.download else None
 
     @property
     def checksums_url(self) -> str | None:
-        return self._fill(self.checksums) if self.checksums else None
+        return self._expand(self.checksums) if self.checksums else None
 
     @property
     def linker_flags(self) -> str:
-        return f"-s -w {self._fill(self.build.ldflags) if self.build else ''}".strip()
+        return f"-s -w {self._expand(self.build.ldflags) if self.build else ''}".strip()
 
     @property
     def archive(self) -> str:
         """The name under which a mirror folder holds what this toolkit built itself."""
-        return self._fill(f"paif-tool-{self.name}-{self.key()}-{{os}}-{{arch}}.tar.gz")
+        return self._expand(f"paif-tool-{self.name}-{self.key()}-{{os}}-{{arch}}.tar.gz")
 
     def key(self) -> str:
         """What the tool is made of, as a short digest: its entry, and the source that builds it."""
@@ -97,7 +97,7 @@ def load(path: Path | None = None) -> dict[str, Tool]:
     return tools
 
 
-def cache() -> Path:
+def cache_directory() -> Path:
     """The user's cache: ``$PAIF_CACHE``, else ``paif`` in ``$XDG_CACHE_HOME`` or ``~/.cache``."""
     named = os.environ.get("PAIF_CACHE")
     if named:
@@ -112,7 +112,7 @@ def pulumi_home() -> Path:
     return Path(named) if named else Path.home() / ".pulumi"
 
 
-def numbers(version: str) -> tuple[int, ...]:
+def version_numbers(version: str) -> tuple[int, ...]:
     """``v1.26.8`` as ``(1, 26, 8)``, to compare."""
     found = re.search(r"\d+(?:\.\d+)+", version)
     return tuple(int(part) for part in found.group().split(".")) if found else ()

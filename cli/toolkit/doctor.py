@@ -10,8 +10,8 @@ import tarfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tools.obtain import home_of, known, plugin_folder
-from tools.setup import state_directory, venv_folder, wanted
+from tools.obtain import cached_tool, plugin_folder, tool_folder
+from tools.setup import managed_tools, state_directory, venv_folder
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ def examine() -> list[Row]:
         Row("python", platform.python_version(), "installed", sys.executable),
         Row("pulumi SDK", importlib.metadata.version("pulumi"), "pinned requirements", str(venv_folder())),
     ]
-    for tool in wanted():
-        found = known(tool)
+    for tool in managed_tools():
+        found = cached_tool(tool)
         version = found.version if found else tool.version
         version = "this checkout" if version == "source" else version
         if found is not None:
@@ -57,11 +57,11 @@ def write_mirror(folder: Path) -> list[str]:
     """Pack every tool that is here into ``folder``, with SHA256SUMS. Returns the names of the archives."""
     folder.mkdir(parents=True, exist_ok=True)
     sums: dict[str, str] = {}
-    for tool in wanted():
-        found = known(tool)
+    for tool in managed_tools():
+        found = cached_tool(tool)
         if found is None:
             continue
-        source = plugin_folder(tool) if tool.plugin else home_of(tool) / "bin"
+        source = plugin_folder(tool) if tool.plugin else tool_folder(tool) / "bin"
         if not source.is_dir():
             continue  # the user's own installation: the other machine installs its own
         path = folder / tool.archive

@@ -27,7 +27,7 @@ from cli.bench.scratch import copy_checkout
 from lab.process import die_with_parent
 from lab.state import bin_directory
 from tests.documents import ROOT, Block, commands
-from tools.spec import cache, pulumi_home
+from tools.spec import cache_directory, pulumi_home
 
 _SECONDS = 900
 _SILENT_SECONDS = 240
@@ -154,7 +154,7 @@ def _clone(folder: Path) -> Reader:
     (reader.home / "bin").mkdir(parents=True)
     # The python3 that a person has, not the one of this checkout's environment.
     (reader.home / "bin" / "python3").symlink_to(Path(sys.base_prefix) / "bin" / "python3")
-    for there, here in ((cache(), ".cache/paif"), (pulumi_home() / "plugins", ".pulumi/plugins")):
+    for there, here in ((cache_directory(), ".cache/paif"), (pulumi_home() / "plugins", ".pulumi/plugins")):
         there.mkdir(parents=True, exist_ok=True)
         (reader.home / here).parent.mkdir(parents=True, exist_ok=True)
         (reader.home / here).symlink_to(there)

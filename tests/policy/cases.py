@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.policy.harness import Asked
+from tests.policy.harness import RequestedResource
 from tests.policy.resources import (
     BOOTSTRAP,
     CLUSTER,
@@ -58,7 +58,7 @@ from tests.policy.resources import (
 class Side:
     """One run: resources in order, and what configuration and settings differ from the usual."""
 
-    asked: tuple[Asked, ...]
+    resources: tuple[RequestedResource, ...]
     config: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=lambda: TOKEN)
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -77,20 +77,24 @@ class Case:
     does: str = ""
 
 
-def by(*asked: Asked, **options: Any) -> Side:
-    return Side(asked, **options)
+def by(*resources: RequestedResource, **options: Any) -> Side:
+    return Side(resources, **options)
 
 
-def one(rule: str, asked: Asked, changes: Mapping[str, Any], unknown: str | None = None, **options: Any) -> Case:
+def one(
+    rule: str, resource: RequestedResource, changes: Mapping[str, Any], unknown: str | None = None, **options: Any
+) -> Case:
     """A resource that passes, and violates with a change; the changed value is the one that may be unknown."""
     path = next(iter(changes)) if unknown is None else unknown
     says, does = options.pop("says", ""), options.pop("does", "")
-    return Case(rule, by(asked, **options), by(changed(asked, changes), **options), path, says, does)
+    return Case(rule, by(resource, **options), by(changed(resource, changes), **options), path, says, does)
 
 
-def kinds(rule: str, asked: Asked, changes: Mapping[str, Any], kind: str, unknown: str | None = None) -> Case:
+def kinds(
+    rule: str, resource: RequestedResource, changes: Mapping[str, Any], kind: str, unknown: str | None = None
+) -> Case:
     """A guard of one kind of environment: what violates there passes in dev."""
-    bad = changed(asked, changes)
+    bad = changed(resource, changes)
     path = next(iter(changes)) if unknown is None else unknown
     return Case(rule, by(bad), by(bad, config={"kind": kind}, settings={"kind": kind}), path)
 

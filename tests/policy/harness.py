@@ -45,7 +45,7 @@ def urn(kind: str, name: str, stack: str = "dev") -> str:
 
 
 @dataclass
-class Asked:
+class RequestedResource:
     """A resource as a test writes it."""
 
     type: str
@@ -140,24 +140,24 @@ class Process:
         return info
 
     @staticmethod
-    def request(asked: Asked, stack: str) -> Any:
+    def request(resource: RequestedResource, stack: str) -> Any:
         request = messages.AnalyzeRequest(
-            type=asked.type,
-            urn=urn(asked.type, asked.name, stack),
-            name=asked.name,
-            properties=struct(asked.properties),
+            type=resource.type,
+            urn=urn(resource.type, resource.name, stack),
+            name=resource.name,
+            properties=struct(resource.properties),
         )
-        request.options.protect = asked.protect
-        request.options.ignoreChanges.extend(asked.ignored)
-        if asked.provider:
-            request.provider.urn = asked.provider
-            request.provider.type = asked.provider.split("::")[2]
+        request.options.protect = resource.protect
+        request.options.ignoreChanges.extend(resource.ignored)
+        if resource.provider:
+            request.provider.urn = resource.provider
+            request.provider.type = resource.provider.split("::")[2]
         return request
 
-    def analyze(self, asked: Asked, stack: str = "dev") -> list[Diagnostic]:
+    def analyze(self, resource: RequestedResource, stack: str = "dev") -> list[Diagnostic]:
         """Put a resource right and judge what came of it, in this order as the engine does."""
-        request = self.request(asked, stack)
-        for each in self.remediate(asked, stack):
+        request = self.request(resource, stack)
+        for each in self.remediate(resource, stack):
             if each.HasField("properties"):
                 request.properties.CopyFrom(each.properties)
         answer = self.call("Analyze", request, messages.AnalyzeResponse)
@@ -167,9 +167,9 @@ class Process:
         answer = self.call("AnalyzeStack", messages.AnalyzeStackRequest(), messages.AnalyzeResponse)
         return [_diagnostic(each) for each in answer.diagnostics]
 
-    def remediate(self, asked: Asked, stack: str = "dev") -> list[Any]:
+    def remediate(self, resource: RequestedResource, stack: str = "dev") -> list[Any]:
         try:
-            answer = self.call("Remediate", self.request(asked, stack), messages.RemediateResponse)
+            answer = self.call("Remediate", self.request(resource, stack), messages.RemediateResponse)
         except grpc.RpcError as error:
             # A pack that puts nothing right has no such call, which the engine takes for an answer.
             if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
@@ -259,7 +259,7 @@ class Engine:
             assert answer.returncode == 0, answer.stdout + answer.stderr
         return answer
 
-    def resources(self, *asked: Asked) -> None:
+    def resources(self, *asked: RequestedResource) -> None:
         data = [
             {
                 "type": each.type,

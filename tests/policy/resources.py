@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import paif_catalog as catalog
-from tests.policy.harness import Asked
+from tests.policy.harness import RequestedResource
 
 TODAY = dt.date.today()
 SOON = (TODAY + dt.timedelta(days=20)).isoformat()
@@ -42,9 +42,11 @@ JWT = jwt(service_instance_ref="lab")
 UNKNOWN = {"$unknown": True}
 
 
-def changed(asked: Asked, changes: Mapping[str, Any], name: str = "", **options: Any) -> Asked:
+def changed(
+    resource: RequestedResource, changes: Mapping[str, Any], name: str = "", **options: Any
+) -> RequestedResource:
     """A copy with values set at paths such as spec>topology>class; GONE removes one."""
-    properties = copy.deepcopy(dict(asked.properties))
+    properties = copy.deepcopy(dict(resource.properties))
     for path, value in changes.items():
         place: Any = properties
         *parents, last = path.split(">")
@@ -57,15 +59,15 @@ def changed(asked: Asked, changes: Mapping[str, Any], name: str = "", **options:
         else:
             place[last] = value
     values = {
-        "protect": asked.protect,
-        "ignored": asked.ignored,
-        "provider": asked.provider,
-        "after": asked.after,
+        "protect": resource.protect,
+        "ignored": resource.ignored,
+        "provider": resource.provider,
+        "after": resource.after,
         **options,
     }
-    return Asked(
-        options.pop("type", asked.type) if "type" in options else asked.type,
-        name or asked.name,
+    return RequestedResource(
+        options.pop("type", resource.type) if "type" in options else resource.type,
+        name or resource.name,
         properties,
         **{key: value for key, value in values.items() if key != "type"},
     )
@@ -77,9 +79,9 @@ def _object(api: str, kind: str, name: str, persona: str = "", **more: Any) -> d
     return {"apiVersion": api, "kind": kind, "metadata": metadata, **more}
 
 
-STACK = Asked("pulumi:pulumi:Stack", "paif-dev", {}, provider="")
+STACK = RequestedResource("pulumi:pulumi:Stack", "paif-dev", {}, provider="")
 
-VM = Asked(
+VM = RequestedResource(
     "kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachine",
     "alice",
     _object(
@@ -107,7 +109,7 @@ INLINE_VM = changed(
         }
     },
 )
-BOOTSTRAP = Asked(
+BOOTSTRAP = RequestedResource(
     "kubernetes:core/v1:Secret",
     "alice-bootstrap",
     {
@@ -116,7 +118,7 @@ BOOTSTRAP = Asked(
     },
 )
 PLAIN_BOOTSTRAP = changed(BOOTSTRAP, {"stringData": {"$secret": {"hostname": "alice", "password": "pass-word-1"}}})
-VSPHERE_VM = Asked(
+VSPHERE_VM = RequestedResource(
     "vsphere:index/virtualMachine:VirtualMachine",
     "bob",
     {
@@ -135,7 +137,7 @@ VSPHERE_VM = Asked(
     },
     provider="urn:pulumi:dev::paif::pulumi:providers:vsphere::vsphere",
 )
-VM_CLASS = Asked(
+VM_CLASS = RequestedResource(
     "vcf:index:VirtualMachineClass",
     "class",
     {
@@ -157,7 +159,7 @@ DIRECTPATH = changed(
     },
     "directpath-class",
 )
-NAMESPACE_ = Asked(
+NAMESPACE_ = RequestedResource(
     "vcf:index:Namespace",
     "namespace",
     {"name": NAMESPACE, "supervisor": "pai-supervisor", "vmClasses": [GPU_CLASS], "adopt": False},
@@ -182,7 +184,7 @@ def _pool(name: str, vm_class: str, **more: Any) -> dict[str, Any]:
     }
 
 
-CLUSTER = Asked(
+CLUSTER = RequestedResource(
     "kubernetes:cluster.x-k8s.io/v1beta1:Cluster",
     "cluster",
     _object(
@@ -221,7 +223,7 @@ SCALED = changed(
         },
     },
 )
-DATABASE = Asked(
+DATABASE = RequestedResource(
     "kubernetes:databases.dataservices.vmware.com/v1alpha1:PostgresCluster",
     "database",
     _object(
@@ -242,7 +244,7 @@ DATABASE = Asked(
         },
     ),
 )
-PAIS = Asked(
+PAIS = RequestedResource(
     "kubernetes:pais.vmware.com/v1alpha1:PAISConfiguration",
     "pais",
     _object(
@@ -255,7 +257,7 @@ PAIS = Asked(
         },
     ),
 )
-ENDPOINT = Asked(
+ENDPOINT = RequestedResource(
     "kubernetes:pais.vmware.com/v1alpha1:ModelEndpoint",
     "endpoint",
     _object(
@@ -273,7 +275,7 @@ ENDPOINT = Asked(
         },
     ),
 )
-CONFIG_MAP = Asked(
+CONFIG_MAP = RequestedResource(
     "kubernetes:core/v1:ConfigMap",
     "trust",
     {
@@ -281,7 +283,7 @@ CONFIG_MAP = Asked(
         "data": {"ca.crt": CERTIFICATE},
     },
 )
-LICENCE = Asked(
+LICENCE = RequestedResource(
     "kubernetes:core/v1:ConfigMap",
     "licence",
     {
@@ -289,7 +291,7 @@ LICENCE = Asked(
         "data": {"$secret": {"gridd.conf": "FeatureType=1", "client_configuration_token.tok": JWT}},
     },
 )
-RELEASE = Asked(
+RELEASE = RequestedResource(
     "kubernetes:helm.sh/v3:Release",
     "operator",
     {
@@ -312,7 +314,7 @@ RELEASE = Asked(
     },
     provider="urn:pulumi:dev::paif::pulumi:providers:kubernetes::guest",
 )
-OPERATOR_NAMESPACE = Asked(
+OPERATOR_NAMESPACE = RequestedResource(
     "kubernetes:core/v1:Namespace",
     "operator-namespace",
     {
@@ -322,7 +324,7 @@ OPERATOR_NAMESPACE = Asked(
         }
     },
 )
-DEPLOYMENT = Asked(
+DEPLOYMENT = RequestedResource(
     "kubernetes:apps/v1:Deployment",
     "nim",
     {
@@ -331,7 +333,7 @@ DEPLOYMENT = Asked(
     },
 )
 IMAGE = "spec>template>spec>containers>0>image"
-GALLERY = Asked(
+GALLERY = RequestedResource(
     "vcf:index:GalleryModel",
     "model",
     {
@@ -342,35 +344,37 @@ GALLERY = Asked(
     },
     provider="urn:pulumi:dev::paif::pulumi:providers:vcf::vcenter",
 )
-EXTENSION = Asked(
+EXTENSION = RequestedResource(
     "vcf:index:PostgresExtension",
     "vector",
     {"extension": "vector", "version": "0.8.0", "password": {"$secret": "db-password"}},
     provider="urn:pulumi:dev::paif::pulumi:providers:vcf::vcenter",
 )
-ROLE = Asked("vcf:index:PostgresRole", "role", {"name": "readers", "password": {"$secret": "db-password"}})
-LIBRARY = Asked(
+ROLE = RequestedResource("vcf:index:PostgresRole", "role", {"name": "readers", "password": {"$secret": "db-password"}})
+LIBRARY = RequestedResource(
     "vsphere:index/contentLibrary:ContentLibrary",
     "library",
     {"name": "dlvm", "subscription": {"subscriptionUrl": {"$secret": "https://dl.broadcom.com/abc/lib.json"}}},
 )
-DRS = Asked(
+DRS = RequestedResource(
     "vsphere:index/drsVmOverride:DrsVmOverride",
     "drs",
     {"computeClusterId": "c", "virtualMachineId": "v", "drsEnabled": True, "drsAutomationLevel": "manual"},
 )
-SNAPSHOT = Asked(
+SNAPSHOT = RequestedResource(
     "vsphere:index/virtualMachineSnapshot:VirtualMachineSnapshot",
     "snapshot",
     {"virtualMachineUuid": "u", "snapshotName": "s"},
 )
-VSPHERE_PROVIDER = Asked(
+VSPHERE_PROVIDER = RequestedResource(
     "pulumi:providers:vsphere",
     "vsphere",
     {"vsphereServer": "vc.example.test", "allowUnverifiedSsl": "false", "password": {"$secret": "vc-password"}},
     provider="",
 )
-SUPERVISOR = Asked("vsphere:index/supervisorV2:SupervisorV2", "supervisor", {"name": "s", "zones": [{"name": "z1"}]})
+SUPERVISOR = RequestedResource(
+    "vsphere:index/supervisorV2:SupervisorV2", "supervisor", {"name": "s", "zones": [{"name": "z1"}]}
+)
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "naming": {"organisation": "acme"},

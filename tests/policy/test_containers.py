@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.policy.harness import Asked, Process
+from tests.policy.harness import Process, RequestedResource
 from tests.policy.resources import (
     BOOTSTRAP,
     CONFIG,
@@ -23,20 +23,22 @@ from tests.policy.resources import (
 )
 
 
-def _chart(**properties: Any) -> Asked:
-    return Asked(RELEASE.type, "chart", {"name": "app", "version": "1.0.0", **properties}, provider=RELEASE.provider)
+def _chart(**properties: Any) -> RequestedResource:
+    return RequestedResource(
+        RELEASE.type, "chart", {"name": "app", "version": "1.0.0", **properties}, provider=RELEASE.provider
+    )
 
 
-def _boot(key: str, text: str, where: str = "stringData") -> Asked:
+def _boot(key: str, text: str, where: str = "stringData") -> RequestedResource:
     value = base64.b64encode(text.encode()).decode()
     value = base64.b64encode(value.encode()).decode() if where == "data" else value
     return changed(BOOTSTRAP, {"stringData": {}, where: {"$secret": {key: value}}})
 
 
-def _nim_kind(kind: str) -> Asked:
+def _nim_kind(kind: str) -> RequestedResource:
     spec = {"image": {"repository": "harbor.example.test/mirror/llama", "tag": "1"}}
     properties = {"metadata": {"name": "llama"}, "spec": spec}
-    return Asked(f"kubernetes:apps.nvidia.com/v1alpha1:{kind}", "nim", properties)
+    return RequestedResource(f"kubernetes:apps.nvidia.com/v1alpha1:{kind}", "nim", properties)
 
 
 _ONELINER = "docker run -d --gpus all -e NGC_API_KEY=x nvcr.io/nim/meta/llama-3.1-8b-instruct:1.3.3"
@@ -79,7 +81,7 @@ OTHERS = {
 }
 
 
-def _said(process: Process, asked: Asked, rule: str, entitlements: list[dict[str, Any]]) -> list[str]:
+def _said(process: Process, asked: RequestedResource, rule: str, entitlements: list[dict[str, Any]]) -> list[str]:
     settings = {**SETTINGS["licensing"], "entitlements": entitlements}
     process.start(pack="licensing", settings=settings, config=CONFIG)
     return [each.message for each in process.analyze(asked) if each.rule == rule]
@@ -116,7 +118,7 @@ def test_what_a_chart_runs_is_undecided_while_its_values_are_not_known(packs: di
 # Where it comes from.
 
 
-def _refused(process: Process, asked: Asked, rule: str) -> list[str]:
+def _refused(process: Process, asked: RequestedResource, rule: str) -> list[str]:
     process.start(pack="platform", settings=SETTINGS["platform"], config=CONFIG)
     return [each.message for each in process.analyze(asked) if each.rule == rule]
 
@@ -197,16 +199,16 @@ _SECRET = "hunter2-hunter2"
     ],
 )
 def test_a_secret_in_plain_text_is_refused_wherever_it_is_given(
-    packs: dict[str, Process], asked: Asked, path: str
+    packs: dict[str, Process], asked: RequestedResource, path: str
 ) -> None:
     (found,) = _refused(packs["platform"], asked, "no-plain-secrets")
     assert path in found
     assert _SECRET not in found
     hidden = json.loads(json.dumps(dict(asked.properties)).replace(f'"{_SECRET}"', f'{{"$secret": "{_SECRET}"}}'))
-    marked = Asked(asked.type, asked.name, hidden, provider=asked.provider)
+    marked = RequestedResource(asked.type, asked.name, hidden, provider=asked.provider)
     assert _refused(packs["platform"], marked, "no-plain-secrets") == []
     late = json.loads(json.dumps(dict(asked.properties)).replace(f'"{_SECRET}"', '{"$unknown": true}'))
-    unknown = Asked(asked.type, asked.name, late, provider=asked.provider)
+    unknown = RequestedResource(asked.type, asked.name, late, provider=asked.provider)
     (undecided,) = _refused(packs["platform"], unknown, "no-plain-secrets")
     assert "undecided: " in undecided
 
@@ -215,7 +217,7 @@ def test_a_secret_in_plain_text_is_refused_wherever_it_is_given(
     "asked", [_chart(chart="x", values={"$unknown": True}), changed(DEPLOYMENT, {_ENV: {"$unknown": True}})]
 )
 def test_whether_a_secret_is_given_is_undecided_while_nothing_of_it_is_known(
-    packs: dict[str, Process], asked: Asked
+    packs: dict[str, Process], asked: RequestedResource
 ) -> None:
     (found,) = _refused(packs["platform"], asked, "no-plain-secrets")
     assert "undecided: " in found
@@ -250,5 +252,5 @@ def test_whether_a_secret_is_given_is_undecided_while_nothing_of_it_is_known(
         ),
     ],
 )
-def test_what_only_names_a_secret_is_none(packs: dict[str, Process], asked: Asked) -> None:
+def test_what_only_names_a_secret_is_none(packs: dict[str, Process], asked: RequestedResource) -> None:
     assert _refused(packs["platform"], asked, "no-plain-secrets") == []

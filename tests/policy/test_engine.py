@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.policy.cases import CASES
-from tests.policy.harness import PACKS, ROOT, Asked, Engine, executable, urn
+from tests.policy.harness import PACKS, ROOT, Engine, RequestedResource, executable, urn
 from tests.policy.resources import (
     BOOTSTRAP,
     CLUSTER,
@@ -112,7 +112,7 @@ def test_a_licence_violation_that_only_up_can_see_is_refused_in_whatever_order_i
 
 
 @pytest.mark.parametrize("secret", [BOOTSTRAP, PLAIN_BOOTSTRAP], ids=["with-token", "without-token"])
-def test_during_up_a_machine_before_its_bootstrap_secret_is_refused(engine: Engine, secret: Asked) -> None:
+def test_during_up_a_machine_before_its_bootstrap_secret_is_refused(engine: Engine, secret: RequestedResource) -> None:
     engine.resources(VM, changed(secret, {}, after=(VM.name,)))
     said = _failed(engine, "up", "--yes", "--skip-preview")
     assert engine.created() == []
@@ -206,7 +206,7 @@ def test_all_packs_in_one_process_refuse_under_their_own_names(engine: Engine) -
 # pulumi policy analyze.
 
 
-def _state(*asked: Asked) -> dict[str, Any]:
+def _state(*asked: RequestedResource) -> dict[str, Any]:
     """A state as `pulumi stack export` writes it. Secrets are in the clear: there is no secrets provider."""
 
     def plain(value: Any) -> Any:
@@ -281,9 +281,9 @@ def test_analyze_of_a_state_finds_what_each_rule_finds(engine: Engine, pack: str
     cases = [
         case
         for case in CASES[pack]
-        if len(case.bad.asked) == 1 and case.unknown and not (case.bad.settings or case.bad.config)
+        if len(case.bad.resources) == 1 and case.unknown and not (case.bad.settings or case.bad.config)
     ]
-    renamed = [changed(case.bad.asked[0], {}, case.rule) for case in cases]
+    renamed = [changed(case.bad.resources[0], {}, case.rule) for case in cases]
     file = engine.folder / "state.json"
     file.write_text(json.dumps(_state(*renamed)), encoding="utf-8")
     found = {(rule, name) for rule, _, name in _analyze(engine, "--file", str(file))}

@@ -14,7 +14,7 @@ from policies.shared.analyzer import Analyzer
 from policies.shared.properties import decode
 from policies.shared.protocol import messages
 from tests.policy.cases import CASES, Case
-from tests.policy.harness import Asked, Diagnostic, Process, urn
+from tests.policy.harness import Diagnostic, Process, RequestedResource, urn
 from tests.policy.resources import (
     BOOTSTRAP,
     CLUSTER,
@@ -45,10 +45,10 @@ class Pair:
     """A resource, and another one that decides by what it has whether the first may be: in a good and in a bad way."""
 
     rule: str
-    judged: Asked
-    good: Asked
-    bad: Asked
-    before: tuple[Asked, ...] = ()
+    judged: RequestedResource
+    good: RequestedResource
+    bad: RequestedResource
+    before: tuple[RequestedResource, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     missing: bool = True
     """Whether the other one may not be missing."""
@@ -126,7 +126,7 @@ def begin(process: Process, pack: str, pair: Pair | None = None, *, dry_run: boo
     process.start(pack=pack, settings=settings, config={**CONFIG, "vmClasses": []}, dry_run=dry_run, **options)
 
 
-def said(process: Process, rule: str, *asked: Asked, end: bool = True) -> list[Diagnostic]:
+def said(process: Process, rule: str, *asked: RequestedResource, end: bool = True) -> list[Diagnostic]:
     """What the rule says in a whole run."""
     found = [each for one in asked for each in process.analyze(one)] + (process.analyze_stack() if end else [])
     return [each for each in found if each.rule == rule]
@@ -244,7 +244,7 @@ def test_every_rule_that_reads_what_is_remembered_is_tried_in_either_order(pack:
         analyzer.configure(
             messages.ConfigureAnalyzerRequest(policyConfig={f"{pack}-configuration": _given(pack, case)})
         )
-        for asked in case.bad.asked:
+        for asked in case.bad.resources:
             one = Process.request(asked, case.bad.stack)
             analyzer.analyze(one, partial(decode, one), messages.AnalyzeResponse())
         read |= {rule for readers in analyzer._readers.values() for rule, _ in readers}
@@ -264,7 +264,7 @@ _TWICE = [
 
 @pytest.mark.parametrize(("pack", "rule", "one", "other"), _TWICE)
 def test_of_two_that_collide_the_later_one_is_refused(
-    packs: dict[str, Process], pack: str, rule: str, one: Asked, other: Asked
+    packs: dict[str, Process], pack: str, rule: str, one: RequestedResource, other: RequestedResource
 ) -> None:
     for first, second in ((one, other), (other, one)):
         begin(packs[pack], pack, dry_run=False)
@@ -275,7 +275,9 @@ def test_of_two_that_collide_the_later_one_is_refused(
 # Bootstrap Secrets.
 
 
-def _token(process: Process, *asked: Asked, declared: bool | None = None, dry_run: bool = False) -> list[Diagnostic]:
+def _token(
+    process: Process, *asked: RequestedResource, declared: bool | None = None, dry_run: bool = False
+) -> list[Diagnostic]:
     name = BOOTSTRAP.properties["metadata"]["name"]
     settings = {} if declared is None else {"existingBootstrapSecrets": {name: {"licenceToken": declared}}}
     begin(process, "licensing", dry_run=dry_run, settings=settings)
@@ -291,7 +293,7 @@ def test_a_secret_made_elsewhere_counts_as_declared(packs: dict[str, Process], *
 
 @pytest.mark.parametrize("asked", [(PLAIN_BOOTSTRAP, VM), (VM, PLAIN_BOOTSTRAP)])
 def test_what_a_secret_of_the_run_holds_counts_whatever_is_declared(
-    packs: dict[str, Process], asked: tuple[Asked, ...]
+    packs: dict[str, Process], asked: tuple[RequestedResource, ...]
 ) -> None:
     (found,) = _token(packs["licensing"], *asked, declared=True)
     assert "the machine has a vGPU and gets no licence token" in found.message

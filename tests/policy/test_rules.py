@@ -43,15 +43,15 @@ def begin(process: Process, pack: str, side: Side, *, dry_run: bool = True, **mo
 
 def judge(process: Process, side: Side, rule: str) -> list[Diagnostic]:
     """What the rule says of the last resource, and at the end."""
-    for asked in side.asked[:-1]:
+    for asked in side.resources[:-1]:
         process.analyze(asked, side.stack)
-    found = process.analyze(side.asked[-1], side.stack) + process.analyze_stack()
+    found = process.analyze(side.resources[-1], side.stack) + process.analyze_stack()
     return [each for each in found if each.rule == rule]
 
 
 def unknown(case: Case) -> Side:
     """The violating run with a value that is not known yet."""
-    *before, last = case.bad.asked
+    *before, last = case.bad.resources
     return Side(
         (*before, changed(last, {case.unknown: UNKNOWN}) if case.unknown else last),
         case.bad.config,
@@ -83,7 +83,9 @@ def test_what_is_wrong_is_refused_with_a_remedy(packs: dict[str, Process], pack:
     assert found, "no violation"
     assert case.says in "\n".join(each.message for each in found)
     assert all(f"do: {case.does or remedies[case.rule]}" in each.message for each in found)
-    assert all(each.urn == urn(case.bad.asked[-1].type, case.bad.asked[-1].name, case.bad.stack) for each in found)
+    assert all(
+        each.urn == urn(case.bad.resources[-1].type, case.bad.resources[-1].name, case.bad.stack) for each in found
+    )
 
 
 @pytest.mark.parametrize(("pack", "case"), PLAIN)
@@ -107,7 +109,7 @@ def test_what_is_still_not_known_during_up_is_refused(packs: dict[str, Process],
 def test_what_configuration_decides_is_decided_with_unknown_properties(
     packs: dict[str, Process], pack: str, case: Case
 ) -> None:
-    *before, last = case.bad.asked
+    *before, last = case.bad.resources
     side = Side(
         (*before, changed(last, {"somethingElse": UNKNOWN})),
         case.bad.config,
@@ -123,7 +125,7 @@ def test_what_configuration_decides_is_decided_with_unknown_properties(
 
 @pytest.mark.parametrize(("pack", "case"), ALL)
 def test_an_exemption_lets_it_through_and_is_listed(packs: dict[str, Process], pack: str, case: Case) -> None:
-    last = case.bad.asked[-1]
+    last = case.bad.resources[-1]
     exemption = {
         "rule": case.rule,
         "resource": f"*::{last.name}",
@@ -134,7 +136,7 @@ def test_an_exemption_lets_it_through_and_is_listed(packs: dict[str, Process], p
     assert fnmatch.fnmatchcase(urn(last.type, last.name, case.bad.stack), exemption["resource"])
     process, side = packs[pack], case.bad
     begin(process, pack, side, enforcement={case.rule: "mandatory"}, exemptions=[exemption])
-    first = process.analyze(side.asked[0], side.stack)
+    first = process.analyze(side.resources[0], side.stack)
     listed = [each for each in first if each.rule == f"{pack}-exemptions"]
     assert [each.level for each in listed] == ["advisory"]
     assert f"until {FUTURE} by platform team: agreed" in listed[0].message
@@ -155,7 +157,7 @@ def test_an_expired_exemption_fails_the_run(packs: dict[str, Process], pack: str
     }
     process, side = packs[pack], case.bad
     begin(process, pack, side, enforcement={case.rule: "mandatory"}, exemptions=[exemption])
-    found = process.analyze(side.asked[0], side.stack) + process.analyze_stack()
+    found = process.analyze(side.resources[0], side.stack) + process.analyze_stack()
     expired = [each for each in found if each.rule == f"{pack}-exemptions"]
     assert [each.level for each in expired] == ["mandatory"]
     assert "has expired" in expired[0].message

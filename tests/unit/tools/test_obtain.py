@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tools import obtain as obtaining
-from tools.obtain import ObtainError, digest_in, known, obtain
-from tools.spec import Build, Tool, load, numbers
+from tools.obtain import ObtainError, cached_tool, find_digest, obtain
+from tools.spec import Build, Tool, load, version_numbers
 
 
 def _archive(folder: Path, name: str, content: bytes = b"#!/bin/sh\necho fine\n") -> Path:
@@ -81,7 +81,7 @@ def test_a_download_with_another_digest_is_never_used(vendor: tuple[str, Path]) 
     (folder / "checksums.txt").write_text(f"{'0' * 64}  {archive.name}\n")
     with pytest.raises(ObtainError, match="the vendor lists 0000"):
         obtain(_tool(base), _quiet)
-    assert known(_tool(base)) is None
+    assert cached_tool(_tool(base)) is None
 
 
 def test_a_download_that_the_vendor_does_not_list_is_never_used(vendor: tuple[str, Path]) -> None:
@@ -154,7 +154,7 @@ def test_an_installed_tool_that_was_replaced_is_looked_at_anew(install: Callable
     tool = _tool(installed=["tool-x", "version"])
     obtain(tool, _quiet)
     install("v1.30.0")
-    assert known(tool) is None
+    assert cached_tool(tool) is None
     assert obtain(tool, _quiet).version == "1.30.0"
 
 
@@ -172,7 +172,7 @@ def test_a_tool_whose_files_vanished_is_obtained_anew(tmp_path: Path, monkeypatc
     (tmp_path / "SHA256SUMS").write_text(f"{hashlib.sha256(archive.read_bytes()).hexdigest()}  {archive.name}\n")
     monkeypatch.setenv("PAIF_MIRROR", str(tmp_path))
     (Path(obtain(_tool(), _quiet).folder) / "tool-x").unlink()
-    assert known(_tool()) is None
+    assert cached_tool(_tool()) is None
     assert (Path(obtain(_tool(), _quiet).folder) / "tool-x").exists()
 
 
@@ -197,11 +197,11 @@ def test_every_tool_of_the_list_can_be_had_without_the_vendor() -> None:
 
 
 def test_versions_compare_as_numbers() -> None:
-    assert numbers("go version go1.26.8 linux/amd64") > numbers("1.9")
-    assert numbers("v3.259.0") == (3, 259, 0)
+    assert version_numbers("go version go1.26.8 linux/amd64") > version_numbers("1.9")
+    assert version_numbers("v3.259.0") == (3, 259, 0)
 
 
 def test_a_digest_is_found_by_the_exact_name() -> None:
     listing = f"{'a' * 64}  tool-x.tar.gz\n{'b' * 64} *tool-x.tar.gz.sig\n"
-    assert digest_in(listing, "tool-x.tar.gz") == "a" * 64
-    assert digest_in(listing, "tool") is None
+    assert find_digest(listing, "tool-x.tar.gz") == "a" * 64
+    assert find_digest(listing, "tool") is None
