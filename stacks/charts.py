@@ -46,9 +46,9 @@ def login_file(stack: str, repository: str, username: str, password: str) -> str
     else:
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
             stream.write(text)
-    made = os.lstat(new).st_ino
+    inode = os.lstat(new).st_ino
     new.replace(file)
-    atexit.register(_remove, file, made)
+    atexit.register(_remove, file, inode)
     return os.path.relpath(file)
 
 
@@ -58,8 +58,8 @@ def _file(name: str) -> Path:
     return folder / name
 
 
-def _remove(file: Path, made: int) -> None:
+def _remove(file: Path, inode: int) -> None:
     """Remove a file unless another run has put its own there."""
     with suppress(OSError):
-        if os.lstat(file).st_ino == made:
+        if os.lstat(file).st_ino == inode:
             file.unlink()

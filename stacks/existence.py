@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pulumi_paif.vcf import Library, MissingName
 from stacks.environment import Environment
-from stacks.problems import Contradiction, Path, contradiction, listed, nearest
+from stacks.problems import LocatedProblem, Path, join_names, located_problem, nearest
 
 _KINDS = {
     "computeClusters": "compute cluster",
@@ -42,16 +42,16 @@ def names(env: Environment) -> dict[str, dict[str, Path]]:
     return found
 
 
-def named_wrongly(missing: MissingName, path: Path) -> Contradiction:
+def missing_name_problem(missing: MissingName, path: Path) -> LocatedProblem:
     """The problem of a name that vCenter cannot use."""
     what = _KINDS[missing.kind]
     if missing.ids:
-        return contradiction(path, f"an id, since several are called so: {listed(missing.ids)}", missing.name)
+        return located_problem(path, f"an id, since several are called so: {join_names(missing.ids)}", missing.name)
     near = nearest(missing.name, missing.known)
-    return contradiction(path, f"a {what} that vCenter has: {listed(missing.known)}", missing.name, near)
+    return located_problem(path, f"a {what} that vCenter has: {join_names(missing.known)}", missing.name, near)
 
 
-def image(env: Environment, library: Library) -> list[Contradiction]:
+def image(env: Environment, library: Library) -> list[LocatedProblem]:
     """The workstations' image, where its library does not hold it."""
     items = sorted(item.name for item in library.items)
     if env.content.dlvm_image in items:
@@ -59,4 +59,4 @@ def image(env: Environment, library: Library) -> list[Contradiction]:
     there = ", ".join(items) or "nothing yet; is it still synchronising?"
     expected = f"an item of content library {library.name}, which holds: {there}"
     near = nearest(env.content.dlvm_image, items)
-    return [contradiction(("content", "dlvmImage"), expected, env.content.dlvm_image, near)]
+    return [located_problem(("content", "dlvmImage"), expected, env.content.dlvm_image, near)]

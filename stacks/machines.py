@@ -15,20 +15,20 @@ class StaleMachines:
     """
 
     def __init__(self) -> None:
-        self._found: list[pulumi.Output[str]] = []
+        self._lines: list[pulumi.Output[str]] = []
 
-    def remember(self, asked: Workstation, made: DeepLearningVm) -> None:
+    def add(self, workstation: Workstation, machine: DeepLearningVm) -> None:
         """Look at one machine."""
 
         def line(stale: list[str]) -> str:
-            return f"{asked.name} ({asked.route}): {', '.join(stale)}" if stale else ""
+            return f"{workstation.name} ({workstation.route}): {', '.join(stale)}" if stale else ""
 
         # Of one that could not be made the engine has told.
-        self._found.append(made.stale.apply(line).recover(lambda _: ""))
+        self._lines.append(machine.stale.apply(line).recover(lambda _: ""))
 
-    def tell(self) -> None:
+    def warn(self) -> None:
         """One warning, if there is anything to tell."""
-        pulumi.Output.all(*self._found).apply(_warn)
+        pulumi.Output.all(*self._lines).apply(_warn)
 
 
 def _warn(lines: list[str]) -> None:

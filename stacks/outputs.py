@@ -45,18 +45,18 @@ class Built:
 def outputs(context: Context, built: Built) -> dict[str, Any]:
     """All outputs of the stack, secrets as such."""
     env = context.env
-    told: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     if built.data is not None:
-        told["database"] = _database(context, built.data)
+        result["database"] = _database(context, built.data)
     if built.ai_services is not None:
-        told["appDeveloper"] = _app_developer(built.ai_services, built.endpoints)
+        result["appDeveloper"] = _app_developer(built.ai_services, built.endpoints)
     if built.endpoints is not None:
-        told["mlopsEngineer"] = _models_and_gallery(context, built.endpoints)
+        result["mlopsEngineer"] = _models_and_gallery(context, built.endpoints)
     if built.workstations is not None:
-        _add_workstations(told, context, built.workstations)
+        _add_workstations(result, context, built.workstations)
     if built.clusters is not None:
-        told["clusters"] = _clusters(built.clusters)
-    told["environment"] = {
+        result["clusters"] = _clusters(built.clusters)
+    result["environment"] = {
         "name": env.name,
         "kind": env.kind,
         "target": env.target,
@@ -66,77 +66,77 @@ def outputs(context: Context, built: Built) -> dict[str, Any]:
         "gpuMode": env.gpu.mode,
         "namespace": built.foundation.namespace,
     }
-    told["versions"] = _versions(context, built)
-    return told
+    result["versions"] = _versions(context, built)
+    return result
 
 
 def _database(context: Context, data: Data) -> dict[str, Any]:
-    made = data.database
+    database = data.database
     return {
-        "host": made.host,
-        "port": made.port,
-        "name": made.database_name,
-        "username": made.username,
-        "password": made.password,
-        "passwordSecret": made.password_secret,
+        "host": database.host,
+        "port": database.port,
+        "name": database.database_name,
+        "username": database.username,
+        "password": database.password,
+        "passwordSecret": database.password_secret,
         "caBundle": context.connections.database_ca,
-        "pgvector": made.extension_version,
+        "pgvector": database.extension_version,
     }
 
 
-def _app_developer(made: AiServices, endpoints: ModelEndpoints | None) -> dict[str, Any]:
+def _app_developer(declared: AiServices, endpoints: ModelEndpoints | None) -> dict[str, Any]:
     models = endpoints.models if endpoints is not None else {}
     return {
-        "baseUrl": made.services.url.apply(lambda url: url and f"{url}{_OPENAI_PATH}"),
-        "caBundle": made.services.ca_bundle,
-        "oidc": {"issuer": made.oidc.issuer, "clientId": made.oidc.client_id},
+        "baseUrl": declared.services.url.apply(lambda url: url and f"{url}{_OPENAI_PATH}"),
+        "caBundle": declared.services.ca_bundle,
+        "oidc": {"issuer": declared.oidc.issuer, "clientId": declared.oidc.client_id},
         "models": {name: model.routing_name for name, model in models.items()},
     }
 
 
-def _models_and_gallery(context: Context, made: ModelEndpoints) -> dict[str, Any]:
+def _models_and_gallery(context: Context, declared: ModelEndpoints) -> dict[str, Any]:
     return {
         "models": {
-            asked.name: {
-                "digest": made.models[asked.name].digest,
-                "routingName": made.models[asked.name].routing_name,
-                "type": asked.type,
+            endpoint.name: {
+                "digest": declared.models[endpoint.name].digest,
+                "routingName": declared.models[endpoint.name].routing_name,
+                "type": endpoint.type,
             }
-            for asked in context.env.model_endpoints
+            for endpoint in context.env.model_endpoints
         },
         "gallery": {
-            "registry": made.gallery.host,
-            "username": made.gallery.username,
-            "password": made.password,
-            "caBundle": made.gallery.ca,
+            "registry": declared.gallery.host,
+            "username": declared.gallery.username,
+            "password": declared.password,
+            "caBundle": declared.gallery.ca,
         },
     }
 
 
-def _add_workstations(told: dict[str, Any], context: Context, made: Workstations) -> None:
+def _add_workstations(result: dict[str, Any], context: Context, declared: Workstations) -> None:
     """Tell each machine to those of its persona."""
-    for asked in context.env.workstations:
-        machine = made.machines[asked.name]
-        theirs = told.setdefault(_PEOPLE[asked.persona], {})
-        theirs.setdefault("workstations", {})[asked.name] = {
+    for workstation in context.env.workstations:
+        machine = declared.machines[workstation.name]
+        theirs = result.setdefault(_PEOPLE[workstation.persona], {})
+        theirs.setdefault("workstations", {})[workstation.name] = {
             "address": machine.address,
             "ssh": machine.ssh,
             "jupyter": machine.jupyter_url,
-            "owner": asked.owner,
+            "owner": workstation.owner,
             "firstBoot": machine.first_boot,
             "password": machine.password,
         }
         theirs["login"] = {"user": catalog.dlvm_properties().login.user}
 
 
-def _clusters(made: Clusters) -> dict[str, Any]:
+def _clusters(declared: Clusters) -> dict[str, Any]:
     return {
         name: {
             "kubeconfig": cluster.kubeconfig,
             "name": cluster.cluster_name,
-            **({"gpuOperator": made.operators[name].state} if name in made.operators else {}),
+            **({"gpuOperator": declared.operators[name].state} if name in declared.operators else {}),
         }
-        for name, cluster in made.clusters.items()
+        for name, cluster in declared.clusters.items()
     }
 
 
@@ -154,10 +154,10 @@ def _versions(context: Context, built: Built) -> dict[str, Any]:
     if built.clusters is not None:
         operators = built.clusters.operators
         versions["clusters"] = {
-            asked.name: {
-                "kubernetes": asked.release or facts["kubernetes-release"].version,
-                **({"gpuOperator": operators[asked.name].version} if asked.name in operators else {}),
+            cluster.name: {
+                "kubernetes": cluster.release or facts["kubernetes-release"].version,
+                **({"gpuOperator": operators[cluster.name].version} if cluster.name in operators else {}),
             }
-            for asked in env.clusters
+            for cluster in env.clusters
         }
     return versions

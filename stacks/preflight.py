@@ -11,13 +11,13 @@ import pulumi
 
 import paif_catalog as catalog
 from pulumi_paif import vcf
-from stacks import existence, verdicts
+from stacks import existence, platform_checks
 from stacks.capacity import device_ids, shortages, write_inventory
 from stacks.connections import Connections
 from stacks.environment import Environment
-from stacks.problems import Contradiction
+from stacks.problems import LocatedProblem
 
-_WORDS = {
+_LOOKUP_NAMES = {
     "apis": "which APIs the Supervisor serves",
     "releases": "Kubernetes releases",
     "images": "OS images of the Kubernetes release",
@@ -27,14 +27,14 @@ _WORDS = {
 
 
 @dataclass
-class Ahead:
+class PreflightResult:
     """What a look found: problems, each at its place, and what could not be looked up, in words.
 
     `device_ids` are the PCI device ids of the GPU model that the hosts have, `image_items` ids by the names of the
     library's items.
     """
 
-    problems: list[Contradiction] = field(default_factory=list)
+    problems: list[LocatedProblem] = field(default_factory=list)
     unanswered: list[str] = field(default_factory=list)
     device_ids: list[str] = field(default_factory=list)
     image_items: dict[str, str] = field(default_factory=dict)
@@ -49,72 +49,74 @@ class Ahead:
             )
 
 
-def look_ahead(
+def run_preflight(
     env: Environment,
     connections: Connections,
     phases: Collection[str],
     opts: pulumi.InvokeOptions,
     inventory_file: Path | None = None,
-) -> Ahead:
+) -> PreflightResult:
     """Look up what an environment names, as far as these phases use it. Raises pulumi.RunError without a vCenter.
 
     GPU hosts that are found go to `inventory_file`, whatever is wrong with them.
     """
-    return _Look(env, connections, frozenset(phases), inventory_file).ahead(opts)
+    return _Preflight(env, connections, frozenset(phases), inventory_file).run(opts)
 
 
 @dataclass
-class _Look:
+class _Preflight:
     env: Environment
     connections: Connections
     phases: frozenset[str]
     inventory_file: Path | None = None
 
-    def ahead(self, opts: pulumi.InvokeOptions) -> Ahead:
+    def run(self, opts: pulumi.InvokeOptions) -> PreflightResult:
         env, named = self.env, existence.names(self.env)
-        questions = self._questions(named)
+        questions = self._lookups(named)
         answers = dict(zip(questions, vcf.ask(list(questions.values()), opts), strict=True))
-        missing = _sure(answers["missing"])
+        missing = _require(answers["missing"])
         absent = {(each.kind, each.name) for each in missing}
-        found = Ahead([existence.named_wrongly(each, named[each.kind][each.name]) for each in missing])
-        there = ("computeClusters", env.vcenter.compute_cluster) not in absent
-        if "inventory" in answers and there:
-            inventory = _sure(answers["inventory"])
+        result = PreflightResult(
+            [existence.missing_name_problem(each, named[each.kind][each.name]) for each in missing]
+        )
+        cluster_exists = ("computeClusters", env.vcenter.compute_cluster) not in absent
+        if "inventory" in answers and cluster_exists:
+            inventory = _require(answers["inventory"])
             if self.inventory_file is not None:
                 write_inventory(self.inventory_file, env.vcenter.compute_cluster, inventory)
-            found.problems += shortages(env, inventory)
-            found.device_ids = [*device_ids(env, inventory)]
+            result.problems += shortages(env, inventory)
+            result.device_ids = [*device_ids(env, inventory)]
         if "library" in answers and ("contentLibraries", env.content.dlvm_library) not in absent:
-            library = _sure(answers["library"])
-            found.image_items = {item.name: item.id for item in library.items}
-            wrong = existence.image(env, library)
-            found.problems += wrong
-            if not wrong and there:
-                self._properties(answers, found)
+            library = _require(answers["library"])
+            result.image_items = {item.name: item.id for item in library.items}
+            image_problems = existence.image(env, library)
+            result.problems += image_problems
+            if not image_problems and cluster_exists:
+                self._properties(answers, result)
         if "principals" in answers:
-            self._principals(_sure(answers["principals"]), found, ("supervisors", env.supervisor.name) in absent)
-        self._platform(_sure(answers["platform"]), found, opts)
+            self._principals(_require(answers["principals"]), result, ("supervisors", env.supervisor.name) in absent)
+        self._platform(_require(answers["platform"]), result, opts)
         if "models" in answers:
-            models = _sure(answers["models"])
-            found.problems += verdicts.models(env, models)
+            models = _require(answers["models"])
+            result.problems += platform_checks.models(env, models)
             unknown = dict.fromkeys(each.reason for each in models if not each.status)
-            found.unanswered += [f"models ({reason})" for reason in unknown]
+            result.unanswered += [f"models ({reason})" for reason in unknown]
         if "charts" in answers:
-            self._charts(_sure(answers["charts"]), _sure(answers["platform"]), found)
-        return found
+            self._charts(_require(answers["charts"]), _require(answers["platform"]), result)
+        return result
 
-    def _questions(self, named: dict[str, Any]) -> dict[str, vcf.LookUp[Any]]:
+    def _lookups(self, named: dict[str, Any]) -> dict[str, vcf.LookUp[Any]]:
         """All questions of the round, by what they are about."""
         env, versions = self.env, catalog.versions()
-        asked: dict[str, vcf.LookUp[Any]] = {
+        lookups: dict[str, vcf.LookUp[Any]] = {
             "missing": vcf.missing_names({kind: list(places) for kind, places in named.items()})
         }
         if named["computeClusters"]:
-            asked["inventory"] = vcf.gpu_inventory(env.vcenter.compute_cluster)
+            lookups["inventory"] = vcf.gpu_inventory(env.vcenter.compute_cluster)
         # A library of this run may not be there yet: its image is waited for when it is.
         if env.workstations and env.content.dlvm_library in named["contentLibraries"]:
-            asked["library"] = vcf.content_library(env.content.dlvm_library)
-            asked["properties"] = vcf.image_properties(
+            lookups["library"] = vcf.content_library(env.content.dlvm_library)
+            lookups["properties"] = vcf.image_properties(
                 env.content.dlvm_library, env.content.dlvm_image, env.vcenter.compute_cluster
             )
         if env.namespace.access_list:
@@ -128,53 +130,55 @@ class _Look:
                 )
                 for each in env.namespace.access_list
             ]
-            asked["principals"] = vcf.principals(env.supervisor.name, entries)
+            lookups["principals"] = vcf.principals(env.supervisor.name, entries)
         with_data = "data" in self.phases and env.database is not None
-        asked["platform"] = vcf.platform(
+        lookups["platform"] = vcf.platform(
             env.namespace.name,
             vm_operator=f"vmoperator.vmware.com/{versions['vm-operator'].version}",
             cluster_api=f"cluster.x-k8s.io/{versions['cluster-api'].version}",
-            releases=self._asks_releases(),
+            releases=self._needs_releases(),
             offers=with_data and env.database is not None and env.database.created,
             databases=with_data and env.database is not None and env.database.existing is not None,
             machines="workstations" in self.phases and bool(env.workstations),
         )
         gallery = self.connections.gallery
         if "endpoints" in self.phases and env.model_endpoints and gallery is not None:
-            asked["models"] = vcf.models(
+            lookups["models"] = vcf.models(
                 gallery.host,
                 [(each.model.repository, each.model.reference) for each in env.model_endpoints],
                 username=gallery.username,
                 password=gallery.password.get_secret_value(),
                 ca_bundle=gallery.ca,
             )
-        if self._with_clusters() and any(cluster.gpu_operator.enabled for cluster in env.clusters):
+        if self._uses_clusters() and any(cluster.gpu_operator.enabled for cluster in env.clusters):
             helm = self.connections.helm
             login = {"username": helm.username, "password": helm.password.get_secret_value(), "caBundle": helm.ca}
             chart = {"repository": self._repository(), "chart": versions["gpu-operator"].chart}
-            asked["charts"] = vcf.chart_versions([chart | {key: value for key, value in login.items() if value}])
-        return asked
+            lookups["charts"] = vcf.chart_versions([chart | {key: value for key, value in login.items() if value}])
+        return lookups
 
-    def _with_clusters(self) -> bool:
+    def _uses_clusters(self) -> bool:
         return "clusters" in self.phases and bool(self.env.clusters)
 
-    def _asks_releases(self) -> bool:
+    def _needs_releases(self) -> bool:
         # Those of a library that is made here come after it.
-        made = {library.name for library in self.env.content_libraries}
-        return self._with_clusters() and self.env.content.kubernetes_library not in made
+        created = {library.name for library in self.env.content_libraries}
+        return self._uses_clusters() and self.env.content.kubernetes_library not in created
 
     def _repository(self) -> str:
         return self.connections.helm.repository or catalog.versions()["gpu-operator"].repository
 
-    def _properties(self, answers: dict[str, Any], found: Ahead) -> None:
-        declared, platform = _sure(answers["properties"]), _sure(answers["platform"])
+    def _properties(self, answers: dict[str, Any], result: PreflightResult) -> None:
+        declared, platform = _require(answers["properties"]), _require(answers["platform"])
         if declared.known:
-            found.problems += verdicts.image_properties(self.env, declared.properties, platform.virtual_machines)
+            result.problems += platform_checks.image_properties(
+                self.env, declared.properties, platform.virtual_machines
+            )
         else:
-            found.unanswered.append(f"OVF properties of image {self.env.content.dlvm_image} ({declared.unanswered})")
+            result.unanswered.append(f"OVF properties of image {self.env.content.dlvm_image} ({declared.unanswered})")
 
-    def _principals(self, answers: list[vcf.PrincipalAnswer], found: Ahead, no_supervisor: bool) -> None:
-        found.problems += verdicts.principals(self.env, answers)
+    def _principals(self, answers: list[vcf.PrincipalAnswer], result: PreflightResult, no_supervisor: bool) -> None:
+        result.problems += platform_checks.principals(self.env, answers)
         # Of a Supervisor that is not there it is told already.
         asked = [
             answer
@@ -182,22 +186,22 @@ class _Look:
             if not (no_supervisor and entry.identity_provider)
         ]
         unknown = dict.fromkeys(each.unanswered for each in asked if each.unanswered)
-        found.unanswered += [f"users and groups of the access list ({reason})" for reason in unknown]
+        result.unanswered += [f"users and groups of the access list ({reason})" for reason in unknown]
 
-    def _platform(self, platform: vcf.Platform, found: Ahead, opts: pulumi.InvokeOptions) -> None:
-        unserved = [] if "apis" in platform.unanswered else verdicts.apis(self.env, platform.served, self.phases)
-        found.problems += unserved
-        told = {path[0] for path, _ in unserved}
+    def _platform(self, platform: vcf.Platform, result: PreflightResult, opts: pulumi.InvokeOptions) -> None:
+        unserved = [] if "apis" in platform.unanswered else platform_checks.apis(self.env, platform.served, self.phases)
+        result.problems += unserved
+        reported = {path[0] for path, _ in unserved}
         unknown = dict(platform.unanswered)
-        if "clusters" in told or not verdicts.coming_releases(self.env, platform):
+        if "clusters" in reported or not platform_checks.coming_releases(self.env, platform):
             unknown = {what: reason for what, reason in unknown.items() if what not in ("releases", "images")}
-        elif self._asks_releases() and "releases" not in unknown:
-            self._releases(platform, found, opts)
-        if "database" in told:
+        elif self._needs_releases() and "releases" not in unknown:
+            self._releases(platform, result, opts)
+        if "database" in reported:
             unknown = {what: reason for what, reason in unknown.items() if what not in ("offers", "databases")}
         elif "data" in self.phases and self.env.database is not None:
-            found.problems += verdicts.database(self.env, platform)
-            if not verdicts.asks_dsm(self.env, platform):
+            result.problems += platform_checks.database(self.env, platform)
+            if not platform_checks.needs_dsm(self.env, platform):
                 unknown.pop("offers", None)
             elif not platform.allowed and "offers" not in unknown:
                 unknown["offers"] = (
@@ -209,34 +213,34 @@ class _Look:
                 unknown.pop("databases", None)
         reasons: dict[str, list[str]] = {}
         for what, reason in unknown.items():
-            reasons.setdefault(reason, []).append(_WORDS[what])
-        found.unanswered += [f"{', '.join(words)} ({reason})" for reason, words in reasons.items()]
+            reasons.setdefault(reason, []).append(_LOOKUP_NAMES[what])
+        result.unanswered += [f"{', '.join(words)} ({reason})" for reason, words in reasons.items()]
 
-    def _releases(self, platform: vcf.Platform, found: Ahead, opts: pulumi.InvokeOptions) -> None:
-        wrong, to_come = verdicts.releases(self.env, platform)
+    def _releases(self, platform: vcf.Platform, result: PreflightResult, opts: pulumi.InvokeOptions) -> None:
+        problems, to_come = platform_checks.releases(self.env, platform)
         if to_come:
             # A library that only this namespace brings along: its releases come with it.
             [library] = vcf.ask([vcf.content_library(self.env.content.kubernetes_library)], opts)
             items = [] if isinstance(library, pulumi.RunError) else [item.name for item in library.items]
             for release, problem in to_come:
-                if verdicts.held(release, items):
-                    held = f"content library {self.env.content.kubernetes_library} holds it"
-                    found.unanswered.append(
-                        f"Kubernetes release {release} (the Supervisor does not show it yet; {held})"
+                if platform_checks.library_has_release(release, items):
+                    location = f"content library {self.env.content.kubernetes_library} holds it"
+                    result.unanswered.append(
+                        f"Kubernetes release {release} (the Supervisor does not show it yet; {location})"
                     )
                 else:
-                    wrong.append(problem)
-        found.problems += wrong
+                    problems.append(problem)
+        result.problems += problems
 
-    def _charts(self, answers: list[vcf.ChartAnswer], platform: vcf.Platform, found: Ahead) -> None:
+    def _charts(self, answers: list[vcf.ChartAnswer], platform: vcf.Platform, result: PreflightResult) -> None:
         [answer] = answers
-        problems = list(verdicts.charts(self.env, self._repository(), answer, platform.clusters))
-        found.problems += problems
+        problems = list(platform_checks.charts(self.env, self._repository(), answer, platform.clusters))
+        result.problems += problems
         if not answer.status and not problems:
-            found.unanswered.append(f"the chart of the GPU Operator ({answer.reason})")
+            result.unanswered.append(f"the chart of the GPU Operator ({answer.reason})")
 
 
-def _sure(answer: Any) -> Any:
+def _require(answer: Any) -> Any:
     """An answer, or what kept it from being given. Raises pulumi.RunError."""
     if isinstance(answer, pulumi.RunError):
         raise answer

@@ -18,7 +18,7 @@ Path = tuple[str | int, ...]
 """Keys and list positions from the top of a configuration, e.g. ("workstations", 0, "class")."""
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SHOWN = 60
+_MAX_SHOWN = 60
 _PRIVATE_KEY = re.compile(r"PRIVATE KEY")
 
 
@@ -66,7 +66,7 @@ def property_path(path: Path) -> str:
     return text or NAMESPACE
 
 
-def shown(value: object) -> str:
+def display_value(value: object) -> str:
     """A value as an error shows it: one line, cut short, without the login of an address; no part of a private key."""
     if value is None:
         return "empty"
@@ -79,24 +79,24 @@ def shown(value: object) -> str:
     if isinstance(value, str) and _PRIVATE_KEY.search(value):
         return HIDDEN
     text = scrub(without_login(repr(value)), TOKENS)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
 
 
-Contradiction = tuple[Path, Problem]
+LocatedProblem = tuple[Path, Problem]
 """A problem and where in the configuration it lies, so that a file's reader can add its line."""
 
 
-def contradiction(path: Path, expected: str, value: object = None, near: str = "") -> Contradiction:
+def located_problem(path: Path, expected: str, value: object = None, near: str = "") -> LocatedProblem:
     """A problem at `path`, whose `value` (None: nothing stands there) is shown as errors show it."""
-    return path, Problem(property_path(path), expected, "" if value is None else shown(value), near)
+    return path, Problem(property_path(path), expected, "" if value is None else display_value(value), near)
 
 
-def write_problems(file: FilePath, problems: Iterable[Contradiction]) -> None:
+def write_problems(file: FilePath, problems: Iterable[LocatedProblem]) -> None:
     """Keep problems that a run found, for ``read_problems``."""
     file.write_text(json.dumps([[path, asdict(problem)] for path, problem in problems]), encoding="utf-8")
 
 
-def read_problems(file: FilePath) -> list[Contradiction]:
+def read_problems(file: FilePath) -> list[LocatedProblem]:
     """The problems in a file of ``write_problems``; none when there is no file."""
     if not file.exists():
         return []
@@ -106,13 +106,13 @@ def read_problems(file: FilePath) -> list[Contradiction]:
 def nearest(name: object, valid: Iterable[str]) -> str:
     """The valid name most like `name`, or "" when none is alike."""
     names = {candidate.lower(): candidate for candidate in valid}
-    wanted = str(name).lower()
-    close = difflib.get_close_matches(wanted, names, n=1, cutoff=0.6)
+    lowered = str(name).lower()
+    close = difflib.get_close_matches(lowered, names, n=1, cutoff=0.6)
     # `production` is less like `prod` by letters than by how people shorten.
-    close = close or [each for each in names if len(each) > 2 and wanted.startswith(each)]
+    close = close or [each for each in names if len(each) > 2 and lowered.startswith(each)]
     return names[close[0]] if close else ""
 
 
-def listed(names: Iterable[str]) -> str:
+def join_names(names: Iterable[str]) -> str:
     """Names as a sentence lists them."""
     return ", ".join(sorted(names)) or "none is defined"

@@ -10,13 +10,13 @@ from typing import Any
 
 import pulumi
 
-from stacks import kept, sdk
+from stacks import ignored_changes, sdk
 from stacks.connections import Connections
 from stacks.environment import Environment
 from stacks.outputs import Built, outputs
 from stacks.phases import ai_services, clusters, data, endpoints, foundation, wanted_phases, workstations
 from stacks.phases.context import Context, connect, demanded
-from stacks.preflight import Ahead, look_ahead
+from stacks.preflight import PreflightResult, run_preflight
 from stacks.problems import write_problems
 from stacks.run_options import UNTIL, RunOptions
 
@@ -28,32 +28,32 @@ def build(env: Environment, connections: Connections, options: RunOptions) -> di
     # The first look-up waits until its plugin is there; the largest import of every program fits into that.
     ahead = threading.Thread(target=importlib.import_module, args=("pulumi_kubernetes.core.v1",), daemon=True)
     ahead.start()
-    found = _look_ahead(context, phases, options)
+    preflight_result = _preflight(context, phases, options)
     ahead.join()
-    return declare(context, found, phases)
+    return declare(context, preflight_result, phases)
 
 
-def _look_ahead(context: Context, phases: Collection[str], options: RunOptions) -> Ahead:
+def _preflight(context: Context, phases: Collection[str], options: RunOptions) -> PreflightResult:
     """What must be there first: what is named, hosts with room. Raises pulumi.RunError with all that is not.
 
     Found at preview, each at its place: the platform would tell of the first one only, and in the middle of a run.
     """
-    asked = pulumi.InvokeOptions(provider=context.vcenter)
-    found = look_ahead(context.env, context.connections, phases, asked, options.inventory_file)
-    if found.problems:
+    invoke_options = pulumi.InvokeOptions(provider=context.vcenter)
+    result = run_preflight(context.env, context.connections, phases, invoke_options, options.inventory_file)
+    if result.problems:
         if options.problems_file is not None:
-            write_problems(options.problems_file, found.problems)
-        lines = "\n".join(f"  {problem.message}" for _, problem in found.problems)
-        told = f"The infrastructure cannot hold stack {context.env.name}; nothing was created:\n{lines}"
-        raise pulumi.RunError(told)
-    found.warn()
-    return found
+            write_problems(options.problems_file, result.problems)
+        lines = "\n".join(f"  {problem.message}" for _, problem in result.problems)
+        message = f"The infrastructure cannot hold stack {context.env.name}; nothing was created:\n{lines}"
+        raise pulumi.RunError(message)
+    result.warn()
+    return result
 
 
-def declare(context: Context, ahead: Ahead, phases: Collection[str]) -> dict[str, Any]:
+def declare(context: Context, preflight_result: PreflightResult, phases: Collection[str]) -> dict[str, Any]:
     """Declare the resources of these phases on what was found ahead; returns the stack's outputs."""
     env = context.env
-    base = foundation.declare(context, ahead.device_ids)
+    base = foundation.declare(context, preflight_result.device_ids)
     stored = None
     if "data" in phases and env.database is not None:
         stored = data.declare(context, base, env.database)
@@ -65,7 +65,7 @@ def declare(context: Context, ahead: Ahead, phases: Collection[str]) -> dict[str
         served = endpoints.declare(context, base, demanded(services, "paif:aiServices"))
     machines = None
     if "workstations" in phases and env.workstations:
-        machines = workstations.declare(context, base, ahead.image_items)
+        machines = workstations.declare(context, base, preflight_result.image_items)
     nodes = None
     if "clusters" in phases and env.clusters:
         nodes = clusters.declare(context, base)
@@ -74,21 +74,21 @@ def declare(context: Context, ahead: Ahead, phases: Collection[str]) -> dict[str
 
 def run(read: Callable[[str], Environment], find: Callable[[Environment], Connections]) -> None:
     """Read the configuration, build, export."""
-    options = RunOptions.of(os.environ)
-    sdk.end_with_what_failed(options.outputs_before or ())
+    options = RunOptions.from_variables(os.environ)
+    sdk.fail_at_end(options.existing_outputs or ())
     if not options.debug:
-        sdk.send_no_debug_messages()
-    sdk.tell_own_frames_only()
-    with sdk.whole():
+        sdk.disable_debug_messages()
+    sdk.keep_own_frames()
+    with sdk.recording_failures():
         env = read(pulumi.get_stack())
-        left_alone = kept.leave_alone(env.kept)
+        left_alone = ignored_changes.ignore_changes(env.kept)
         connections = find(env)
         _refuse_to_stop_unasked(options)
         told = build(env, connections, options)
         if not options.until:
-            left_alone.tell_unknown()
+            left_alone.warn_unmatched()
         for name, value in told.items():
-            pulumi.export(name, sdk.what_was_made(value))
+            pulumi.export(name, sdk.without_failed(value))
 
 
 def _refuse_to_stop_unasked(options: RunOptions) -> None:

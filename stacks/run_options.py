@@ -22,29 +22,29 @@ class RunOptions:
 
     `until` is the last phase to build, "" for all of them, whatever a shell has exported. `problems_file` gets what the
     infrastructure cannot hold (`stacks.problems.read_problems`), `inventory_file` the GPU hosts that were found
-    (`stacks.capacity.read_inventory`). `outputs_before` are names of outputs that the stack has already; `debug` lets
+    (`stacks.capacity.read_inventory`). `existing_outputs` are names of outputs that the stack has already; `debug` lets
     the SDK's debug messages through.
     """
 
     until: str | None = None
     problems_file: Path | None = None
     inventory_file: Path | None = None
-    outputs_before: tuple[str, ...] | None = None
+    existing_outputs: tuple[str, ...] | None = None
     debug: bool | None = None
 
     def variables(self) -> dict[str, str]:
         """The variables of a process that runs the program with these options; those of what is not said are left."""
-        said = {
+        values = {
             UNTIL: self.until,
             _PROBLEMS: None if self.problems_file is None else str(self.problems_file),
             _INVENTORY: None if self.inventory_file is None else str(self.inventory_file),
-            _OUTPUTS: None if self.outputs_before is None else " ".join(self.outputs_before),
+            _OUTPUTS: None if self.existing_outputs is None else " ".join(self.existing_outputs),
             _DEBUG: None if self.debug is None else "1" if self.debug else "",
         }
-        return {name: text for name, text in said.items() if text is not None}
+        return {name: text for name, text in values.items() if text is not None}
 
     @classmethod
-    def of(cls, variables: Mapping[str, str]) -> RunOptions:
+    def from_variables(cls, variables: Mapping[str, str]) -> RunOptions:
         """The options that a process with these variables was given; an empty variable says nothing."""
 
         def file(name: str) -> Path | None:
@@ -54,6 +54,6 @@ class RunOptions:
             until=variables.get(UNTIL) or None,
             problems_file=file(_PROBLEMS),
             inventory_file=file(_INVENTORY),
-            outputs_before=tuple(variables.get(_OUTPUTS, "").split()) or None,
+            existing_outputs=tuple(variables.get(_OUTPUTS, "").split()) or None,
             debug=bool(variables.get(_DEBUG)) or None,
         )

@@ -26,32 +26,32 @@ _ROOT = Path(__file__).resolve().parent.parent
 _FAILED_LOOK_UP = re.compile(
     r"invoke of (?P<function>\S+) failed: (?:.*?returned an error: )?(?:invoking \S+: )?(?P<reason>.*)", re.DOTALL
 )
-_SHOWN = 32
+_ALREADY_REPORTED = 32
 """The exit status by which a language host knows that the reason was told (pulumi-language-python, any version)."""
 
 
-class _Run:
+class _RunState:
     """What went wrong in this run of the program, in the words in which it is told at the end."""
 
     def __init__(self) -> None:
-        self.refused: list[str] = []
-        self.told: list[str] = []
+        self.failed_resources: list[str] = []
+        self.reported: list[str] = []
 
-    def look_up_failed(self, error: Exception) -> None:
+    def record_failure(self, error: Exception) -> None:
         """Keep the failure of something that is no resource, once: everybody who needs its answer fails by it."""
-        found = _FAILED_LOOK_UP.fullmatch(str(error)) if type(error) is Exception else None
-        text = f"{found['function']}: {found['reason']}" if found else str(error)
+        match = _FAILED_LOOK_UP.fullmatch(str(error)) if type(error) is Exception else None
+        text = f"{match['function']}: {match['reason']}" if match else str(error)
         if not isinstance(error, pulumi.RunError) and type(error) is not Exception:
             # A mistake of this program, which nobody can mend without the place.
             text = "".join(traceback.format_exception(error)).strip()
-        if text not in self.told:
-            self.told.append(text)
+        if text not in self.reported:
+            self.reported.append(text)
 
     def problem(self) -> str:
         """Why the program cannot end well; empty when it can."""
-        lines = list(self.told)
-        if self.refused:
-            names = ", ".join(dict.fromkeys(self.refused))
+        lines = list(self.reported)
+        if self.failed_resources:
+            names = ", ".join(dict.fromkeys(self.failed_resources))
             lines.append(
                 f"failed, each with its own reason: {names}. What needs that was left as it was, the rest was done."
             )
@@ -60,20 +60,20 @@ class _Run:
         return "\n".join(lines)
 
 
-_run = _Run()
+_run = _RunState()
 
 
-def end_with_what_failed(was_there: Collection[str] = ()) -> None:
+def fail_at_end(existing_outputs: Collection[str] = ()) -> None:
     """Let the program go on past a failure, and let it end with it: the engine must never think that it is whole.
 
     An engine that goes on past failures (--continue-on-error) and a program that ends well are together dangerous: what
     was not registered, because what it needs had failed, is deleted. So each failure is kept here, whatever reports it
     (a registration, a read, a look-up, a lost connection to the engine, an ``apply``), everything else is finished, and
     then the program fails, before the engine is told that all is registered. docs/decisions/0011 has the whole reason.
-    `was_there` are names of the outputs that the stack has already.
+    `existing_outputs` are names of the outputs that the stack has already.
     """
     global _run  # noqa: PLW0603 - a process is one run of the program; tests begin another one
-    _run = _Run()
+    _run = _RunState()
     manager = _get_rpc_manager()
 
     def do_rpc(_: str, function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[tuple[Any, Any]]]:
@@ -83,7 +83,7 @@ def end_with_what_failed(was_there: Collection[str] = ()) -> None:
             except ResourceRegistrationFailed as error:
                 return None, error
             except Exception as error:
-                _run.look_up_failed(error)
+                _run.record_failure(error)
                 return None, error
 
         async def call(*args: Any, **kwargs: Any) -> tuple[Any, Exception | None]:
@@ -94,7 +94,7 @@ def end_with_what_failed(was_there: Collection[str] = ()) -> None:
         return call
 
     manager.do_rpc = do_rpc  # type: ignore[assignment, method-assign]
-    _watch_the_engine(was_there)
+    _patch_monitor(existing_outputs)
     _wait_for_rpcs = stack.wait_for_rpcs
 
     async def wait_for_rpcs(await_all_outstanding_tasks: bool = True) -> None:
@@ -102,17 +102,17 @@ def end_with_what_failed(was_there: Collection[str] = ()) -> None:
             try:
                 await _wait_for_rpcs(await_all_outstanding_tasks)
             except Exception as error:
-                _run.look_up_failed(error)
+                _run.record_failure(error)
             else:
                 break
         if problem := _run.problem():
             pulumi.log.error(problem)
-            raise SystemExit(_SHOWN)
+            raise SystemExit(_ALREADY_REPORTED)
 
     stack.wait_for_rpcs = wait_for_rpcs
 
 
-def _watch_the_engine(was_there: Collection[str]) -> None:
+def _patch_monitor(existing_outputs: Collection[str]) -> None:
     """Keep the name of each resource that the engine says has failed, or could not be told of.
 
     Outputs that the stack had before and that are not whole now, since something failed, are not told to it.
@@ -122,42 +122,46 @@ def _watch_the_engine(was_there: Collection[str]) -> None:
         return
     register, read, tell = monitor.RegisterResource, monitor.ReadResource, monitor.RegisterResourceOutputs
 
-    def asked(call: Callable[[Any], Any], request: Any) -> Any:
+    def forward(call: Callable[[Any], Any], request: Any) -> Any:
         try:
             return call(request)
         except grpc.RpcError as error:
-            _run.refused.append(f"{request.name} ({_connection(error)})")
+            _run.failed_resources.append(f"{request.name} ({_connection(error)})")
             raise
 
-    def registered(request: Any) -> Any:
-        answer = asked(register, request)
+    def register_resource(request: Any) -> Any:
+        answer = forward(register, request)
         if getattr(answer, "result", resource_pb2.Result.SUCCESS) == resource_pb2.Result.FAIL:
-            _run.refused.append(request.name)
+            _run.failed_resources.append(request.name)
         return answer
 
-    def was_read(request: Any) -> Any:
-        answer = asked(read, request)
+    def read_resource(request: Any) -> Any:
+        answer = forward(read, request)
         # The engine answers a failed read like one of an object without properties, and there is none without.
         if not is_dry_run() and not answer.properties.fields:
-            _run.refused.append(request.name)
+            _run.failed_resources.append(request.name)
             raise ResourceRegistrationFailed(f"resource {request.name} [{request.type}] could not be read")
         return answer
 
-    def told(request: Any) -> Any:
+    def register_outputs(request: Any) -> Any:
         if _run.problem():
-            for name in was_there:
-                if name in request.outputs.fields and _lacks_something(request.outputs.fields[name]):
+            for name in existing_outputs:
+                if name in request.outputs.fields and _has_null(request.outputs.fields[name]):
                     # Then the engine keeps its last value: what could not be changed serves on as it was.
                     del request.outputs.fields[name]
         return tell(request)
 
-    monitor.RegisterResource, monitor.ReadResource, monitor.RegisterResourceOutputs = registered, was_read, told
+    monitor.RegisterResource, monitor.ReadResource, monitor.RegisterResourceOutputs = (
+        register_resource,
+        read_resource,
+        register_outputs,
+    )
 
 
-def _lacks_something(value: struct_pb2.Value) -> bool:
+def _has_null(value: struct_pb2.Value) -> bool:
     kind = value.WhichOneof("kind")
     within = value.struct_value.fields.values() if kind == "struct_value" else value.list_value.values
-    return kind == "null_value" or any(_lacks_something(each) for each in within)
+    return kind == "null_value" or any(_has_null(each) for each in within)
 
 
 def _connection(error: grpc.RpcError) -> str:
@@ -166,24 +170,24 @@ def _connection(error: grpc.RpcError) -> str:
 
 
 @contextmanager
-def whole() -> Iterator[None]:
+def recording_failures() -> Iterator[None]:
     """Around what declares the resources: a program that leaves it early, with whatever status, has failed."""
     try:
         yield
     except SystemExit as error:
-        _run.look_up_failed(pulumi.RunError(f"the program ended early, with status {error.code or 0}"))
+        _run.record_failure(pulumi.RunError(f"the program ended early, with status {error.code or 0}"))
     except Exception as error:
-        _run.look_up_failed(error)
+        _run.record_failure(error)
 
 
-def what_was_made(value: Any) -> Any:
+def without_failed(value: Any) -> Any:
     """A stack's output in which what could not be made is null, so that the rest is told all the same."""
     if isinstance(value, dict):
-        return {key: what_was_made(each) for key, each in value.items()}
+        return {key: without_failed(each) for key, each in value.items()}
     return value.recover(lambda _: None) if isinstance(value, pulumi.Output) else value
 
 
-def send_no_debug_messages() -> None:
+def disable_debug_messages() -> None:
     """Keep the SDK's debug messages here.
 
     It sends each by a call that waits for its answer, whether the engine was started with --debug or not: with 100
@@ -192,7 +196,7 @@ def send_no_debug_messages() -> None:
     pulumi.log.debug = lambda *_, **__: None
 
 
-def tell_own_frames_only() -> None:
+def keep_own_frames() -> None:
     """Let the state have, of where a resource was declared, the frames of this project.
 
     The SDK adds a dozen frames of its own and of Python, with this machine's paths: a sixth of a state that the engine

@@ -15,7 +15,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from paif_catalog.redaction import HIDDEN, is_secret_key
 from stacks.document import Mistake, Unreadable, compose, entries, scalar
 from stacks.encryption import Decrypt, WrongPassphraseError, check_form, decrypter
-from stacks.environment import SECRETS, Environment, clashes, from_text, validate
+from stacks.environment import SECRETS, Environment, from_text, naming_conflicts, validate
 from stacks.problems import NAMESPACE, Path, Problem, nearest, property_path
 
 _FOREIGN = {"pulumi", "kubernetes", "vsphere", "vcf"}
@@ -91,7 +91,7 @@ def check_together(files: list[StackFile]) -> list[Problem]:
     """Problems between environments, e.g. a namespace used twice, each at its place in the later file."""
     by_identity = {id(file.environment): file for file in files if file.environment is not None}
     environments = [file.environment for file in files if file.environment is not None]
-    return [by_identity[id(env)].place(path, problem) for env, path, problem in clashes(environments)]
+    return [by_identity[id(env)].place(path, problem) for env, path, problem in naming_conflicts(environments)]
 
 
 class _Reader:
@@ -180,7 +180,7 @@ class _Reader:
                     value,
                     str(key.value),
                     f"an encrypted value: pulumi config set --secret {key.value}",
-                    said=HIDDEN,
+                    shown_value=HIDDEN,
                 )
             return None
         wanted = nearest(name if colon else namespace, _top_level_keys())
@@ -196,7 +196,7 @@ class _Reader:
             self.encrypted.add(name)
             if name in _NEVER_SECRET:
                 expected = f"a value that everybody can read: it decides how careful all commands are with {NAMESPACE}"
-                self._problem(node, property_path((name,)), expected, said="encrypted")
+                self._problem(node, property_path((name,)), expected, shown_value="encrypted")
             return self._secure((name,), ciphertext)
         value = self._plain(node, (name,))
         if not isinstance(node, ScalarNode):
@@ -254,10 +254,10 @@ class _Reader:
         mark = value.start_mark if isinstance(value, ScalarNode) else key.start_mark
         self.result.positions[path] = (mark.line + 1, mark.column + 1)
 
-    def _problem(self, node: Node | None, path: str, expected: str, near: str = "", said: str = "") -> None:
+    def _problem(self, node: Node | None, path: str, expected: str, near: str = "", shown_value: str = "") -> None:
         line, column = (node.start_mark.line + 1, node.start_mark.column + 1) if node is not None else (1, 1)
         file = str(self.result.file)
-        found = Problem(path or file, expected, said, near, file, line, column)
+        found = Problem(path or file, expected, shown_value, near, file, line, column)
         # What an alias stands for is read again at each.
         if found not in self.result.problems:
             self.result.problems.append(found)

@@ -11,7 +11,7 @@ from cli.commands.arguments import AsJson, Environment
 from cli.configuration.stack_files import check as check_configuration
 from cli.configuration.stack_files import schema_text, stack_names
 from cli.output.console import BAD_INPUT, json_result, show, stop, warn
-from stacks.environment import DEFAULTS, SHORT
+from stacks.environment import DEFAULTS, SHORT_NAME
 
 
 def check(
@@ -24,7 +24,7 @@ def check(
     found, names = check_configuration(env), [env] if env else stack_names()
     found.problems += [problem for name in names for problem in settings.problems(name)]
     # Of one whose name no environment can have, that is all there is to say.
-    notes = [note for name in names if SHORT.fullmatch(name) and (note := settings.missing(name))]
+    notes = [note for name in names if SHORT_NAME.fullmatch(name) and (note := settings.missing(name))]
     if as_json:
         json_result({"problems": found.as_dict(), "notes": notes})
     else:

@@ -8,7 +8,7 @@ from cli.configuration.stack_files import Problems
 from cli.output.console import Failed
 from cli.policy.settings import settings_file, template
 from lab.state import ROOT
-from stacks.environment import SHORT
+from stacks.environment import SHORT_NAME
 from stacks.problems import Problem
 from stacks.stackfile import read
 
@@ -65,7 +65,7 @@ def create(name: str, kind: str, organisation: str) -> list[str]:
     problems = [
         Problem(what, expected, repr(value))
         for what, value in (("environment", name), ("--organisation", organisation))
-        if not SHORT.fullmatch(value)
+        if not SHORT_NAME.fullmatch(value)
     ]
     if problems:
         raise Problems(problems)

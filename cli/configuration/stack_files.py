@@ -12,8 +12,8 @@ from typing import get_args
 from cli.engine import environ
 from cli.engine.stack import Stack
 from lab.state import ROOT
-from stacks.environment import SHORT, Environment, json_schema
-from stacks.problems import Contradiction, Problem, listed, nearest, printable
+from stacks.environment import SHORT_NAME, Environment, json_schema
+from stacks.problems import LocatedProblem, Problem, join_names, nearest, printable
 from stacks.stackfile import StackFile, check_together, read
 
 _FOLDER = ROOT / "stacks"
@@ -86,8 +86,8 @@ def target_of(name: str) -> str:
 
 
 def _unknown_environment(name: str) -> Problems:
-    hint = f"; `./paif init {name}` makes a new one" if SHORT.fullmatch(name) else ""
-    expected = f"one of {listed(stack_names())}{hint}"
+    hint = f"; `./paif init {name}` makes a new one" if SHORT_NAME.fullmatch(name) else ""
+    expected = f"one of {join_names(stack_names())}{hint}"
     return Problems([Problem("environment", expected, repr(name), nearest(name, stack_names()))])
 
 
@@ -96,7 +96,7 @@ def environment(name: str) -> Environment | None:
     return _read(name).environment
 
 
-def locate(name: str, problems: list[Contradiction]) -> list[Problem]:
+def locate(name: str, problems: list[LocatedProblem]) -> list[Problem]:
     """What a run found wrong with environment ``name``, each at its line, in the order of the file."""
     file = _read(name)
     located = [_relative(file.place(path, problem)) for path, problem in problems]

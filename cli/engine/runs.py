@@ -132,7 +132,7 @@ def up(stack: Stack, rest: list[str], *, yes: bool, approved: list[str], extra: 
             else:
                 # It previews by itself: a plan that is no longer true ends there.
                 plan_options += auto_approve(stack, yes)
-            existing = RunOptions(outputs_before=tuple(destructive_steps.existing_outputs(plan))).variables()
+            existing = RunOptions(existing_outputs=tuple(destructive_steps.existing_outputs(plan))).variables()
             status = pulumi_cli.run(
                 stack, *up_arguments, *plan_options, *log_options, extra=env | existing, target=handle
             )

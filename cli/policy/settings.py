@@ -23,7 +23,7 @@ from policies.platform.pack import PACK as PLATFORM
 from policies.shared.configuration import Settings
 from policies.shared.model import KINDS
 from stacks.document import Mistake, Unreadable, load, mistakes
-from stacks.problems import Problem, nearest, shown
+from stacks.problems import Problem, display_value, nearest
 
 _KeyPath = tuple[str | int, ...]
 
@@ -134,20 +134,20 @@ def _positions(node: yaml.Node, where: _KeyPath = ()) -> Iterator[tuple[_KeyPath
 def _validation_problems(data: Any) -> Iterator[tuple[_KeyPath, str, str, str]]:
     """Place, expectation, value and nearest valid name of each mistake."""
     if not isinstance(data, dict):
-        yield (), f"a mapping with kind, {', '.join(_PACKS)}", shown(data), ""
+        yield (), f"a mapping with kind, {', '.join(_PACKS)}", display_value(data), ""
         return
     known = ["kind", *_PACKS]
     for key in data:
         if key not in known:
             yield (str(key),), f"one of {', '.join(known)}", "", nearest(str(key), known)
     if "kind" in data and data["kind"] not in KINDS:
-        yield ("kind",), f"one of {', '.join(KINDS)}", shown(data["kind"]), nearest(str(data["kind"]), KINDS)
+        yield ("kind",), f"one of {', '.join(KINDS)}", display_value(data["kind"]), nearest(str(data["kind"]), KINDS)
     for name, (model, rules) in _PACKS.items():
         section = data.get(name)
         if section is None:
             continue
         if not isinstance(section, dict):
-            yield (name,), "a mapping with the pack's settings", shown(section), ""
+            yield (name,), "a mapping with the pack's settings", display_value(section), ""
             continue
         try:
             settings = model.model_validate(section)
@@ -159,7 +159,12 @@ def _validation_problems(data: Any) -> Iterator[tuple[_KeyPath, str, str, str]]:
         named += [((name, "exemptions", index, "rule"), each.rule) for index, each in enumerate(settings.exemptions)]
         for where, rule in named:
             if rule not in rules:
-                yield where, "the name of a rule; docs/policies.md lists them", shown(rule), nearest(rule, rules)
+                yield (
+                    where,
+                    "the name of a rule; docs/policies.md lists them",
+                    display_value(rule),
+                    nearest(rule, rules),
+                )
 
 
 def _kind_mismatch(data: Any, name: str) -> Iterator[tuple[_KeyPath, str, str, str]]:
@@ -174,7 +179,7 @@ def _kind_mismatch(data: Any, name: str) -> Iterator[tuple[_KeyPath, str, str, s
     expected = f"{kind}, as stacks/{stack.name} says, or nothing: the packs take the kind from there"
     output: list[tuple[_KeyPath, Any]] = [(("kind",), data.get("kind"))]
     output += [((pack, "kind"), data[pack].get("kind")) for pack in _PACKS if isinstance(data.get(pack), dict)]
-    yield from ((where, expected, shown(each), "") for where, each in output if each in KINDS and each != kind)
+    yield from ((where, expected, display_value(each), "") for where, each in output if each in KINDS and each != kind)
 
 
 def _validation_problem(pack: str, model: type[Settings], error: Any) -> tuple[_KeyPath, str, str, str]:
@@ -185,7 +190,7 @@ def _validation_problem(pack: str, model: type[Settings], error: Any) -> tuple[_
     expected = error["msg"].removeprefix("Input should be ")
     if error["type"] == "missing":
         return where, "a value: it is required", "", ""
-    return where, expected[:1].lower() + expected[1:], shown(error["input"]), ""
+    return where, expected[:1].lower() + expected[1:], display_value(error["input"]), ""
 
 
 def _keys(schema: dict[str, Any], loc: _KeyPath) -> list[str]:

@@ -12,7 +12,7 @@ from cli.policy.settings import entitled_seats
 from cli.preview.model import BeforeAfter, Capacity, Seats
 from cli.toolkit.checkout import git
 from lab.state import ROOT
-from stacks.capacity import demands, machines, read_inventory
+from stacks.capacity import demands, gpu_machines, read_inventory
 from stacks.environment import Environment
 from stacks.stackfile import read as read_stack_file
 
@@ -22,7 +22,7 @@ def seats_of(environment: Environment, licences: str) -> Seats:
 
     ``licences`` is the text of its policies/config file.
     """
-    found = [(re.sub(r" \d+ of \d+$", "", each.name), each.vm_class.profile) for each in machines(environment)]
+    found = [(re.sub(r" \d+ of \d+$", "", each.name), each.vm_class.profile) for each in gpu_machines(environment)]
     takers = Counter(name for name, profile in found if profile)
     entitled = entitled_seats(licences, [profile for _, profile in found if profile])
     return Seats(used=takers.total(), entitled=entitled, by=dict(sorted(takers.items())))

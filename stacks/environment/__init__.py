@@ -9,21 +9,21 @@ from stacks.environment.defaults import DEFAULTS, Defaults
 from stacks.environment.model import SECRETS, Environment, from_text
 from stacks.environment.schema import json_schema
 from stacks.environment.sections.namespace import storage_class
-from stacks.environment.types import SHORT, Kind, Persona
-from stacks.environment.uniqueness import clashes
+from stacks.environment.types import SHORT_NAME, Kind, Persona
+from stacks.environment.uniqueness import naming_conflicts
 from stacks.environment.validation import validate
 
 __all__ = [
     "DEFAULTS",
     "SECRETS",
-    "SHORT",
+    "SHORT_NAME",
     "Defaults",
     "Environment",
     "Kind",
     "Persona",
-    "clashes",
     "from_text",
     "json_schema",
+    "naming_conflicts",
     "storage_class",
     "validate",
 ]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 
 from stacks.environment.model import Environment
-from stacks.problems import Path, listed, nearest
+from stacks.problems import Path, join_names, nearest
 
 _TYPES = {
     "string_type": "text",
@@ -26,7 +26,7 @@ def expectation(error: Any, path: Path) -> tuple[str, str]:
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
         keys = known_keys(path[:-1])
-        return f"one of the keys {listed(keys)}", nearest(path[-1], keys)
+        return f"one of the keys {join_names(keys)}", nearest(path[-1], keys)
     if kind == "missing":
         hint = _description(path)
         return f"a value: this key is required{f' ({hint})' if hint else ''}", ""

@@ -25,7 +25,7 @@ from stacks.environment.sections.vcenter import Vcenter
 from stacks.environment.sections.vm_classes import VmClass
 from stacks.environment.sections.vsphere_tags import VsphereTags
 from stacks.environment.sections.workstations import Workstation
-from stacks.environment.types import ChartRepository, KeptProperty, Kind, LabelValue, Persona, Short, Text
+from stacks.environment.types import ChartRepository, KeptProperty, Kind, LabelValue, NonEmptyText, Persona, ShortName
 from stacks.problems import Path
 
 
@@ -34,7 +34,7 @@ class Environment(Section):
 
     target: Literal["lab", "vcf"]
     kind: Kind
-    organisation: Short
+    organisation: ShortName
     owner: LabelValue
     cost_centre: LabelValue
     gpu: Gpu
@@ -57,11 +57,13 @@ class Environment(Section):
         description="Helm repository of the GPU Operator instead of NVIDIA's; of an OCI registry (oci://…) what comes "
         "before the chart's name",
     )
-    chart_username: Text | None = Field(
+    chart_username: NonEmptyText | None = Field(
         default=None, description="login of the chart repository; its password is paif:chartPassword"
     )
     chart_ca_bundle: Pem = Field(default="", description="PEM of the authorities that signed its certificate (https)")
-    conditions: dict[str, list[Text]] = Field(default={}, description="wait conditions instead of the catalogue's")
+    conditions: dict[str, list[NonEmptyText]] = Field(
+        default={}, description="wait conditions instead of the catalogue's"
+    )
     kept: dict[str, list[KeptProperty]] = Field(
         default={},
         description="properties that somebody else has changed and that are left alone, by resource, e.g. "

@@ -46,11 +46,11 @@ Label = Annotated[
     str,
     matching(_LABEL, "a DNS label: lower-case letters, digits and inner hyphens, at most 63 characters"),
 ]
-SHORT = re.compile(r"[a-z](?:[-a-z0-9]{0,18}[a-z0-9])?")
+SHORT_NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,18}[a-z0-9])?")
 """Names that become part of every name: an environment's, an organisation's."""
-Short = Annotated[
+ShortName = Annotated[
     str,
-    matching(SHORT.pattern, "a short DNS label: a letter first, at most 20 characters"),
+    matching(SHORT_NAME.pattern, "a short DNS label: a letter first, at most 20 characters"),
 ]
 LabelValue = Annotated[
     str,
@@ -59,7 +59,7 @@ LabelValue = Annotated[
         "what fits the Kubernetes label that is made of it: letters A to Z, digits, inside also '-_.', at most 63",
     ),
 ]
-Text = Annotated[str, matching(r"(?s).*\S.*", "some text")]
+NonEmptyText = Annotated[str, matching(r"(?s).*\S.*", "some text")]
 _KEPT_RESOURCE = re.compile(r"[A-Z][A-Za-z0-9]*/\S+")
 KeptProperty = Annotated[
     str,

@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stacks.environment.model import Environment
-from stacks.problems import Path, Problem, property_path, shown
+from stacks.problems import Path, Problem, display_value, property_path
 
 
-def clashes(environments: list[Environment]) -> list[tuple[Environment, Path, Problem]]:
+def naming_conflicts(environments: list[Environment]) -> list[tuple[Environment, Path, Problem]]:
     """Problems between environments: namespaces and names that two of them use. Each is reported at the later one."""
-    found: list[tuple[Environment, Path, Problem]] = []
-    taken: dict[tuple[str, str], Environment] = {}
+    problems: list[tuple[Environment, Path, Problem]] = []
+    owners: dict[tuple[str, str], Environment] = {}
     for env in environments:
         for path, kind, name in _global_names(env):
-            other = taken.setdefault((kind, name), env)
+            other = owners.setdefault((kind, name), env)
             # Of a namespace that nobody shares it is said already that there are two.
             shared = other.namespace.adopt or env.namespace.adopt
             if other is not env and (kind != _WITH_SERVICES or shared):
                 verb = "makes" if kind in _SHARED else "uses"
                 problem = Problem(
-                    property_path(path), f"a {kind} that no other environment {verb}; {other.name} does", shown(name)
+                    property_path(path),
+                    f"a {kind} that no other environment {verb}; {other.name} does",
+                    display_value(name),
                 )
-                found.append((env, path, problem))
-    return found
+                problems.append((env, path, problem))
+    return problems
 
 
 _WITH_SERVICES = "namespace with Private AI Services"

@@ -13,8 +13,8 @@ from stacks.environment.expectations import expectation, known_keys
 from stacks.environment.findings import Findings
 from stacks.environment.model import SECRETS, Environment
 from stacks.environment.rules import contradictions
-from stacks.environment.types import SHORT
-from stacks.problems import NAMESPACE, Path, Problem, nearest, shown
+from stacks.environment.types import SHORT_NAME
+from stacks.problems import NAMESPACE, Path, Problem, display_value, nearest
 
 
 def validate(
@@ -27,8 +27,10 @@ def validate(
     knows here: they count as right. Nothing is looked up outside: what exists is checked when the program runs.
     """
     findings = Findings(raw, frozenset(hidden), frozenset({*encrypted, *SECRETS}))
-    if SHORT.fullmatch(name) is None:
-        findings.add((), "a stack named as a short DNS label, since its name becomes part of every name", shown(name))
+    if SHORT_NAME.fullmatch(name) is None:
+        findings.add(
+            (), "a stack named as a short DNS label, since its name becomes part of every name", display_value(name)
+        )
     for secret in SECRETS:
         if secret in raw and secret not in encrypted:
             findings.add(
@@ -83,7 +85,7 @@ def _typed(data: dict[str, Any], findings: Findings) -> Environment | None:
                 emptied = error["type"] == "too_short" and where in findings.positions
                 if not (missing and findings.lacks(*where)) and not emptied:
                     expected, near = expectation(error, path)
-                    findings.add(where, expected, "" if missing else shown(_at(data, path)), near)
+                    findings.add(where, expected, "" if missing else display_value(_at(data, path)), near)
                 # A key with a stand-in can be missing by itself; without one, what it belongs to cannot be judged.
                 wrong.add(path if not missing or len(path) == 1 or _stand_in(where) is not None else path[:-1])
             # From the end, so that earlier positions still hold; a part goes with the whole it belongs to.

@@ -49,10 +49,10 @@ def declare(context: Context, foundation: Foundation, image_items: Mapping[str, 
     machines: dict[str, DeepLearningVm] = {}
     for asked in env.workstations:
         machines[asked.name] = made = _workstation(context, foundation, shared, asked, phase)
-        rotation.remember(asked, made)
+        rotation.add(asked, made)
     if shared.readiness:
         shared.readiness.wait(f"{env.named('workstation', 'all')}-ready", pulumi.ResourceOptions(parent=phase))
-    rotation.tell()
+    rotation.warn()
     return Workstations(machines)
 
 

@@ -23,7 +23,7 @@ from pulumi_paif import vcf
 from stacks.connections import Connections
 from stacks.environment import SECRETS, Environment, validate
 from stacks.phases import PHASES
-from stacks.preflight import Ahead, look_ahead
+from stacks.preflight import PreflightResult, run_preflight
 from tests.lab.conftest import Paif, api_client
 from tests.unit.pulumi_resource_vcf.harness import Engine
 
@@ -251,7 +251,7 @@ def _vcenter(paif: Paif, path: str) -> httpx.Response:
         return client.get(path, headers={"vmware-api-session-id": session})
 
 
-Look = Callable[..., Ahead]
+Look = Callable[..., PreflightResult]
 
 
 @pytest.fixture(scope="module")
@@ -266,7 +266,7 @@ def look(site: Paif, monkeypatch: pytest.MonkeyPatch) -> Iterator[Look]:
     given = site.endpoints()
     engines: list[Engine] = []
 
-    def ahead(text: str, **changes: Any) -> Ahead:
+    def ahead(text: str, **changes: Any) -> PreflightResult:
         ends = Connections.model_validate({**given, "databaseCa": given["vcenter"]["ca"], **changes})
         account = ends.vcenter
         engine = Engine(
@@ -283,7 +283,7 @@ def look(site: Paif, monkeypatch: pytest.MonkeyPatch) -> Iterator[Look]:
             return [_asked(engine, each) for each in look_ups]
 
         monkeypatch.setattr(vcf, "ask", ask)
-        return look_ahead(_environment(text), ends, set(PHASES), pulumi.InvokeOptions())
+        return run_preflight(_environment(text), ends, set(PHASES), pulumi.InvokeOptions())
 
     yield ahead
     for engine in engines:
@@ -308,7 +308,7 @@ def _environment(text: str) -> Environment:
     return found
 
 
-def _messages(ahead: Ahead) -> list[str]:
+def _messages(ahead: PreflightResult) -> list[str]:
     return [problem.message for _, problem in ahead.problems]
 
 

@@ -18,7 +18,7 @@ from stacks import program
 from stacks.environment import SECRETS, validate
 from stacks.phases import wanted_phases
 from stacks.phases.context import connect
-from stacks.preflight import Ahead
+from stacks.preflight import PreflightResult
 from tests.lab.conftest import ROOT, Paif, api_client, wait_until
 from tests.lab.test_5_adoption import _site
 from tests.lab.test_5_machines import Project
@@ -65,7 +65,7 @@ def _of_stack(name: str) -> Object:
 
     def build() -> dict[str, Any]:
         # There is no vCenter behind these answers.
-        return program.declare(connect(env, CONNECTIONS), Ahead(), wanted_phases(""))
+        return program.declare(connect(env, CONNECTIONS), PreflightResult(), wanted_phases(""))
 
     [made] = [each for each in declare(build, ANSWERS).registrations if each.type == _TYPE]
     return made.inputs

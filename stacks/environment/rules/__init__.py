@@ -26,10 +26,10 @@ from stacks.environment.rules import (
     vm_classes,
     workstations,
 )
-from stacks.problems import Contradiction
+from stacks.problems import LocatedProblem
 
 
-def contradictions(env: Environment, findings: Findings) -> Iterator[Contradiction]:
+def contradictions(env: Environment, findings: Findings) -> Iterator[LocatedProblem]:
     """All problems that the rules find, in the order in which they are told."""
     yield from names.check(env)
     yield from duplicates.check(env)

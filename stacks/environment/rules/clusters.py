@@ -10,10 +10,10 @@ from stacks.environment.model import Environment
 from stacks.environment.rules.vm_classes import may_have_gpu
 from stacks.environment.sections.clusters import Cluster, NodePool
 from stacks.environment.types import parsed_network
-from stacks.problems import Contradiction, Path, contradiction, listed, nearest
+from stacks.problems import LocatedProblem, Path, join_names, located_problem, nearest
 
 
-def check(env: Environment, findings: Findings) -> Iterator[Contradiction]:
+def check(env: Environment, findings: Findings) -> Iterator[LocatedProblem]:
     """Releases, networks, pools that do not go together, or that a cluster class does not take."""
     known = catalog.cluster_classes()
     classes = known.classes
@@ -21,20 +21,24 @@ def check(env: Environment, findings: Findings) -> Iterator[Contradiction]:
         path: Path = ("clusters", index)
         release = cluster.release or catalog.versions()["kubernetes-release"].version
         if catalog.Release.parse(release) is None:
-            yield contradiction((*path, "release"), "a release such as v1.32.0+vmware.6-fips-vkr.2", release)
+            yield located_problem((*path, "release"), "a release such as v1.32.0+vmware.6-fips-vkr.2", release)
         if cluster.os_version is not None and cluster.os_version not in known.ubuntu.versions:
-            yield contradiction(
-                (*path, "osVersion"), f"a version of Ubuntu: {listed(known.ubuntu.versions)}", cluster.os_version
+            yield located_problem(
+                (*path, "osVersion"), f"a version of Ubuntu: {join_names(known.ubuntu.versions)}", cluster.os_version
             )
         wanted = cluster.cluster_class or catalog.versions()["cluster-class"].version
         if wanted not in classes:
-            yield contradiction((*path, "clusterClass"), f"one of {listed(classes)}", wanted, nearest(wanted, classes))
+            yield located_problem(
+                (*path, "clusterClass"), f"one of {join_names(classes)}", wanted, nearest(wanted, classes)
+            )
         elif not classes[wanted].takes(release) and not findings.unsure(*path, "clusterClass"):
             first, last = classes[wanted].kubernetes
-            yield contradiction((*path, "release"), f"Kubernetes {first} to {last}, which {wanted} takes", release)
+            yield located_problem((*path, "release"), f"Kubernetes {first} to {last}, which {wanted} takes", release)
         elif cluster.os_version is None and known.ubuntu.is_choice(release) and not findings.unsure(*path, "osVersion"):
-            expected = f"a version of Ubuntu, in quotes ({listed(known.ubuntu.versions)}): {release} has images of each"
-            yield contradiction((*path, "osVersion"), expected)
+            expected = (
+                f"a version of Ubuntu, in quotes ({join_names(known.ubuntu.versions)}): {release} has images of each"
+            )
+            yield located_problem((*path, "osVersion"), expected)
         yield from _check_networks(env, index, cluster, findings)
         for position, pool in enumerate(cluster.pools):
             if not any(findings.unsure(*path, "pools", position, key) for key in _POOL_SIZES):
@@ -42,7 +46,7 @@ def check(env: Environment, findings: Findings) -> Iterator[Contradiction]:
         sure = not findings.unsure(*path, "pools") and not findings.unsure(*path, "gpuOperator", "enabled")
         on_gpus = all(may_have_gpu(env, pool.vm_class, findings) for pool in cluster.pools)
         if sure and cluster.gpu_operator.enabled and on_gpus and _known(env, cluster):
-            yield contradiction(
+            yield located_problem(
                 (*path, "pools"), "also a pool without GPU: the GPU Operator itself runs on untainted nodes"
             )
 
@@ -56,12 +60,12 @@ def _known(env: Environment, cluster: Cluster) -> bool:
     return all(pool.vm_class in there for pool in cluster.pools)
 
 
-def _check_networks(env: Environment, index: int, cluster: Cluster, findings: Findings) -> Iterator[Contradiction]:
+def _check_networks(env: Environment, index: int, cluster: Cluster, findings: Findings) -> Iterator[LocatedProblem]:
     pods, services = parsed_network(cluster.pod_network), parsed_network(cluster.service_network)
     path: Path = ("clusters", index)
     unsure = {key for key in ("podNetwork", "serviceNetwork") if findings.unsure(*path, key)}
     if pods.overlaps(services) and not unsure:
-        yield contradiction(
+        yield located_problem(
             (*path, "podNetwork"),
             f"a network that does not overlap serviceNetwork {cluster.service_network}",
             cluster.pod_network,
@@ -69,14 +73,14 @@ def _check_networks(env: Environment, index: int, cluster: Cluster, findings: Fi
     for key, network in (("podNetwork", pods), ("serviceNetwork", services)):
         for used in env.supervisor.networks:
             if network.overlaps(parsed_network(used)) and key not in unsure:
-                yield contradiction(
+                yield located_problem(
                     (*path, key), f"a network that does not overlap the Supervisor's {used}", str(network)
                 )
 
 
-def _check_pool(path: Path, pool: NodePool) -> Iterator[Contradiction]:
+def _check_pool(path: Path, pool: NodePool) -> Iterator[LocatedProblem]:
     ranged = pool.min_replicas is not None or pool.max_replicas is not None
     if ranged == (pool.replicas is not None):
-        yield contradiction((*path, "replicas"), "either replicas, or minReplicas and maxReplicas for the autoscaler")
+        yield located_problem((*path, "replicas"), "either replicas, or minReplicas and maxReplicas for the autoscaler")
     elif ranged and (pool.min_replicas is None or pool.max_replicas is None or pool.min_replicas > pool.max_replicas):
-        yield contradiction((*path, "minReplicas"), "minReplicas and maxReplicas, the first not above the second")
+        yield located_problem((*path, "minReplicas"), "minReplicas and maxReplicas, the first not above the second")

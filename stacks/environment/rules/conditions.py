@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 import paif_catalog as catalog
 from stacks.environment.model import Environment
-from stacks.problems import Contradiction, contradiction, listed, nearest
+from stacks.problems import LocatedProblem, join_names, located_problem, nearest
 
 
-def check(env: Environment) -> Iterator[Contradiction]:
+def check(env: Environment) -> Iterator[LocatedProblem]:
     """Conditions of kinds that no run waits for."""
     known = awaited_kinds()
     for key in env.conditions:
         if key not in known:
-            yield contradiction(("conditions", key), f"one of {listed(known)}", key, nearest(key, known))
+            yield located_problem(("conditions", key), f"one of {join_names(known)}", key, nearest(key, known))
 
 
 def awaited_kinds() -> list[str]:

@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterator
 
 from stacks.environment.model import Environment
-from stacks.problems import Contradiction, contradiction
+from stacks.problems import LocatedProblem, located_problem
 
 _KEPT_RESOURCE = re.compile(r"[A-Z][A-Za-z0-9]*/\S+")
 
 
-def check(env: Environment) -> Iterator[Contradiction]:
+def check(env: Environment) -> Iterator[LocatedProblem]:
     """Entries that name no resource."""
     for key in env.kept:
         if _KEPT_RESOURCE.fullmatch(key) is None:
             expected = "kind and name of a resource, such as VirtualMachine/acme-dev-dlvm-alice"
-            yield contradiction(("kept", key), expected, key)
+            yield located_problem(("kept", key), expected, key)

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from paif_catalog.redaction import HIDDEN
 from stacks.environment.findings import Findings
 from stacks.environment.model import Environment
-from stacks.problems import NAMESPACE, Contradiction, Problem, contradiction
+from stacks.problems import NAMESPACE, LocatedProblem, Problem, located_problem
 
 _OTHERWISE = ("licenceToken", "ngcApiKey", "kubeconfig")
 """Secrets that may have several lines, or are judged more strictly."""
 
 
-def check(env: Environment, findings: Findings) -> Iterator[Contradiction]:
+def check(env: Environment, findings: Findings) -> Iterator[LocatedProblem]:
     """Secrets that something needs and that are missing, or that came with a line end of their file."""
     if env.ngc_api_key is not None and re.search(r"\s", env.ngc_api_key.get_secret_value()):
         yield ("ngcApiKey",), Problem("", "a key without spaces and line ends, as NGC shows it", HIDDEN)
@@ -26,7 +26,7 @@ def check(env: Environment, findings: Findings) -> Iterator[Contradiction]:
         return
     vgpu = env.gpu.mode == "vgpu"
     if vgpu and env.licence_token is None and not findings.lacks("licenceToken"):
-        yield contradiction(
+        yield located_problem(
             ("licenceToken",),
             "the NVIDIA client configuration token, since paif:gpu.mode is vgpu: "
             f"pulumi config set --secret {NAMESPACE}:licenceToken (DirectPath I/O needs none)",
@@ -42,13 +42,13 @@ def check(env: Environment, findings: Findings) -> Iterator[Contradiction]:
     )
     pulls = pulls or env.ai_services is not None or bool(env.workstations)
     if vgpu and pulls and env.ngc_api_key is None and not findings.lacks("ngcApiKey"):
-        yield contradiction(
+        yield located_problem(
             ("ngcApiKey",),
             "the NGC key with which workstations, endpoints and clusters get the vGPU guest driver: "
             f"pulumi config set --secret {NAMESPACE}:ngcApiKey",
         )
     if env.workstations and env.workstation_password is None and not findings.lacks("workstationPassword"):
-        yield contradiction(
+        yield located_problem(
             ("workstationPassword",),
             f"the first password of the workstations: pulumi config set --secret {NAMESPACE}:workstationPassword",
         )

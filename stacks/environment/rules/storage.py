@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from stacks.environment.findings import Findings
 from stacks.environment.model import Environment
 from stacks.environment.sections.section import UsesStoragePolicy
-from stacks.problems import Contradiction, contradiction, listed, nearest
+from stacks.problems import LocatedProblem, join_names, located_problem, nearest
 
 
-def check(env: Environment, findings: Findings) -> Iterator[Contradiction]:
+def check(env: Environment, findings: Findings) -> Iterator[LocatedProblem]:
     """Policies that something asks for and that the namespace does not have."""
     if findings.unsure("namespace", "storage"):
         return
     policies = [storage.policy for storage in env.namespace.storage]
     for path, _, policy in env.marked(UsesStoragePolicy):
         if policy not in policies:
-            yield contradiction(
-                path, f"a policy of paif:namespace.storage ({listed(policies)})", policy, nearest(policy, policies)
+            yield located_problem(
+                path, f"a policy of paif:namespace.storage ({join_names(policies)})", policy, nearest(policy, policies)
             )

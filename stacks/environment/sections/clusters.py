@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from stacks.environment.sections.section import FullName, Section, StoragePolicy, VmClassName
-from stacks.environment.types import Network, Short
+from stacks.environment.types import Network, ShortName
 
 
 class NodePool(Section):
     """A node pool: a fixed number of nodes, or a range for the autoscaler."""
 
-    name: Short
+    name: ShortName
     vm_class: VmClassName = Field(alias="class")
     replicas: int | None = Field(default=None, ge=0, le=150)
     min_replicas: int | None = Field(default=None, ge=0, le=150)
@@ -44,7 +44,7 @@ class GpuOperator(Section):
 class Cluster(Section):
     """A Kubernetes cluster of VKS with GPU nodes."""
 
-    name: Annotated[Short, FullName("cluster")]
+    name: Annotated[ShortName, FullName("cluster")]
     release: str | None = Field(
         default=None, description="Kubernetes release in any spelling; the catalogue's by default"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from stacks.environment.sections.section import Section
-from stacks.environment.types import LibraryUrl, Text
+from stacks.environment.types import LibraryUrl, NonEmptyText
 
 
 class Subscription(Section):
@@ -14,7 +14,7 @@ class Subscription(Section):
     url: LibraryUrl = Field(description="address of the published library, e.g. https://…/{token}/lib.json")
     on_demand: bool = Field(default=True, description="fetch an item's files when they are first used")
     automatic_sync: bool = Field(default=True, description="follow what is published later")
-    username: Text | None = Field(default=None, description="only where the published library asks for a login")
+    username: NonEmptyText | None = Field(default=None, description="only where the published library asks for a login")
 
 
 class ContentLibrary(Section):
@@ -23,9 +23,9 @@ class ContentLibrary(Section):
     A local one starts empty: somebody uploads the images.
     """
 
-    name: Text = Field(description="whole name; paif:content refers to it")
-    datacenter: Text
-    datastore: Text = Field(description="where its files are kept")
+    name: NonEmptyText = Field(description="whole name; paif:content refers to it")
+    datacenter: NonEmptyText
+    datastore: NonEmptyText = Field(description="where its files are kept")
     subscription: Subscription | None = None
 
 
@@ -35,6 +35,6 @@ class Content(Section):
     They are looked up, unless paif:contentLibraries makes them.
     """
 
-    dlvm_library: Text
-    dlvm_image: Text
-    kubernetes_library: Text
+    dlvm_library: NonEmptyText
+    dlvm_image: NonEmptyText
+    kubernetes_library: NonEmptyText

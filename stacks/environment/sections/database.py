@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 
 from stacks.environment.certificates import DatabasePem
 from stacks.environment.sections.section import FullName, Section, StoragePolicy, UsesVmClass, VmClassName
-from stacks.environment.types import Label, PostgresName, Short, Text, matching
+from stacks.environment.types import Label, NonEmptyText, PostgresName, ShortName, matching
 from stacks.problems import Path
 
 _Mark = TypeVar("_Mark")
@@ -18,7 +18,7 @@ _Mark = TypeVar("_Mark")
 class Backup(Section):
     """Where backups go, and how many days they are kept."""
 
-    location: Text
+    location: NonEmptyText
     retention_days: int = Field(default=30, gt=0, le=365)
 
 
@@ -35,8 +35,8 @@ class ExternalDatabase(Section):
 
     host: Annotated[str, matching(r"[A-Za-z0-9.:-]+", "a host name or address, as the server's certificate has it")]
     port: int = Field(default=5432, gt=0, le=65535)
-    database: Text = Field(description="database that is there")
-    username: Text = Field(description="role that may create extensions in it")
+    database: NonEmptyText = Field(description="database that is there")
+    username: NonEmptyText = Field(description="role that may create extensions in it")
 
 
 class Database(Section):
@@ -52,13 +52,15 @@ class Database(Section):
 
     existing: Label | None = Field(default=None, description="PostgresCluster in the namespace that is used as it is")
     external: ExternalDatabase | None = Field(default=None, description="PostgreSQL outside of DSM that is used")
-    name: Annotated[Short, FullName("database")] = "vectors"
+    name: Annotated[ShortName, FullName("database")] = "vectors"
     version: str | None = Field(default=None, description="DSM release; the catalogue's by default")
     high_availability: bool = Field(default=False, description="primary, replica and monitor; on in staging and prod")
     vm_class: VmClassName = Field(default="best-effort-large", alias="class")
     storage_gib: int = Field(default=60, ge=20, le=16384)
     storage_policy: StoragePolicy = None
-    infrastructure_policy: Text | None = Field(default=None, description="required for a database that DSM creates")
+    infrastructure_policy: NonEmptyText | None = Field(
+        default=None, description="required for a database that DSM creates"
+    )
     database_name: PostgresName = "pais"
     admin_username: PostgresName = "pgadmin"
     maintenance: Maintenance = Maintenance()

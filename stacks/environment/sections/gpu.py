@@ -7,11 +7,11 @@ from typing import Literal
 from pydantic import Field
 
 from stacks.environment.sections.section import Section
-from stacks.environment.types import Text
+from stacks.environment.types import NonEmptyText
 
 
 class Gpu(Section):
     """How virtual machines get GPUs: vGPU profiles (licensed) or whole devices through DirectPath I/O."""
 
     mode: Literal["vgpu", "directpath"]
-    model: Text = Field(description="GPU model of the catalogue, e.g. A100")
+    model: NonEmptyText = Field(description="GPU model of the catalogue, e.g. A100")

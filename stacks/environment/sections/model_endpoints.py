@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from stacks.environment.sections.section import FullName, Section, StoragePolicy, VmClassName
-from stacks.environment.types import Repository, Short, matching
+from stacks.environment.types import Repository, ShortName, matching
 
 
 class Model(Section):
@@ -23,7 +23,7 @@ class Model(Section):
 class ModelEndpoint(Section):
     """A model served under a routing name."""
 
-    name: Annotated[Short, FullName("endpoint")]
+    name: Annotated[ShortName, FullName("endpoint")]
     type: Literal["Completions", "Embeddings"]
     engine: Literal["vLLM", "Infinity"]
     model: Model

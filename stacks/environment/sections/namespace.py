@@ -8,17 +8,17 @@ from typing import Literal
 from pydantic import Field
 
 from stacks.environment.sections.section import Section
-from stacks.environment.types import MIB_PER_GIB, Label, Text
+from stacks.environment.types import MIB_PER_GIB, Label, NonEmptyText
 
 
 class Access(Section):
     """One entry of the namespace's access list."""
 
     subject_type: Literal["USER", "GROUP"] = "GROUP"
-    subject: Text
-    domain: Text
+    subject: NonEmptyText
+    domain: NonEmptyText
     role: Literal["OWNER", "EDIT", "VIEW"]
-    identity_provider: Text | None = Field(
+    identity_provider: NonEmptyText | None = Field(
         default=None, description="id of the Supervisor's external identity provider that knows the subject"
     )
 
@@ -26,7 +26,7 @@ class Access(Section):
 class Storage(Section):
     """A storage policy that the namespace may use, and how much of it (GiB)."""
 
-    policy: Text
+    policy: NonEmptyText
     limit_gib: int | None = Field(default=None, gt=0)
 
     @property

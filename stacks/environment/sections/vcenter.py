@@ -8,7 +8,7 @@ from pydantic import Field
 
 from stacks.environment.certificates import Pem
 from stacks.environment.sections.section import Section
-from stacks.environment.types import Text, matching
+from stacks.environment.types import NonEmptyText, matching
 
 
 class Vcenter(Section):
@@ -17,4 +17,4 @@ class Vcenter(Section):
     server: Annotated[str, matching(r"[^\s@/]*", "a host or host:port")] = ""
     username: str = ""
     ca_bundle: Pem = Field("", description="PEM of the authorities that signed vCenter's certificate")
-    compute_cluster: Text = Field(description="compute cluster with the GPU hosts")
+    compute_cluster: NonEmptyText = Field(description="compute cluster with the GPU hosts")

@@ -8,7 +8,7 @@ from pydantic import Field
 
 import paif_catalog as catalog
 from stacks.environment.sections.section import Section
-from stacks.environment.types import Text
+from stacks.environment.types import NonEmptyText
 
 TagKey = Literal["organisation", "environment", "owner", "costCentre", "persona"]
 
@@ -16,11 +16,11 @@ TagKey = Literal["organisation", "environment", "owner", "costCentre", "persona"
 class TagCategories(Section):
     """Names of the tag categories, where they are not those of the catalogue's labels, e.g. paif.dev/owner."""
 
-    organisation: Text | None = None
-    environment: Text | None = None
-    owner: Text | None = None
-    cost_centre: Text | None = None
-    persona: Text | None = None
+    organisation: NonEmptyText | None = None
+    environment: NonEmptyText | None = None
+    owner: NonEmptyText | None = None
+    cost_centre: NonEmptyText | None = None
+    persona: NonEmptyText | None = None
 
 
 class VsphereTags(Section):

@@ -13,7 +13,7 @@ from paif_catalog.redaction import HIDDEN, SHAPES, TOKENS, has_secret_shape, is_
 from policies.reference import PACKS
 from policies.shared.model import Resource
 from policies.shared.redaction import Redactor
-from stacks.problems import shown
+from stacks.problems import display_value
 
 _MIXED = "PLANTEDq8Zk2mW7xT4vB9nL1pR6sD3fG5hJ0kY2cA8e"
 # Shape -> texts that hold one, around the word PLANTED or its equivalent in another alphabet.
@@ -173,8 +173,8 @@ def test_a_policy_objects_to_nothing_that_is_only_hidden_to_be_safe(text: str) -
 
 @pytest.mark.parametrize(("shape", "text"), _shapes(SAMPLES, TOKENS))
 def test_a_mistake_in_a_stack_file_is_told_without_the_token_in_it(shape: str, text: str) -> None:
-    assert "[secret]" in shown(text)
-    assert "PLANTED" not in shown(text)
+    assert "[secret]" in display_value(text)
+    assert "PLANTED" not in display_value(text)
 
 
 @pytest.mark.parametrize(("shape", "text"), _shapes(NEAR_MISSES))

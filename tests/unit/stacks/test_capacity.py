@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from pulumi_paif.vcf import GpuDevice, GpuHost, GpuInventory
-from stacks.capacity import Demand, demands, machines, read_inventory, shortages, write_inventory
+from stacks.capacity import Demand, demands, gpu_machines, read_inventory, shortages, write_inventory
 from tests.unit.stacks.samples import GONE, environment
 
 _PROFILES = [f"grid_a100-{size}c" for size in (4, 8, 10, 16, 20, 40, 80)]
@@ -44,7 +44,7 @@ def _lacking(hosts: list[GpuHost], changes: dict[str, Any] | None = None) -> lis
 
 
 def test_workstations_workers_and_nodes_are_counted() -> None:
-    assert [machine.name for machine in machines(environment())] == [
+    assert [machine.name for machine in gpu_machines(environment())] == [
         "workstation alice",
         "workstation bob",
         "worker of llama",

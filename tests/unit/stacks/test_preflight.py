@@ -10,10 +10,10 @@ import pulumi
 import pytest
 
 import paif_catalog as catalog
-from stacks import existence, verdicts
+from stacks import existence, platform_checks
 from stacks.connections import Helm
 from stacks.phases import PHASES
-from stacks.preflight import _Look
+from stacks.preflight import _Preflight
 from stacks.problems import Problem, read_problems
 from stacks.program import build
 from stacks.run_options import RunOptions
@@ -510,13 +510,13 @@ def test_the_properties_that_are_looked_for_are_those_that_a_machine_gets(change
         lambda: build(env, CONNECTIONS, RunOptions(until="workstations")), _answers(getGpuInventory=gpus)
     )
     secret = declared.one("kubernetes:core/v1:Secret", "acme-dev-dlvm-alice-bootstrap")
-    assert set(secret.inputs["data"]) == verdicts.property_keys(env, env.workstations[0])
+    assert set(secret.inputs["data"]) == platform_checks.property_keys(env, env.workstations[0])
 
 
 def test_a_private_chart_repository_is_asked_with_its_login() -> None:
     private = {"repository": "https://charts.test", "username": "u", "password": "of-u", "ca": "PEM"}
     ends = CONNECTIONS.model_copy(update={"helm": Helm.model_validate(private)})
-    look = _Look(environment({}), ends, frozenset(PHASES))
-    asked = look._questions(existence.names(look.env))["charts"].arguments
+    look = _Preflight(environment({}), ends, frozenset(PHASES))
+    asked = look._lookups(existence.names(look.env))["charts"].arguments
     chart = {"repository": "https://charts.test", "chart": "gpu-operator"}
     assert asked == {"charts": [{**chart, "username": "u", "password": "of-u", "caBundle": "PEM"}]}

@@ -61,7 +61,7 @@ def _ends(
     monkeypatch.setattr(sdk, "is_dry_run", lambda: False)
     said: list[str] = []
     monkeypatch.setattr(pulumi.log, "error", said.append)
-    sdk.end_with_what_failed(there)
+    sdk.fail_at_end(there)
 
     async def one(call: Callable[[Any], Any]) -> None:
         nonlocal finished
@@ -196,7 +196,7 @@ def test_outputs_that_are_there_are_told_anew_only_when_they_are_whole(
 @pytest.mark.parametrize("status", [0, None, 3])
 def test_a_program_that_is_left_early_has_failed(monkeypatch: pytest.MonkeyPatch, status: int | None) -> None:
     def leave(_: Any) -> None:
-        with sdk.whole():
+        with sdk.recording_failures():
             sys.exit(status)
 
     said, _ = _ends(monkeypatch, leave, _registers("a"), a=_MADE)
@@ -208,7 +208,7 @@ def test_outputs_of_what_failed_are_null(monkeypatch: pytest.MonkeyPatch) -> Non
         raise ResourceRegistrationFailed("resource x failed to register")
 
     async def read() -> Any:
-        told = sdk.what_was_made(
+        told = sdk.without_failed(
             {"made": pulumi.Output.from_input("yes"), "models": {"llama": pulumi.Output.from_input(fail())}}
         )
         return await told["made"].future(), await told["models"]["llama"].future()
@@ -223,7 +223,7 @@ def test_outputs_of_what_failed_are_null(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_debug_messages_stay_here(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[str] = []
     monkeypatch.setattr(pulumi.log, "debug", sent.append)
-    sdk.send_no_debug_messages()
+    sdk.disable_debug_messages()
     pulumi.log.debug("registering")
     assert sent == []
 
@@ -232,7 +232,7 @@ def test_the_state_says_where_a_resource_was_declared_without_paths_of_this_mach
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(registration, "_get_stack_trace", registration._get_stack_trace)
-    sdk.tell_own_frames_only()
+    sdk.keep_own_frames()
     declared = declare(lambda: build(environment(), CONNECTIONS, RunOptions()), ANSWERS)
     own = [each for each in declared.registrations if "VirtualMachine" in each.type]
     assert own

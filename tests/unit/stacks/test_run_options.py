@@ -18,19 +18,19 @@ from tests.unit.stacks.site import ANSWERS
 from tests.unit.stacks.test_program import CONNECTIONS
 
 _ALL = RunOptions(
-    until="data", problems_file=Path("p"), inventory_file=Path("i"), outputs_before=("a", "b"), debug=True
+    until="data", problems_file=Path("p"), inventory_file=Path("i"), existing_outputs=("a", "b"), debug=True
 )
 
 
 @pytest.mark.parametrize("options", [RunOptions(), _ALL])
 def test_what_is_told_is_what_arrives(options: RunOptions) -> None:
-    assert RunOptions.of(options.variables()) == options
+    assert RunOptions.from_variables(options.variables()) == options
 
 
 def test_what_is_not_said_leaves_the_variables_of_a_shell_alone() -> None:
     assert RunOptions().variables() == {}
     shell = {"PAIF_UNTIL": "data", "PAIF_DEBUG": "1"}
-    assert RunOptions.of(shell | RunOptions(until="").variables()) == RunOptions(debug=True)
+    assert RunOptions.from_variables(shell | RunOptions(until="").variables()) == RunOptions(debug=True)
 
 
 @pytest.fixture
@@ -44,10 +44,10 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
     did: list[Any] = []
     for name in _ALL.variables():
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(sdk, "whole", whole)
-    monkeypatch.setattr(sdk, "tell_own_frames_only", lambda: None)
-    monkeypatch.setattr(sdk, "end_with_what_failed", did.append)
-    monkeypatch.setattr(sdk, "send_no_debug_messages", lambda: did.append("no debug"))
+    monkeypatch.setattr(sdk, "recording_failures", whole)
+    monkeypatch.setattr(sdk, "keep_own_frames", lambda: None)
+    monkeypatch.setattr(sdk, "fail_at_end", did.append)
+    monkeypatch.setattr(sdk, "disable_debug_messages", lambda: did.append("no debug"))
     monkeypatch.setattr(pulumi, "export", lambda *_: None)
     monkeypatch.setattr(pulumi.log, "warn", did.append)
 
@@ -71,7 +71,7 @@ def _phases(declared: Declared) -> set[str]:
 
 
 def test_a_run_that_stops_after_a_phase_says_nothing_of_what_is_made_later(run: Any, tmp_path: Path) -> None:
-    declared, did = run(RunOptions(until="data", problems_file=tmp_path / "problems.json", outputs_before=("a", "b")))
+    declared, did = run(RunOptions(until="data", problems_file=tmp_path / "problems.json", existing_outputs=("a", "b")))
     assert _phases(declared) == {"foundation", "data"}
     assert did == [("a", "b"), "no debug"]
 

@@ -16,7 +16,7 @@ from cli.engine.stack import Stack
 from cli.labctl import daemon
 from cli.policy import packs
 from lab.state import ROOT
-from stacks.problems import contradiction, write_problems
+from stacks.problems import located_problem, write_problems
 
 _DATABASE = "urn:pulumi:dev::paif::kubernetes:databases/v1:PostgresCluster::acme-dev-db"
 _SECRET = "urn:pulumi:dev::paif::kubernetes:core/v1:Secret::acme-dev-db-admin"
@@ -193,7 +193,7 @@ def test_what_the_infrastructure_lacks_is_told_at_its_line_with_status_2(
     asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run(*_: object, extra: dict[str, str], **__: object) -> int:
-        write_problems(Path(extra["PAIF_PROBLEMS"]), [contradiction(("gpu", "model"), "a GPU that is there", "A100")])
+        write_problems(Path(extra["PAIF_PROBLEMS"]), [located_problem(("gpu", "model"), "a GPU that is there", "A100")])
         return 255
 
     monkeypatch.setattr(pulumi_cli, "run", run)

@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from stacks import kept
+from stacks import ignored_changes
 from stacks.environment import Environment, validate
 from stacks.problems import Problem
 from stacks.program import build
@@ -25,9 +25,9 @@ def _run(left_alone: dict[str, list[str]]) -> Declared:
     env = environment({"kept": left_alone})
 
     def whole() -> dict[str, Any]:
-        alone = kept.leave_alone(env.kept)
+        alone = ignored_changes.ignore_changes(env.kept)
         outputs = build(env, CONNECTIONS, RunOptions())
-        alone.tell_unknown()
+        alone.warn_unmatched()
         return outputs
 
     return declare(whole, ANSWERS)
