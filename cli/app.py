@@ -13,7 +13,7 @@ from cli.commands.pull_request import changed_command, pr_comment_app
 from cli.configuration.stack_files import Problems
 from cli.output.console import BAD_INPUT, Failed, show, stop
 from cli.toolkit import checkout
-from lab.control import LabDownError
+from lab.supervision.control import LabDownError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -45,6 +45,7 @@ app.command("init")(stack_files.init)
 app.command("schema")(stack_files.schema)
 app.command("doctor")(toolkit.doctor)
 app.command("mirror")(toolkit.mirror)
+app.command("dist")(toolkit.dist)
 app.command("test", context_settings=_PASSES_ON)(toolkit.run_tests)
 app.command("completion")(toolkit.completion_script)
 app.command("changed")(changed_command)

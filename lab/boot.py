@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import secrets
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from lab import admission
-from lab.control import Part, PartFailedError, Ready
-from lab.kubernetes import api_client, control_plane_parts, etcd_part, kubeconfig_path
+from lab.definitions import install_definitions
+from lab.kubernetes import control_plane_parts, etcd_part, kubeconfig_path
 from lab.pki import lab_authority
+from lab.simulated.vks import cluster_api
 from lab.state import bin_directory, read_json, write_atomically, write_json
-from paif_catalog import YAML_LOADER
-
-if TYPE_CHECKING:
-    from lab.daemon import Daemon
+from lab.supervision.daemon import Daemon
+from lab.supervision.part import Part, Ready
 
 SUPERVISOR = "supervisor"
-STOP_FIRST = {"operators": 0}
+ENDS_FIRST = ("operators",)
+"""They would take the end of the others for a fault."""
+ENDS_LAST = "etcd"
 _USER = "administrator@lab.test"
 GALLERY_USER = "robot$paif-lab"
 PASSWORDS = "passwords.json"
 """File of the lab with changed passwords and further accounts: {"vcenter": {user: password}, "gallery": {…}}."""
-_HERE = Path(__file__).resolve().parent
+_INVENTORY = Path(__file__).resolve().parent / "simulated" / "vcenter" / "inventory.yaml"
 
 
 def lab_secrets(lab: Path) -> dict[str, str]:
@@ -86,7 +81,7 @@ def _served_parts(daemon: Daemon, words: dict[str, str]) -> list[Part]:
                 f"--cert={server.cert}",
                 f"--key={server.key}",
                 f"--state={lab / 'vcenter'}",
-                f"--inventory={_HERE / 'inventory.yaml'}",
+                f"--inventory={_INVENTORY}",
                 f"--username={_USER}",
                 f"--token-file={lab / 'token'}",
                 f"--faults={lab / 'faults.json'}",
@@ -142,70 +137,8 @@ def _operators(daemon: Daemon) -> Part:
     )
 
 
-def _install_crds(daemon: Daemon) -> None:
-    """Create the definitions of the operators' objects, or bring them up to date.
-
-    Raises ``PartFailedError`` with the API server's own words when one is refused.
-    """
-    files = [*sorted((_HERE / "crds").glob("*.yaml")), *sorted((bin_directory() / "crds").glob("*.yaml"))]
-    with api_client(daemon, SUPERVISOR) as client:
-        path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-        there = {
-            each["metadata"]["name"]: each["metadata"] for each in client.get(path).raise_for_status().json()["items"]
-        }
-        for file in files:
-            for document in yaml.load_all(file.read_text(encoding="utf-8"), Loader=YAML_LOADER):
-                if not document or document.get("kind") != "CustomResourceDefinition":
-                    continue
-                body = one_version(document)
-                metadata, made_of = body["metadata"], _mark(body)
-                old = there.get(metadata["name"])
-                if not body["spec"]["versions"] or (old and old.get("annotations", {}).get(_MADE_OF) == made_of):
-                    continue
-                metadata["annotations"][_MADE_OF] = made_of
-                if old:
-                    metadata["resourceVersion"] = old["resourceVersion"]
-                    answer = client.put(f"{path}/{metadata['name']}", json=body)
-                else:
-                    answer = client.post(path, json=body)
-                if answer.is_error:
-                    raise PartFailedError(f"{file.name}: the API server refused it: {answer.json().get('message')}")
-                there[metadata["name"]] = answer.json()["metadata"]
-
-
-def _mark(definition: dict[str, Any]) -> str:
-    """What a definition is known by, so that a lab which an older version of this toolkit made gets the new ones."""
-    return hashlib.sha256(json.dumps(definition["spec"], sort_keys=True).encode()).hexdigest()[:16]
-
-
-_MADE_OF = "lab.paif.dev/made-of"
-SERVED_VERSIONS = {
-    "cluster.x-k8s.io": "v1beta1",
-    "controlplane.cluster.x-k8s.io": "v1beta1",
-    "vmoperator.vmware.com": "v1alpha3",
-}
-
-
-def one_version(definition: dict[str, Any]) -> dict[str, Any]:
-    """``definition`` with one served version: without the vendor's conversion webhook others cannot be converted."""
-    spec = definition["spec"]
-    wanted = SERVED_VERSIONS.get(spec["group"])
-    versions = [each for each in spec["versions"] if wanted is None or each["name"] == wanted]
-    for each in versions:
-        each["served"] = each["storage"] = True
-    metadata = definition["metadata"]
-    annotations = {
-        key: value for key, value in metadata.get("annotations", {}).items() if key.startswith("controller-gen")
-    }
-    return {
-        **definition,
-        "metadata": {"name": metadata["name"], "annotations": annotations},
-        "spec": {**{key: value for key, value in spec.items() if key != "conversion"}, "versions": versions},
-    }
-
-
 async def bring_up(daemon: Daemon) -> None:
-    """Start everything. Raises ``lab.daemon.PartFailedError`` naming the part that does not come up."""
+    """Start everything. Raises ``PartFailedError`` naming the part that does not come up."""
     lab = daemon.directory
     words = lab_secrets(lab)
     write_atomically(lab / "token", words["token"])
@@ -226,19 +159,19 @@ async def bring_up(daemon: Daemon) -> None:
         await asyncio.gather(*served, return_exceptions=True)
     daemon.phase("operators, and what they had started")
     await asyncio.gather(
-        daemon.ensure(admission.part(daemon, SUPERVISOR), remember=False),
+        daemon.ensure(cluster_api.part(daemon, SUPERVISOR), remember=False),
         daemon.ensure(_operators(daemon), remember=False),
         daemon.bring_back(),
     )
 
 
 async def _supervisor(daemon: Daemon) -> None:
-    await daemon.ensure(Part(**etcd_part(daemon)), remember=False)
+    await daemon.ensure(etcd_part(daemon), remember=False)
     daemon.phase("Supervisor API server")
     api_server, *others = control_plane_parts(daemon, SUPERVISOR, guest=False)
-    await daemon.ensure(Part(**api_server), remember=False)
-    await asyncio.gather(*(daemon.ensure(Part(**each), remember=False) for each in others))
+    await daemon.ensure(api_server, remember=False)
+    await asyncio.gather(*(daemon.ensure(each, remember=False) for each in others))
     daemon.phase("custom resource definitions")
-    await asyncio.to_thread(_install_crds, daemon)
+    await asyncio.to_thread(install_definitions, daemon, SUPERVISOR)
     # Before anybody writes a Cluster: what is not registered refuses nothing.
-    await asyncio.to_thread(admission.register, daemon, SUPERVISOR)
+    await asyncio.to_thread(cluster_api.register, daemon, SUPERVISOR)

@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 
 from lab.pki import Authority, Pair
 from lab.state import bin_directory, write_atomically
+from lab.supervision.part import Part, Ready
 
 Kubeconfig = dict[str, Any]
 
@@ -40,25 +41,25 @@ class Ports(Protocol):
 
 
 class Starter(Ports, Protocol):
-    """Who starts and stops parts: ``lab.control.Control``."""
+    """Who starts and stops parts: ``lab.supervision.control.Control``."""
 
-    def ensure(self, part: Any) -> None: ...
+    def ensure(self, part: Part) -> None: ...
 
     def remove(self, name: str) -> None: ...
 
     def release_port(self, name: str) -> None: ...
 
 
-def etcd_part(ports: Ports) -> dict[str, Any]:
+def etcd_part(ports: Ports) -> Part:
     """The definition of the lab's etcd; clients need a certificate of its own authority."""
     lab = ports.directory
     authority = Authority.load_or_create(lab / "pki" / "etcd", "paif lab etcd (simulation)")
     server, gateway = authority.issue("server"), authority.issue("gateway", client=True)
     client, peer = ports.port("etcd"), ports.port("etcd-peer")
     url = f"https://127.0.0.1:{client}"
-    return {
-        "name": "etcd",
-        "argv": [
+    return Part(
+        name="etcd",
+        argv=[
             str(bin_directory() / "etcd"),
             "--name=lab",
             f"--data-dir={lab / 'etcd'}",
@@ -81,9 +82,9 @@ def etcd_part(ports: Ports) -> dict[str, Any]:
             "--auto-compaction-mode=periodic",
             "--auto-compaction-retention=5m",
         ],
-        "env": {"GOGC": "50"},
-        "ready": {"tcp": client},
-    }
+        env={"GOGC": "50"},
+        ready=Ready(tcp=client),
+    )
 
 
 def _authority(lab: Path, name: str) -> Authority:
@@ -132,7 +133,7 @@ def control_plane_names(name: str) -> list[str]:
     return [f"{name}-{part}" for part in ("apiserver", "controller-manager", "scheduler")]
 
 
-def control_plane_parts(ports: Ports, name: str, *, guest: bool) -> list[dict[str, Any]]:
+def control_plane_parts(ports: Ports, name: str, *, guest: bool) -> list[Part]:
     """API server, controller manager and scheduler of cluster ``name``, in the order to start them."""
     lab = ports.directory
     authority = _authority(lab, name)
@@ -156,9 +157,9 @@ def control_plane_parts(ports: Ports, name: str, *, guest: bool) -> list[dict[st
         configs[component] = path
     _write_yaml(kubeconfig_path(lab, name), admin_kubeconfig(ports, name))
     return [
-        {
-            "name": f"{name}-apiserver",
-            "argv": [
+        Part(
+            name=f"{name}-apiserver",
+            argv=[
                 str(bin_directory() / "kube-apiserver"),
                 f"--etcd-servers=https://127.0.0.1:{ports.port('etcd')}",
                 f"--etcd-prefix=/{name}",
@@ -183,11 +184,11 @@ def control_plane_parts(ports: Ports, name: str, *, guest: bool) -> list[dict[st
                 "--shutdown-delay-duration=0s",
                 "--shutdown-watch-termination-grace-period=0s",
             ],
-            "ready": {"url": f"{url}/readyz", "ca": str(authority.cert), "seconds": 60},
-        },
-        {
-            "name": f"{name}-controller-manager",
-            "argv": [
+            ready=Ready(url=f"{url}/readyz", ca=authority.cert, seconds=60),
+        ),
+        Part(
+            name=f"{name}-controller-manager",
+            argv=[
                 str(bin_directory() / "kube-controller-manager"),
                 f"--kubeconfig={configs['kube-controller-manager']}",
                 f"--authentication-kubeconfig={configs['kube-controller-manager']}",
@@ -198,16 +199,16 @@ def control_plane_parts(ports: Ports, name: str, *, guest: bool) -> list[dict[st
                 "--use-service-account-credentials=false",
                 "--secure-port=0",
             ],
-        },
-        {
-            "name": f"{name}-scheduler",
-            "argv": [
+        ),
+        Part(
+            name=f"{name}-scheduler",
+            argv=[
                 str(bin_directory() / "kube-scheduler"),
                 f"--kubeconfig={configs['kube-scheduler']}",
                 "--leader-elect=false",
                 "--secure-port=0",
             ],
-        },
+        ),
     ]
 
 
@@ -216,15 +217,13 @@ def start_cluster(control: Starter, name: str, *, admission: Path | None = None)
 
     ``admission`` is a file with the API server's AdmissionConfiguration; another file restarts it. Returns when the API
     server is ready. Repeating it is harmless.
-    Raises ``lab.control.PartFailedError`` with the end of the log of the part that failed.
+    Raises ``PartFailedError`` with the end of the log of the part that failed.
     """
-    from lab.control import Part  # noqa: PLC0415 - the pure half of this module must not need the client
-
-    definitions = control_plane_parts(control, name, guest=True)
+    parts = control_plane_parts(control, name, guest=True)
     if admission is not None:
-        definitions[0]["argv"].append(f"--admission-control-config-file={admission}")
-    for definition in definitions:
-        control.ensure(Part(**definition))
+        parts[0].argv.append(f"--admission-control-config-file={admission}")
+    for part in parts:
+        control.ensure(part)
     return admin_kubeconfig(control, name)
 
 

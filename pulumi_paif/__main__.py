@@ -3,12 +3,14 @@
 import importlib
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-# The script's own folder comes first on the path; the package is importable from the repository's root only.
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
+if not __package__:
+    # A script's own folder comes first on the path; the package is importable from the one around it only.
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-import pulumi  # noqa: E402 (the path comes first)
-from pulumi.provider.experimental import component_provider_host  # noqa: E402
+if TYPE_CHECKING:
+    import pulumi
 
 NAMES = (
     "AiNamespace",
@@ -25,7 +27,7 @@ NAMES = (
 )
 
 
-def components() -> list[type[pulumi.ComponentResource]]:
+def components() -> "list[type[pulumi.ComponentResource]]":
     """All components: class SomeName of module some_name."""
     found = []
     for name in NAMES:
@@ -34,5 +36,10 @@ def components() -> list[type[pulumi.ComponentResource]]:
     return found
 
 
+def run() -> None:
+    """Serve the engine that started this process."""
+    importlib.import_module("pulumi_paif.serving.host").serve(components())
+
+
 if __name__ == "__main__":
-    component_provider_host(components(), name="paif")
+    run()

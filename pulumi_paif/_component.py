@@ -30,6 +30,7 @@ class Component(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: Mapping[str, Any], opts: pulumi.ResourceOptions | None) -> None:
         check = Check(f"{type(self).__name__} {name!r}", args)
+        self.platform = check.platform
         self.validate(check)
         check.finish()
         super().__init__(f"paif:index:{type(self).__name__}", name, {}, opts)
@@ -62,7 +63,7 @@ class Component(pulumi.ComponentResource):
 
         `depends_on` makes them. As long as the slowest of their kinds may take.
         """
-        options = self.replaceable(*depends_on, custom_timeouts=as_long_as(objects))
+        options = self.replaceable(*depends_on, custom_timeouts=as_long_as(objects, self.platform))
         return vcf.Readiness(name, objects=objects, kubeconfig=kubeconfig, opts=options)
 
     async def mark(self) -> str:
@@ -72,12 +73,21 @@ class Component(pulumi.ComponentResource):
 
 
 class Check:
-    """Collects what is wrong with a component's arguments; only plain values are judged."""
+    """Collects what is wrong with a component's arguments; only plain values are judged.
+
+    `platform` is the baseline that the argument of this name asks for.
+    """
 
     def __init__(self, component: str, args: Mapping[str, Any]) -> None:
+        """Raises ComponentInputError for a platform that there is not: by it all else is judged."""
         self.component = component
         self.args = args
         self.errors: list[pulumi.InputPropertyErrorDetails] = []
+        try:
+            self.platform = catalog.baseline(args.get("platform"))
+        except catalog.UnknownBaselineError as error:
+            self.add("platform", str(error))
+            self.finish()
 
     def add(self, path: str, reason: str) -> None:
         """Record a problem at a property path such as pools[0].name."""
@@ -125,20 +135,31 @@ class KubernetesObject(pulumi.CustomResource):
     def __init__(
         self,
         name: str,
-        api_version: str,
+        platform: catalog.Baseline,
         kind: str,
         *,
         metadata: Mapping[str, Any],
         spec: Mapping[str, Any],
         opts: pulumi.ResourceOptions,
+        api_version: str | None = None,
     ) -> None:
-        """Create the object, without waiting for anything: that is what `Component.ready` does."""
-        self.api_version, self.object_kind = api_version, kind
+        """Create the object, without waiting for anything: that is what `Component.ready` does.
+
+        It is of the platform's API version of its kind, or of `api_version` instead.
+        """
+        api_version = api_version or platform.api_version(kind)
+        self.platform, self.api_version, self.object_kind = platform, api_version, kind
         self._metadata, self._asked = metadata, spec
-        condition = catalog.conditions().conditions.get(f"{api_version}/{kind}")
+        condition = platform.conditions.conditions.get(f"{api_version}/{kind}")
         if condition is not None:
             timeouts = pulumi.CustomTimeouts(delete=f"{condition.timeout_seconds}s")
             opts = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(custom_timeouts=timeouts), opts)
+        # A platform that serves another version of the API must not make the object a new resource: its name would be
+        # the old one's, which is then deleted (docs/decisions/0021-baselines.md).
+        others = {each.api_version(kind) for each in catalog.baselines().values()} - {api_version}
+        if others:
+            aliases = [pulumi.Alias(type_=f"kubernetes:{other}:{kind}") for other in sorted(others)]
+            opts = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(aliases=aliases), opts)
         properties = {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}
         super().__init__(f"kubernetes:{api_version}:{kind}", name, properties, opts)
 
@@ -147,19 +168,18 @@ class KubernetesObject(pulumi.CustomResource):
         wait_for: Sequence[str] | None = None,
         *,
         nodes: vcf.AwaitedNodes | None = None,
-        values: Mapping[str, str] | None = None,
         asked: pulumi.Input[Any] = None,
     ) -> vcf.AwaitedObject:
         """What it means that this object is ready: as the catalogue says, or `wait_for` instead, and its `nodes`.
 
-        `values` are paths in it, by the key under which the readiness gives out what is there. Another `asked`, by
-        default another spec, has to become ready again.
+        Another `asked`, by default another spec, has to become ready again.
         """
         # With its uid, since another object of the same name and spec has to become ready as well.
         metadata: pulumi.Output[Any] = pulumi.get(self, "metadata")
         uid = metadata.apply(lambda found: found.get("uid") if isinstance(found, Mapping) else None)
         of_what = self._asked if asked is None else asked
         return awaited_object(
+            self.platform.conditions,
             self.api_version,
             self.object_kind,
             self._metadata["name"],
@@ -167,7 +187,6 @@ class KubernetesObject(pulumi.CustomResource):
             pulumi.Output.unsecret(pulumi.Output.all(of_what, self.id, uid).apply(digest)),
             wait_for,
             nodes=nodes,
-            values=values,
         )
 
 
@@ -193,6 +212,7 @@ class ExistingObject(pulumi.CustomResource):
 
 
 def awaited_object(
+    known: catalog.Conditions,
     api_version: str,
     kind: str,
     name: pulumi.Input[str],
@@ -201,10 +221,9 @@ def awaited_object(
     wait_for: Sequence[str] | None = None,
     *,
     nodes: vcf.AwaitedNodes | None = None,
-    values: Mapping[str, str] | None = None,
 ) -> vcf.AwaitedObject:
     """An object to wait for, as the catalogue says of its kind, or `wait_for` instead; again with another `asked`."""
-    condition = catalog.conditions().conditions[f"{api_version}/{kind}"]
+    condition = known.conditions[f"{api_version}/{kind}"]
     return vcf.AwaitedObject(
         api_version=api_version,
         kind=kind,
@@ -216,7 +235,7 @@ def awaited_object(
         settle_seconds=condition.settle_seconds,
         patience=condition.patience,
         nodes=nodes,
-        values=values,
+        values=condition.values or None,
     )
 
 
@@ -244,7 +263,7 @@ def told(status: pulumi.Output[Any], *path: str | int) -> pulumi.Output[Any]:
 
 
 def published_secret(
-    parent: pulumi.Resource,
+    parent: Component,
     kind: str,
     namespace: pulumi.Input[str],
     name: pulumi.Input[str],
@@ -257,7 +276,7 @@ def published_secret(
     while there is none. It is read at every run, so that a rotated value is seen. With `awaited` it is read until it
     is that one: what an operator was asked for holds from the moment at which it publishes it, not before.
     """
-    secret = catalog.conditions().secrets[kind]
+    secret = parent.platform.conditions.secrets[kind]
     # A preview looks, but does not wait.
     patience = 5 if pulumi.runtime.is_dry_run() else secret.timeout_seconds
     options = pulumi.InvokeOutputOptions(parent=parent, depends_on=list(depends_on))

@@ -11,9 +11,7 @@ import paif_catalog as catalog
 from pulumi_paif._component import LABEL, Check, Component, KubernetesObject, told
 from pulumi_paif.shared_readiness import SharedReadiness
 
-_VM_OPERATOR = "vmoperator.vmware.com"
 _SELECTOR = "paif.dev/workstation"
-_FIRST_BOOT = '{.status.conditions[?(@.type=="GuestBootstrap")].status}'
 _IMAGE = "paif.dev/image"
 _IMAGE_ID = "paif.dev/image-id"
 _READ_ONCE = {
@@ -102,6 +100,8 @@ class DeepLearningVmArgs(TypedDict):
     """Wait conditions of the machine instead of the catalogue's (route VM Service)."""
     access_wait_for: NotRequired[list[str]]
     """Wait conditions of the machine's access from outside instead of the catalogue's (route VM Service)."""
+    platform: NotRequired[str]
+    """Version of the platform, such as vcf-9.0.1; the only one that is known by default."""
 
 
 class DeepLearningVm(Component):
@@ -150,7 +150,7 @@ class DeepLearningVm(Component):
                 lambda found: _stale(*found)
             )
         )
-        login = catalog.dlvm_properties().login
+        login = self.platform.dlvm_properties.login
         self.ssh = reached.apply(lambda ip: ip and f"ssh {login.user}@{ip}")
         self.jupyter_url = reached.apply(lambda ip: ip and f"https://{ip}:{login.jupyter_port}")
         # Nothing in it: the engine writes its whole state for the outputs of each, late, which with 100 machines takes
@@ -180,7 +180,7 @@ class DeepLearningVm(Component):
             check.add(
                 "no_proxy", "expected exceptions: behind an https proxy the guest driver's download fails without"
             )
-        known = catalog.dlvm_properties().properties
+        known = self.platform.dlvm_properties.properties
         for key in check.plain("properties") or {}:
             if key not in known:
                 check.add(f'properties["{key}"]', f"expected one of {', '.join(sorted(known))}")
@@ -206,7 +206,6 @@ class DeepLearningVm(Component):
         self, name: str, args: DeepLearningVmArgs, readiness: SharedReadiness | None
     ) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
         namespace, labels = args["namespace"], {**args.get("labels", {}), _SELECTOR: args["vm_name"]}
-        api_version = f"{_VM_OPERATOR}/{catalog.versions()['vm-operator'].version}"
         renewal = args.get("renewal", "")
         suffix = f"-{renewal}" if renewal else ""
         bootstrap = pulumi.Output.concat(args["vm_name"], "-ovf", suffix)
@@ -235,7 +234,7 @@ class DeepLearningVm(Component):
         )
         self.machine = KubernetesObject(
             name,
-            api_version,
+            self.platform,
             "VirtualMachine",
             metadata={"name": args["vm_name"], "namespace": namespace, "labels": labels},
             spec={
@@ -250,11 +249,11 @@ class DeepLearningVm(Component):
             # Two machines cannot have one name, nor one GPU.
             opts=self.child(self.bootstrap, replacement_trigger=renewal, delete_before_replace=True),
         )
-        login = catalog.dlvm_properties().login
+        login = self.platform.dlvm_properties.login
         ports = {"ssh": login.ssh_port, "jupyter": login.jupyter_port}
         self.service = KubernetesObject(
             f"{name}-access",
-            api_version,
+            self.platform,
             "VirtualMachineService",
             metadata={"name": args["vm_name"], "namespace": namespace, "labels": labels},
             spec={
@@ -268,12 +267,8 @@ class DeepLearningVm(Component):
             opts=self.child(self.machine),
         )
         awaited = (
-            self.machine.awaited(
-                args.get("wait_for"), values={"address": "{.status.network.primaryIP4}", "firstBoot": _FIRST_BOOT}
-            ),
-            self.service.awaited(
-                args.get("access_wait_for"), values={"access": "{.status.loadBalancer.ingress[0].ip}"}
-            ),
+            self.machine.awaited(args.get("wait_for")),
+            self.service.awaited(args.get("access_wait_for")),
         )
         made = [self.machine, self.service]
         if readiness:

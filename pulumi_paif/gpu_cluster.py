@@ -8,6 +8,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 import paif_catalog as catalog
+from paif_catalog import ClassReference
 from pulumi_paif import vcf
 from pulumi_paif._component import Check, Component, KubernetesObject, hashed_name, published_secret
 
@@ -16,11 +17,6 @@ _POOL = "paif.dev/pool"
 _AUTOSCALER = "cluster.x-k8s.io/cluster-api-autoscaler-node-group"
 _CAPACITY = "capacity.cluster-autoscaler.kubernetes.io"
 _VERSION = "spec.topology.version"
-_CLASS = {
-    "v1beta1": ["spec.topology.class", "spec.topology.classNamespace"],
-    "v1beta2": ["spec.topology.classRef"],
-}
-"""Where a Cluster names its class, by version of the API."""
 
 
 class PoolCapacity(TypedDict):
@@ -86,13 +82,15 @@ class GpuClusterArgs(TypedDict):
     cluster_class: NotRequired[str]
     """ClusterClass; the catalogue's by default."""
     api_version: NotRequired[str]
-    """v1beta1 (the catalogue's default) or v1beta2 of cluster.x-k8s.io."""
+    """Version of cluster.x-k8s.io; the platform's by default."""
     trusted_ca: NotRequired[pulumi.Input[str]]
     """PEM that nodes trust, e.g. of the model gallery."""
     labels: NotRequired[dict[str, str]]
     """Labels of all objects and nodes."""
     wait_for: NotRequired[list[str]]
     """Wait conditions instead of the catalogue's."""
+    platform: NotRequired[str]
+    """Version of the platform, such as vcf-9.0.1; the only one that is known by default."""
 
 
 class GpuCluster(Component):
@@ -106,12 +104,11 @@ class GpuCluster(Component):
     def __init__(self, name: str, args: GpuClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Create the cluster. Raises ComponentInputError."""
         super().__init__(name, args, opts)
-        classes, versions = catalog.cluster_classes(), catalog.versions()
-        version = args.get("api_version", versions["cluster-api"].version)
-        api_version = f"cluster.x-k8s.io/{version}"
+        classes, versions = self.platform.cluster_classes, self.platform.versions
+        api_version, class_reference = self._api(args)
         cluster_class = args.get("cluster_class", versions["cluster-class"].version)
         release = args.get("release", versions["kubernetes-release"].version)
-        as_it_is = self._as_it_is(args, version, cluster_class, release)
+        as_it_is = self._as_it_is(args, cluster_class, release)
         namespace, labels = args["namespace"], args.get("labels", {})
         selected = f"os-name=ubuntu,os-version={args['os_version']}" if "os_version" in args else "os-name=ubuntu"
         os_image = {classes.os_image_annotation: selected}
@@ -132,22 +129,17 @@ class GpuCluster(Component):
             "version": release,
             "controlPlane": {"replicas": args["control_plane_replicas"], "metadata": {"annotations": os_image}},
             "variables": variables,
-            "workers": {"machineDeployments": [_pool(pool, os_image, labels) for pool in args["pools"]]},
+            "workers": {
+                "machineDeployments": [_pool(pool, classes.worker_class, os_image, labels) for pool in args["pools"]]
+            },
         }
         central = classes.classes[cluster_class].central
-        if version == "v1beta2":
-            topology["classRef"] = {
-                "name": cluster_class,
-                **({"namespace": classes.central_namespace} if central else {}),
-            }
-        else:
-            topology["class"] = cluster_class
-            if central:
-                topology["classNamespace"] = classes.central_namespace
+        topology |= class_reference.of(cluster_class, classes.central_namespace if central else None)
         self.cluster = KubernetesObject(
             name,
-            api_version,
+            self.platform,
             "Cluster",
+            api_version=api_version,
             metadata={
                 "name": args["cluster_name"],
                 "namespace": namespace,
@@ -164,7 +156,7 @@ class GpuCluster(Component):
             },
             opts=self.child(*depends, ignore_changes=as_it_is),
         )
-        published = catalog.conditions().secrets["kubeconfig"]
+        published = self.platform.conditions.secrets["kubeconfig"]
         secret = pulumi.Output.concat(args["cluster_name"], published.suffix)
         # As the server has stored it: neither another spelling of a release nor a class that it has raised is a change.
         stored: pulumi.Output[Any] = pulumi.Output.all(
@@ -177,9 +169,10 @@ class GpuCluster(Component):
             control_plane=args["control_plane_replicas"],
             pools=[_awaited(pool) for pool in args["pools"]],
         )
+        asked = stored.apply(lambda found: _asked(found, classes.release_label))
         ready = self.ready(
             f"{name}-ready",
-            self.cluster.awaited(args.get("wait_for"), nodes=nodes, asked=stored.apply(_asked)),
+            self.cluster.awaited(args.get("wait_for"), nodes=nodes, asked=asked),
             depends_on=[self.cluster],
         )
         self.cluster_name = pulumi.Output.all(args["cluster_name"], ready.id).apply(lambda found: str(found[0]))
@@ -191,9 +184,9 @@ class GpuCluster(Component):
         # Its control plane is reached through a service of its name.
         check.label("cluster_name", longest=catalog.naming().kinds["cluster"].max_length, of_service=True)
         check.label("namespace")
-        check.one_of("api_version", ("v1beta1", "v1beta2"))
+        check.one_of("api_version", check.platform.cluster_classes.references)
         check.one_of("control_plane_replicas", (1, 3))
-        known, versions = catalog.cluster_classes(), catalog.versions()
+        known, versions = check.platform.cluster_classes, check.platform.versions
         check.one_of("cluster_class", known.classes)
         cluster_class = check.plain("cluster_class") or versions["cluster-class"].version
         release = check.plain("release") or versions["kubernetes-release"].version
@@ -217,13 +210,21 @@ class GpuCluster(Component):
                     "expected the size of a node: of an empty pool the autoscaler has no other",
                 )
 
-    def _as_it_is(self, args: GpuClusterArgs, version: str, cluster_class: str, release: str) -> list[str]:
+    def _api(self, args: GpuClusterArgs) -> tuple[str, ClassReference]:
+        """Group and version of the API, and how a Cluster of it names its class."""
+        group, _, version = self.platform.api_version("Cluster").partition("/")
+        version = args.get("api_version", version)
+        return f"{group}/{version}", self.platform.cluster_classes.references[version]
+
+    def _as_it_is(self, args: GpuClusterArgs, cluster_class: str, release: str) -> list[str]:
         """Which of class and release are on the server already what is asked for, whatever they are called there.
 
         Says when a class is asked for that the server has left behind. Raises ComponentInputError when the class that
         the cluster has by now does not take the release.
         """
         name, namespace = args["cluster_name"], args.get("namespace_name", args["namespace"])
+        api_version, reference = self._api(args)
+        class_paths = [f"spec.topology.{each}" for each in reference.properties]
         ranged = [pool["name"] for pool in args["pools"] if "min_replicas" in pool]
         if ranged:
             pulumi.log.info(
@@ -232,14 +233,13 @@ class GpuCluster(Component):
                 self,
             )
         if isinstance(name, pulumi.Output) or isinstance(namespace, pulumi.Output):
-            return _CLASS[version]
-        api_version = f"cluster.x-k8s.io/{version}"
+            return class_paths
         stored = vcf.get_cluster(str(namespace), str(name), api_version, pulumi.InvokeOptions(parent=self))
         if stored is None:
             return []
         same = catalog.Release.agree(stored.release, release)
         held = [_VERSION] if same else []
-        if catalog.cluster_classes().is_newer(cluster_class, stored.cluster_class):
+        if self.platform.cluster_classes.is_newer(cluster_class, stored.cluster_class):
             return held
         if "cluster_class" in args and cluster_class != stored.cluster_class:
             pulumi.log.warn(
@@ -251,7 +251,7 @@ class GpuCluster(Component):
             check = Check(f"{type(self).__name__} {name!r}", args)
             _check_window(check, stored.cluster_class, release)
             check.finish()
-        return [*held, *_CLASS[version]]
+        return [*held, *class_paths]
 
     def _trust(self, name: str, args: GpuClusterArgs) -> "kubernetes.core.v1.Secret":
         # VKS wants the PEM in base64 inside the Secret, whose data is base64 once more, and takes it for immutable:
@@ -272,7 +272,7 @@ class GpuCluster(Component):
 
 def _check_window(check: Check, cluster_class: str, release: str) -> bool:
     """Whether a class takes a release, as far as the catalogue knows."""
-    known = catalog.cluster_classes().classes.get(cluster_class)
+    known = check.platform.cluster_classes.classes.get(cluster_class)
     if known is None or known.takes(release):
         return True
     first, last = known.kubernetes
@@ -280,10 +280,10 @@ def _check_window(check: Check, cluster_class: str, release: str) -> bool:
     return False
 
 
-def _asked(stored: Sequence[Any]) -> list[Any]:
+def _asked(stored: Sequence[Any], release_label: str) -> list[Any]:
     """What nodes are made from: the stored spec, and the build of the release, which only a label tells."""
     spec, metadata, _ = stored
-    build = (metadata.get("labels") or {}).get(catalog.cluster_classes().release_label)
+    build = (metadata.get("labels") or {}).get(release_label)
     return [spec["clusterNetwork"], spec["topology"], build]
 
 
@@ -308,7 +308,7 @@ def _awaited(pool: NodePoolArgs) -> vcf.AwaitedPool:
     )
 
 
-def _pool(pool: NodePoolArgs, os_image: dict[str, str], labels: dict[str, str]) -> dict[str, Any]:
+def _pool(pool: NodePoolArgs, worker_class: str, os_image: dict[str, str], labels: dict[str, str]) -> dict[str, Any]:
     annotations = dict(os_image)
     overrides: list[dict[str, Any]] = [{"name": "vmClass", "value": pool["vm_class"]}]
     node: dict[str, Any] = {"labels": {_POOL: pool["name"]}}
@@ -320,7 +320,7 @@ def _pool(pool: NodePoolArgs, os_image: dict[str, str], labels: dict[str, str]) 
         overrides.append({"name": "volumes", "value": [volume]})
     overrides.append({"name": "node", "value": node})
     result: dict[str, Any] = {
-        "class": catalog.cluster_classes().worker_class,
+        "class": worker_class,
         "name": pool["name"],
         "metadata": {"annotations": annotations, "labels": labels},
         "variables": {"overrides": overrides},

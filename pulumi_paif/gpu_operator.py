@@ -6,14 +6,13 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-import paif_catalog as catalog
 from pulumi_paif import vcf
 from pulumi_paif._component import Check, Component, awaited_object, digest, hashed_name, told
 from pulumi_paif.gpu_cluster import pool_label
 from pulumi_paif.pull_secrets import pull_secret_content
 
 _NAMESPACE = "gpu-operator"
-_CLUSTER_POLICY = "nvidia.com/v1/ClusterPolicy"
+_CLUSTER_POLICY = "ClusterPolicy"
 
 # pulumi-kubernetes 4.25 fills these in itself (`Release` in provider/pkg/provider/helm_release.go), but not before it
 # knows the cluster: a plan that was saved before there is one would be violated by them.
@@ -102,6 +101,8 @@ class GpuOperatorArgs(TypedDict):
     """Labels of all objects."""
     wait_for: NotRequired[list[str]]
     """Wait conditions of the ClusterPolicy instead of the catalogue's."""
+    platform: NotRequired[str]
+    """Version of the platform, such as vcf-9.0.1; the only one that is known by default."""
 
 
 class GpuOperator(Component):
@@ -120,7 +121,7 @@ class GpuOperator(Component):
     def __init__(self, name: str, args: GpuOperatorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Install the operator and wait for its ClusterPolicy. Raises ComponentInputError."""
         super().__init__(name, args, opts)
-        labels, chart = args.get("labels", {}), catalog.versions()["gpu-operator"]
+        labels, chart = args.get("labels", {}), self.platform.versions["gpu-operator"]
         namespace = kubernetes.core.v1.Namespace(
             f"{name}-namespace",
             # Its pods load drivers into the kernel; guest clusters of 1.26 and newer refuse that unless labelled.
@@ -159,13 +160,12 @@ class GpuOperator(Component):
             # Helm keeps it with every revision that it has deployed: a release whose creation was cut off is in no
             # state, and by this it is known not to be somebody else's.
             description=self.mark(),
-            timeout=catalog.conditions().conditions[_CLUSTER_POLICY].timeout_seconds,
+            timeout=self.platform.condition(_CLUSTER_POLICY).timeout_seconds,
             values=values,
             **_HELM_DEFAULTS,
             opts=self.child(*depends, transformations=[_without_marker]),
         )
         # Helm does not wait for what the operator itself makes.
-        api_version, _, kind = _CLUSTER_POLICY.rpartition("/")
         pools = [
             vcf.AwaitedPool(
                 name=pool["name"],
@@ -182,14 +182,14 @@ class GpuOperator(Component):
             pulumi.Output.all(self.release.version, values, revision, args["kubeconfig"]).apply(digest)
         )
         awaited = awaited_object(
-            api_version,
-            kind,
+            self.platform.conditions,
+            self.platform.api_version(_CLUSTER_POLICY),
+            _CLUSTER_POLICY,
             "cluster-policy",
             None,
             installed,
             args.get("wait_for"),
             nodes=vcf.AwaitedNodes(pools=pools),
-            values={"state": "{.status.state}"},
         )
         ready = self.ready(f"{name}-ready", awaited, depends_on=[self.release], kubeconfig=args["kubeconfig"])
         self.version = self.release.version.apply(str)
@@ -217,7 +217,7 @@ class GpuOperator(Component):
         depends: list[pulumi.Resource],
     ) -> dict[str, Any]:
         labels = args.get("labels", {})
-        guest, registry = catalog.versions()["gpu-guest-driver"], catalog.versions()["ngc-registry"].version
+        guest, registry = self.platform.versions["gpu-guest-driver"], self.platform.versions["ngc-registry"].version
         licence = kubernetes.core.v1.ConfigMap(
             f"{name}-licence",
             # Operator 24.9 reads the token from a ConfigMap, and only notices a new one by its name.

@@ -8,7 +8,6 @@ import paif_catalog as catalog
 from pulumi_paif import vcf
 from pulumi_paif._component import LABEL, Check, Component, KubernetesObject
 
-_API_VERSION = "pais.vmware.com/v1alpha1"
 _ENGINES = {"Completions": "vLLM", "Embeddings": "Infinity"}
 
 
@@ -49,6 +48,8 @@ class ModelEndpointArgs(TypedDict):
     """Labels of all objects."""
     wait_for: NotRequired[list[str]]
     """Wait conditions instead of the catalogue's."""
+    platform: NotRequired[str]
+    """Version of the platform, such as vcf-9.0.1; the only one that is known by default."""
 
 
 class ModelEndpoint(Component):
@@ -81,7 +82,7 @@ class ModelEndpoint(Component):
             model["pullSecrets"] = [{"name": args["pull_secret"]}]
         self.endpoint = KubernetesObject(
             name,
-            _API_VERSION,
+            self.platform,
             "ModelEndpoint",
             metadata={
                 "name": args["endpoint_name"],

@@ -5,7 +5,6 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-import paif_catalog as catalog
 from pulumi_paif._component import (
     Check,
     Component,
@@ -17,7 +16,6 @@ from pulumi_paif._component import (
 )
 from pulumi_paif.pull_secrets import pull_secret_content
 
-_API_VERSION = "pais.vmware.com/v1alpha1"
 # PAIS names its entry point so, in every namespace.
 _INGRESS = "pais-ingress-default"
 _MODES = ("vgpu", "directpath", "none")
@@ -60,6 +58,8 @@ class PrivateAiServicesArgs(TypedDict):
     """Labels of all objects."""
     wait_for: NotRequired[list[str]]
     """Wait conditions instead of the catalogue's."""
+    platform: NotRequired[str]
+    """Version of the platform, such as vcf-9.0.1; the only one that is known by default."""
 
 
 class PrivateAiServices(Component):
@@ -119,7 +119,7 @@ class PrivateAiServices(Component):
             spec["nvidiaConfig"] = nvidia
         self.configuration = KubernetesObject(
             name,
-            _API_VERSION,
+            self.platform,
             "PAISConfiguration",
             # A singleton: PAIS looks for this name only.
             metadata={"name": "default", "namespace": namespace, "labels": labels},
@@ -176,7 +176,7 @@ class PrivateAiServices(Component):
                 ),
                 opts=self.replaceable(additional_secret_outputs=["data"]),
             )
-            registry = catalog.versions()["ngc-registry"].version
+            registry = self.platform.versions["ngc-registry"].version
             pull = kubernetes.core.v1.Secret(
                 f"{name}-ngc",
                 metadata={"name": "ngc-pull", "namespace": namespace, "labels": labels},

@@ -20,8 +20,9 @@ class SharedReadiness:
     one namespace. It needs a call of `wait` after the last component: until then none of their outputs is there.
     """
 
-    def __init__(self) -> None:
-        """Needs a running program."""
+    def __init__(self, platform: str | None = None) -> None:
+        """Needs a running program. The components are of this platform, by default the one that is known."""
+        self._platform = catalog.baseline(platform)
         self._alike: dict[tuple[Any, ...], list[vcf.AwaitedObject]] = {}
         self._made: list[pulumi.Resource] = []
         deferred: tuple[pulumi.Output[Mapping[str, Any]], Any] = pulumi.deferred_output()
@@ -47,7 +48,9 @@ class SharedReadiness:
             dataclasses.replace(alike[0], name=None, asked=None, members=_members(alike))
             for alike in self._alike.values()
         ]
-        own = pulumi.ResourceOptions(depends_on=self._made, custom_timeouts=as_long_as(objects), protect=False)
+        own = pulumi.ResourceOptions(
+            depends_on=self._made, custom_timeouts=as_long_as(objects, self._platform), protect=False
+        )
         ready = vcf.Readiness(name, objects=objects, opts=pulumi.ResourceOptions.merge(own, opts))
         self._resolve(ready.values)
         return ready
@@ -63,8 +66,8 @@ def _members(alike: Sequence[vcf.AwaitedObject]) -> pulumi.Output[dict[str, str]
     return pulumi.Output.all(names, *asked).apply(lambda found: dict(zip(found[0], found[1:], strict=True)))
 
 
-def as_long_as(objects: Sequence[vcf.AwaitedObject]) -> pulumi.CustomTimeouts:
+def as_long_as(objects: Sequence[vcf.AwaitedObject], platform: catalog.Baseline) -> pulumi.CustomTimeouts:
     """Timeouts of a wait for these: as long as the slowest of their kinds may take."""
-    known = catalog.conditions().conditions
+    known = platform.conditions.conditions
     limit = f"{max(known[f'{each.api_version}/{each.kind}'].timeout_seconds for each in objects)}s"
     return pulumi.CustomTimeouts(create=limit, update=limit)

@@ -17,8 +17,6 @@ from pulumi_paif._component import (
     published_secret,
 )
 
-_API_VERSION = "databases.dataservices.vmware.com/v1alpha1"
-
 
 class ExternalDatabaseArgs(TypedDict):
     """A PostgreSQL that is there and that DSM knows nothing of."""
@@ -81,6 +79,8 @@ class VectorDatabaseArgs(TypedDict):
     """Labels of all objects."""
     wait_for: NotRequired[list[str]]
     """Wait conditions instead of the catalogue's."""
+    platform: NotRequired[str]
+    """Version of the platform, such as vcf-9.0.1; the only one that is known by default."""
 
 
 _NEEDED = (
@@ -92,7 +92,7 @@ _NEEDED = (
     "admin_username",
 )
 """What a database that is created needs."""
-_ALWAYS = ("cluster_name", "namespace", "ca_bundle", "labels")
+_ALWAYS = ("cluster_name", "namespace", "ca_bundle", "labels", "platform")
 """What an existing or external database may have as well."""
 
 
@@ -142,7 +142,7 @@ class VectorDatabase(Component):
             password=self.password,
             ca_bundle=args.get("ca_bundle"),
             extension="vector",
-            minimum_version=catalog.least(catalog.versions()["pgvector"].constraint),
+            minimum_version=catalog.least(self.platform.versions["pgvector"].constraint),
             adopt=True if there else None,
             opts=options,
         )
@@ -179,7 +179,7 @@ class VectorDatabase(Component):
     def _create(self, name: str, args: VectorDatabaseArgs) -> tuple[KubernetesObject, vcf.Readiness]:
         labels = args.get("labels", {})
         depends: list[pulumi.Resource] = []
-        version = args.get("version", catalog.versions()["dsm-postgresql"].version)
+        version = args.get("version", self.platform.versions["dsm-postgresql"].version)
         spec: dict[str, pulumi.Input[object]] = {
             "version": version,
             "adminUsername": args["admin_username"],
@@ -224,7 +224,7 @@ class VectorDatabase(Component):
             }
         cluster = KubernetesObject(
             name,
-            _API_VERSION,
+            self.platform,
             "PostgresCluster",
             metadata={"name": args["cluster_name"], "namespace": args["namespace"], "labels": labels},
             spec=spec,
@@ -232,7 +232,7 @@ class VectorDatabase(Component):
         )
         ready = self.ready(
             f"{name}-ready",
-            cluster.awaited(args.get("wait_for"), values={"connection": "{.status.connection}"}),
+            cluster.awaited(args.get("wait_for")),
             depends_on=[cluster],
         )
         self.version = pulumi.Output.from_input(version)
@@ -251,7 +251,9 @@ class VectorDatabase(Component):
         identity = pulumi.Output.concat(args["namespace"], "/", args["cluster_name"])
         # What is only read is not protected: its deletion only forgets it.
         options = self.child(protect=False)
-        found = ExistingObject(name, f"kubernetes:{_API_VERSION}:PostgresCluster", identity, options)
+        found = ExistingObject(
+            name, f"kubernetes:{self.platform.api_version('PostgresCluster')}:PostgresCluster", identity, options
+        )
         self.version = found.spec.apply(lambda spec: str(spec["version"]))
         connection = pulumi.Output.all(identity, found.status).apply(lambda known: _connection(known[0], known[1]))
         self._connect(args, connection, found)

@@ -1,3 +1,1 @@
 """Pulumi provider plugin `vcf`: what VMware Cloud Foundation offers and pulumi-vsphere cannot express."""
-
-VERSION = "0.1.0"

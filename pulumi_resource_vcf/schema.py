@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import VERSION
 from . import fields as f
 from .functions import FUNCTIONS
 from .registry import CONFIG, RESOURCES
+from .version import version
 
 
 def package_schema() -> dict[str, Any]:
@@ -39,7 +39,7 @@ def package_schema() -> dict[str, Any]:
     }
     return {
         "name": "vcf",
-        "version": VERSION,
+        "version": version(),
         "description": "Supervisor namespaces, VM classes, PostgreSQL objects and gallery models of VMware Cloud "
         "Foundation.",
         "config": {"variables": inputs},

@@ -19,13 +19,13 @@ from pulumi.provider.experimental.server import ProviderServicer
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
 
-from . import VERSION
 from . import fields as f
 from . import values as v
 from .errors import InitFailedError, VcfError
 from .host import tell_through
 from .provider import VcfProvider, marked_secrets
 from .registry import RESOURCES
+from .version import version
 
 _OPERATIONS: Final = (
     "Check",
@@ -48,7 +48,7 @@ class Servicer(ProviderServicer):
     """The SDK's servicer with errors that a person reads instead of Python tracebacks."""
 
     def __init__(self, args: list[str], provider: VcfProvider, engine_address: str) -> None:
-        super().__init__(args, VERSION, provider, engine_address)
+        super().__init__(args, version(), provider, engine_address)
         self._vcf = provider
         self._running: set[asyncio.Task[Any]] = set()
         self._stopped = False

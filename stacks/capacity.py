@@ -13,11 +13,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import paif_catalog as catalog
+from paif_catalog.nearest_names import nearest
 from pulumi_paif.vcf import GpuDevice, GpuHost, GpuInventory
 from stacks.environment import Environment
 from stacks.environment.sections.vm_classes import VmClass
 from stacks.environment.types import MIB_PER_GIB
-from stacks.problems import LocatedProblem, located_problem, nearest
+from stacks.problems import LocatedProblem, located_problem
 from stacks.problems import Path as Configured
 
 

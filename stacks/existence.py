@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from paif_catalog.nearest_names import nearest
 from pulumi_paif.vcf import Library, MissingName
 from stacks.environment import Environment
-from stacks.problems import LocatedProblem, Path, join_names, located_problem, nearest
+from stacks.problems import LocatedProblem, Path, join_names, located_problem
 
 _KINDS = {
     "computeClusters": "compute cluster",

@@ -17,7 +17,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import paif_catalog as catalog
 from stacks.phases.ai_services import AiServices
 from stacks.phases.clusters import Clusters
 from stacks.phases.context import Context
@@ -126,7 +125,7 @@ def _add_workstations(result: dict[str, Any], context: Context, declared: Workst
             "firstBoot": machine.first_boot,
             "password": machine.password,
         }
-        theirs["login"] = {"user": catalog.dlvm_properties().login.user}
+        theirs["login"] = {"user": context.env.baseline.dlvm_properties.login.user}
 
 
 def _clusters(declared: Clusters) -> dict[str, Any]:
@@ -141,8 +140,8 @@ def _clusters(declared: Clusters) -> dict[str, Any]:
 
 
 def _versions(context: Context, built: Built) -> dict[str, Any]:
-    env, facts = context.env, catalog.versions()
-    versions: dict[str, Any] = {"baseline": facts.baseline}
+    env, facts = context.env, context.env.baseline.versions
+    versions: dict[str, Any] = {"baseline": env.baseline.name}
     if built.data is not None:
         if built.data.version is not None:
             versions["database"] = built.data.version

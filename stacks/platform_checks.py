@@ -10,17 +10,16 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 
 import paif_catalog as catalog
+from paif_catalog.nearest_names import nearest
 from pulumi_paif.vcf import ChartAnswer, DatabaseOffer, ModelAnswer, Platform, PrincipalAnswer, StandingDatabase
 from stacks.environment import Environment, storage_class
 from stacks.environment.sections.database import Database
 from stacks.environment.sections.workstations import Workstation
-from stacks.problems import LocatedProblem, Path, join_names, located_problem, nearest
+from stacks.problems import LocatedProblem, Path, join_names, located_problem
 
 _SHOWN = 12
 _OS = "ubuntu"
 """Operating system of all nodes: the GPU Operator supports no other that VKS has."""
-_DATABASES = "databases.dataservices.vmware.com/v1alpha1"
-_PAIS = "pais.vmware.com/v1alpha1"
 _UNITS = {"Mi": 1 / 1024, "Gi": 1.0, "Ti": 1024.0}
 
 
@@ -114,7 +113,7 @@ def charts(
     `standing` are clusters that are there: what they have was installed from a repository that answered then.
     """
     coming = [each for each in env.clusters if each.gpu_operator.enabled and env.full_name(each) not in standing]
-    fact = catalog.versions()["gpu-operator"]
+    fact = env.baseline.versions["gpu-operator"]
     if answer.status == "found" and answer.versions:
         for index, cluster in enumerate(env.clusters):
             version = cluster.gpu_operator.version or fact.version
@@ -141,22 +140,16 @@ def _has_version(versions: Collection[str], wanted: str) -> bool:
 
 def apis(env: Environment, served: Collection[str], phases: Collection[str]) -> list[LocatedProblem]:
     """Parts of the environment whose API the Supervisor does not serve."""
-    versions = catalog.versions()
     machines = any(each.route == "vm-service" for each in env.workstations)
     needed = (
-        ("data", "database", env.database is not None and env.database.external is None, _DATABASES, "DSM"),
-        ("ai-services", "aiServices", env.ai_services is not None, _PAIS, "Private AI Services"),
-        (
-            "workstations",
-            "workstations",
-            machines,
-            f"vmoperator.vmware.com/{versions['vm-operator'].version}",
-            "the VM Service",
-        ),
-        ("clusters", "clusters", bool(env.clusters), f"cluster.x-k8s.io/{versions['cluster-api'].version}", "VKS"),
+        ("data", "database", env.database is not None and env.database.external is None, "PostgresCluster", "DSM"),
+        ("ai-services", "aiServices", env.ai_services is not None, "PAISConfiguration", "Private AI Services"),
+        ("workstations", "workstations", machines, "VirtualMachine", "the VM Service"),
+        ("clusters", "clusters", bool(env.clusters), "Cluster", "VKS"),
     )
     found = []
-    for phase, key, wanted, api, service in needed:
+    for phase, key, wanted, kind, service in needed:
+        api = env.baseline.api_version(kind)
         if phase in phases and wanted and api not in served:
             group = api.partition("/")[0]
             others = [each for each in served if each.partition("/")[0] == group]
@@ -168,7 +161,7 @@ def apis(env: Environment, served: Collection[str], phases: Collection[str]) -> 
 def coming_releases(env: Environment, platform: Platform) -> dict[int, str]:
     """Releases of clusters, by their place, that are to be made or to get another one than they have."""
     asked = {
-        index: cluster.release or catalog.versions()["kubernetes-release"].version
+        index: cluster.release or env.baseline.versions["kubernetes-release"].version
         for index, cluster in enumerate(env.clusters)
     }
     has = [platform.clusters.get(env.full_name(cluster), "") for cluster in env.clusters]
@@ -230,14 +223,14 @@ def needs_dsm(env: Environment, platform: Platform) -> bool:
         return asked is not None and asked.created
     location = asked.backup.location if asked.backup is not None else ""
     return (
-        _database_version(asked) != standing.version
+        _database_version(env, asked) != standing.version
         or asked.infrastructure_policy != standing.infrastructure_policy
         or location not in ("", standing.backup_location)
     )
 
 
-def _database_version(asked: Database) -> str:
-    return asked.version or catalog.versions()["dsm-postgresql"].version
+def _database_version(env: Environment, asked: Database) -> str:
+    return asked.version or env.baseline.versions["dsm-postgresql"].version
 
 
 def database(env: Environment, platform: Platform) -> list[LocatedProblem]:
@@ -266,7 +259,7 @@ def _not_allowed(
     policies = {policy.name for offer in allowed for policy in offer.infrastructure_policies}
     versions = {version for offer in allowed for version in offer.versions}
     locations = {location for offer in allowed for location in offer.backup_locations}
-    version = _database_version(asked)
+    version = _database_version(env, asked)
     policy = asked.infrastructure_policy or ""
     location = asked.backup.location if asked.backup is not None else ""
     checks: tuple[tuple[Path, str, str, str, set[str]], ...] = (

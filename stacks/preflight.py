@@ -9,7 +9,6 @@ from typing import Any
 
 import pulumi
 
-import paif_catalog as catalog
 from pulumi_paif import vcf
 from stacks import existence, platform_checks
 from stacks.capacity import device_ids, shortages, write_inventory
@@ -107,7 +106,7 @@ class _Preflight:
 
     def _lookups(self, named: dict[str, Any]) -> dict[str, vcf.LookUp[Any]]:
         """All questions of the round, by what they are about."""
-        env, versions = self.env, catalog.versions()
+        env, baseline = self.env, self.env.baseline
         lookups: dict[str, vcf.LookUp[Any]] = {
             "missing": vcf.missing_names({kind: list(places) for kind, places in named.items()})
         }
@@ -134,8 +133,8 @@ class _Preflight:
         with_data = "data" in self.phases and env.database is not None
         lookups["platform"] = vcf.platform(
             env.namespace.name,
-            vm_operator=f"vmoperator.vmware.com/{versions['vm-operator'].version}",
-            cluster_api=f"cluster.x-k8s.io/{versions['cluster-api'].version}",
+            vm_operator=baseline.api_version("VirtualMachine"),
+            cluster_api=baseline.api_version("Cluster"),
             releases=self._needs_releases(),
             offers=with_data and env.database is not None and env.database.created,
             databases=with_data and env.database is not None and env.database.existing is not None,
@@ -153,7 +152,7 @@ class _Preflight:
         if self._uses_clusters() and any(cluster.gpu_operator.enabled for cluster in env.clusters):
             helm = self.connections.helm
             login = {"username": helm.username, "password": helm.password.get_secret_value(), "caBundle": helm.ca}
-            chart = {"repository": self._repository(), "chart": versions["gpu-operator"].chart}
+            chart = {"repository": self._repository(), "chart": baseline.versions["gpu-operator"].chart}
             lookups["charts"] = vcf.chart_versions([chart | {key: value for key, value in login.items() if value}])
         return lookups
 
@@ -166,7 +165,7 @@ class _Preflight:
         return self._uses_clusters() and self.env.content.kubernetes_library not in created
 
     def _repository(self) -> str:
-        return self.connections.helm.repository or catalog.versions()["gpu-operator"].repository
+        return self.connections.helm.repository or self.env.baseline.versions["gpu-operator"].repository
 
     def _properties(self, answers: dict[str, Any], result: PreflightResult) -> None:
         declared, platform = _require(answers["properties"]), _require(answers["platform"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterable
@@ -101,16 +100,6 @@ def read_problems(file: FilePath) -> list[LocatedProblem]:
     if not file.exists():
         return []
     return [(tuple(path), Problem(**problem)) for path, problem in json.loads(file.read_text(encoding="utf-8"))]
-
-
-def nearest(name: object, valid: Iterable[str]) -> str:
-    """The valid name most like `name`, or "" when none is alike."""
-    names = {candidate.lower(): candidate for candidate in valid}
-    lowered = str(name).lower()
-    close = difflib.get_close_matches(lowered, names, n=1, cutoff=0.6)
-    # `production` is less like `prod` by letters than by how people shorten.
-    close = close or [each for each in names if len(each) > 2 and lowered.startswith(each)]
-    return names[close[0]] if close else ""
 
 
 def join_names(names: Iterable[str]) -> str:

@@ -12,11 +12,12 @@ from typing import Any
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from paif_catalog.nearest_names import nearest
 from paif_catalog.redaction import HIDDEN, is_secret_key
 from stacks.document import Mistake, Unreadable, compose, entries, scalar
 from stacks.encryption import Decrypt, WrongPassphraseError, check_form, decrypter
 from stacks.environment import SECRETS, Environment, from_text, naming_conflicts, validate
-from stacks.problems import NAMESPACE, Path, Problem, nearest, property_path
+from stacks.problems import NAMESPACE, Path, Problem, property_path
 
 _FOREIGN = {"pulumi", "kubernetes", "vsphere", "vcf"}
 """Namespaces of configuration that belong to Pulumi and the providers."""

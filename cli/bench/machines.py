@@ -144,14 +144,15 @@ class Bench:
         return {"config": config}
 
     def _variables(self, machines: int) -> dict[str, str]:
-        conditions = catalog.conditions().conditions
+        platform = catalog.baseline()
         waits = {
-            kind: json.dumps(_paths(conditions[f"vmoperator.vmware.com/v1alpha3/{kind}"].wait_for))
+            kind: json.dumps(_paths(platform.condition(kind).wait_for))
             for kind in ("VirtualMachine", "VirtualMachineService")
         }
         image = YAML(typ="safe").load((ROOT / "stacks" / "Pulumi.dev.yaml").read_text(encoding="utf-8"))
         return {
             "PAIF_BENCH_MACHINES": str(machines),
+            "PAIF_BENCH_VM_OPERATOR": platform.api_version("VirtualMachine"),
             "PAIF_BENCH_WAIT": waits["VirtualMachine"],
             "PAIF_BENCH_SERVICE_WAIT": waits["VirtualMachineService"],
             "PAIF_BENCH_SECRETS": json.dumps(_SECRETS),

@@ -77,7 +77,7 @@ for index in range(count):
     )
     vm = kubernetes.apiextensions.CustomResource(
         machine,
-        api_version="vmoperator.vmware.com/v1alpha3",
+        api_version=os.environ["PAIF_BENCH_VM_OPERATOR"],
         kind="VirtualMachine",
         metadata={
             "name": machine,
@@ -98,7 +98,7 @@ for index in range(count):
     )
     kubernetes.apiextensions.CustomResource(
         f"{machine}-access",
-        api_version="vmoperator.vmware.com/v1alpha3",
+        api_version=os.environ["PAIF_BENCH_VM_OPERATOR"],
         kind="VirtualMachineService",
         metadata={
             "name": machine,

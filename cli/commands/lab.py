@@ -17,7 +17,7 @@ lab_app = typer.Typer(no_args_is_help=True, help="The local lab: a simulated VCF
 @lab_app.command("token")
 def lab_token() -> None:
     """A token of the lab's identity provider (a simulation), with which OpenAI clients call the endpoints."""
-    from lab.oidc import TokenError, fetch_token  # noqa: PLC0415 - only here
+    from lab.simulated.identity_provider.tokens import TokenError, fetch_token  # noqa: PLC0415 - only here
 
     try:
         show(fetch_token(daemon.endpoints()))

@@ -12,7 +12,7 @@ import typer
 from cli.commands.arguments import AsJson
 from cli.engine import environ
 from cli.output.console import columns, json_result, show, table
-from cli.toolkit import completion
+from cli.toolkit import completion, distributions
 from cli.toolkit import doctor as doctoring
 from lab.state import ROOT
 
@@ -38,6 +38,12 @@ def mirror(folder: Path) -> None:
     """Write the tools of this machine to a folder that PAIF_MIRROR can name on another one without network."""
     for name in doctoring.write_mirror(folder):
         show(name)
+
+
+def dist(folder: Path) -> None:
+    """Build what others install (pulumi-resource-vcf, pulumi-paif) as wheels into a folder, without network."""
+    for wheel in distributions.build(folder):
+        show(str(wheel))
 
 
 def run_tests(

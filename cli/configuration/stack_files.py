@@ -12,8 +12,9 @@ from typing import get_args
 from cli.engine import environ
 from cli.engine.stack import Stack
 from lab.state import ROOT
+from paif_catalog.nearest_names import nearest
 from stacks.environment import SHORT_NAME, Environment, json_schema
-from stacks.problems import LocatedProblem, Problem, join_names, nearest, printable
+from stacks.problems import LocatedProblem, Problem, join_names, printable
 from stacks.stackfile import StackFile, check_together, read
 
 _FOLDER = ROOT / "stacks"

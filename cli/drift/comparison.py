@@ -183,8 +183,11 @@ def _is_server_default(step: dict[str, Any]) -> bool:
     )
     if catalog.Release.agree(str(desired.get("version")), str(live.get("version"))):
         differing.pop("spec.topology.version", None)
-    classes = catalog.cluster_classes()
-    if "class" in desired and "class" in live and classes.is_newer(str(live["class"]), str(desired["class"])):
+    newer = any(
+        each.cluster_classes.is_newer(str(live.get("class")), str(desired.get("class")))
+        for each in catalog.baselines().values()
+    )
+    if "class" in desired and "class" in live and newer:
         for name in ("class", "classNamespace"):
             differing.pop(f"spec.topology.{name}", None)
     return not differing

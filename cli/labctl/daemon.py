@@ -14,8 +14,9 @@ from pathlib import Path
 import psutil
 
 from cli.output.console import Failed, say
-from lab.control import OTHER_OWNER, Control, LabDownError, PartStatus
 from lab.state import ROOT, lab_directory, read_json
+from lab.supervision.control import OTHER_OWNER, Control, LabDownError
+from lab.supervision.part import PartStatus
 
 _UP_SECONDS = 180
 _DOWN_SECONDS = 40
@@ -66,7 +67,7 @@ def _start() -> subprocess.Popen[bytes]:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     with log_file().open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "lab.daemon"],
+            [sys.executable, "-m", "lab"],
             cwd=ROOT,
             env=_daemon_environment(),
             stdin=subprocess.DEVNULL,

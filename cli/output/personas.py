@@ -12,9 +12,9 @@ from cli.configuration import stack_files
 from cli.engine import stack_state
 from cli.engine.stack import Stack
 from cli.output.console import BAD_INPUT, Failed, stop
+from paif_catalog.nearest_names import nearest
 from paif_catalog.redaction import HIDDEN
 from stacks.environment import Environment
-from stacks.problems import nearest
 
 _PERSONAS = {"dataScientist": "data-scientist", "mlopsEngineer": "mlops-engineer"}
 _RESOURCES = {

@@ -15,6 +15,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from lab.state import ROOT
+from paif_catalog.nearest_names import nearest
 from policies.licensing.configuration import Entitlement, edition_of, entitled
 from policies.licensing.pack import PACK as LICENSING
 from policies.naming.pack import PACK as NAMING
@@ -23,7 +24,7 @@ from policies.platform.pack import PACK as PLATFORM
 from policies.shared.configuration import Settings
 from policies.shared.model import KINDS
 from stacks.document import Mistake, Unreadable, load, mistakes
-from stacks.problems import Problem, display_value, nearest
+from stacks.problems import Problem, display_value
 
 _KeyPath = tuple[str | int, ...]
 

@@ -1,1 +1,1 @@
-"""The Supervisor's operators of the lab (a simulation): they drive real objects on a real API server."""
+"""What the lab's simulated operators share, and the process that runs them all. Each lies in ``lab/simulated``."""

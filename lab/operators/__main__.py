@@ -1,23 +1,29 @@
-"""All operators of the lab in one process: ``python -m lab.operators [MODULE ...]`` (default: every module)."""
+"""All operators of the lab in one process: ``python -m lab.operators``.
+
+A simulated system is a folder of ``lab/simulated``. One that has a module ``operator`` or ``webhooks`` registers its
+handlers with kopf as that is imported; nothing else has to know of it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
 import importlib
-import importlib.util
 import logging
 import os
+import pkgutil
 import sys
+from types import ModuleType
 from typing import Any
 
 import kopf
 
-from lab.operators.common import PREFIX
+import lab.simulated
+from lab.operators.resources import PREFIX
 from lab.process import die_with_parent
 
-MODULES = ("wcp", "vm_service", "vm_admission", "dsm", "vks", "pais")
 THREADS = 12
+_REGISTERING = ("operator", "webhooks")
 
 
 @kopf.on.startup()
@@ -36,31 +42,39 @@ def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
 
 
 def _worth_saying(record: logging.LogRecord) -> bool:
-    """Not what kopf tries again by itself, nor each retry of a handler: common.reconciling says those once."""
+    """Not what kopf tries again by itself, nor each retry of a handler: ``reconciling`` says those once."""
     text = str(record.msg)
     return not (record.name.startswith("kopf") and ("failed temporarily" in text or "will retry" in text))
 
 
-def main(names: list[str]) -> int:
-    """Run the named modules' operators until told to stop."""
+def modules(package: ModuleType) -> list[str]:
+    """The modules below ``package`` that register handlers, by full name."""
+    found = []
+    for system in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        if system.ispkg:
+            inside = importlib.import_module(system.name)
+            found += [
+                each.name
+                for each in pkgutil.iter_modules(inside.__path__, f"{system.name}.")
+                if each.name.rpartition(".")[2] in _REGISTERING
+            ]
+    return found
+
+
+def main() -> int:
+    """Run the operators until told to stop."""
     die_with_parent()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     for noisy in ("kopf", "httpx", "httpcore", "aiohttp", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     for handler in logging.getLogger().handlers:
         handler.addFilter(_worth_saying)
-    unknown = sorted(set(names) - set(MODULES))
-    if unknown:
-        sys.stderr.write(f"unknown operator {', '.join(unknown)}; expected some of {', '.join(MODULES)}\n")
-        return 2
-    for name in names or MODULES:
-        module = f"lab.operators.{name}"
-        if names or importlib.util.find_spec(module):
-            importlib.import_module(module)
+    for name in ("lab.operators.webhook_server", *modules(lab.simulated)):
+        importlib.import_module(name)
     liveness = os.environ.get("PAIF_LAB_OPERATORS_LIVENESS")
     asyncio.run(kopf.operator(standalone=True, clusterwide=True, liveness_endpoint=liveness))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Generic
 
-from policies.shared.configuration import Exemption, load, schema
+from paif_catalog import Baseline, UnknownBaselineError, baseline
+from policies.shared.configuration import ConfigurationError, Exemption, load, schema
 from policies.shared.diagnostics import (
     error_location,
     exemption_terms,
@@ -92,6 +93,15 @@ class Analyzer(Generic[S, M]):
         # Nothing says how much there is to lose, so it is checked as if it were everything.
         return kind if kind in {"dev", "qa", "staging", "prod"} else "prod"
 
+    def _platform(self, settings: S, started: _RunInfo) -> Baseline:
+        """What is known of the platform. Raises ConfigurationError for one that is not known, or where none is said."""
+        name = settings.platform or started.environment.get("platform") or None
+        try:
+            return baseline(name)
+        except UnknownBaselineError as error:
+            where = f"platform of policies/config/{started.stack}.yaml, or paif:platform of the stack's configuration"
+            raise ConfigurationError(f"{where}: {error}") from None
+
     def _ensure_run(self, urn: str) -> Run[S, M]:
         """The run that a resource belongs to; the first resource starts it."""
         if self._run is None:
@@ -103,6 +113,7 @@ class Analyzer(Generic[S, M]):
                 stack=self._run_info.stack,
                 project=self._run_info.project,
                 kind=self._kind(settings, self._run_info),
+                platform=self._platform(settings, self._run_info),
                 settings=settings,
                 observations=self.pack.observations(),
                 environment=self._run_info.environment,
@@ -185,7 +196,7 @@ class Analyzer(Generic[S, M]):
         if not self._preamble_reported:
             # Not when the run begins: a remediation begins it, and its answer has no room for them.
             self._preamble_reported = True
-            self._check_kind(run, request.urn, response)
+            self._compare_with_stack(run, request.urn, response)
             self._list_exemptions(run, request.urn, response)
         observed, rules = self._rules_for(request.type)
         if not observed and not rules:
@@ -339,15 +350,18 @@ class Analyzer(Generic[S, M]):
                 return each
         return None
 
-    def _check_kind(self, run: Run[S, M], urn: str, response: Any) -> None:
-        configured, declared = run.settings.kind, run.environment.get("kind")
-        if configured is not None and declared is not None and declared != configured:
-            text = (
-                f"the settings say kind {configured}, the stack's configuration says {declared}: its guards would be "
-                f"another kind's\ndo: remove kind from policies/config/{run.stack}.yaml (or --policy-pack-config), or "
-                f"set {declared}"
-            )
-            self._report(response, self.pack.configuration, text, Level.MANDATORY, Severity.CRITICAL, urn)
+    def _compare_with_stack(self, run: Run[S, M], urn: str, response: Any) -> None:
+        for key, given, what in (
+            ("kind", run.settings.kind, "its guards would be another kind's"),
+            ("platform", run.settings.platform, "it would be judged by another platform"),
+        ):
+            own = run.environment.get(key)
+            if given is not None and own is not None and own != given:
+                text = (
+                    f"the settings say {key} {given}, the stack's configuration says {own}: {what}\n"
+                    f"do: remove {key} from policies/config/{run.stack}.yaml (or --policy-pack-config), or set {own}"
+                )
+                self._report(response, self.pack.configuration, text, Level.MANDATORY, Severity.CRITICAL, urn)
 
     def _list_exemptions(self, run: Run[S, M], urn: str, response: Any) -> None:
         for each in run.settings.exemptions:

@@ -49,6 +49,10 @@ class Settings(Model):
     kind: Kind | None = Field(
         default=None, description="kind of the environment; that of the stack's configuration by default, else prod"
     )
+    platform: str | None = Field(
+        default=None,
+        description="version of the platform; that of the stack's configuration by default, else the only one known",
+    )
     enforcement: dict[str, Level] = Field(default={}, description="level per rule, instead of the rule's own")
     exemptions: list[Exemption] = Field(default=[], description="violations that are accepted for a time")
 

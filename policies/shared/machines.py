@@ -89,7 +89,7 @@ def gpu_class(name: Any, run: Run[Any, Any], classes: Classes) -> GpuClass | Non
     text = str(name)
     declared: Mapping[str, GpuClass] = run.settings.existing_classes
     match = run.lookup(classes, text) or declared.get(text) or configured_classes(run.environment, run.stack).get(text)
-    if match is None and text not in catalog.cluster_classes().default_vm_classes:
+    if match is None and text not in run.platform.cluster_classes.default_vm_classes:
         raise run.missing_entry(
             classes,
             f"content of class {text}",

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, Literal, NoReturn, TypeVar, get_args
 
+from paif_catalog import Baseline
+
 Kind = Literal["dev", "qa", "staging", "prod"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -193,16 +195,18 @@ _ALL_ENTRIES = object()
 class Run(Generic[S, M]):
     """What a rule may know beside the resource.
 
-    `stack` is the environment's name. `environment` is the stack's own configuration without its secrets, parsed, keys
-    without namespace; empty where the engine does not hand it over (`pulumi policy analyze`). `secrets` are the values
-    of its encrypted keys, for rules about their form. `observations` are what the pack remembers of the resources so
-    far, in tables that are written with `record` and read with `lookup` and `all_entries`: resources come in any order,
-    so that whoever has read an entry, also one that was not there, is judged again once it changes.
+    `stack` is the environment's name, `platform` what is known of its platform's version. `environment` is the
+    stack's own configuration without its secrets, parsed, keys without namespace; empty where the engine does not
+    hand it over (`pulumi policy analyze`). `secrets` are the values of its encrypted keys, for rules about their
+    form. `observations` are what the pack remembers of the resources so far, in tables that are written with `record`
+    and read with `lookup` and `all_entries`: resources come in any order, so that whoever has read an entry, also one
+    that was not there, is judged again once it changes.
     """
 
     stack: str
     project: str
     kind: Kind
+    platform: Baseline
     settings: S
     observations: M
     environment: Mapping[str, Any] = field(default_factory=dict)

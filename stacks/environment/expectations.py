@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
+from paif_catalog.nearest_names import nearest
 from stacks.environment.model import Environment
-from stacks.problems import Path, join_names, nearest
+from stacks.problems import Path, join_names
 
 _TYPES = {
     "string_type": "text",
@@ -40,7 +41,7 @@ def expectation(error: Any, path: Path) -> tuple[str, str]:
         choices = re.findall(r"'([^']*)'", context["expected"])
         return f"one of {context['expected'].replace(chr(39), '')}", nearest(error["input"], choices)
     if kind == "paif":
-        return context["expected"], ""
+        return context["expected"], context.get("near", "")
     bounds = {
         "greater_than": "more than {gt}",
         "greater_than_equal": "at least {ge}",

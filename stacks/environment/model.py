@@ -25,7 +25,16 @@ from stacks.environment.sections.vcenter import Vcenter
 from stacks.environment.sections.vm_classes import VmClass
 from stacks.environment.sections.vsphere_tags import VsphereTags
 from stacks.environment.sections.workstations import Workstation
-from stacks.environment.types import ChartRepository, KeptProperty, Kind, LabelValue, NonEmptyText, Persona, ShortName
+from stacks.environment.types import (
+    ChartRepository,
+    KeptProperty,
+    Kind,
+    LabelValue,
+    NonEmptyText,
+    Persona,
+    PlatformName,
+    ShortName,
+)
 from stacks.problems import Path
 
 
@@ -34,6 +43,9 @@ class Environment(Section):
 
     target: Literal["lab", "vcf"]
     kind: Kind
+    platform: PlatformName = Field(
+        default="", description="version of the platform, e.g. vcf-9.0.1; by default the only one that is known"
+    )
     organisation: ShortName
     owner: LabelValue
     cost_centre: LabelValue
@@ -90,6 +102,11 @@ class Environment(Section):
         """The environment's name: that of its stack."""
         return self._name
 
+    @property
+    def baseline(self) -> catalog.Baseline:
+        """What is known of the environment's platform."""
+        return catalog.baseline(self.platform)
+
     def named(self, kind: str, name: str) -> str:
         """A full name, <organisation>-<environment>-<kind>-<name>; `kind` is a key of the naming catalogue."""
         return f"{self.organisation}-{self._name}-{catalog.naming().kinds[kind].code}-{name}"
@@ -128,7 +145,7 @@ class Environment(Section):
         for own in self.vm_classes:
             if own.name == name:
                 return own
-        size = catalog.cluster_classes().default_vm_classes[name]
+        size = self.baseline.cluster_classes.default_vm_classes[name]
         return VmClass.model_construct(
             name=name, cpu_count=size.cpu_count, memory_gib=size.memory_gib, profile=None, gpus=0, existing=True
         )

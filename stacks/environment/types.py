@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
+
+import paif_catalog as catalog
 
 Kind = Literal["dev", "qa", "staging", "prod"]
 Persona = Literal["data-scientist", "mlops-engineer"]
@@ -41,6 +43,27 @@ def _network(value: str) -> str:
     return value
 
 
+def _platform(value: str) -> str:
+    try:
+        return catalog.baseline(value or None).name
+    except catalog.UnknownBaselineError:
+        known = ", ".join(catalog.baselines())
+        context = {
+            "expected": f"a platform that is known: {known}",
+            "near": catalog.nearest(value, catalog.baselines()),
+        }
+        raise PydanticCustomError("paif", "{expected}", context) from None
+
+
+def _known_platforms(schema: dict[str, Any]) -> None:
+    del schema["default"]
+    schema["enum"] = list(catalog.baselines())
+
+
+PlatformName = Annotated[
+    str, AfterValidator(_platform), Field(validate_default=True, json_schema_extra=_known_platforms)
+]
+"""Name of a baseline; "" is the only one there is."""
 _LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 Label = Annotated[
     str,

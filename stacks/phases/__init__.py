@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pulumi
 
-from stacks.problems import nearest
+from paif_catalog.nearest_names import nearest
 from stacks.run_options import UNTIL
 
 PHASES: dict[str, tuple[str, ...]] = {

@@ -56,8 +56,9 @@ def declare(context: Context, foundation: Foundation, data: Data, asked: Section
         "database_password_secret": database.password_secret,
         "trust_bundles": {name: pem for name, pem in bundles.items() if pem},
         "labels": env.labels(),
+        "platform": env.platform,
         **context.licence(gpu_mode),  # type: ignore[typeddict-item]
-        **context.wait("pais.vmware.com/v1alpha1/PAISConfiguration"),
+        **context.wait("PAISConfiguration"),
     }
     # After the extension: PAIS keeps vectors in the database from its first moment.
     options = pulumi.ResourceOptions(parent=phase, depends_on=[database.extension])

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-import paif_catalog as catalog
 from pulumi_paif.gpu_cluster import GpuCluster, GpuClusterArgs, NodePoolArgs
 from pulumi_paif.gpu_operator import GpuOperator, GpuOperatorArgs
 from stacks import charts
@@ -49,7 +48,6 @@ def _cluster(
     context: Context, foundation: Foundation, asked: Cluster, phase: Phase, namespace: pulumi.Output[str]
 ) -> GpuCluster:
     env, name = context.env, context.env.full_name(asked)
-    version = catalog.versions()["cluster-api"].version
     cluster: GpuClusterArgs = {
         "cluster_name": name,
         "namespace": namespace,
@@ -61,7 +59,8 @@ def _cluster(
         "pod_network": asked.pod_network,
         "service_network": asked.service_network,
         "labels": env.labels(),
-        **context.wait(f"cluster.x-k8s.io/{version}/Cluster"),  # type: ignore[typeddict-item]
+        "platform": env.platform,
+        **context.wait("Cluster"),  # type: ignore[typeddict-item]
     }
     if asked.release is not None:
         cluster["release"] = asked.release
@@ -121,8 +120,9 @@ def _gpu_operator(context: Context, asked: Cluster, cluster: GpuCluster) -> GpuO
         ],
         "gpu_mode": env.gpu.mode,
         "labels": env.labels(),
+        "platform": env.platform,
         **context.licence(env.gpu.mode),  # type: ignore[typeddict-item]
-        **context.wait("nvidia.com/v1/ClusterPolicy"),
+        **context.wait("ClusterPolicy"),
     }
     if helm.repository:
         args["repository"] = helm.repository

@@ -70,8 +70,9 @@ class Context:
             password=pulumi.Output.secret(self.connections.vcenter.password.get_secret_value()),
         )
 
-    def wait(self, key: str, argument: str = "wait_for") -> dict[str, list[str]]:
+    def wait(self, kind: str, argument: str = "wait_for") -> dict[str, list[str]]:
         """The argument by which a component waits for other conditions than the catalogue's, if there are any."""
+        key = self.env.baseline.condition_key(kind)
         return {argument: self.env.conditions[key]} if key in self.env.conditions else {}
 
     def licence(self, gpu_mode: str) -> dict[str, pulumi.Output[str]]:

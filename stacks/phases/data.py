@@ -28,6 +28,7 @@ def declare(context: Context, foundation: Foundation, asked: Database) -> Data:
         "cluster_name": asked.existing or env.full_name(asked),
         "namespace": foundation.namespace,
         "labels": env.labels(),
+        "platform": env.platform,
     }
     if context.connections.database_ca:
         args["ca_bundle"] = context.connections.database_ca
@@ -66,7 +67,7 @@ def _created(context: Context, foundation: Foundation, asked: Database) -> Vecto
         "maintenance_day": asked.maintenance.start_day,
         "maintenance_time": asked.maintenance.start_time,
         "maintenance_duration": asked.maintenance.duration,
-        **context.wait("databases.dataservices.vmware.com/v1alpha1/PostgresCluster"),
+        **context.wait("PostgresCluster"),
     }
     if asked.version is not None:
         args["version"] = asked.version

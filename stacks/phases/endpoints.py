@@ -95,7 +95,8 @@ def _endpoint(
             "storage_class": storage_class(env.storage_policy(asked.storage_policy)),
             "replicas": asked.replicas,
             "labels": env.labels(persona="app-developer"),
-            **context.wait("pais.vmware.com/v1alpha1/ModelEndpoint"),  # type: ignore[typeddict-item]
+            "platform": env.platform,
+            **context.wait("ModelEndpoint"),  # type: ignore[typeddict-item]
         },
         pulumi.ResourceOptions(parent=phase, depends_on=[services.services.ready_services, access.login]),
     )

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import pulumi
 
-import paif_catalog as catalog
 from pulumi_paif import vcf
 from pulumi_paif.ai_namespace import image_name
 from pulumi_paif.deep_learning_vm import DeepLearningVm, DeepLearningVmArgs
@@ -74,7 +73,7 @@ def _shared(context: Context, foundation: Foundation, image_items: Mapping[str, 
         [each.storage_policy for each in served],
         [vcf.AwaitedImage(name=image, item_id=item)],
     )
-    return _Shared(image, contents, SharedReadiness() if len(served) > _WAITED_FOR_ALONE else None)
+    return _Shared(image, contents, SharedReadiness(env.platform) if len(served) > _WAITED_FOR_ALONE else None)
 
 
 def _workstation(
@@ -92,16 +91,16 @@ def _workstation(
 def _args(context: Context, shared: _Shared, asked: Workstation, name: str) -> DeepLearningVmArgs:
     """Arguments on any route."""
     env = context.env
-    api_version = f"vmoperator.vmware.com/{catalog.versions()['vm-operator'].version}"
     password = env.workstation_password
     args: DeepLearningVmArgs = {
         "vm_name": name,
         "persona": asked.persona,
         "image": shared.image,
+        "platform": env.platform,
         "password": pulumi.Output.secret(password.get_secret_value() if password else ""),
         **context.licence(env.gpu.mode),  # type: ignore[typeddict-item]
-        **context.wait(f"{api_version}/VirtualMachine"),
-        **context.wait(f"{api_version}/VirtualMachineService", "access_wait_for"),
+        **context.wait("VirtualMachine"),
+        **context.wait("VirtualMachineService", "access_wait_for"),
     }
     if asked.public_key:
         args["public_key"] = asked.public_key

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from ruamel.yaml import YAML
 
-from lab.oidc import fetch_token
+from lab.simulated.identity_provider.tokens import fetch_token
 from tests.lab.conftest import ROOT, Paif, api_client, changes
 
 

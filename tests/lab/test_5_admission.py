@@ -35,7 +35,7 @@ _REAL = '.cluster.cluster.x-k8s.io" denied the request'
 _SIZE = "cluster.x-k8s.io/cluster-api-autoscaler-node-group"
 _TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
 _VOLUME = {"name": "containerd", "mountPath": "/var/lib/containerd", "capacity": "200Gi"}
-_CENTRAL = catalog.cluster_classes().central_namespace
+_CENTRAL = catalog.baseline().cluster_classes.central_namespace
 
 Object = dict[str, Any]
 Change = Callable[[Object], object]
@@ -121,8 +121,8 @@ _VARIANTS: dict[str, Object] = {
     },
     **{
         name: {"cluster_class": name}
-        for name, each in catalog.cluster_classes().classes.items()
-        if each.takes(catalog.versions()["kubernetes-release"].version)
+        for name, each in catalog.baseline().cluster_classes.classes.items()
+        if each.takes(catalog.baseline().versions["kubernetes-release"].version)
     },
     "class and release of 1.33": {
         "cluster_class": "builtin-generic-v3.7.0",

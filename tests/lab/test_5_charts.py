@@ -13,7 +13,8 @@ import pytest
 
 from cli.bench.scratch import lab_configuration
 from lab.boot import GALLERY_USER
-from lab.web import CHARTS, Chart, index, package
+from lab.simulated.chart_repository.charts import Chart, index, package
+from lab.simulated.gpu_operator.controller import CHART
 from pulumi_resource_vcf.http import tls_context
 from tests.lab.conftest import Paif
 from tests.lab.test_5_machines import Project
@@ -42,7 +43,7 @@ class _Repository(Server):
 
 @pytest.fixture
 def chart() -> Chart:
-    return package(CHARTS / "gpu-operator")
+    return package(CHART)
 
 
 @pytest.fixture

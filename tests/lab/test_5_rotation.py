@@ -23,8 +23,8 @@ from ruamel.yaml import YAML
 
 from cli.bench.scratch import lab_configuration, write_yaml
 from lab.boot import GALLERY_USER, PASSWORDS
-from lab.oidc import fetch_token
 from lab.pki import lab_authority
+from lab.simulated.identity_provider.tokens import fetch_token
 from lab.state import write_json
 from tests.lab.conftest import Outputs, Paif, api_client, wait_until
 from tests.lab.test_5_machines import Project

@@ -28,7 +28,7 @@ DIRECTPATH_CLASS = "acme-dev-class-gpu-l40s"
 # Public, and looks like a key all the same.
 CERTIFICATE = f"-----BEGIN CERTIFICATE-----\n{'MIIBejCCASGgAwIBAgIUQ2' * 3}\n-----END CERTIFICATE-----\n"
 UBUNTU = {"run.tanzu.vmware.com/resolve-os-image": "os-name=ubuntu"}
-_RELEASE = catalog.versions()["kubernetes-release"].version
+_RELEASE = catalog.baseline().versions["kubernetes-release"].version
 GONE: Any = object()
 
 

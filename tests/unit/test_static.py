@@ -44,7 +44,7 @@ def test_code_is_formatted() -> None:
     _clean(sys.executable, "-m", "ruff", "format", "--check", ".")
 
 
-@pytest.mark.parametrize("module", ["lab/vcenter", "lab/gallery"])
+@pytest.mark.parametrize("module", ["lab/simulated/vcenter", "lab/simulated/gallery"])
 def test_the_go_parts_pass_their_own_tests(module: str) -> None:
     try:
         go = go_command(lambda _: None)

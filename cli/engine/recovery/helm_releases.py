@@ -105,19 +105,25 @@ def locations(state: dict[str, Any]) -> list[ReleaseLocation]:
     resources = deployment.get("resources") or []
     pending = [each["resource"] for each in deployment.get("pending_operations") or []]
     locations: dict[tuple[str, str, str], ReleaseLocation] = {}
-    chart = catalog.versions()["gpu-operator"].chart
+    # Of whatever version the platform was when they were made.
+    charts = {each.versions["gpu-operator"].chart for each in catalog.baselines().values()}
     for each, in_state in [*((each, True) for each in resources), *((each, False) for each in pending)]:
         inputs = each.get("inputs") or {}
         if each["type"] == _RELEASE:
-            namespace, name, installed = plaintext(inputs.get("namespace")), plaintext(inputs.get("name")), in_state
+            namespace, names, installed = plaintext(inputs.get("namespace")), {plaintext(inputs.get("name"))}, in_state
         elif each["type"] == _NAMESPACE and in_state:
-            namespace, name, installed = plaintext((plaintext(inputs.get("metadata")) or {}).get("name")), chart, False
+            namespace, names, installed = (
+                plaintext((plaintext(inputs.get("metadata")) or {}).get("name")),
+                charts,
+                False,
+            )
         else:
             continue
-        if isinstance(namespace, str) and isinstance(name, str) and each.get("provider"):
-            key = (each["provider"], namespace, name)
-            if key not in locations or installed:
-                locations[key] = ReleaseLocation(*key, installed)
+        for name in names:
+            if isinstance(namespace, str) and isinstance(name, str) and each.get("provider"):
+                key = (each["provider"], namespace, name)
+                if key not in locations or installed:
+                    locations[key] = ReleaseLocation(*key, installed)
     return list(locations.values())
 
 

@@ -6,7 +6,6 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Any
 
-import paif_catalog as catalog
 from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import CAPI, OPERATOR, VKS
 from policies.shared.machines import GpuClass, NodePool, class_or_undecided, node_pools
@@ -55,7 +54,7 @@ def _gpu_pools(resource: Resource, run: Context) -> Iterator[NodePool]:
     source=OPERATOR,
 )
 def gpu_pool_image(resource: Resource, run: Context) -> Findings:
-    annotation = catalog.cluster_classes().os_image_annotation
+    annotation = run.platform.cluster_classes.os_image_annotation
     for pool in _gpu_pools(resource, run):
         if "os-name=ubuntu" not in str(pool.annotation(annotation) or ""):
             yield Violation(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import paif_catalog as catalog
 from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import VM_OPERATOR
 from policies.shared.model import Findings, Resource, Rules, Severity, Violation, mandatory_in, value_at
@@ -30,13 +29,13 @@ def bootstrap_exclusive(resource: Resource, run: Context) -> Findings:
     severity=Severity.MEDIUM,
     levels=mandatory_in("staging", "prod"),
     reason="a property that the image does not have is refused or ignored, after minutes",
-    remedy="use the keys of paif_catalog/dlvm_properties.yaml, or add the image's own to it",
-    source="paif_catalog/dlvm_properties.yaml",
+    remedy="use the keys of dlvm_properties.yaml, or add the image's own to it",
+    source="dlvm_properties.yaml of the platform's version (paif_catalog/baselines)",
 )
 def ovf_property_known(resource: Resource, run: Context) -> Findings:
     for index, each in enumerate(resource.items("spec.bootstrap.vAppConfig.properties")):
         key = value_at(each, "key")
-        if key not in catalog.dlvm_properties().properties:
+        if key not in run.platform.dlvm_properties.properties:
             yield Violation("the image has no such property", f"spec.bootstrap.vAppConfig.properties.{index}.key", key)
 
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import paif_catalog as catalog
 from paif_catalog.redaction import has_secret_shape, is_credential_name, is_secret_path, leaves
 from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import VM_OPERATOR
@@ -114,7 +113,7 @@ def no_secrets_in_config_maps(resource: Resource, run: Context) -> Findings:
     source=VM_OPERATOR,
 )
 def no_inline_secrets(resource: Resource, run: Context) -> Findings:
-    secret = {key for key, each in catalog.dlvm_properties().properties.items() if each.secret}
+    secret = {key for key, each in run.platform.dlvm_properties.properties.items() if each.secret}
     for index, each in enumerate(resource.items("spec.bootstrap.vAppConfig.properties")):
         if value_at(each, "key") in secret and raw_value_at(each, "value.value") is not None:
             path = f"spec.bootstrap.vAppConfig.properties.{index}.value.value"

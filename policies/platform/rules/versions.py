@@ -13,13 +13,14 @@ from policies.shared.types import CLUSTER, DATABASE, EXTENSION, RELEASE
 
 RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
-_VERSIONS = "paif_catalog/versions.yaml"
-_CLASSES = "paif_catalog/cluster_classes.yaml"
+_VERSIONS = "versions.yaml of the platform's version (paif_catalog/baselines)"
+_APIS = "api_versions.yaml of the platform's version (paif_catalog/baselines)"
+_CLASSES = "cluster_classes.yaml of the platform's version (paif_catalog/baselines)"
 
 
-def _unsupported(version: str, fact: str) -> str:
+def _unsupported(version: str, fact: str, run: Context) -> str:
     """The catalogue's range when a version is outside it, else nothing."""
-    constraint = catalog.versions()[fact].constraint
+    constraint = run.platform.versions[fact].constraint
     return "" if not constraint or catalog.satisfies(version, constraint) else constraint
 
 
@@ -37,7 +38,7 @@ def gpu_operator_version(resource: Resource, run: Context) -> Findings:
     version = resource.get("version")
     if not version:
         yield Violation("no version is given: the newest one would be taken", "version")
-    elif expected := _unsupported(str(version), "gpu-operator"):
+    elif expected := _unsupported(str(version), "gpu-operator", run):
         yield Violation(f"expected {expected}", "version", version)
 
 
@@ -54,7 +55,7 @@ def kubernetes_release(resource: Resource, run: Context) -> Findings:
     version = str(resource.get(path, ""))
     if catalog.Release.parse(version) is None:
         yield Violation("this is no release of VKS", path, version)
-    elif expected := _unsupported(version, "kubernetes-release"):
+    elif expected := _unsupported(version, "kubernetes-release", run):
         yield Violation(f"expected {expected}", path, version)
 
 
@@ -67,7 +68,7 @@ def kubernetes_release(resource: Resource, run: Context) -> Findings:
     source=_CLASSES,
 )
 def cluster_class(resource: Resource, run: Context) -> Findings:
-    classes = catalog.cluster_classes()
+    classes = run.platform.cluster_classes
     name, path = resource.get("spec.topology.class"), "spec.topology.class"
     if name is None:
         name, path = resource.get("spec.topology.classRef.name"), "spec.topology.classRef.name"
@@ -97,22 +98,18 @@ def cluster_class(resource: Resource, run: Context) -> Findings:
     severity=Severity.HIGH,
     reason="the Supervisor of this baseline serves these APIs in one version that is neither deprecated nor to come",
     remedy="use the API version of the catalogue",
-    source=_VERSIONS,
+    source=_APIS,
 )
 def api_version(resource: Resource, run: Context) -> Findings:
     group_version, kind = resource.type.removeprefix("kubernetes:").rsplit(":", 1)
-    group, version = group_version.split("/", 1)
+    group = group_version.split("/", 1)[0]
     if group == "run.tanzu.vmware.com":
         yield Violation(f"{kind} is deprecated: use Cluster of cluster.x-k8s.io")
     elif group == "pais.vcf.broadcom.com":
-        yield Violation("this API group does not exist: use pais.vmware.com/v1alpha1")
-    else:
-        fact = "cluster-api" if group == "cluster.x-k8s.io" else "vm-operator"
-        expected = catalog.versions()[fact].version
-        if version != expected:
-            yield Violation(
-                f"expected {group}/{expected}", "apiVersion", raw_value_at(resource.properties, "apiVersion")
-            )
+        expected = run.platform.api_version("PAISConfiguration")
+        yield Violation(f"this API group does not exist: use {expected}")
+    elif group_version != (expected := run.platform.api_versions.of_group(group)):
+        yield Violation(f"expected {expected}", "apiVersion", raw_value_at(resource.properties, "apiVersion"))
 
 
 @RULES.rule(
@@ -125,7 +122,7 @@ def api_version(resource: Resource, run: Context) -> Findings:
 )
 def postgres_version(resource: Resource, run: Context) -> Findings:
     version = str(resource.get("spec.version", ""))
-    expected = _unsupported(version, "postgresql")
+    expected = _unsupported(version, "postgresql", run)
     if expected:
         yield Violation(f"expected {expected}", "spec.version", version)
 
@@ -140,5 +137,5 @@ def postgres_version(resource: Resource, run: Context) -> Findings:
 )
 def pgvector_version(resource: Resource, run: Context) -> Findings:
     version = resource.get("version")
-    if resource.get("extension") == "vector" and version and (expected := _unsupported(str(version), "pgvector")):
+    if resource.get("extension") == "vector" and version and (expected := _unsupported(str(version), "pgvector", run)):
         yield Violation(f"expected {expected}", "version", version)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import paif_catalog as catalog
 from stacks.environment.findings import Findings
 from stacks.environment.model import Environment
 from stacks.problems import NAMESPACE, LocatedProblem, located_problem
@@ -12,7 +11,7 @@ from stacks.problems import NAMESPACE, LocatedProblem, located_problem
 
 def check(env: Environment, findings: Findings) -> Iterator[LocatedProblem]:
     """What Helm could not do with a chart repository, or would do in plain text."""
-    address, name = env.chart_repository, catalog.versions()["gpu-operator"].chart
+    address, name = env.chart_repository, env.baseline.versions["gpu-operator"].chart
     if findings.lacks("chartRepository"):
         return
     if address.rstrip("/").endswith(f"/{name}") and address.startswith("oci://"):

@@ -5,28 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import paif_catalog as catalog
+from paif_catalog.nearest_names import nearest
 from stacks.environment.findings import Findings
 from stacks.environment.model import Environment
 from stacks.environment.rules.vm_classes import may_have_gpu
 from stacks.environment.sections.clusters import Cluster, NodePool
 from stacks.environment.types import parsed_network
-from stacks.problems import LocatedProblem, Path, join_names, located_problem, nearest
+from stacks.problems import LocatedProblem, Path, join_names, located_problem
 
 
 def check(env: Environment, findings: Findings) -> Iterator[LocatedProblem]:
     """Releases, networks, pools that do not go together, or that a cluster class does not take."""
-    known = catalog.cluster_classes()
+    known, versions = env.baseline.cluster_classes, env.baseline.versions
     classes = known.classes
     for index, cluster in enumerate(env.clusters):
         path: Path = ("clusters", index)
-        release = cluster.release or catalog.versions()["kubernetes-release"].version
+        release = cluster.release or versions["kubernetes-release"].version
         if catalog.Release.parse(release) is None:
             yield located_problem((*path, "release"), "a release such as v1.32.0+vmware.6-fips-vkr.2", release)
         if cluster.os_version is not None and cluster.os_version not in known.ubuntu.versions:
             yield located_problem(
                 (*path, "osVersion"), f"a version of Ubuntu: {join_names(known.ubuntu.versions)}", cluster.os_version
             )
-        wanted = cluster.cluster_class or catalog.versions()["cluster-class"].version
+        wanted = cluster.cluster_class or versions["cluster-class"].version
         if wanted not in classes:
             yield located_problem(
                 (*path, "clusterClass"), f"one of {join_names(classes)}", wanted, nearest(wanted, classes)
@@ -56,7 +57,7 @@ _POOL_SIZES = ("replicas", "minReplicas", "maxReplicas")
 
 def _known(env: Environment, cluster: Cluster) -> bool:
     """Whether all classes of a cluster's pools are there; one that is not has a problem already."""
-    there = {own.name for own in env.vm_classes} | set(catalog.cluster_classes().default_vm_classes)
+    there = {own.name for own in env.vm_classes} | set(env.baseline.cluster_classes.default_vm_classes)
     return all(pool.vm_class in there for pool in cluster.pools)
 
 

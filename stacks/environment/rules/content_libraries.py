@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from paif_catalog.nearest_names import nearest
 from stacks.environment.findings import Findings
 from stacks.environment.model import Environment
-from stacks.problems import NAMESPACE, LocatedProblem, Path, join_names, located_problem, nearest
+from stacks.problems import NAMESPACE, LocatedProblem, Path, join_names, located_problem
 
 
 def check(env: Environment, findings: Findings) -> Iterator[LocatedProblem]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from paif_catalog.nearest_names import nearest
 from stacks.environment.findings import Findings
 from stacks.environment.model import Environment
 from stacks.environment.sections.section import UsesStoragePolicy
-from stacks.problems import LocatedProblem, join_names, located_problem, nearest
+from stacks.problems import LocatedProblem, join_names, located_problem
 
 
 def check(env: Environment, findings: Findings) -> Iterator[LocatedProblem]:

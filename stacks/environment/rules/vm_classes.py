@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import paif_catalog as catalog
+from paif_catalog.nearest_names import nearest
 from stacks.environment.findings import Findings
 from stacks.environment.model import Environment
 from stacks.environment.sections.vm_classes import VmClass
-from stacks.problems import LocatedProblem, Path, join_names, located_problem, nearest
+from stacks.problems import LocatedProblem, Path, join_names, located_problem
 
 
 def check(env: Environment, findings: Findings) -> Iterator[LocatedProblem]:
@@ -21,7 +22,7 @@ def check(env: Environment, findings: Findings) -> Iterator[LocatedProblem]:
         )
     for index, vm_class in enumerate(env.vm_classes):
         path: Path = ("vmClasses", index)
-        if vm_class.name in catalog.cluster_classes().default_vm_classes:
+        if vm_class.name in env.baseline.cluster_classes.default_vm_classes:
             yield located_problem((*path, "name"), "a name that no class of the Supervisor has", vm_class.name)
         if vm_class.profile is not None:
             yield from _check_profile(env, gpu, (*path, "profile"), vm_class, findings)
@@ -53,7 +54,7 @@ def check(env: Environment, findings: Findings) -> Iterator[LocatedProblem]:
     if findings.lacks("vmClasses") or (isinstance(given, list) and len(own) < len(given)):
         # One of which nobody knows the name may be the one that is meant.
         return
-    known = own + list(catalog.cluster_classes().default_vm_classes)
+    known = own + list(env.baseline.cluster_classes.default_vm_classes)
     for where, name in env.class_references():
         if name not in known:
             yield located_problem(

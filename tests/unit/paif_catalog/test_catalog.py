@@ -12,21 +12,26 @@ _ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_importing_reads_no_file_and_reading_happens_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    program = "import paif_catalog, sys; sys.exit(paif_catalog.versions.cache_info().currsize)"
-    assert subprocess.run([sys.executable, "-c", program], cwd=_ROOT, check=False).returncode == 0
-    first = catalog.gpus()
+    program = "import sys; sys.addaudithook(lambda event, args: event == 'open' and sys.stderr.write(f'{args[0]}\\n'))"
+    program += "; import paif_catalog"
+    opened = subprocess.run([sys.executable, "-c", program], cwd=_ROOT, check=True, capture_output=True, text=True)
+    assert "paif_catalog" in opened.stderr
+    assert ".yaml" not in opened.stderr
+    first, versions = catalog.gpus(), catalog.baseline().versions
     monkeypatch.setattr(catalog, "_FOLDER", Path("/nowhere"))
     assert catalog.gpus() is first
+    assert catalog.baseline().versions is versions
 
 
 def test_every_fact_has_a_source_and_a_grade() -> None:
     facts: dict[str, catalog.Fact] = {
-        **catalog.versions().facts,
+        **catalog.baseline().versions.facts,
         **catalog.gpus().gpus,
-        **catalog.dlvm_properties().properties,
-        **catalog.cluster_classes().classes,
-        **catalog.conditions().conditions,
-        **catalog.conditions().secrets,
+        **catalog.baseline().dlvm_properties.properties,
+        **catalog.baseline().cluster_classes.classes,
+        **catalog.baseline().conditions.conditions,
+        **catalog.baseline().conditions.secrets,
+        **catalog.baseline().api_versions.groups,
     }
     assert len(facts) > 50
     assert [name for name, fact in facts.items() if not fact.source] == []
@@ -34,14 +39,16 @@ def test_every_fact_has_a_source_and_a_grade() -> None:
 
 def test_used_versions_are_within_their_own_constraints() -> None:
     outside = [
-        name for name, fact in catalog.versions().facts.items() if not catalog.satisfies(fact.version, fact.constraint)
+        name
+        for name, fact in catalog.baseline().versions.facts.items()
+        if not catalog.satisfies(fact.version, fact.constraint)
     ]
     assert outside == []
 
 
 def test_the_default_cluster_class_takes_the_default_release() -> None:
-    versions = catalog.versions()
-    cluster_class = catalog.cluster_classes().classes[versions["cluster-class"].version]
+    versions = catalog.baseline().versions
+    cluster_class = catalog.baseline().cluster_classes.classes[versions["cluster-class"].version]
     assert cluster_class.takes(versions["kubernetes-release"].version)
 
 
@@ -49,7 +56,7 @@ def test_the_default_cluster_class_takes_the_default_release() -> None:
     ("release", "takes"), [("v1.26.9", False), ("v1.27.0", True), ("v1.32.10+vmware.1", True), ("v1.33.0", False)]
 )
 def test_a_cluster_class_takes_minors_from_first_to_last(release: str, takes: bool) -> None:
-    assert catalog.cluster_classes().classes["builtin-generic-v3.2.0"].takes(release) is takes
+    assert catalog.baseline().cluster_classes.classes["builtin-generic-v3.2.0"].takes(release) is takes
 
 
 @pytest.mark.parametrize(
@@ -121,16 +128,10 @@ def test_mmio_windows_are_powers_of_two_that_hold_twice_the_memory() -> None:
 
 
 def test_dlvm_properties_that_carry_credentials_are_secret() -> None:
-    properties = catalog.dlvm_properties().properties
+    properties = catalog.baseline().dlvm_properties.properties
     for name, entry in properties.items():
         if any(word in name for word in ("pass", "license", "api-key")):
             assert entry.secret, name
-
-
-def test_a_descriptor_shows_which_properties_the_image_lacks() -> None:
-    known = set(catalog.dlvm_properties().properties)
-    assert catalog.unknown_properties(known) == set()
-    assert catalog.unknown_properties(known - {"vgpu-license"} | {"other"}) == {"vgpu-license"}
 
 
 def test_names_leave_room_for_what_is_derived_from_them() -> None:
@@ -190,6 +191,6 @@ def test_what_is_no_release_is_none(text: str) -> None:
 
 
 def test_a_later_class_is_newer() -> None:
-    classes = catalog.cluster_classes()
+    classes = catalog.baseline().cluster_classes
     assert classes.is_newer("builtin-generic-v3.4.0", "builtin-generic-v3.3.0")
     assert not classes.is_newer("builtin-generic-v3.3.0", "builtin-generic-v3.10.0")

@@ -62,7 +62,14 @@ def server(certificates: Certificates) -> Iterator[dict[str, Any]]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     # The wheel's server has no TLS of its own.
-    front = [sys.executable, "-m", "lab.tls_front", str(port), str(certificates.cert), str(certificates.key)]
+    front = [
+        sys.executable,
+        "-m",
+        "lab.simulated.dsm.tls_front",
+        str(port),
+        str(certificates.cert),
+        str(certificates.key),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
     silent: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     processes = [

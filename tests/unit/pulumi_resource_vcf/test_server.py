@@ -173,16 +173,6 @@ def test_engine_that_ended_before_the_watch_began_is_noticed() -> None:
     asyncio.run(asyncio.wait_for(server._ended(1 if os.getppid() != 1 else os.getpid()), 20))
 
 
-def test_missing_environment_is_explained(tmp_path: Path) -> None:
-    copy = tmp_path / "pulumi_resource_vcf" / PLUGIN.name
-    copy.parent.mkdir(parents=True)
-    copy.write_bytes(PLUGIN.read_bytes())
-    copy.chmod(0o755)
-    result = subprocess.run([copy, "127.0.0.1:1"], capture_output=True, text=True, check=False)
-    assert result.returncode == 1
-    assert f"{tmp_path}/.venv, which is missing" in result.stderr
-
-
 def test_heavy_libraries_are_not_loaded_at_the_start() -> None:
     heavy = ("httpx", "pyVmomi", "psycopg", "pulumi_kubernetes")
     code = f"import sys, pulumi_resource_vcf.server; print([m for m in {heavy} if m in sys.modules])"

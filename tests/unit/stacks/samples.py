@@ -8,11 +8,13 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+import paif_catalog as catalog
 from stacks.environment import SECRETS, Environment, validate
 
 COMPLETE: dict[str, Any] = {
     "target": "lab",
     "kind": "dev",
+    "platform": catalog.baseline().name,
     "organisation": "acme",
     "owner": "ai-platform",
     "costCentre": "cc-1",

@@ -7,7 +7,7 @@ from typing import Any
 
 import paif_catalog as catalog
 
-RELEASE = catalog.versions()["kubernetes-release"].version
+RELEASE = catalog.baseline().versions["kubernetes-release"].version
 APIS = [
     "cluster.x-k8s.io/v1beta1",
     "databases.dataservices.vmware.com/v1alpha1",
@@ -85,7 +85,7 @@ ANSWERS: dict[str, Any] = {
     "vcf:index:getPlatform": PLATFORM,
     "vcf:index:getImageProperties": {
         "known": True,
-        "properties": sorted(catalog.dlvm_properties().properties),
+        "properties": sorted(catalog.baseline().dlvm_properties.properties),
         "unanswered": "",
     },
     "vcf:index:getModels": lambda args: {"answers": [MODEL for _ in args["models"]]},

@@ -73,7 +73,7 @@ def _models(**answer: Any) -> dict[str, Any]:
     return _answers(getModels={"answers": [{**MODEL, **answer}, MODEL]})
 
 
-_WITHOUT = [key for key in catalog.dlvm_properties().properties if key not in ("vgpu-license", "public-keys")]
+_WITHOUT = [key for key in catalog.baseline().dlvm_properties.properties if key not in ("vgpu-license", "public-keys")]
 _CASES: list[tuple[str, dict[str, Any], dict[str, Any], tuple[Any, ...], str, str]] = [
     (
         "group",

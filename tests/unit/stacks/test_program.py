@@ -8,10 +8,10 @@ from typing import Any
 import pulumi
 import pytest
 
+import paif_catalog as catalog
 from cli.output.personas import StackView, personas, value_at
 from stacks.capacity import read_inventory
 from stacks.connections import Connections, connections
-from stacks.environment.rules.conditions import awaited_kinds
 from stacks.phases import PHASES, wanted_phases
 from stacks.problems import read_problems
 from stacks.program import build
@@ -384,7 +384,7 @@ def test_one_library_may_hold_images_and_releases() -> None:
     assert declared.one("vcf:index:Namespace").inputs["contentLibraries"] == ["dlvm-images"]
 
 
-@pytest.mark.parametrize("kind", awaited_kinds())
+@pytest.mark.parametrize("kind", catalog.baseline().awaited_kinds())
 def test_every_condition_that_an_environment_may_override_is_waited_for(kind: str) -> None:
     declared = _run({"conditions": {kind: ["condition=Overridden"]}})
     awaited = [it for each in declared.registrations for it in each.inputs.get("objects") or []]

@@ -1,0 +1,1 @@
+"""One folder for each simulated system: its operator, its definitions, its data."""
