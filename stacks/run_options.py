@@ -22,7 +22,7 @@ class RunOptions:
 
     `until` is the last phase to build, "" for all of them, whatever a shell has exported. `problems_file` gets what the
     infrastructure cannot hold (`stacks.problems.read_problems`), `inventory_file` the GPU hosts that were found
-    (`stacks.capacity.read_inventory`). `outputs_before` are names of outputs that the stack has already; `debug` lets
+    (`stacks.capacity.read_inventory`). `existing_outputs` are names of outputs that the stack has already; `debug` lets
     the SDK's debug messages through.
     """
 

@@ -70,7 +70,7 @@ def fail_at_end(existing_outputs: Collection[str] = ()) -> None:
     was not registered, because what it needs had failed, is deleted. So each failure is kept here, whatever reports it
     (a registration, a read, a look-up, a lost connection to the engine, an ``apply``), everything else is finished, and
     then the program fails, before the engine is told that all is registered. docs/decisions/0011 has the whole reason.
-    `was_there` are names of the outputs that the stack has already.
+    `existing_outputs` are names of the outputs that the stack has already.
     """
     global _run  # noqa: PLW0603 - a process is one run of the program; tests begin another one
     _run = _RunState()

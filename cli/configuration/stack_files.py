@@ -59,7 +59,7 @@ def _require_stack_file(name: str) -> None:
 def load_stack(name: str, other_problems: Sequence[Problem] = ()) -> Stack:
     """The stack of environment ``name``, its file checked.
 
-    Raises ``Problems``, together with those that were found ``beside`` the stack file.
+    Raises ``Problems``, together with ``other_problems``, which are not of the stack file.
     """
     _require_stack_file(name)
     file = _read(name)
@@ -107,7 +107,7 @@ def locate(name: str, problems: list[LocatedProblem]) -> list[Problem]:
 def check(name_filter: str | None = None) -> Problems:
     """Every problem of every stack file, or of one, and between them; what is encrypted is tried where possible.
 
-    Raises ``Problems`` when there is no environment of the ``wanted`` name.
+    Raises ``Problems`` when there is no environment named ``name_filter``.
     """
     if name_filter is not None and name_filter not in stack_names():
         raise _unknown_environment(name_filter)

@@ -39,7 +39,7 @@ ACTION_LABELS = {
 class Drift:
     """What drifted in one environment, the worst first. `unchanged` counts what did not.
 
-    `missed` are sentences about what could not be compared.
+    `not_compared` are sentences about what could not be compared.
     """
 
     environment: str

@@ -43,10 +43,10 @@ _MAX_NAMES = 4
 class Comparison:
     """The state beside what is there. URNs throughout.
 
-    `contents` went, or cannot be asked, since what they live in is gone. `missed` could not be compared although what
-    they live in is there, each with what it lives in: objects of a cluster whose API server does not answer. `ending`
-    are being deleted at this moment. `properties` are the paths that differ, of what was changed; `grown` those of them
-    that are lists to which somebody has added entries.
+    `deleted_contents` went, or cannot be asked, since what they live in is gone. `unreachable` could not be compared
+    although what they live in is there, each with what it lives in: objects of a cluster whose API server does not
+    answer. `terminating` are being deleted at this moment. `properties` are the paths that differ, of what was changed;
+    `extended_lists` those of them that are lists to which somebody has added entries.
     """
 
     recording: Recording

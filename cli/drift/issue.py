@@ -64,7 +64,7 @@ def report(
 ) -> Result:
     """Open, rewrite, leave or close the environment's issue. Raises ``Failed``.
 
-    It is closed only when everything was compared and the program agrees too, which is `agreed`.
+    It is closed only when everything was compared and the program agrees too, which is `in_sync`.
     """
     mark = marker(drift.environment)
     if not drift.changes:

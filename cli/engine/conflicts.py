@@ -27,7 +27,7 @@ TAKE_OVER = {"PULUMI_K8S_ENABLE_PATCH_FORCE": "true"}
 _PULUMI_MANAGER_PREFIX = "pulumi-kubernetes-"
 """How the names begin that pulumi-kubernetes gives itself, a new one for each creation."""
 
-_CONFLICT = re.compile(r"Apply failed with \d+ conflicts?: (?P<said>.*)", re.DOTALL)
+_CONFLICT = re.compile(r"Apply failed with \d+ conflicts?: (?P<message>.*)", re.DOTALL)
 _MANAGER = re.compile(r'conflicts? with "(?P<manager>[^"]+)"')
 _FIELD = re.compile(r"(?:^|[\s:-])(?P<path>\.[A-Za-z][^\s,]*)")
 
@@ -124,7 +124,8 @@ def describe(environment: str, conflicts: list[Conflict]) -> str:
 def reporting(environment: str) -> Iterator[tuple[list[str], dict[str, str]]]:
     """Options and variables for runs of the engine after whose failure conflicts are told in words.
 
-    Raises ``WithItselfError`` instead where nobody else is in the way: then the run can be repeated with ``TAKE_OVER``.
+    Raises ``SelfConflictError`` instead where nobody else is in the way: then the run can be repeated with
+    ``TAKE_OVER``.
     """
     with tempfile.TemporaryDirectory() as folder:
         events = Path(folder) / "events.jsonl"

@@ -108,8 +108,8 @@ def plan_steps(file: Path) -> dict[str, set[str]]:
 def in_plan(file: Path, export_state: Callable[[], dict[str, Any]]) -> list[DestructiveStep]:
     """Everything in a saved plan that deletes or replaces what holds data or serves people, in the plan's order.
 
-    `exported` gives the stack's state as the engine exports it; it is asked only where there is a loss. Raises
-    ``Failed`` when the file is no plan.
+    `export_state` gives the stack's state as the engine exports it; it is called only where there is such a step.
+    Raises ``Failed`` when the file is no plan.
     """
     destructive = {
         urn: taken

@@ -65,9 +65,9 @@ def run(
 ) -> int:
     """Run ``pulumi`` in the foreground; Ctrl-C reaches it as it would without this wrapper. Returns its exit status.
 
-    With ``--plan`` what it prints goes through ``without_planned_values``. A ``silent`` run prints only on standard
+    With ``--plan`` what it prints goes through ``mask_planned_values``. A ``silent`` run prints only on standard
     error, where what it says goes when it fails. ``target`` is a file descriptor that becomes
-    readable when what the run goes to has ended. Raises ``TargetGone`` then: the engine would wait for hours for
+    readable when what the run goes to has ended. Raises ``TargetLost`` then: the engine would wait for hours for
     objects that nobody makes ready any more.
     """
     interrupted = False

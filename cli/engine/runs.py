@@ -90,7 +90,7 @@ def run(stack: Stack, *arguments: str, extra: dict[str, str] | None = None) -> N
 def up(stack: Stack, rest: list[str], *, yes: bool, approved: list[str], extra: dict[str, str]) -> None:
     """Preview, ask, and do exactly what was announced: the run is bound to the plan that its preview made.
 
-    ``allowed`` are names of what may be deleted or replaced though it holds data or serves people. With `--plan FILE`
+    ``approved`` are names of what may be deleted or replaced though it holds data or serves people. With `--plan FILE`
     in ``rest`` that plan binds the run instead. Raises as `run` does.
     """
     if {"--skip-preview", "-f"} & set(rest):

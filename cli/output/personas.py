@@ -31,7 +31,7 @@ _RESOURCES = {
 class StackView:
     """What is known beside the outputs: what the stack file asks for (None: it is wrong), and what the state holds.
 
-    `made` are resources by the last part of their type, and by their name.
+    `existing` are resources by the last part of their type, and by their name.
     """
 
     desired: Environment | None

@@ -120,7 +120,7 @@ class Change:
 
 @dataclass(frozen=True)
 class PolicyResult:
-    """One finding of a policy; `also` are further resources of which it says the same."""
+    """One finding of a policy; `other_resources` are those of which it says the same."""
 
     level: Level
     pack: str

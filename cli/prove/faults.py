@@ -31,7 +31,7 @@ _COST_CENTER = re.compile(r"(paif:costCentre: )(\S+)")
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of one case; `wrong` tells what did not hold, and is empty when all did."""
+    """What came of one case; `violations` tell what did not hold, and are empty when all did."""
 
     environment: str
     operation: str

@@ -38,7 +38,7 @@ _MAX_ATTEMPTS, _MAX_SETTLING_RUNS = 3, 3
 
 @dataclass(frozen=True)
 class Kill:
-    """What came of one kill; `wrong` tells what did not hold, and is empty when all did."""
+    """What came of one kill; `violations` tell what did not hold, and are empty when all did."""
 
     phase: str
     victim: str

@@ -16,7 +16,7 @@ from cli.prove.fault_proxy import Fault
 from lab.state import ROOT
 
 REFUSED = "refused"
-"""How a resource fails that a policy pack refuses during `up`; the other ways are those of ``between``."""
+"""How a resource fails that a policy pack refuses during `up`; the other ways are those of ``fault_proxy``."""
 
 _PLUGINS = "cli/prove/plugins"
 

@@ -196,9 +196,9 @@ class Run(Generic[S, M]):
     `stack` is the environment's name, `platform` what is known of its platform's version. `environment` is the
     stack's own configuration without its secrets, parsed, keys without namespace; empty where the engine does not
     hand it over (`pulumi policy analyze`). `secrets` are the values of its encrypted keys, for rules about their
-    form. `seen` is what the pack remembers of the resources so far, in tables that are written with `note` and read
-    with `find` and `whole`: resources come in any order, so that whoever has read an entry, also one that was not
-    there, is judged again once it changes.
+    form. `observations` are what the pack remembers of the resources so far, in tables that are written with `record`
+    and read with `lookup` and `all_entries`: resources come in any order, so that whoever has read an entry, also one
+    that was not there, is judged again once it changes.
     """
 
     stack: str
@@ -268,7 +268,7 @@ class Rule(Generic[S, M]):
 
     `types` are resource types it looks at; a `*` stands for any API version or any rest. `levels` are its defaults by
     kind of environment. `reason` says why it exists, `remedy` what to do, `source` where the fact comes from.
-    `remedied` returns the properties to change for good, as dotted path and new value; only safe changes.
+    `remediate` returns the properties to change for good, as dotted path and new value; only safe changes.
     """
 
     name: str

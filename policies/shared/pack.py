@@ -17,7 +17,7 @@ M = TypeVar("M")
 
 @dataclass(frozen=True)
 class Pack(Generic[S, M]):
-    """A policy pack. `observe` notes in `seen` what later rules need to know of resources of the `observed` types."""
+    """A policy pack. `observe` records in `observations` what later rules need to know of the `observed` types."""
 
     name: str
     description: str

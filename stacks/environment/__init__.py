@@ -19,6 +19,7 @@ __all__ = [
     "clashes",
     "from_text",
     "json_schema",
+    "naming_conflicts",
     "storage_class",
     "validate",
 ]

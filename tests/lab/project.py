@@ -72,8 +72,8 @@ class Project:
     def clear_up(self) -> None:
         """What `./paif up` does first, for this project's stack, which `./paif` itself does not know."""
         program = (
-            "import sys; from cli.engine.recovery import leftovers; from cli.engine.stack import Stack; "
-            "leftovers.clear_up(Stack(sys.argv[1], lab=True), bool)"
+            "import sys; from cli.engine.recovery import cleanup; from cli.engine.stack import Stack; "
+            "cleanup.clean_up(Stack(sys.argv[1], lab=True), bool)"
         )
         script = f'eval "$({ROOT / "paif"} env)" && exec "$@"'
         answer = subprocess.run(

@@ -1,7 +1,7 @@
 """The case table: for every rule something that passes and something that violates; test_rules.py derives the rest.
 
-`asked` are resources in the order in which the program registers them; the last one is judged. `unknown` is the path in
-the violating resource whose value is then not known yet; "" where the rule decides by configuration, which always is.
+`resources` are in the order in which the program registers them; the last one is judged. `unknown` is the path in the
+violating resource whose value is then not known yet; "" where the rule decides by configuration, which always is.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ _MOST_LINES = 400
 _ALSO = {
     "cli/bench": {"pulumi_paif"},
     "cli/engine/recovery/clones.py": {"pulumi_resource_vcf"},
-    "cli/prove/scene.py": {"pulumi_resource_vcf"},
+    "cli/prove/sandbox.py": {"pulumi_resource_vcf"},
     "cli/prove/plugins/refusal": {"policies"},
     "cli/engine/recovery/helm_releases.py": {"pulumi_resource_vcf"},
     "cli/policy/settings.py": {"policies"},

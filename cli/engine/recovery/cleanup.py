@@ -28,7 +28,7 @@ def clean_up(stack: Stack, confirm: Callable[[str], bool] | None = None) -> None
     """Remove what a cut-off run left: its plugins, its lock and its pending operations, so that the next one goes on.
 
     Machines that it left unfinished in vCenter are removed, and releases of Helm that it left pending are taken over,
-    when ``agreed``, asked with their names, says so; without it nothing outside the state is changed, and what is
+    when ``confirm``, called with their names, says so; without it nothing outside the state is changed, and what is
     pending stays for a command that may. Raises ``Failed`` when another engine holds the stack at this moment, or
     vCenter cannot be asked.
     """

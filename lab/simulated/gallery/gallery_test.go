@@ -29,9 +29,9 @@ func do(t *testing.T, h http.Handler, method, path, contentType string, body []b
 	return answer
 }
 
-func opened(t *testing.T, directory string) *store {
+func testStore(t *testing.T, directory string) *store {
 	t.Helper()
-	s, err := open(directory)
+	s, err := openStore(directory)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func opened(t *testing.T, directory string) *store {
 }
 
 func TestSeededModelsKeepTheirDigests(t *testing.T) {
-	s := opened(t, t.TempDir())
+	s := testStore(t, t.TempDir())
 	answer := do(t, s, http.MethodHead, llama+"v1", "", nil)
 	if got := answer.Header().Get("Docker-Content-Digest"); got != llamaDigest {
 		t.Errorf("digest %s, expected %s", got, llamaDigest)
@@ -50,7 +50,7 @@ func TestSeededModelsKeepTheirDigests(t *testing.T) {
 }
 
 func TestSeededBlobsCanBePulled(t *testing.T) {
-	s := opened(t, t.TempDir())
+	s := testStore(t, t.TempDir())
 	var manifest v1.Manifest
 	if err := json.Unmarshal(do(t, s, http.MethodGet, llama+"v1", "", nil).Body.Bytes(), &manifest); err != nil {
 		t.Fatal(err)
@@ -84,19 +84,19 @@ func TestAModelHasOneLayerPerFile(t *testing.T) {
 
 func TestPushedTagSurvivesRestart(t *testing.T) {
 	directory := t.TempDir()
-	body := do(t, opened(t, directory), http.MethodGet, llama+"v1", "", nil).Body.Bytes()
-	do(t, opened(t, directory), http.MethodPut, llama+"v2", string(types.OCIManifestSchema1), body)
-	if answer := do(t, opened(t, directory), http.MethodHead, llama+"v2", "", nil); answer.Code != http.StatusOK {
+	body := do(t, testStore(t, directory), http.MethodGet, llama+"v1", "", nil).Body.Bytes()
+	do(t, testStore(t, directory), http.MethodPut, llama+"v2", string(types.OCIManifestSchema1), body)
+	if answer := do(t, testStore(t, directory), http.MethodHead, llama+"v2", "", nil); answer.Code != http.StatusOK {
 		t.Errorf("after the restart: status %d", answer.Code)
 	}
 }
 
 func TestDeletedTagStaysDeletedAndDigestStays(t *testing.T) {
 	directory := t.TempDir()
-	if answer := do(t, opened(t, directory), http.MethodDelete, llama+"v1", "", nil); answer.Code != http.StatusAccepted {
+	if answer := do(t, testStore(t, directory), http.MethodDelete, llama+"v1", "", nil); answer.Code != http.StatusAccepted {
 		t.Fatalf("delete: status %d", answer.Code)
 	}
-	s := opened(t, directory)
+	s := testStore(t, directory)
 	if answer := do(t, s, http.MethodHead, llama+"v1", "", nil); answer.Code != http.StatusNotFound {
 		t.Errorf("the deleted tag came back: status %d", answer.Code)
 	}
@@ -107,7 +107,7 @@ func TestDeletedTagStaysDeletedAndDigestStays(t *testing.T) {
 
 func TestIndexIsRestoredWhateverTheOrderOfFiles(t *testing.T) {
 	directory := t.TempDir()
-	s := opened(t, directory)
+	s := testStore(t, directory)
 	image, err := simulatedModels[0].image()
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +126,7 @@ func TestIndexIsRestoredWhateverTheOrderOfFiles(t *testing.T) {
 		}
 		add = index
 	}
-	if answer := do(t, opened(t, directory), http.MethodHead, llama+"indexd", "", nil); answer.Code != http.StatusOK {
+	if answer := do(t, testStore(t, directory), http.MethodHead, llama+"indexd", "", nil); answer.Code != http.StatusOK {
 		t.Errorf("after the restart: status %d", answer.Code)
 	}
 }

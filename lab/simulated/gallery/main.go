@@ -43,7 +43,7 @@ func run(listen, cert, key, data, file string) error {
 	if listen == "" || cert == "" || key == "" || data == "" {
 		return errors.New("-listen, -cert, -key and -data are all needed")
 	}
-	gallery, err := open(data)
+	gallery, err := openStore(data)
 	if err != nil {
 		return err
 	}
@@ -52,14 +52,14 @@ func run(listen, cert, key, data, file string) error {
 	}
 	server := &http.Server{
 		Addr:              listen,
-		Handler:           newGate(gallery, accounts{username: password}, file),
+		Handler:           newAuthorizer(gallery, accounts{username: password}, file),
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          log.New(os.Stderr, "", log.LstdFlags),
 		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12},
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	go endWithParent(os.Getppid())
+	go exitWithParent(os.Getppid())
 	go func() {
 		<-ctx.Done()
 		_ = server.Close()
@@ -70,9 +70,9 @@ func run(listen, cert, key, data, file string) error {
 	return nil
 }
 
-// endWithParent ends the process when it is given to another parent. Everything on disk is complete at any moment, so
+// exitWithParent ends the process when it is given to another parent. Everything on disk is complete at any moment, so
 // nothing needs to be said goodbye to.
-func endWithParent(parent int) {
+func exitWithParent(parent int) {
 	for os.Getppid() == parent {
 		time.Sleep(time.Second)
 	}

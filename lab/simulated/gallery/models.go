@@ -152,5 +152,5 @@ func (s *store) push(model simulatedModel) error {
 	if answer.Code != http.StatusCreated {
 		return fmt.Errorf("manifest: status %d: %s", answer.Code, answer.Body)
 	}
-	return s.save(r, answer.Header().Get("Docker-Content-Digest"))
+	return s.saveManifest(r, answer.Header().Get("Docker-Content-Digest"))
 }

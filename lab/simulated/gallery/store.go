@@ -39,16 +39,16 @@ type record struct {
 
 func (r record) path() string { return "/v2/" + r.Repository + "/manifests/" + r.Reference }
 
-// open reads what the directory holds, or starts an empty gallery in it.
-func open(directory string) (*store, error) {
+// openStore reads what the directory holds, or starts an empty gallery in it.
+func openStore(directory string) (*store, error) {
 	for _, name := range []string{"blobs", "manifests"} {
 		if err := os.MkdirAll(filepath.Join(directory, name), 0o700); err != nil {
 			return nil, err
 		}
 	}
 	blobs := registry.NewDiskBlobHandler(filepath.Join(directory, "blobs"))
-	quiet := registry.Logger(log.New(io.Discard, "", 0))
-	s := &store{registry: registry.New(registry.WithBlobHandler(blobs), quiet), directory: directory}
+	discardLog := registry.Logger(log.New(io.Discard, "", 0))
+	s := &store{registry: registry.New(registry.WithBlobHandler(blobs), discardLog), directory: directory}
 	records, err := s.load()
 	if err != nil {
 		return nil, err
@@ -126,9 +126,9 @@ func (s *store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := s.call(r.Method, r.URL.Path, change.ContentType, body)
 	switch answer.Code {
 	case http.StatusCreated:
-		err = s.save(change, answer.Header().Get("Docker-Content-Digest"))
+		err = s.saveManifest(change, answer.Header().Get("Docker-Content-Digest"))
 	case http.StatusAccepted:
-		err = s.forget(change)
+		err = s.deleteManifest(change)
 	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -151,8 +151,8 @@ func manifestPath(path string) (repository, reference string, ok bool) {
 	return rest[:at], rest[at+len("/manifests/"):], true
 }
 
-// save keeps the manifest under its digest and, when it was pushed by tag, under the tag: as the registry serves it.
-func (s *store) save(r record, digest string) error {
+// saveManifest keeps the manifest under its digest and, when it was pushed by tag, under the tag: as the registry serves it.
+func (s *store) saveManifest(r record, digest string) error {
 	byDigest := r
 	byDigest.Reference = digest
 	if err := s.write(byDigest); err != nil || r.Reference == digest {
@@ -161,7 +161,7 @@ func (s *store) save(r record, digest string) error {
 	return s.write(r)
 }
 
-func (s *store) forget(r record) error {
+func (s *store) deleteManifest(r record) error {
 	return os.Remove(s.file(r))
 }
 

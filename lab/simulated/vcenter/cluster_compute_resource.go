@@ -44,7 +44,7 @@ func (v *vcenter) listClusters(r *http.Request) (any, *apiError) {
 
 func (v *vcenter) getCluster(r *http.Request) (any, *apiError) {
 	if r.PathValue("id") != v.cluster.Value {
-		return nil, missing("There is no cluster with the identifier %q.", r.PathValue("id"))
+		return nil, notFound("There is no cluster with the identifier %q.", r.PathValue("id"))
 	}
 	return map[string]string{"name": v.site.Cluster, "resource_pool": v.rootPool.Value}, nil
 }

@@ -53,7 +53,7 @@ func (v *vcenter) libraryDirectories() []string {
 func (v *vcenter) withLibraries(use func([]contentLibrary) (any, *apiError)) (any, *apiError) {
 	libraries, err := v.vapi.libraries()
 	if err != nil {
-		return nil, failed(err)
+		return nil, internalError(err)
 	}
 	return use(libraries)
 }
@@ -77,7 +77,7 @@ func (v *vcenter) findLibrary(name, kind string) (any, *apiError) {
 // decodeFind reads what is looked for; any other action is refused.
 func decodeFind(r *http.Request, spec any) *apiError {
 	if r.URL.Query().Get("action") != "find" {
-		return invalid("only action=find is served here; libraries are made through /rest/com/vmware/content")
+		return invalidArgument("only action=find is served here; libraries are made through /rest/com/vmware/content")
 	}
 	return decode(r, spec)
 }
@@ -97,7 +97,7 @@ func (v *vcenter) getLibrary(r *http.Request) (any, *apiError) {
 				return l.Library, nil
 			}
 		}
-		return nil, missing("There is no content library with the identifier %q.", r.PathValue("id"))
+		return nil, notFound("There is no content library with the identifier %q.", r.PathValue("id"))
 	})
 }
 
@@ -142,6 +142,6 @@ func (v *vcenter) getItem(r *http.Request) (any, *apiError) {
 				return item.Item, nil
 			}
 		}
-		return nil, missing("There is no library item with the identifier %q.", r.PathValue("item"))
+		return nil, notFound("There is no library item with the identifier %q.", r.PathValue("item"))
 	})
 }

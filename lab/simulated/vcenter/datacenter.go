@@ -9,26 +9,26 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-type ruledDatacenter struct {
+type validatingDatacenter struct {
 	*simulator.Datacenter
-	rule
+	validator
 }
 
 // PowerOnMultiVMTask starts each VM by the rules.
-func (d *ruledDatacenter) PowerOnMultiVMTask(ctx *simulator.Context, req *types.PowerOnMultiVM_Task) soap.HasFault {
-	d.begin()
+func (d *validatingDatacenter) PowerOnMultiVMTask(ctx *simulator.Context, req *types.PowerOnMultiVM_Task) soap.HasFault {
+	d.restoreSession()
 	return &methods.PowerOnMultiVM_TaskBody{Res: &types.PowerOnMultiVM_TaskResponse{
-		Returnval: run(ctx, d.Datacenter, "powerOnMultiVM", func() (types.AnyType, *refusal) {
+		Returnval: runTask(ctx, d.Datacenter, "powerOnMultiVM", func() (types.AnyType, *methodFault) {
 			result := types.ClusterPowerOnVmResult{Attempted: []types.ClusterAttemptedVmInfo{}}
 			for _, ref := range req.Vm {
 				vm, ok := d.v.registry.Get(ref).(*simulator.VirtualMachine)
 				if !ok {
-					return nil, &refusal{&types.ManagedObjectNotFound{Obj: ref}, fmt.Sprintf("there is no VM %s", ref.Value)}
+					return nil, &methodFault{&types.ManagedObjectNotFound{Obj: ref}, fmt.Sprintf("there is no VM %s", ref.Value)}
 				}
 				own := &simulator.Context{Context: ctx.Context, Session: ctx.Session, Map: ctx.Map}
 				own.WithLock(vm, func() {
-					ruled := &ruledVM{vm, d.v.direct()}
-					task := ruled.PowerOnVMTask(own, &types.PowerOnVM_Task{This: ref}).(*methods.PowerOnVM_TaskBody).Res.Returnval
+					validating := &validatingVM{vm, d.v.directValidator()}
+					task := validating.PowerOnVMTask(own, &types.PowerOnVM_Task{This: ref}).(*methods.PowerOnVM_TaskBody).Res.Returnval
 					result.Attempted = append(result.Attempted, types.ClusterAttemptedVmInfo{Vm: ref, Task: &task})
 				})
 			}

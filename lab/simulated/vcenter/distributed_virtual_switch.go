@@ -9,7 +9,7 @@ import (
 func (v *vcenter) buildNetwork(folders *object.DatacenterFolders) (*object.DistributedVirtualSwitch, error) {
 	ctx := v.background
 	spec := types.DVSCreateSpec{ConfigSpec: &types.VMwareDVSConfigSpec{DVSConfigSpec: types.DVSConfigSpec{Name: v.site.Network.Switch}}}
-	ref, err := v.made(folders.NetworkFolder.CreateDVS(ctx, spec))
+	ref, err := v.taskResult(folders.NetworkFolder.CreateDVS(ctx, spec))
 	if err != nil {
 		return nil, err
 	}

@@ -11,14 +11,14 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-type ruledBrowser struct {
+type validatingBrowser struct {
 	*simulator.EnvironmentBrowser
-	rule
+	validator
 }
 
 // QueryConfigTarget adds what a VM on this host, or on any host, could get of GPUs.
-func (b *ruledBrowser) QueryConfigTarget(ctx *simulator.Context, req *types.QueryConfigTarget) soap.HasFault {
-	b.begin()
+func (b *validatingBrowser) QueryConfigTarget(ctx *simulator.Context, req *types.QueryConfigTarget) soap.HasFault {
+	b.restoreSession()
 	res := b.EnvironmentBrowser.QueryConfigTarget(ctx, req)
 	body, ok := res.(*methods.QueryConfigTargetBody)
 	if !ok || body.Res == nil {
@@ -69,7 +69,7 @@ func (b *ruledBrowser) QueryConfigTarget(ctx *simulator.Context, req *types.Quer
 // vmBrowser is the environment browser of one VM, whose options are those of the VM's own hardware version. The simulator
 // gives VMs that of their cluster.
 type vmBrowser struct {
-	ruledBrowser
+	validatingBrowser
 	vm *simulator.VirtualMachine
 }
 

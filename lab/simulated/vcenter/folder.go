@@ -7,38 +7,38 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-type ruledFolder struct {
+type validatingFolder struct {
 	*simulator.Folder
-	rule
+	validator
 }
 
 // CreateVMTask checks the new VM's PCI devices.
-func (f *ruledFolder) CreateVMTask(ctx *simulator.Context, req *types.CreateVM_Task) soap.HasFault {
-	f.begin()
+func (f *validatingFolder) CreateVMTask(ctx *simulator.Context, req *types.CreateVM_Task) soap.HasFault {
+	f.restoreSession()
 	return &methods.CreateVM_TaskBody{Res: &types.CreateVM_TaskResponse{
-		Returnval: run(ctx, f.Folder, "createVm", func() (types.AnyType, *refusal) { return f.create(ctx, req) }),
+		Returnval: runTask(ctx, f.Folder, "createVm", func() (types.AnyType, *methodFault) { return f.create(ctx, req) }),
 	}}
 }
 
-func (f *ruledFolder) create(ctx *simulator.Context, req *types.CreateVM_Task) (types.AnyType, *refusal) {
-	req.Host = f.v.placement.hostFor(req.Host)
+func (f *validatingFolder) create(ctx *simulator.Context, req *types.CreateVM_Task) (types.AnyType, *methodFault) {
+	req.Host = f.v.placement.requestedOrLeastLoaded(req.Host)
 	fillIDs(&req.Config)
-	devices, _ := changed(nil, req.Config.DeviceChange)
-	d, refused := f.v.placement.claimNew(req.Config.Name, *req.Host, devices)
+	devices, _ := applyDeviceChanges(nil, req.Config.DeviceChange)
+	d, refused := f.v.placement.allocateNew(req.Config.Name, *req.Host, devices)
 	if refused != nil {
 		return nil, refused
 	}
-	defer f.v.placement.forget(d.vm)
+	defer f.v.placement.release(d.vm)
 	completeDevices(req.Config.DeviceChange)
 	res := f.Folder.CreateVMTask(ctx, req)
-	made, refused := finish(ctx, res.(*methods.CreateVM_TaskBody).Res.Returnval)
+	result, refused := awaitSimulatorTask(ctx, res.(*methods.CreateVM_TaskBody).Res.Returnval)
 	if refused != nil {
 		return nil, refused
 	}
-	ref := made.(types.ManagedObjectReference)
+	ref := result.(types.ManagedObjectReference)
 	f.v.placement.rename(d.vm, ref.Value)
 	vm := f.v.registry.Get(ref).(*simulator.VirtualMachine)
-	ctx.WithLock(vm, func() { (&ruledVM{vm, f.v.direct()}).lockConfigured() })
-	f.v.notePolicy(ref, req.Config.VmProfile)
-	return made, nil
+	ctx.WithLock(vm, func() { (&validatingVM{vm, f.v.directValidator()}).lockConfigured() })
+	f.v.recordPolicy(ref, req.Config.VmProfile)
+	return result, nil
 }

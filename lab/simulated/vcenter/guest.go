@@ -30,8 +30,8 @@ func newAddressPool() *addressPool {
 	return &addressPool{next: netip.MustParseAddr(firstAddress), taken: map[string]bool{}}
 }
 
-// give hands out addresses in turn, so that a released one is not used again soon.
-func (p *addressPool) give() string {
+// allocate hands out addresses in turn, so that a released one is not used again soon.
+func (p *addressPool) allocate() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for p.taken[p.next.String()] {
@@ -50,7 +50,7 @@ func (p *addressPool) advance() {
 	}
 }
 
-func (p *addressPool) take(address string) {
+func (p *addressPool) reserve(address string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if address != "" {
@@ -68,23 +68,23 @@ func (p *addressPool) release(address string) {
 	delete(p.taken, address)
 }
 
-// guestLater lets the guest report some time after the power-on task has ended.
-func (v *vcenter) guestLater(vm *simulator.VirtualMachine, delay time.Duration) {
+// scheduleGuestReport lets the guest report some time after the power-on task has ended.
+func (v *vcenter) scheduleGuestReport(vm *simulator.VirtualMachine, delay time.Duration) {
 	time.AfterFunc(delay, func() {
 		ctx := v.context()
 		ctx.WithLock(vm, func() {
 			if vm.Runtime.PowerState == types.VirtualMachinePowerStatePoweredOn && v.registry.Get(vm.Self) != nil {
-				v.guestUp(ctx, vm)
+				v.reportGuestRunning(ctx, vm)
 			}
 		})
 	})
 }
 
-// guestUp is what VMware Tools report of a running guest: address, routes, name. The VM is locked.
-func (v *vcenter) guestUp(ctx *simulator.Context, vm *simulator.VirtualMachine) {
+// reportGuestRunning is what VMware Tools report of a running guest: address, routes, name. The VM is locked.
+func (v *vcenter) reportGuestRunning(ctx *simulator.Context, vm *simulator.VirtualMachine) {
 	ip := v.records.get(vm.Self.Value).IP
 	if ip == "" && len(vm.Guest.Net) > 0 {
-		ip = v.addresses.give()
+		ip = v.addresses.allocate()
 		v.records.change(vm.Self.Value, func(r *vmRecord) { r.IP = ip })
 	}
 	nics := make([]types.GuestNicInfo, len(vm.Guest.Net))
@@ -125,12 +125,12 @@ func (v *vcenter) guestUp(ctx *simulator.Context, vm *simulator.VirtualMachine) 
 		{Name: "summary.guest.ipAddress", Val: ip},
 	})
 	if isDLVM(vm) {
-		setExtra(ctx, vm, bootstrapCondition, "true,Complete,the simulated deep learning workload is up")
+		setExtraConfigValue(ctx, vm, bootstrapCondition, "true,Complete,the simulated deep learning workload is up")
 	}
 }
 
-// guestDown is a guest that reports nothing. It keeps its address for the next start.
-func (v *vcenter) guestDown(ctx *simulator.Context, vm *simulator.VirtualMachine) {
+// reportGuestStopped is a guest that reports nothing. It keeps its address for the next start.
+func (v *vcenter) reportGuestStopped(ctx *simulator.Context, vm *simulator.VirtualMachine) {
 	nics := make([]types.GuestNicInfo, len(vm.Guest.Net))
 	copy(nics, vm.Guest.Net)
 	for i := range nics {
@@ -166,7 +166,7 @@ func hostName(vm *simulator.VirtualMachine) string {
 
 // isDLVM tells a Deep Learning VM by the product of its OVF descriptor.
 func isDLVM(vm *simulator.VirtualMachine) bool {
-	if extra(vm, keyRole) == "dlvm" {
+	if extraConfigValue(vm, keyRole) == "dlvm" {
 		return true
 	}
 	if vm.Config.VAppConfig != nil {
@@ -179,8 +179,8 @@ func isDLVM(vm *simulator.VirtualMachine) bool {
 	return false
 }
 
-// extra is a value of the VM's extraConfig.
-func extra(vm *simulator.VirtualMachine, key string) string {
+// extraConfigValue is a value of the VM's extraConfig.
+func extraConfigValue(vm *simulator.VirtualMachine, key string) string {
 	for _, option := range vm.Config.ExtraConfig {
 		if value := option.GetOptionValue(); value != nil && value.Key == key {
 			return fmt.Sprint(value.Value)
@@ -189,7 +189,7 @@ func extra(vm *simulator.VirtualMachine, key string) string {
 	return ""
 }
 
-func setExtra(ctx *simulator.Context, vm *simulator.VirtualMachine, key, text string) {
+func setExtraConfigValue(ctx *simulator.Context, vm *simulator.VirtualMachine, key, text string) {
 	options := make([]types.BaseOptionValue, 0, len(vm.Config.ExtraConfig)+1)
 	for _, option := range vm.Config.ExtraConfig {
 		if option.GetOptionValue().Key != key {

@@ -13,7 +13,7 @@ import (
 
 func (v *vcenter) buildHost(cluster *object.ClusterComputeResource, dvs *object.DistributedVirtualSwitch, group hostGroup, name string) error {
 	ctx := v.background
-	ref, err := v.made(cluster.AddHost(ctx, types.HostConnectSpec{HostName: name}, true, nil, nil))
+	ref, err := v.taskResult(cluster.AddHost(ctx, types.HostConnectSpec{HostName: name}, true, nil, nil))
 	if err != nil {
 		return err
 	}
@@ -37,12 +37,12 @@ func (v *vcenter) buildHost(cluster *object.ClusterComputeResource, dvs *object.
 	if v.datastore.Value == "" { // only the first host makes it, the others mount it
 		v.datastore = datastore.Reference()
 	}
-	v.equip(v.registry.Get(ref).(*simulator.HostSystem), group)
+	v.addGPUs(v.registry.Get(ref).(*simulator.HostSystem), group)
 	return nil
 }
 
-// equip gives a host its processors, memory and GPUs, in all places where clients look for them.
-func (v *vcenter) equip(system *simulator.HostSystem, group hostGroup) {
+// addGPUs gives a host its processors, memory and GPUs, in all places where clients look for them.
+func (v *vcenter) addGPUs(system *simulator.HostSystem, group hostGroup) {
 	memory := group.MemoryGib << 30
 	hardware := *system.Hardware
 	hardware.MemorySize = memory
@@ -106,8 +106,8 @@ func pciDevice(address string, model *gpuModel) types.HostPciDevice {
 	}
 }
 
-// showGraphics lists the VMs on each GPU in the host's graphics information.
-func (v *vcenter) showGraphics(ctx *simulator.Context, name string) {
+// updateGraphicsInfo lists the VMs on each GPU in the host's graphics information.
+func (v *vcenter) updateGraphicsInfo(ctx *simulator.Context, name string) {
 	h := v.placement.hostByName(name)
 	if h == nil {
 		return

@@ -18,10 +18,10 @@ func (v *vcenter) handler(public string) http.Handler {
 				lab.ServeHTTP(w, r) // a long poll stores by itself
 				return
 			}
-			v.stored(w, r, lab, private, public)
+			v.serveDurably(w, r, lab, private, public)
 			return
 		}
-		if v.faults.play(w, r) {
+		if v.faults.apply(w, r) {
 			return
 		}
 		for _, prefix := range []string{"/folder/", "/nfc/", "/guestFile"} {
@@ -31,44 +31,44 @@ func (v *vcenter) handler(public string) http.Handler {
 			}
 		}
 		if strings.HasPrefix(r.URL.Path, "/rest/") && r.Method != http.MethodGet {
-			defer v.vapi.touched()
+			defer v.vapi.markDirty()
 		}
-		v.stored(w, r, rest, private, public)
+		v.serveDurably(w, r, rest, private, public)
 	})
 }
 
-// stored answers after everything that the request, and all before it, changed is on disk. Addresses of the inner server
+// serveDurably answers after everything that the request, and all before it, changed is on disk. Addresses of the inner server
 // are replaced by the public one.
-func (v *vcenter) stored(w http.ResponseWriter, r *http.Request, next http.Handler, private []byte, public string) {
-	held := &heldResponse{header: w.Header(), status: http.StatusOK}
-	v.deployed(held, r, next)
+func (v *vcenter) serveDurably(w http.ResponseWriter, r *http.Request, next http.Handler, private []byte, public string) {
+	buffered := &bufferedResponse{header: w.Header(), status: http.StatusOK}
+	v.serveDeployment(buffered, r, next)
 	if strings.HasPrefix(r.URL.Path, "/rest/") && r.Method != http.MethodGet {
-		v.vapi.touched()
+		v.vapi.markDirty()
 	}
 	if err := v.flush(); err != nil {
 		log.Printf("not answered, since it could not be stored: %v", err)
-		failed(err).write(w)
+		internalError(err).write(w)
 		return
 	}
-	body := bytes.ReplaceAll(held.body.Bytes(), private, []byte(public))
+	body := bytes.ReplaceAll(buffered.body.Bytes(), private, []byte(public))
 	if strings.HasPrefix(r.URL.Path, "/rest/com/vmware/cis/tagging/category/") {
 		// vCenter takes the types of a category with this prefix, and shows them without.
 		body = bytes.ReplaceAll(body, []byte(`"urn:vim25:`), []byte(`"`))
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(held.status)
+	w.WriteHeader(buffered.status)
 	_, _ = w.Write(body) // the client is gone when this fails
 }
 
-// heldResponse keeps a response until it may be sent.
-type heldResponse struct {
+// bufferedResponse keeps a response until it may be sent.
+type bufferedResponse struct {
 	header http.Header
 	status int
 	body   bytes.Buffer
 }
 
-func (h *heldResponse) Header() http.Header { return h.header }
+func (h *bufferedResponse) Header() http.Header { return h.header }
 
-func (h *heldResponse) WriteHeader(status int) { h.status = status }
+func (h *bufferedResponse) WriteHeader(status int) { h.status = status }
 
-func (h *heldResponse) Write(data []byte) (int, error) { return h.body.Write(data) }
+func (h *bufferedResponse) Write(data []byte) (int, error) { return h.body.Write(data) }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-const longestPoll = 60 * time.Second
+const maxPoll = 60 * time.Second
 
 // labHandler serves /lab/v1 for the lab's operators.
 func (v *vcenter) labHandler() http.Handler {
@@ -16,7 +16,7 @@ func (v *vcenter) labHandler() http.Handler {
 	mux.HandleFunc("GET /lab/v1/wcp", v.pollWCP)
 	mux.HandleFunc("POST /lab/v1/wcp/namespaces/{ns}", v.reportNamespace)
 	mux.HandleFunc("GET /lab/v1/capacity", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusOK, map[string]any{"hosts": v.placement.report()})
+		writeJSON(w, http.StatusOK, map[string]any{"hosts": v.placement.report()})
 	})
 	mux.HandleFunc("GET /lab/v1/vms", v.listOwned)
 	mux.HandleFunc("POST /lab/v1/vms", v.createOwned)
@@ -31,14 +31,14 @@ func (v *vcenter) labHandler() http.Handler {
 }
 
 func labError(w http.ResponseWriter, status int, reason, message string) {
-	answer(w, status, map[string]string{"reason": reason, "message": message})
+	writeJSON(w, status, map[string]string{"reason": reason, "message": message})
 }
 
 // pollWCP answers when the state is newer than `since`, or after `wait` seconds.
 func (v *vcenter) pollWCP(w http.ResponseWriter, r *http.Request) {
 	since, _ := strconv.ParseInt(r.URL.Query().Get("since"), 10, 64)
 	seconds, _ := strconv.ParseFloat(r.URL.Query().Get("wait"), 64)
-	deadline := time.After(min(longestPoll, time.Duration(seconds*float64(time.Second))))
+	deadline := time.After(min(maxPoll, time.Duration(seconds*float64(time.Second))))
 	for {
 		v.wcp.mu.Lock()
 		revision, changed := v.wcp.state.Revision, v.wcp.changed
@@ -56,7 +56,7 @@ func (v *vcenter) pollWCP(w http.ResponseWriter, r *http.Request) {
 		}
 		break
 	}
-	state, err := v.wanted()
+	state, err := v.desiredState()
 	if err == nil {
 		err = v.flush()
 	}
@@ -64,11 +64,11 @@ func (v *vcenter) pollWCP(w http.ResponseWriter, r *http.Request) {
 		labError(w, http.StatusInternalServerError, "InternalError", err.Error())
 		return
 	}
-	answer(w, http.StatusOK, state)
+	writeJSON(w, http.StatusOK, state)
 }
 
-// wanted is the state that the operators bring about.
-func (v *vcenter) wanted() (map[string]any, error) {
+// desiredState is the state that the operators bring about.
+func (v *vcenter) desiredState() (map[string]any, error) {
 	v.wcp.mu.Lock()
 	revision := v.wcp.state.Revision
 	v.wcp.mu.Unlock()
@@ -103,12 +103,12 @@ func (v *vcenter) wanted() (map[string]any, error) {
 			"vgpu_profiles": class.profiles(), "direct_path_devices": devices,
 		})
 	}
-	found, err := v.vapi.libraries()
+	contentLibraries, err := v.vapi.libraries()
 	if err != nil {
 		return nil, err
 	}
 	libraries := []any{}
-	for _, l := range found {
+	for _, l := range contentLibraries {
 		items := []any{}
 		for _, id := range sortedKeys(l.Item) {
 			item := l.Item[id]
@@ -121,7 +121,7 @@ func (v *vcenter) wanted() (map[string]any, error) {
 	}
 	policies := []any{}
 	for _, p := range v.policies.list() {
-		policies = append(policies, map[string]string{"id": p.ID, "name": p.Name, "class_name": namingOf(p.Name)})
+		policies = append(policies, map[string]string{"id": p.ID, "name": p.Name, "class_name": storageClassName(p.Name)})
 	}
 	return map[string]any{
 		"revision": revision,
@@ -147,13 +147,13 @@ func (v *vcenter) reportNamespace(w http.ResponseWriter, r *http.Request) {
 			labError(w, http.StatusInternalServerError, "InternalError", err.Error())
 			return
 		}
-		problem = v.wcp.gone(name)
+		problem = v.wcp.confirmDeleted(name)
 	default:
-		problem = v.wcp.report(name, body.ConfigStatus, body.Revision)
+		problem = v.wcp.reportStatus(name, body.ConfigStatus, body.Revision)
 	}
 	if problem != nil {
 		labError(w, problem.status, problem.kind, problem.message)
 		return
 	}
-	answer(w, http.StatusOK, map[string]string{})
+	writeJSON(w, http.StatusOK, map[string]string{})
 }

@@ -26,12 +26,12 @@ func (f *faultFile) read(name string) (faultParameters, bool) {
 	if f.path == "" || err != nil || json.Unmarshal(data, &faults) != nil {
 		return faultParameters{}, false
 	}
-	found, on := faults[name]
-	return found, on
+	parameters, on := faults[name]
+	return parameters, on
 }
 
-// play delays the request or answers it with an error; it tells whether it has answered.
-func (f *faultFile) play(w http.ResponseWriter, r *http.Request) bool {
+// apply delays the request or answers it with an error; it tells whether it has answered.
+func (f *faultFile) apply(w http.ResponseWriter, r *http.Request) bool {
 	if r.URL.Path == "/api/session" && r.Method == http.MethodGet {
 		return false // how the lab sees that this process lives
 	}

@@ -54,7 +54,7 @@ type settings struct {
 }
 
 // The time a guest takes to report its address on a lab that runs at the pace of a real site.
-const realisticGuest = 25 * time.Second
+const realisticGuestDelay = 25 * time.Second
 
 func (s *settings) run() error {
 	parent := os.Getppid()
@@ -85,9 +85,9 @@ func (s *settings) run() error {
 		accounts: s.accounts,
 	}
 	if os.Getenv("PAIF_LAB_LATENCY") == "realistic" {
-		opts.guestDelay = realisticGuest
+		opts.guestDelay = realisticGuestDelay
 	}
-	if err := ownTemporary(s.state); err != nil {
+	if err := usePrivateTempDir(s.state); err != nil {
 		return err
 	}
 	// Before the long part, so that nobody waits for a port that somebody else has.
@@ -109,7 +109,7 @@ func (s *settings) run() error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	go endWithParent(parent)
+	go exitWithParent(parent)
 	go func() {
 		<-ctx.Done()
 		_ = server.Close()
@@ -120,8 +120,8 @@ func (s *settings) run() error {
 	return nil
 }
 
-// ownTemporary keeps the simulator's temporary files in the state directory, where the next start clears what a kill left.
-func ownTemporary(state string) error {
+// usePrivateTempDir keeps the simulator's temporary files in the state directory, where the next start clears what a kill left.
+func usePrivateTempDir(state string) error {
 	directory, err := filepath.Abs(filepath.Join(state, "tmp"))
 	if err == nil {
 		err = os.RemoveAll(directory)
@@ -135,8 +135,8 @@ func ownTemporary(state string) error {
 	return err
 }
 
-// endWithParent ends the process when it is given to another parent. Everything that was answered is on disk.
-func endWithParent(parent int) {
+// exitWithParent ends the process when it is given to another parent. Everything that was answered is on disk.
+func exitWithParent(parent int) {
 	for os.Getppid() == parent {
 		time.Sleep(time.Second)
 	}

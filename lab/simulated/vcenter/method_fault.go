@@ -7,21 +7,21 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// refusal is a fault with a message for people.
-type refusal struct {
+// methodFault is a fault with a message for people.
+type methodFault struct {
 	fault   types.BaseMethodFault
 	message string
 }
 
-func (r *refusal) Error() string { return r.message }
+func (r *methodFault) Error() string { return r.message }
 
-func configFault(format string, args ...any) *refusal {
+func configFault(format string, args ...any) *methodFault {
 	message := fmt.Sprintf(format, args...)
-	return &refusal{&types.GenericVmConfigFault{Reason: message}, message}
+	return &methodFault{&types.GenericVmConfigFault{Reason: message}, message}
 }
 
-func invalidBacking(format string, args ...any) *refusal {
-	return &refusal{new(types.InvalidDeviceBacking), fmt.Sprintf(format, args...)}
+func invalidBacking(format string, args ...any) *methodFault {
+	return &methodFault{new(types.InvalidDeviceBacking), fmt.Sprintf(format, args...)}
 }
 
 // describeFault words the faults that the simulator gives without a message.

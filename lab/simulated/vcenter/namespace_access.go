@@ -18,17 +18,17 @@ func (w *wcp) checkAccess(entry accessEntry) *apiError {
 	site := w.v.site.Identity
 	switch {
 	case entry.SubjectType != "USER" && entry.SubjectType != "GROUP":
-		return invalid("subject_type is %q; expected USER or GROUP.", entry.SubjectType)
+		return invalidArgument("subject_type is %q; expected USER or GROUP.", entry.SubjectType)
 	case entry.Role != "OWNER" && entry.Role != "EDIT" && entry.Role != "VIEW":
-		return invalid("role is %q; expected OWNER, EDIT or VIEW.", entry.Role)
+		return invalidArgument("role is %q; expected OWNER, EDIT or VIEW.", entry.Role)
 	case entry.IdentityProvider != "" && !slices.Contains(w.v.providerIDs(), entry.IdentityProvider):
-		return invalid("There is no identity provider with the identifier %q.", entry.IdentityProvider)
+		return invalidArgument("There is no identity provider with the identifier %q.", entry.IdentityProvider)
 	case entry.Domain == "vsphere.local" || entry.IdentityProvider != "":
 		return nil
 	case entry.Domain != site.Domain:
-		return invalid("There is no identity provider for the domain %q; the domains are vsphere.local and %s.", entry.Domain, site.Domain)
+		return invalidArgument("There is no identity provider for the domain %q; the domains are vsphere.local and %s.", entry.Domain, site.Domain)
 	case entry.SubjectType == "GROUP" && !slices.Contains(site.Groups, entry.Subject):
-		return invalid("There is no group %q in the domain %s; its groups are %s.", entry.Subject, site.Domain, list(site.Groups))
+		return invalidArgument("There is no group %q in the domain %s; its groups are %s.", entry.Subject, site.Domain, list(site.Groups))
 	}
 	return nil
 }
@@ -74,18 +74,18 @@ func (v *vcenter) getAccess(r *http.Request) (any, *apiError) {
 	}
 	ns := v.wcp.namespace(r.PathValue("ns"))
 	if ns == nil {
-		return nil, missing("There is no namespace %q.", r.PathValue("ns"))
+		return nil, notFound("There is no namespace %q.", r.PathValue("ns"))
 	}
 	if i := slices.IndexFunc(ns.AccessList, entry.samePrincipal); i >= 0 {
 		return map[string]string{"role": ns.AccessList[i].Role}, nil
 	}
-	return nil, missing("%s %s@%s has no access to namespace %q.", entry.SubjectType, entry.Subject, entry.Domain, ns.Name)
+	return nil, notFound("%s %s@%s has no access to namespace %q.", entry.SubjectType, entry.Subject, entry.Domain, ns.Name)
 }
 
 func (v *vcenter) createAccess(r *http.Request) (any, *apiError) {
 	return nil, v.changeAccess(r, func(ns *wcpNamespace, i int, entry accessEntry) *apiError {
 		if i >= 0 {
-			return refused("ALREADY_EXISTS", "%s@%s has access to namespace %q already.", entry.Subject, entry.Domain, ns.Name)
+			return badRequest("ALREADY_EXISTS", "%s@%s has access to namespace %q already.", entry.Subject, entry.Domain, ns.Name)
 		}
 		ns.AccessList = append(ns.AccessList, entry)
 		return nil
@@ -95,7 +95,7 @@ func (v *vcenter) createAccess(r *http.Request) (any, *apiError) {
 func (v *vcenter) setAccess(r *http.Request) (any, *apiError) {
 	return nil, v.changeAccess(r, func(ns *wcpNamespace, i int, entry accessEntry) *apiError {
 		if i < 0 {
-			return missing("%s@%s has no access to namespace %q.", entry.Subject, entry.Domain, ns.Name)
+			return notFound("%s@%s has no access to namespace %q.", entry.Subject, entry.Domain, ns.Name)
 		}
 		ns.AccessList[i].Role = entry.Role
 		return nil
@@ -105,7 +105,7 @@ func (v *vcenter) setAccess(r *http.Request) (any, *apiError) {
 func (v *vcenter) deleteAccess(r *http.Request) (any, *apiError) {
 	return nil, v.changeAccess(r, func(ns *wcpNamespace, i int, entry accessEntry) *apiError {
 		if i < 0 {
-			return missing("%s@%s has no access to namespace %q.", entry.Subject, entry.Domain, ns.Name)
+			return notFound("%s@%s has no access to namespace %q.", entry.Subject, entry.Domain, ns.Name)
 		}
 		ns.AccessList = append(ns.AccessList[:i:i], ns.AccessList[i+1:]...)
 		return nil

@@ -76,14 +76,14 @@ func (v *vcenter) removeNamespaceVMs(namespace string) error {
 	defer v.folders.Unlock()
 	if top := v.childOf(v.vmFolder, serviceFolder); top != nil {
 		if ref := v.childOf(*top, namespace); ref != nil {
-			if err := wait(v, object.NewFolder(v.client, *ref).Destroy); err != nil {
+			if err := awaitTask(v, object.NewFolder(v.client, *ref).Destroy); err != nil {
 				return err
 			}
 		}
 	}
 	if top := v.childOf(v.rootPool, serviceFolder); top != nil {
 		if ref := v.childOf(*top, namespace); ref != nil {
-			return wait(v, object.NewResourcePool(v.client, *ref).Destroy)
+			return awaitTask(v, object.NewResourcePool(v.client, *ref).Destroy)
 		}
 	}
 	return nil

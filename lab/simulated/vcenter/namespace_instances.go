@@ -48,7 +48,7 @@ func stats() map[string]int {
 func (v *vcenter) getNamespace(r *http.Request) (any, *apiError) {
 	ns := v.wcp.namespace(r.PathValue("ns"))
 	if ns == nil {
-		return nil, missing("There is no namespace %q.", r.PathValue("ns"))
+		return nil, notFound("There is no namespace %q.", r.PathValue("ns"))
 	}
 	return struct {
 		*wcpNamespace
@@ -72,10 +72,10 @@ func (v *vcenter) deleteNamespace(r *http.Request) (any, *apiError) {
 
 func (w *wcp) createNamespace(spec *namespaceSpec) *apiError {
 	if !dnsLabel.MatchString(spec.Namespace) {
-		return invalid("Namespace name %q is not a DNS label: lower-case letters, digits and hyphens, at most 63 characters.", spec.Namespace)
+		return invalidArgument("Namespace name %q is not a DNS label: lower-case letters, digits and hyphens, at most 63 characters.", spec.Namespace)
 	}
 	if spec.Supervisor != w.v.site.Supervisor.ID {
-		return missing("There is no Supervisor with the identifier %q.", spec.Supervisor)
+		return notFound("There is no Supervisor with the identifier %q.", spec.Supervisor)
 	}
 	if problem := w.checkNamespace(spec); problem != nil {
 		return problem
@@ -83,7 +83,7 @@ func (w *wcp) createNamespace(spec *namespaceSpec) *apiError {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if found := w.state.Namespaces[spec.Namespace]; found != nil {
-		return refused("ALREADY_EXISTS", "A namespace with the name %q exists already (%s).", spec.Namespace, found.ConfigStatus)
+		return badRequest("ALREADY_EXISTS", "A namespace with the name %q exists already (%s).", spec.Namespace, found.ConfigStatus)
 	}
 	if problem := w.checkClasses(spec.VMServiceSpec); problem != nil {
 		return problem
@@ -93,7 +93,7 @@ func (w *wcp) createNamespace(spec *namespaceSpec) *apiError {
 		return problem
 	}
 	w.state.Namespaces[spec.Namespace] = ns
-	ns.Revision = w.beat()
+	ns.Revision = w.nextRevision()
 	return nil
 }
 
@@ -103,7 +103,7 @@ func (w *wcp) withNamespace(name string, work func(*wcpNamespace) *apiError) *ap
 	defer w.mu.Unlock()
 	ns := w.state.Namespaces[name]
 	if ns == nil {
-		return missing("There is no namespace %q.", name)
+		return notFound("There is no namespace %q.", name)
 	}
 	return work(ns)
 }
@@ -113,20 +113,20 @@ func (w *wcp) changeNamespace(name string, change func(*wcpNamespace) *apiError)
 	return w.withNamespace(name, func(ns *wcpNamespace) *apiError {
 		switch ns.ConfigStatus {
 		case removing:
-			return refused("NOT_ALLOWED_IN_CURRENT_STATE", "The namespace %q is being removed.", name)
+			return badRequest("NOT_ALLOWED_IN_CURRENT_STATE", "The namespace %q is being removed.", name)
 		case configuring:
-			return refused("NOT_ALLOWED_IN_CURRENT_STATE", "The namespace %q is being configured.", name)
+			return badRequest("NOT_ALLOWED_IN_CURRENT_STATE", "The namespace %q is being configured.", name)
 		}
 		before, err := json.Marshal(ns)
 		if err != nil {
-			return failed(err)
+			return internalError(err)
 		}
 		if problem := change(ns); problem != nil {
 			return problem
 		}
 		if after, err := json.Marshal(ns); err == nil && string(after) != string(before) {
 			ns.ConfigStatus = configuring
-			ns.Revision = w.beat()
+			ns.Revision = w.nextRevision()
 		}
 		return nil
 	})
@@ -147,11 +147,11 @@ func (w *wcp) updateNamespace(name string, spec *namespaceSpec) *apiError {
 func (w *wcp) deleteNamespace(name string) *apiError {
 	return w.withNamespace(name, func(ns *wcpNamespace) *apiError {
 		if ns.ConfigStatus == configuring {
-			return refused("NOT_ALLOWED_IN_CURRENT_STATE", "The namespace %q is being configured.", name)
+			return badRequest("NOT_ALLOWED_IN_CURRENT_STATE", "The namespace %q is being configured.", name)
 		}
 		if ns.ConfigStatus != removing {
 			ns.ConfigStatus = removing
-			ns.Revision = w.beat()
+			ns.Revision = w.nextRevision()
 		}
 		return nil
 	})
@@ -188,7 +188,7 @@ func (w *wcp) namespaces() []*wcpNamespace {
 	return found
 }
 
-func (w *wcp) usesPolicy(id string) string {
+func (w *wcp) namespaceUsingPolicy(id string) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for name, ns := range w.state.Namespaces {
@@ -199,23 +199,23 @@ func (w *wcp) usesPolicy(id string) string {
 	return ""
 }
 
-// report takes an operator's word about a namespace. A report on an older revision than the namespace has is out of date.
-func (w *wcp) report(name, status string, revision int64) *apiError {
+// reportStatus takes an operator's word about a namespace. A report on an older revision than the namespace has is out of date.
+func (w *wcp) reportStatus(name, status string, revision int64) *apiError {
 	if !slices.Contains(statuses, status) {
-		return invalid("config_status is %q; expected one of %s.", status, list(statuses))
+		return invalidArgument("config_status is %q; expected one of %s.", status, list(statuses))
 	}
 	return w.withNamespace(name, func(ns *wcpNamespace) *apiError {
 		if ns.ConfigStatus == removing || revision != 0 && revision < ns.Revision || ns.ConfigStatus == status {
 			return nil
 		}
 		ns.ConfigStatus = status
-		w.beat()
+		w.nextRevision()
 		return nil
 	})
 }
 
-// gone forgets a namespace that the Supervisor has removed.
-func (w *wcp) gone(name string) *apiError {
+// confirmDeleted forgets a namespace that the Supervisor has removed.
+func (w *wcp) confirmDeleted(name string) *apiError {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	ns := w.state.Namespaces[name]
@@ -223,9 +223,9 @@ func (w *wcp) gone(name string) *apiError {
 		return nil
 	}
 	if ns.ConfigStatus != removing {
-		return refused("NOT_ALLOWED_IN_CURRENT_STATE", "The namespace %q is %s; nobody asked for its removal.", name, ns.ConfigStatus)
+		return badRequest("NOT_ALLOWED_IN_CURRENT_STATE", "The namespace %q is %s; nobody asked for its removal.", name, ns.ConfigStatus)
 	}
 	delete(w.state.Namespaces, name)
-	w.beat()
+	w.nextRevision()
 	return nil
 }

@@ -57,8 +57,8 @@ func (w *wcp) flush() error {
 	return nil
 }
 
-// beat gives the state a new revision and wakes the long polls. w.mu is held.
-func (w *wcp) beat() int64 {
+// nextRevision gives the state a new revision and wakes the long polls. w.mu is held.
+func (w *wcp) nextRevision() int64 {
 	w.state.Revision++
 	w.dirty = true
 	close(w.changed)
@@ -66,11 +66,11 @@ func (w *wcp) beat() int64 {
 	return w.state.Revision
 }
 
-// bump tells that something changed that other parts hold: libraries or storage policies.
-func (w *wcp) bump() {
+// notifyChanged tells that something changed that other parts hold: libraries or storage policies.
+func (w *wcp) notifyChanged() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.beat()
+	w.nextRevision()
 }
 
 func (v *vcenter) supervisorInfo() map[string]any {
@@ -88,7 +88,7 @@ func (v *vcenter) supervisorSummaries(*http.Request) (any, *apiError) {
 
 func (v *vcenter) knownSupervisor(r *http.Request) *apiError {
 	if id := r.PathValue("id"); id != v.site.Supervisor.ID {
-		return missing("There is no Supervisor with the identifier %q.", id)
+		return notFound("There is no Supervisor with the identifier %q.", id)
 	}
 	return nil
 }

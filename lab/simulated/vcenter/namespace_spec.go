@@ -39,9 +39,9 @@ func (ns *wcpNamespace) apply(spec *namespaceSpec) *apiError {
 	if problem := ns.applyLibraries(spec); problem != nil {
 		return problem
 	}
-	set(&ns.Description, spec.Description)
-	set(&ns.AccessList, spec.AccessList)
-	set(&ns.StorageSpecs, spec.StorageSpecs)
+	setIfPresent(&ns.Description, spec.Description)
+	setIfPresent(&ns.AccessList, spec.AccessList)
+	setIfPresent(&ns.StorageSpecs, spec.StorageSpecs)
 	if spec.VMServiceSpec != nil {
 		ns.VMServiceSpec.VMClasses = spec.VMServiceSpec.VMClasses
 	}
@@ -83,7 +83,7 @@ func (ns *wcpNamespace) applyLibraries(spec *namespaceSpec) *apiError {
 	}
 	for _, l := range ns.ContentLibraries {
 		if l.Writable && spec.ContentLibraries == nil && !slices.Contains(wanted, l.ContentLibrary) {
-			return invalid("The content library %q is writable; it is taken away with content_libraries only.", l.ContentLibrary)
+			return invalidArgument("The content library %q is writable; it is taken away with content_libraries only.", l.ContentLibrary)
 		}
 	}
 	ns.ContentLibraries, ns.VMServiceSpec.ContentLibraries = libraries, wanted
@@ -103,7 +103,7 @@ func (w *wcp) checkNamespace(spec *namespaceSpec) *apiError {
 		policies := w.v.policies.list()
 		for _, s := range *spec.StorageSpecs {
 			if !slices.ContainsFunc(policies, func(p storagePolicy) bool { return p.ID == s.Policy }) {
-				return invalid("There is no storage policy with the identifier %q.", s.Policy)
+				return invalidArgument("There is no storage policy with the identifier %q.", s.Policy)
 			}
 		}
 	}
@@ -118,11 +118,11 @@ func (w *wcp) checkNamespace(spec *namespaceSpec) *apiError {
 	}
 	libraries, err := w.v.vapi.libraries()
 	if err != nil {
-		return failed(err)
+		return internalError(err)
 	}
 	for _, id := range wanted {
 		if !slices.ContainsFunc(libraries, func(l contentLibrary) bool { return l.ID == id }) {
-			return invalid("There is no content library with the identifier %q.", id)
+			return invalidArgument("There is no content library with the identifier %q.", id)
 		}
 	}
 	return nil
@@ -135,7 +135,7 @@ func (w *wcp) checkClasses(spec *vmServiceSpec) *apiError {
 	}
 	for _, name := range spec.VMClasses {
 		if w.state.Classes[name] == nil {
-			return invalid("There is no VM class with the identifier %q.", name)
+			return invalidArgument("There is no VM class with the identifier %q.", name)
 		}
 	}
 	return nil

@@ -17,38 +17,38 @@ import (
 
 const ovfItems = "/rest/com/vmware/vcenter/ovf/library-item/"
 
-// deployed serves a request. A machine deployed from a library item gets the annotation that was asked for, which the
+// serveDeployment serves a request. A machine deployed from a library item gets the annotation that was asked for, which the
 // simulator forgets; clients know their own machines by it.
-func (v *vcenter) deployed(w *heldResponse, r *http.Request, next http.Handler) {
+func (v *vcenter) serveDeployment(w *bufferedResponse, r *http.Request, next http.Handler) {
 	if r.Method != http.MethodPost || !strings.HasPrefix(r.URL.Path, ovfItems) {
 		next.ServeHTTP(w, r)
 		return
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		failed(err).write(w)
+		internalError(err).write(w)
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	next.ServeHTTP(w, r)
-	var asked struct {
+	var requested struct {
 		Spec struct {
 			Annotation string `json:"annotation"`
 		} `json:"deployment_spec"`
 	}
-	var made struct {
+	var deployed struct {
 		Value struct {
 			Resource struct{ Type, ID string } `json:"resource_id"`
 		} `json:"value"`
 	}
-	if json.Unmarshal(body, &asked) != nil || asked.Spec.Annotation == "" || json.Unmarshal(w.body.Bytes(), &made) != nil {
+	if json.Unmarshal(body, &requested) != nil || requested.Spec.Annotation == "" || json.Unmarshal(w.body.Bytes(), &deployed) != nil {
 		return
 	}
-	ref := types.ManagedObjectReference{Type: made.Value.Resource.Type, Value: made.Value.Resource.ID}
+	ref := types.ManagedObjectReference{Type: deployed.Value.Resource.Type, Value: deployed.Value.Resource.ID}
 	if vm, ok := v.registry.Get(ref).(*simulator.VirtualMachine); ok {
 		ctx := v.context()
 		ctx.WithLock(vm, func() {
-			ctx.Update(vm, []types.PropertyChange{{Name: "config.annotation", Val: asked.Spec.Annotation}})
+			ctx.Update(vm, []types.PropertyChange{{Name: "config.annotation", Val: requested.Spec.Annotation}})
 		})
 	}
 }
@@ -61,13 +61,13 @@ func (v *vcenter) filterItem(r *http.Request) (any, *apiError) {
 		} `json:"target"`
 	}
 	if r.URL.Query().Get("action") != "filter" {
-		return nil, invalid("only action=filter is served here; items are deployed through /rest/com/vmware/vcenter/ovf")
+		return nil, invalidArgument("only action=filter is served here; items are deployed through /rest/com/vmware/vcenter/ovf")
 	}
 	if problem := decode(r, &spec); problem != nil {
 		return nil, problem
 	}
 	if spec.Target.ResourcePool != v.rootPool.Value {
-		return nil, missing("There is no resource pool with the identifier %q.", spec.Target.ResourcePool)
+		return nil, notFound("There is no resource pool with the identifier %q.", spec.Target.ResourcePool)
 	}
 	return v.withLibraries(func(libraries []contentLibrary) (any, *apiError) {
 		for _, l := range libraries {
@@ -76,7 +76,7 @@ func (v *vcenter) filterItem(r *http.Request) (any, *apiError) {
 				continue
 			}
 			if !slices.Contains([]string{"ovf", ""}, item.Type) {
-				return nil, invalid("Library item %q is of type %s; expected an OVF.", item.Name, item.Type)
+				return nil, invalidArgument("Library item %q is of type %s; expected an OVF.", item.Name, item.Type)
 			}
 			properties := []any{}
 			for _, property := range v.itemProperties(l.ID, item.ID) {
@@ -86,17 +86,17 @@ func (v *vcenter) filterItem(r *http.Request) (any, *apiError) {
 				map[string]any{"type": "PropertyParams", "properties": properties},
 			}}, nil
 		}
-		return nil, missing("There is no library item with the identifier %q.", r.PathValue("item"))
+		return nil, notFound("There is no library item with the identifier %q.", r.PathValue("item"))
 	})
 }
 
 // itemProperties are the properties that a user may set, of the OVF descriptor of a library item: operators show them
 // with the image. An item without a descriptor has none.
 func (v *vcenter) itemProperties(library, item string) []map[string]string {
-	found := []map[string]string{}
+	properties := []map[string]string{}
 	store, ok := v.registry.Get(v.datastore).(*simulator.Datastore)
 	if !ok {
-		return found
+		return properties
 	}
 	files, _ := filepath.Glob(filepath.Join(store.Info.GetDatastoreInfo().Url, "contentlib-"+library, item, "*.ovf"))
 	for _, name := range files {
@@ -112,10 +112,10 @@ func (v *vcenter) itemProperties(library, item string) []map[string]string {
 		for _, product := range envelope.VirtualSystem.Product {
 			for _, property := range product.Property {
 				if property.UserConfigurable != nil && *property.UserConfigurable {
-					found = append(found, map[string]string{"key": property.Key, "type": property.Type})
+					properties = append(properties, map[string]string{"key": property.Key, "type": property.Type})
 				}
 			}
 		}
 	}
-	return found
+	return properties
 }

@@ -10,14 +10,14 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-type ruledOVF struct {
+type validatingOVF struct {
 	*simulator.OvfManager
-	rule
+	validator
 }
 
 // CreateImportSpec adds the firmware of the descriptor, which the simulator does not read.
-func (m *ruledOVF) CreateImportSpec(ctx *simulator.Context, req *types.CreateImportSpec) soap.HasFault {
-	m.begin()
+func (m *validatingOVF) CreateImportSpec(ctx *simulator.Context, req *types.CreateImportSpec) soap.HasFault {
+	m.restoreSession()
 	res := m.OvfManager.CreateImportSpec(ctx, req)
 	body, ok := res.(*methods.CreateImportSpecBody)
 	if !ok || body.Res == nil {

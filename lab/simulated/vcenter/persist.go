@@ -13,9 +13,9 @@ import (
 	"github.com/vmware/govmomi/vim25/xml"
 )
 
-// keeper writes what changed in the inventory before a client hears of it. It hears of changes as a listener of the
+// objectPersister writes what changed in the inventory before a client hears of it. It hears of changes as a listener of the
 // simulator's registry; flush is called before every answer.
-type keeper struct {
+type objectPersister struct {
 	v     *vcenter
 	store *store
 
@@ -30,7 +30,7 @@ type objectFile struct {
 	VM      *vmRecord `json:"vm,omitempty"`
 }
 
-var keptProperties = map[string][]string{
+var persistedProperties = map[string][]string{
 	"VirtualMachine":         nil,
 	"Folder":                 nil,
 	"ResourcePool":           nil,
@@ -38,47 +38,47 @@ var keptProperties = map[string][]string{
 	"CustomFieldsManager":    {"field"},
 }
 
-// Reference makes the keeper a listener of the registry.
-func (*keeper) Reference() types.ManagedObjectReference {
+// Reference makes the persister a listener of the registry.
+func (*objectPersister) Reference() types.ManagedObjectReference {
 	return types.ManagedObjectReference{Type: "LabKeeper", Value: "keeper"}
 }
 
-func (k *keeper) PutObject(_ *simulator.Context, o mo.Reference) { k.touched(o.Reference()) }
+func (k *objectPersister) PutObject(_ *simulator.Context, o mo.Reference) { k.markDirty(o.Reference()) }
 
-func (k *keeper) RemoveObject(_ *simulator.Context, ref types.ManagedObjectReference) {
+func (k *objectPersister) RemoveObject(_ *simulator.Context, ref types.ManagedObjectReference) {
 	if ref.Type == "VirtualMachine" {
-		k.v.forget(ref)
+		k.v.releaseVM(ref)
 	}
-	k.touched(ref)
+	k.markDirty(ref)
 }
 
-func (k *keeper) UpdateObject(_ *simulator.Context, o mo.Reference, _ []types.PropertyChange) {
-	k.touched(o.Reference())
+func (k *objectPersister) UpdateObject(_ *simulator.Context, o mo.Reference, _ []types.PropertyChange) {
+	k.markDirty(o.Reference())
 	if vm, ok := o.(*mo.VirtualMachine); ok {
 		completeVM(vm)
 	}
 	if task, ok := o.(*mo.Task); ok {
 		// Tasks change parts of their entity without announcing it.
 		if task.Info.Entity != nil && task.Info.DescriptionId != "VirtualMachine.cloneVm" {
-			k.touched(*task.Info.Entity)
+			k.markDirty(*task.Info.Entity)
 		}
-		if made, ok := task.Info.Result.(types.ManagedObjectReference); ok {
-			k.touched(made)
+		if result, ok := task.Info.Result.(types.ManagedObjectReference); ok {
+			k.markDirty(result)
 		}
 	}
 }
 
-func (k *keeper) touched(ref types.ManagedObjectReference) {
-	if _, kept := keptProperties[ref.Type]; kept {
+func (k *objectPersister) markDirty(ref types.ManagedObjectReference) {
+	if _, persisted := persistedProperties[ref.Type]; persisted {
 		k.mu.Lock()
 		k.dirty[ref] = true
 		k.mu.Unlock()
 	}
-	registryChanges.beat()
+	registryChanges.notify()
 }
 
 // flush returns when everything that changed before the call is on disk.
-func (k *keeper) flush() error {
+func (k *objectPersister) flush() error {
 	if !k.started {
 		return nil
 	}
@@ -94,12 +94,12 @@ func (k *keeper) flush() error {
 
 	written := false
 	for _, ref := range refs {
-		did, err := k.keep(ref)
+		changed, err := k.persist(ref)
 		if err != nil {
-			k.touched(ref)
+			k.markDirty(ref)
 			return fmt.Errorf("%s cannot be stored: %w", ref, err)
 		}
-		written = written || did
+		written = written || changed
 	}
 	if written {
 		return k.store.sync()
@@ -109,8 +109,8 @@ func (k *keeper) flush() error {
 
 func fileName(ref types.ManagedObjectReference) string { return ref.Type + "-" + ref.Value + ".json" }
 
-func (k *keeper) keep(ref types.ManagedObjectReference) (bool, error) {
-	if k.v.base[ref] && keptProperties[ref.Type] == nil {
+func (k *objectPersister) persist(ref types.ManagedObjectReference) (bool, error) {
+	if k.v.base[ref] && persistedProperties[ref.Type] == nil {
 		return false, nil
 	}
 	if k.v.registry.Get(ref) == nil {
@@ -118,7 +118,7 @@ func (k *keeper) keep(ref types.ManagedObjectReference) (bool, error) {
 	}
 	var contents []types.ObjectContent
 	collector := property.DefaultCollector(k.v.client)
-	err := collector.Retrieve(k.v.background, []types.ManagedObjectReference{ref}, keptProperties[ref.Type], &contents)
+	err := collector.Retrieve(k.v.background, []types.ManagedObjectReference{ref}, persistedProperties[ref.Type], &contents)
 	if err != nil {
 		if k.v.registry.Get(ref) == nil {
 			return true, k.store.remove(fileName(ref))
@@ -148,4 +148,4 @@ func (k *keeper) keep(ref types.ManagedObjectReference) (bool, error) {
 	return true, nil
 }
 
-var _ mo.Reference = (*keeper)(nil)
+var _ mo.Reference = (*objectPersister)(nil)

@@ -18,9 +18,9 @@ import (
 //
 // It touches no inventory object, so that it can be asked while those are locked.
 type placement struct {
-	mu     sync.Mutex
-	hosts  []*host
-	claims map[string]*claim // by VM id
+	mu          sync.Mutex
+	hosts       []*host
+	allocations map[string]*allocation // by VM id
 }
 
 type host struct {
@@ -44,8 +44,8 @@ type vgpuUse struct {
 	sizeGib int64
 }
 
-// claim is what a VM holds.
-type claim struct {
+// allocation is what a VM holds.
+type allocation struct {
 	name        string
 	host        string
 	fixed       []string         // PCI addresses, held even while powered off
@@ -54,8 +54,8 @@ type claim struct {
 	vgpus       []vgpuUse        // while powered on
 }
 
-// demand is what a VM needs to run.
-type demand struct {
+// requirements is what a VM needs to run.
+type requirements struct {
 	vm, name    string
 	host        string // where the VM is now
 	memoryMib   int64
@@ -83,70 +83,70 @@ type vgpuDevice struct {
 	profile string
 }
 
-func (d *demand) devices() int { return len(d.fixed) + len(d.dynamic) + len(d.vgpus) }
+func (d *requirements) devices() int { return len(d.fixed) + len(d.dynamic) + len(d.vgpus) }
 
 func (p *placement) hostByName(name string) *host {
-	return first(p.hosts, func(h *host) bool { return h.name == name })
+	return firstMatch(p.hosts, func(h *host) bool { return h.name == name })
 }
 
 func (p *placement) hostByRef(ref types.ManagedObjectReference) *host {
-	return first(p.hosts, func(h *host) bool { return h.ref == ref })
+	return firstMatch(p.hosts, func(h *host) bool { return h.ref == ref })
 }
 
 func (h *host) gpu(address string) *gpu {
-	return first(h.gpus, func(g *gpu) bool { return g.address == address })
+	return firstMatch(h.gpus, func(g *gpu) bool { return g.address == address })
 }
 
-// stop releases what a VM holds only while it runs.
-func (p *placement) stop(vm string) {
+// releaseRuntime releases what a VM holds only while it runs.
+func (p *placement) releaseRuntime(vm string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if c := p.claims[vm]; c != nil {
+	if c := p.allocations[vm]; c != nil {
 		c.reservedMib, c.dynamic, c.vgpus = 0, nil, nil
 	}
 }
 
-// rename gives the claim, under which a VM was checked, to the VM that was made.
+// rename gives the allocation, under which a VM was checked, to the VM that was made.
 func (p *placement) rename(from, to string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.claims[to] = p.claims[from]
-	delete(p.claims, from)
+	p.allocations[to] = p.allocations[from]
+	delete(p.allocations, from)
 }
 
-// forget releases everything of a VM.
-func (p *placement) forget(vm string) {
+// release releases everything of a VM.
+func (p *placement) release(vm string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.claims, vm)
+	delete(p.allocations, vm)
 }
 
-// held is what a VM holds now.
-func (p *placement) held(vm string) claim {
+// allocationOf is what a VM holds now.
+func (p *placement) allocationOf(vm string) allocation {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if c := p.claims[vm]; c != nil {
+	if c := p.allocations[vm]; c != nil {
 		return *c
 	}
-	return claim{}
+	return allocation{}
 }
 
-// hostFor is the host that a request names, else a quiet one, as DRS chooses; the simulator would put every clone on its
+// requestedOrLeastLoaded is the host that a request names, else the least loaded one, as DRS chooses; the simulator would put every clone on its
 // template's host.
-func (p *placement) hostFor(named *types.ManagedObjectReference) *types.ManagedObjectReference {
-	if named != nil {
-		return named
+func (p *placement) requestedOrLeastLoaded(requested *types.ManagedObjectReference) *types.ManagedObjectReference {
+	if requested != nil {
+		return requested
 	}
-	ref := p.quiet().ref
+	ref := p.leastLoadedHost().ref
 	return &ref
 }
 
-// quiet is the host with the fewest VMs, for a VM that may go anywhere.
-func (p *placement) quiet() *host {
+// leastLoadedHost is the host with the fewest VMs, for a VM that may go anywhere.
+func (p *placement) leastLoadedHost() *host {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	count := map[string]int{}
-	for _, c := range p.claims {
+	for _, c := range p.allocations {
 		count[c.host]++
 	}
 	return slices.MinFunc(p.hosts, func(a, b *host) int { return count[a.name] - count[b.name] })

@@ -53,7 +53,7 @@ func (g *gpu) describe() string {
 
 // checkDevices says what is wrong with a VM's devices whatever else runs: unknown profiles, absent devices, a fixed device of
 // another host, one device twice.
-func (p *placement) checkDevices(d *demand) *refusal {
+func (p *placement) checkDevices(d *requirements) *methodFault {
 	for _, v := range d.vgpus {
 		if p.profileSize(v.profile) == 0 {
 			return invalidBacking("vGPU profile %q: no host has it; the hosts have %s", v.profile, list(p.profiles()))
@@ -99,35 +99,35 @@ func describeAllowed(allowed []types.VirtualPCIPassthroughAllowedDevice) string 
 }
 
 // configure records a VM's fixed devices, unless another VM has one of them. It returns a function that takes it back.
-func (p *placement) configure(d *demand) (func(), *refusal) {
+func (p *placement) configure(d *requirements) (func(), *methodFault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	wanted := make([]string, 0, len(d.fixed))
+	addresses := make([]string, 0, len(d.fixed))
 	for _, device := range d.fixed {
 		if owner := p.owner(d.host, device.address, d.vm); owner != "" {
 			return nil, configFault("PCI device %s of host %s is assigned to VM %q already: a device belongs to one VM; free devices there: %s",
 				device.address, d.host, owner, list(p.free(d.host)))
 		}
-		wanted = append(wanted, device.address)
+		addresses = append(addresses, device.address)
 	}
-	mine := p.claims[d.vm]
-	if mine == nil {
-		mine = &claim{}
-		p.claims[d.vm] = mine
+	alloc := p.allocations[d.vm]
+	if alloc == nil {
+		alloc = &allocation{}
+		p.allocations[d.vm] = alloc
 	}
-	before := *mine
-	mine.name, mine.host, mine.fixed = d.name, d.host, wanted
+	before := *alloc
+	alloc.name, alloc.host, alloc.fixed = d.name, d.host, addresses
 	return func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		*mine = before
+		*alloc = before
 	}, nil
 }
 
-// claimNew checks and records the devices of a VM that is about to be made, under an id that stands in for the VM's own:
-// rename gives the claim to the VM once it is there, forget releases it.
-func (p *placement) claimNew(name string, on types.ManagedObjectReference, devices []types.BaseVirtualDevice) (*demand, *refusal) {
-	d := &demand{vm: "new-" + uuid.NewString(), name: name}
+// allocateNew checks and records the devices of a VM that is about to be made, under an id that stands in for the VM's own:
+// rename gives the allocation to the VM once it is there, release ends it.
+func (p *placement) allocateNew(name string, on types.ManagedObjectReference, devices []types.BaseVirtualDevice) (*requirements, *methodFault) {
+	d := &requirements{vm: "new-" + uuid.NewString(), name: name}
 	if h := p.hostByRef(on); h != nil {
 		d.host = h.name
 	}
@@ -141,7 +141,7 @@ func (p *placement) claimNew(name string, on types.ManagedObjectReference, devic
 
 // owner is the name of another VM that holds the device, else "". p.mu is held.
 func (p *placement) owner(host, address, except string) string {
-	for vm, c := range p.claims {
+	for vm, c := range p.allocations {
 		if vm == except || c.host != host {
 			continue
 		}

@@ -9,7 +9,7 @@ import (
 )
 
 // admit decides where the VM runs and records what it holds there. With dry it records nothing.
-func (p *placement) admit(d *demand, dry bool) (*claim, *refusal) {
+func (p *placement) admit(d *requirements, dry bool) (*allocation, *methodFault) {
 	if refused := p.checkStart(d); refused != nil {
 		return nil, refused
 	}
@@ -19,29 +19,29 @@ func (p *placement) admit(d *demand, dry bool) (*claim, *refusal) {
 	var errors []types.LocalizedMethodFault
 	var refs []types.ManagedObjectReference
 	for _, h := range p.candidates(d) {
-		found, why := p.fit(h, d)
-		if found == nil {
-			message := fmt.Sprintf("%s: %s", h.name, why.message)
+		alloc, fault := p.fit(h, d)
+		if alloc == nil {
+			message := fmt.Sprintf("%s: %s", h.name, fault.message)
 			reasons = append(reasons, message)
-			errors = append(errors, types.LocalizedMethodFault{Fault: why.fault, LocalizedMessage: message})
+			errors = append(errors, types.LocalizedMethodFault{Fault: fault.fault, LocalizedMessage: message})
 			refs = append(refs, h.ref)
 			continue
 		}
 		if !dry {
-			found.name = d.name
-			p.claims[d.vm] = found
+			alloc.name = d.name
+			p.allocations[d.vm] = alloc
 		}
-		return found, nil
+		return alloc, nil
 	}
 	message := fmt.Sprintf("No host can run VM %q. %s", d.name, strings.Join(reasons, "; "))
 	if len(d.fixed) > 0 && len(errors) == 1 {
-		return nil, &refusal{errors[0].Fault, message}
+		return nil, &methodFault{errors[0].Fault, message}
 	}
-	return nil, &refusal{&types.NoCompatibleHost{Host: refs, Error: errors}, message}
+	return nil, &methodFault{&types.NoCompatibleHost{Host: refs, Error: errors}, message}
 }
 
 // checkStart holds what must be true of the VM itself before it can start.
-func (p *placement) checkStart(d *demand) *refusal {
+func (p *placement) checkStart(d *requirements) *methodFault {
 	if refused := p.checkDevices(d); refused != nil {
 		return refused
 	}
@@ -60,7 +60,7 @@ func (p *placement) checkStart(d *demand) *refusal {
 
 // candidates are the hosts to try: only its own for a VM with a fixed device, its own first for any other. Without any
 // device the emptiest hosts come next, and those without GPUs to lose before the rest. p.mu is held.
-func (p *placement) candidates(d *demand) []*host {
+func (p *placement) candidates(d *requirements) []*host {
 	if len(d.fixed) > 0 {
 		return []*host{p.hostByName(d.host)}
 	}
@@ -81,7 +81,7 @@ func (p *placement) candidates(d *demand) []*host {
 }
 
 func (p *placement) reserved(host, except string) (mib int64) {
-	for vm, c := range p.claims {
+	for vm, c := range p.allocations {
 		if c.host == host && vm != except {
 			mib += c.reservedMib
 		}
@@ -90,36 +90,36 @@ func (p *placement) reserved(host, except string) (mib int64) {
 }
 
 // fit tries one host. p.mu is held.
-func (p *placement) fit(h *host, d *demand) (*claim, *refusal) {
-	found := &claim{host: h.name, reservedMib: d.reservedMib, dynamic: map[int32]string{}}
+func (p *placement) fit(h *host, d *requirements) (*allocation, *methodFault) {
+	alloc := &allocation{host: h.name, reservedMib: d.reservedMib, dynamic: map[int32]string{}}
 	for _, device := range d.fixed {
 		if owner := p.owner(h.name, device.address, d.vm); owner != "" {
 			return nil, configFault("PCI device %s is in use by VM %q", device.address, owner)
 		}
-		found.fixed = append(found.fixed, device.address)
+		alloc.fixed = append(alloc.fixed, device.address)
 	}
 	for _, device := range d.dynamic {
-		address, why := p.fitDynamic(h, d, device, found)
-		if why != nil {
-			return nil, why
+		address, fault := p.fitDynamic(h, d, device, alloc)
+		if fault != nil {
+			return nil, fault
 		}
-		found.dynamic[device.key] = address
+		alloc.dynamic[device.key] = address
 	}
 	for _, device := range d.vgpus {
-		use, why := p.fitVGPU(h, d, device, found)
-		if why != nil {
-			return nil, why
+		use, fault := p.fitVGPU(h, d, device, alloc)
+		if fault != nil {
+			return nil, fault
 		}
-		found.vgpus = append(found.vgpus, *use)
+		alloc.vgpus = append(alloc.vgpus, *use)
 	}
 	if free := h.memoryMib - p.reserved(h.name, d.vm); d.reservedMib > free {
 		fault := &types.InsufficientMemoryResourcesFault{Unreserved: free << 20, Requested: d.reservedMib << 20}
-		return nil, &refusal{fault, fmt.Sprintf("%d MB of memory are unreserved, %d MB are needed", free, d.reservedMib)}
+		return nil, &methodFault{fault, fmt.Sprintf("%d MB of memory are unreserved, %d MB are needed", free, d.reservedMib)}
 	}
-	return found, nil
+	return alloc, nil
 }
 
-func (p *placement) fitDynamic(h *host, d *demand, device dynamicDevice, found *claim) (string, *refusal) {
+func (p *placement) fitDynamic(h *host, d *requirements, device dynamicDevice, alloc *allocation) (string, *methodFault) {
 	fitting, used := 0, 0
 	for _, g := range h.gpus {
 		if !slices.ContainsFunc(device.allowed, func(a types.VirtualPCIPassthroughAllowedDevice) bool {
@@ -129,27 +129,27 @@ func (p *placement) fitDynamic(h *host, d *demand, device dynamicDevice, found *
 			continue
 		}
 		fitting++
-		mine := slices.Contains(found.fixed, g.address)
-		for _, address := range found.dynamic {
-			mine = mine || address == g.address
+		taken := slices.Contains(alloc.fixed, g.address)
+		for _, address := range alloc.dynamic {
+			taken = taken || address == g.address
 		}
-		if mine || p.owner(h.name, g.address, d.vm) != "" {
+		if taken || p.owner(h.name, g.address, d.vm) != "" {
 			used++
 			continue
 		}
 		return g.address, nil
 	}
-	wanted := describeAllowed(device.allowed)
+	description := describeAllowed(device.allowed)
 	if device.label != "" {
-		wanted += " with label " + device.label
+		description += " with label " + device.label
 	}
 	if fitting == 0 {
-		return "", &refusal{&types.DeviceNotSupported{Device: wanted}, fmt.Sprintf("no PCI device %s with passthrough active", wanted)}
+		return "", &methodFault{&types.DeviceNotSupported{Device: description}, fmt.Sprintf("no PCI device %s with passthrough active", description)}
 	}
-	return "", &refusal{new(types.InsufficientGraphicsResourcesFault), fmt.Sprintf("all %d PCI devices %s are in use", used, wanted)}
+	return "", &methodFault{new(types.InsufficientGraphicsResourcesFault), fmt.Sprintf("all %d PCI devices %s are in use", used, description)}
 }
 
-func (p *placement) fitVGPU(h *host, d *demand, device vgpuDevice, found *claim) (*vgpuUse, *refusal) {
+func (p *placement) fitVGPU(h *host, d *requirements, device vgpuDevice, alloc *allocation) (*vgpuUse, *methodFault) {
 	var best *gpu
 	var bestUsed int64 = -1
 	var full []string
@@ -167,12 +167,12 @@ func (p *placement) fitVGPU(h *host, d *demand, device vgpuDevice, found *claim)
 				}
 			}
 		}
-		for vm, c := range p.claims {
+		for vm, c := range p.allocations {
 			if c.host == h.name && vm != d.vm {
 				count(c.vgpus)
 			}
 		}
-		count(found.vgpus)
+		count(alloc.vgpus)
 		switch {
 		case current != 0 && current != size:
 			full = append(full, fmt.Sprintf("%s runs %d GiB vGPUs", g.address, current))
@@ -187,8 +187,8 @@ func (p *placement) fitVGPU(h *host, d *demand, device vgpuDevice, found *claim)
 		return &vgpuUse{Device: device.key, GPU: best.address, Profile: device.profile, sizeGib: best.model.Profiles[device.profile]}, nil
 	}
 	if full == nil {
-		return nil, &refusal{&types.DeviceNotSupported{Device: device.profile}, fmt.Sprintf("no GPU with vGPU profile %s", device.profile)}
+		return nil, &methodFault{&types.DeviceNotSupported{Device: device.profile}, fmt.Sprintf("no GPU with vGPU profile %s", device.profile)}
 	}
-	return nil, &refusal{new(types.InsufficientGraphicsResourcesFault),
+	return nil, &methodFault{new(types.InsufficientGraphicsResourcesFault),
 		fmt.Sprintf("no room for vGPU profile %s (%s)", device.profile, strings.Join(full, ", "))}
 }

@@ -32,7 +32,7 @@ func (p *placement) report() []hostReport {
 			entry := gpuReport{Address: g.address, VendorID: pciID(g.model.Vendor), DeviceID: pciID(g.model.Device),
 				Name: g.model.Name, Use: g.model.Use, UsedBy: []string{}}
 			var used, size int64
-			for _, c := range p.claims {
+			for _, c := range p.allocations {
 				if c.host != h.name {
 					continue
 				}
@@ -70,7 +70,7 @@ func (p *placement) users(name string) map[string][]string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	users := map[string][]string{}
-	for vm, c := range p.claims {
+	for vm, c := range p.allocations {
 		if c.host == name {
 			for _, use := range c.vgpus {
 				if !slices.Contains(users[use.GPU], vm) {

@@ -102,17 +102,17 @@ func TestAGPURunsOneProfileSizeAndNoMoreThanFit(t *testing.T) {
 }
 
 func TestReservedMemoryIsNotOverCommitted(t *testing.T) {
-	p := &placement{claims: map[string]*claim{}, hosts: []*host{{name: "small", memoryMib: 1000}}}
-	d := &demand{vm: "a", name: "a", memoryMib: 800, reservedMib: 800}
+	p := &placement{allocations: map[string]*allocation{}, hosts: []*host{{name: "small", memoryMib: 1000}}}
+	d := &requirements{vm: "a", name: "a", memoryMib: 800, reservedMib: 800}
 	if _, refused := p.admit(d, false); refused != nil {
 		t.Fatal(refused)
 	}
-	_, refused := p.admit(&demand{vm: "b", name: "b", memoryMib: 400, reservedMib: 400}, false)
+	_, refused := p.admit(&requirements{vm: "b", name: "b", memoryMib: 400, reservedMib: 400}, false)
 	if refused == nil || !strings.Contains(refused.message, "200 MB of memory are unreserved") {
 		t.Fatalf("got %v", refused)
 	}
-	p.stop("a")
-	if _, refused := p.admit(&demand{vm: "b", name: "b", memoryMib: 400, reservedMib: 400}, false); refused != nil {
+	p.releaseRuntime("a")
+	if _, refused := p.admit(&requirements{vm: "b", name: "b", memoryMib: 400, reservedMib: 400}, false); refused != nil {
 		t.Fatal(refused)
 	}
 }

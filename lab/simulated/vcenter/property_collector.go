@@ -19,30 +19,30 @@ import (
 type propertyCollector struct {
 	simulator.PropertyCollector
 
-	mu        sync.Mutex
-	version   int
-	filters   map[types.ManagedObjectReference]*propertyFilter
-	order     []types.ManagedObjectReference
-	seen      uint64
-	refreshed time.Time
-	cancelled chan struct{}
+	mu         sync.Mutex
+	version    int
+	filters    map[types.ManagedObjectReference]*propertyFilter
+	order      []types.ManagedObjectReference
+	lastChange uint64
+	refreshed  time.Time
+	cancelled  chan struct{}
 }
 
 type propertyFilter struct {
 	mo.PropertyFilter
 
 	owner   *propertyCollector
-	objects map[types.ManagedObjectReference]*seenObject
+	objects map[types.ManagedObjectReference]*observedObject
 }
 
-// seenObject is what the collector knew of an object at its last look.
-type seenObject struct {
+// observedObject is what the collector knew of an object at its last look.
+type observedObject struct {
 	entered, left int
-	properties    map[string]seenProperty
+	properties    map[string]observedProperty
 	missing       []types.MissingProperty
 }
 
-type seenProperty struct {
+type observedProperty struct {
 	value   types.AnyType
 	digest  string
 	changed int
@@ -62,15 +62,15 @@ func newPropertyCollector(ref types.ManagedObjectReference) *propertyCollector {
 // RetrievePropertiesEx also finds an object that is named by a parent type of its own, as vCenter does: clients ask for a
 // cluster as a ComputeResource.
 func (c *propertyCollector) RetrievePropertiesEx(ctx *simulator.Context, r *types.RetrievePropertiesEx) soap.HasFault {
-	named := map[types.ManagedObjectReference]types.ManagedObjectReference{}
+	requestedRefs := map[types.ManagedObjectReference]types.ManagedObjectReference{}
 	for _, spec := range r.SpecSet {
 		for i := range spec.ObjectSet {
 			obj := &spec.ObjectSet[i].Obj
 			if actual, ok := subtype(ctx, *obj); ok {
-				named[actual] = *obj
+				requestedRefs[actual] = *obj
 				*obj = actual
 				for k := range spec.PropSet {
-					if spec.PropSet[k].Type == named[actual].Type {
+					if spec.PropSet[k].Type == requestedRefs[actual].Type {
 						spec.PropSet[k].Type = actual.Type
 					}
 				}
@@ -81,8 +81,8 @@ func (c *propertyCollector) RetrievePropertiesEx(ctx *simulator.Context, r *type
 	if body, ok := res.(*methods.RetrievePropertiesExBody); ok && body.Res != nil && body.Res.Returnval != nil {
 		for i := range body.Res.Returnval.Objects {
 			obj := &body.Res.Returnval.Objects[i].Obj
-			if wanted, ok := named[*obj]; ok {
-				*obj = wanted
+			if requested, ok := requestedRefs[*obj]; ok {
+				*obj = requested
 			}
 		}
 	}
@@ -117,7 +117,7 @@ func subtype(ctx *simulator.Context, ref types.ManagedObjectReference) (types.Ma
 
 // CreateFilter adds a filter to this collector.
 func (c *propertyCollector) CreateFilter(ctx *simulator.Context, r *types.CreateFilter) soap.HasFault {
-	filter := &propertyFilter{owner: c, objects: map[types.ManagedObjectReference]*seenObject{}}
+	filter := &propertyFilter{owner: c, objects: map[types.ManagedObjectReference]*observedObject{}}
 	filter.Self.Type = "PropertyFilter"
 	filter.Spec, filter.PartialUpdates = r.Spec, r.PartialUpdates
 	ref := ctx.Session.Put(filter).Reference()

@@ -16,14 +16,14 @@ import (
 
 const (
 	// Some properties change without an announcement; waits look for themselves this often.
-	unannounced = 250 * time.Millisecond
+	refreshInterval = 250 * time.Millisecond
 	// A client that went away leaves its wait behind, since SOAP handlers do not see the connection.
-	longestWait = 10 * time.Minute
+	maxWait = 10 * time.Minute
 )
 
 // WaitForUpdatesEx answers when anything differs from the version that the client names.
 func (c *propertyCollector) WaitForUpdatesEx(ctx *simulator.Context, r *types.WaitForUpdatesEx) soap.HasFault {
-	limit, once := longestWait, false
+	limit, once := maxWait, false
 	if r.Options != nil && r.Options.MaxWaitSeconds != nil {
 		once = *r.Options.MaxWaitSeconds == 0
 		limit = min(limit, time.Duration(*r.Options.MaxWaitSeconds)*time.Second)
@@ -33,7 +33,7 @@ func (c *propertyCollector) WaitForUpdatesEx(ctx *simulator.Context, r *types.Wa
 	body := &methods.WaitForUpdatesExBody{Res: new(types.WaitForUpdatesExResponse)}
 
 	c.mu.Lock()
-	since, err := c.parse(r.Version)
+	since, err := c.parseVersion(r.Version)
 	cancelled := c.cancelled
 	c.mu.Unlock()
 	if err != nil {
@@ -42,10 +42,10 @@ func (c *propertyCollector) WaitForUpdatesEx(ctx *simulator.Context, r *types.Wa
 	for {
 		changes := registryChanges.next()
 		c.mu.Lock()
-		if registryChanges.count() != c.seen || time.Since(c.refreshed) >= unannounced {
+		if registryChanges.count() != c.lastChange || time.Since(c.refreshed) >= refreshInterval {
 			c.refresh(ctx)
 		}
-		set := c.since(since)
+		set := c.updatesSince(since)
 		c.mu.Unlock()
 		if set != nil {
 			body.Res.Returnval = set
@@ -56,7 +56,7 @@ func (c *propertyCollector) WaitForUpdatesEx(ctx *simulator.Context, r *types.Wa
 		}
 		select {
 		case <-changes:
-		case <-time.After(unannounced):
+		case <-time.After(refreshInterval):
 		case <-wait.Done():
 			return body
 		case <-cancelled:
@@ -83,12 +83,12 @@ func (c *propertyCollector) WaitForUpdates(ctx *simulator.Context, r *types.Wait
 func (c *propertyCollector) CheckForUpdates(ctx *simulator.Context, r *types.CheckForUpdates) soap.HasFault {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	since, err := c.parse(r.Version)
+	since, err := c.parseVersion(r.Version)
 	if err != nil {
 		return &methods.CheckForUpdatesBody{Fault_: simulator.Fault(err.Error(), new(types.InvalidCollectorVersion))}
 	}
 	c.refresh(ctx)
-	return &methods.CheckForUpdatesBody{Res: &types.CheckForUpdatesResponse{Returnval: c.since(since)}}
+	return &methods.CheckForUpdatesBody{Res: &types.CheckForUpdatesResponse{Returnval: c.updatesSince(since)}}
 }
 
 // CancelWaitForUpdates ends the waits of a private collector. On the session's default collector it does nothing: a client
@@ -107,7 +107,7 @@ func (c *propertyCollector) cancel() {
 	}
 }
 
-func (c *propertyCollector) parse(version string) (int, error) {
+func (c *propertyCollector) parseVersion(version string) (int, error) {
 	if version == "" {
 		return -1, nil
 	}
@@ -120,16 +120,16 @@ func (c *propertyCollector) parse(version string) (int, error) {
 
 // refresh looks at every filter's objects and gives what changed a new version. c.mu is held.
 func (c *propertyCollector) refresh(ctx *simulator.Context) {
-	c.seen, c.refreshed = registryChanges.count(), time.Now()
+	c.lastChange, c.refreshed = registryChanges.count(), time.Now()
 	next := c.version + 1
 	for _, filter := range c.filters {
-		if c.look(ctx, filter, next) {
+		if c.observe(ctx, filter, next) {
 			c.version = next
 		}
 	}
 }
 
-func (c *propertyCollector) look(ctx *simulator.Context, filter *propertyFilter, version int) (changed bool) {
+func (c *propertyCollector) observe(ctx *simulator.Context, filter *propertyFilter, version int) (changed bool) {
 	res := c.RetrievePropertiesEx(ctx, &types.RetrievePropertiesEx{SpecSet: []types.PropertyFilterSpec{filter.Spec}})
 	var contents []types.ObjectContent
 	// A fault means that the filter's object is gone: it leaves.
@@ -141,7 +141,7 @@ func (c *propertyCollector) look(ctx *simulator.Context, filter *propertyFilter,
 		present[content.Obj] = true
 		object := filter.objects[content.Obj]
 		if object == nil || object.left > 0 {
-			object = &seenObject{entered: version, properties: map[string]seenProperty{}}
+			object = &observedObject{entered: version, properties: map[string]observedProperty{}}
 			filter.objects[content.Obj] = object
 			changed = true
 		}
@@ -150,7 +150,7 @@ func (c *propertyCollector) look(ctx *simulator.Context, filter *propertyFilter,
 			var text string
 			ctx.WithLock(content.Obj, func() { text = digest(property.Val) })
 			if old, known := object.properties[property.Name]; !known || old.digest != text {
-				object.properties[property.Name] = seenProperty{property.Val, text, version}
+				object.properties[property.Name] = observedProperty{property.Val, text, version}
 				changed = true
 			}
 		}
@@ -173,8 +173,8 @@ func digest(value types.AnyType) string {
 	return string(text)
 }
 
-// since is what changed after a version, nil when nothing did. A first wait (-1) always gets an answer. c.mu is held.
-func (c *propertyCollector) since(version int) *types.UpdateSet {
+// updatesSince is what changed after a version, nil when nothing did. A first wait (-1) always gets an answer. c.mu is held.
+func (c *propertyCollector) updatesSince(version int) *types.UpdateSet {
 	set := &types.UpdateSet{Version: strconv.Itoa(c.version)}
 	for _, ref := range c.order {
 		update := types.PropertyFilterUpdate{Filter: ref}
@@ -216,17 +216,17 @@ func (c *propertyCollector) since(version int) *types.UpdateSet {
 	return set
 }
 
-// pulse wakes everybody who waits for the next change, and counts the changes.
-type pulse struct {
+// changeNotifier wakes everybody who waits for the next change, and counts the changes.
+type changeNotifier struct {
 	mu sync.Mutex
 	n  uint64
 	ch chan struct{}
 }
 
 // registryChanges beats at every announced change in the inventory; there is one inventory in a process.
-var registryChanges = &pulse{ch: make(chan struct{})}
+var registryChanges = &changeNotifier{ch: make(chan struct{})}
 
-func (p *pulse) beat() {
+func (p *changeNotifier) notify() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.n++
@@ -234,13 +234,13 @@ func (p *pulse) beat() {
 	p.ch = make(chan struct{})
 }
 
-func (p *pulse) next() <-chan struct{} {
+func (p *changeNotifier) next() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.ch
 }
 
-func (p *pulse) count() uint64 {
+func (p *changeNotifier) count() uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.n

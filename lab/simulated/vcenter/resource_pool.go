@@ -6,24 +6,24 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-type ruledPool struct {
+type validatingPool struct {
 	*simulator.ResourcePool
-	rule
+	validator
 }
 
 // ImportVApp deploys OVF; the VM gets ids of its own and a host like any other.
-func (p *ruledPool) ImportVApp(ctx *simulator.Context, req *types.ImportVApp) soap.HasFault {
-	p.begin()
+func (p *validatingPool) ImportVApp(ctx *simulator.Context, req *types.ImportVApp) soap.HasFault {
+	p.restoreSession()
 	if spec, ok := req.Spec.(*types.VirtualMachineImportSpec); ok {
 		fillIDs(&spec.ConfigSpec)
 	}
-	req.Host = p.v.placement.hostFor(req.Host)
+	req.Host = p.v.placement.requestedOrLeastLoaded(req.Host)
 	return p.ResourcePool.ImportVApp(ctx, req)
 }
 
 // UpdateConfig changes a pool without announcing it.
-func (p *ruledPool) UpdateConfig(ctx *simulator.Context, req *types.UpdateConfig) soap.HasFault {
-	p.begin()
-	defer p.v.keeper.touched(p.Self)
+func (p *validatingPool) UpdateConfig(ctx *simulator.Context, req *types.UpdateConfig) soap.HasFault {
+	p.restoreSession()
+	defer p.v.persister.markDirty(p.Self)
 	return p.ResourcePool.UpdateConfig(ctx, req)
 }

@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	management  = "/api/vcenter/namespace-management"
-	instances   = "/api/vcenter/namespaces/instances"
-	largestBody = 4 << 20
+	management   = "/api/vcenter/namespace-management"
+	instances    = "/api/vcenter/namespaces/instances"
+	maxBodyBytes = 4 << 20
 )
 
 // apiError is a failed REST call as vCenter words it.
@@ -22,24 +22,24 @@ type apiError struct {
 	message string
 }
 
-func invalid(format string, args ...any) *apiError {
-	return refused("INVALID_ARGUMENT", format, args...)
+func invalidArgument(format string, args ...any) *apiError {
+	return badRequest("INVALID_ARGUMENT", format, args...)
 }
 
-func refused(kind, format string, args ...any) *apiError {
+func badRequest(kind, format string, args ...any) *apiError {
 	return &apiError{http.StatusBadRequest, kind, fmt.Sprintf(format, args...)}
 }
 
-func missing(format string, args ...any) *apiError {
+func notFound(format string, args ...any) *apiError {
 	return &apiError{http.StatusNotFound, "NOT_FOUND", fmt.Sprintf(format, args...)}
 }
 
-func failed(err error) *apiError {
+func internalError(err error) *apiError {
 	return &apiError{http.StatusInternalServerError, "ERROR", err.Error()}
 }
 
 func (e *apiError) write(w http.ResponseWriter) {
-	answer(w, e.status, map[string]any{
+	writeJSON(w, e.status, map[string]any{
 		"error_type": e.kind,
 		"messages": []map[string]any{{
 			"id": "simulation." + strings.ToLower(e.kind), "default_message": e.message, "args": []string{},
@@ -47,7 +47,7 @@ func (e *apiError) write(w http.ResponseWriter) {
 	})
 }
 
-func answer(w http.ResponseWriter, status int, body any) {
+func writeJSON(w http.ResponseWriter, status int, body any) {
 	if body == nil {
 		w.WriteHeader(status)
 		return
@@ -57,16 +57,16 @@ func answer(w http.ResponseWriter, status int, body any) {
 	_ = json.NewEncoder(w).Encode(body) // the client is gone when this fails
 }
 
-// call is a REST operation: what it answers, with status 200, or 204 when that is nil.
-type call func(r *http.Request) (any, *apiError)
+// restOperation is a REST operation: what it answers, with status 200, or 204 when that is nil.
+type restOperation func(r *http.Request) (any, *apiError)
 
 func decode(r *http.Request, into any) *apiError {
-	body, err := io.ReadAll(io.LimitReader(r.Body, largestBody))
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBodyBytes))
 	if err == nil {
 		err = json.Unmarshal(body, into)
 	}
 	if err != nil {
-		return invalid("The request body is not what was expected: %v", err)
+		return invalidArgument("The request body is not what was expected: %v", err)
 	}
 	return nil
 }
@@ -80,10 +80,10 @@ func withBody[T any](r *http.Request, operation func(*T) *apiError) (any, *apiEr
 	return nil, operation(body)
 }
 
-// set gives a field what a request asks for; absent, the field is left alone.
-func set[T any](field, wanted *T) {
-	if wanted != nil {
-		*field = *wanted
+// setIfPresent gives a field what a request asks for; absent, the field is left alone.
+func setIfPresent[T any](field, requested *T) {
+	if requested != nil {
+		*field = *requested
 	}
 }
 
@@ -93,7 +93,7 @@ func (v *vcenter) restHandler() http.Handler {
 	mux.HandleFunc("POST /api/session", v.login)
 	mux.HandleFunc("GET /api/session", v.session)
 	mux.HandleFunc("DELETE /api/session", v.logout)
-	routes := map[string]call{
+	routes := map[string]restOperation{
 		"GET " + management + "/supervisors/summaries":               v.supervisorSummaries,
 		"GET " + management + "/supervisors/{id}/summary":            v.supervisorSummary,
 		"GET " + management + "/supervisors/{id}/topology":           v.supervisorTopology,
@@ -142,7 +142,7 @@ func (v *vcenter) restHandler() http.Handler {
 	return mux
 }
 
-func (v *vcenter) operation(operation call) http.HandlerFunc {
+func (v *vcenter) operation(operation restOperation) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if _, ok := v.sessionOf(r); !ok {
 			unauthenticated(w, "Log in first: POST /api/session with basic authentication.")
@@ -155,7 +155,7 @@ func (v *vcenter) operation(operation call) http.HandlerFunc {
 		case body == nil:
 			w.WriteHeader(http.StatusNoContent)
 		default:
-			answer(w, http.StatusOK, body)
+			writeJSON(w, http.StatusOK, body)
 		}
 	}
 }
@@ -164,8 +164,8 @@ func unauthenticated(w http.ResponseWriter, message string) {
 	(&apiError{http.StatusUnauthorized, "UNAUTHENTICATED", message}).write(w)
 }
 
-// inner asks the simulator's REST service in process.
-func (v *vcenter) inner(method, path string, header http.Header) *httptest.ResponseRecorder {
+// simulatorRequest asks the simulator's REST service in process.
+func (v *vcenter) simulatorRequest(method, path string, header http.Header) *httptest.ResponseRecorder {
 	request := httptest.NewRequest(method, path, nil)
 	request.Header = header
 	recorder := httptest.NewRecorder()

@@ -16,7 +16,7 @@ import (
 )
 
 // restore puts the stored objects back, with the ids they had, and everything that refers to them.
-func (k *keeper) restore() error {
+func (k *objectPersister) restore() error {
 	names, err := k.store.names()
 	if err != nil {
 		return err
@@ -71,7 +71,7 @@ func number(id string) int64 {
 	return n
 }
 
-func (k *keeper) load(content types.ObjectContent, record *vmRecord) (mo.Entity, error) {
+func (k *objectPersister) load(content types.ObjectContent, record *vmRecord) (mo.Entity, error) {
 	contents := []types.ObjectContent{content}
 	switch content.Obj.Type {
 	case "VirtualMachine":
@@ -85,7 +85,7 @@ func (k *keeper) load(content types.ObjectContent, record *vmRecord) (mo.Entity,
 		k.restoreLog(vm)
 		if record != nil {
 			k.v.records.set(vm.Self.Value, *record)
-			k.v.addresses.take(record.IP)
+			k.v.addresses.reserve(record.IP)
 		}
 		return vm, nil
 	case "Folder":
@@ -117,7 +117,7 @@ func (k *keeper) load(content types.ObjectContent, record *vmRecord) (mo.Entity,
 }
 
 // restoreLog names the VM's log file, an unexported field: without it the simulator complains at every power operation.
-func (k *keeper) restoreLog(vm *simulator.VirtualMachine) {
+func (k *objectPersister) restoreLog(vm *simulator.VirtualMachine) {
 	_, directory, _ := strings.Cut(vm.Config.Files.LogDirectory, "] ")
 	field := reflect.ValueOf(vm).Elem().FieldByName("log")
 	path := (*string)(unsafe.Pointer(field.UnsafeAddr()))
@@ -125,19 +125,19 @@ func (k *keeper) restoreLog(vm *simulator.VirtualMachine) {
 }
 
 // restoreFields defines custom attributes anew, each with its old key: keys are given out from 1 upwards.
-func (k *keeper) restoreFields(fields []types.CustomFieldDef) {
+func (k *objectPersister) restoreFields(fields []types.CustomFieldDef) {
 	manager := k.v.registry.CustomFieldsManager()
-	for _, wanted := range fields {
+	for _, field := range fields {
 		for {
-			filler := &types.AddCustomFieldDef{This: manager.Self, Name: fmt.Sprintf("%s (restoring)", wanted.Name)}
-			filler.MoType = wanted.ManagedObjectType
-			made := manager.AddCustomFieldDef(k.v.context(), filler)
-			if made.Fault() != nil {
+			filler := &types.AddCustomFieldDef{This: manager.Self, Name: fmt.Sprintf("%s (restoring)", field.Name)}
+			filler.MoType = field.ManagedObjectType
+			result := manager.AddCustomFieldDef(k.v.context(), filler)
+			if result.Fault() != nil {
 				break
 			}
 			last := &manager.Field[len(manager.Field)-1]
-			if last.Key >= wanted.Key {
-				*last = wanted
+			if last.Key >= field.Key {
+				*last = field
 				break
 			}
 			manager.Field = manager.Field[:len(manager.Field)-1]
@@ -145,7 +145,7 @@ func (k *keeper) restoreFields(fields []types.CustomFieldDef) {
 	}
 }
 
-func (k *keeper) link(entity mo.Entity) error {
+func (k *objectPersister) link(entity mo.Entity) error {
 	ref := entity.Reference()
 	parent := k.v.registry.Get(*entity.Entity().Parent)
 	switch p := parent.(type) {
@@ -173,17 +173,17 @@ func (k *keeper) link(entity mo.Entity) error {
 			ds.Vm = append(ds.Vm, ref)
 		}
 	}
-	return k.v.reclaim(vm)
+	return k.v.restoreAllocation(vm)
 }
 
-// reclaim records what a restored VM holds.
-func (v *vcenter) reclaim(vm *simulator.VirtualMachine) error {
+// restoreAllocation records what a restored VM holds.
+func (v *vcenter) restoreAllocation(vm *simulator.VirtualMachine) error {
 	if vm.Config.Template {
 		return nil
 	}
 	v.adopt(vm)
-	d := v.demandOf(&vm.VirtualMachine)
-	c := &claim{name: d.name, host: d.host, dynamic: map[int32]string{}}
+	d := v.requirementsOf(&vm.VirtualMachine)
+	c := &allocation{name: d.name, host: d.host, dynamic: map[int32]string{}}
 	for _, device := range d.fixed {
 		c.fixed = append(c.fixed, device.address)
 	}
@@ -203,6 +203,6 @@ func (v *vcenter) reclaim(vm *simulator.VirtualMachine) error {
 	}
 	v.placement.mu.Lock()
 	defer v.placement.mu.Unlock()
-	v.placement.claims[d.vm] = c
+	v.placement.allocations[d.vm] = c
 	return nil
 }

@@ -48,7 +48,7 @@ func (v *vcenter) seed() error {
 	if err := v.seedNamespaces(); err != nil {
 		return err
 	}
-	v.vapi.touched()
+	v.vapi.markDirty()
 	return v.seedTemplate()
 }
 
@@ -71,7 +71,7 @@ func (v *vcenter) seedNamespaces() error {
 		if problem := v.wcp.createNamespace(spec); problem != nil {
 			return fmt.Errorf("namespace %s: %s", wanted.Name, problem.message)
 		}
-		if problem := v.wcp.report(wanted.Name, "RUNNING", 0); problem != nil {
+		if problem := v.wcp.reportStatus(wanted.Name, "RUNNING", 0); problem != nil {
 			return fmt.Errorf("namespace %s: %s", wanted.Name, problem.message)
 		}
 	}
@@ -164,7 +164,7 @@ func (v *vcenter) seedTemplate() error {
 		return err
 	}
 	params := types.OvfCreateImportSpecParams{EntityName: v.site.Template.Name}
-	manager := &ruledOVF{v.registry.Get(*v.client.ServiceContent.OvfManager).(*simulator.OvfManager), v.direct()}
+	manager := &validatingOVF{v.registry.Get(*v.client.ServiceContent.OvfManager).(*simulator.OvfManager), v.directValidator()}
 	res := manager.CreateImportSpec(v.context(), &types.CreateImportSpec{
 		OvfDescriptor: string(text), ResourcePool: v.rootPool, Datastore: v.datastore, Cisp: &params,
 	})
@@ -183,10 +183,10 @@ func (v *vcenter) seedTemplate() error {
 	}
 	host := object.NewHostSystem(v.client, v.placement.hosts[0].ref)
 	folder := object.NewFolder(v.client, v.vmFolder)
-	ref, err := v.made(folder.CreateVM(ctx, spec.ConfigSpec, object.NewResourcePool(v.client, v.rootPool), host))
+	ref, err := v.taskResult(folder.CreateVM(ctx, spec.ConfigSpec, object.NewResourcePool(v.client, v.rootPool), host))
 	if err != nil {
 		return err
 	}
-	v.placement.forget(ref.Value)
+	v.placement.release(ref.Value)
 	return object.NewVirtualMachine(v.client, ref).MarkAsTemplate(ctx)
 }

@@ -12,13 +12,13 @@ const (
 
 func (v *vcenter) login(w http.ResponseWriter, r *http.Request) {
 	header := http.Header{"Authorization": r.Header["Authorization"], "Vmware-Use-Header-Authn": {"true"}}
-	recorder := v.inner(http.MethodPost, restSession, header)
+	recorder := v.simulatorRequest(http.MethodPost, restSession, header)
 	var body struct{ Value string }
 	if recorder.Code != http.StatusOK || json.Unmarshal(recorder.Body.Bytes(), &body) != nil {
 		unauthenticated(w, "User name or password is wrong.")
 		return
 	}
-	answer(w, http.StatusCreated, body.Value)
+	writeJSON(w, http.StatusCreated, body.Value)
 }
 
 func sessionID(r *http.Request) string {
@@ -36,7 +36,7 @@ func (v *vcenter) sessionOf(r *http.Request) (map[string]any, bool) {
 	if id == "" {
 		return nil, false
 	}
-	recorder := v.inner(http.MethodPost, restSession+"?~action=get", http.Header{"Vmware-Api-Session-Id": {id}})
+	recorder := v.simulatorRequest(http.MethodPost, restSession+"?~action=get", http.Header{"Vmware-Api-Session-Id": {id}})
 	var body struct{ Value map[string]any }
 	if recorder.Code != http.StatusOK || json.Unmarshal(recorder.Body.Bytes(), &body) != nil {
 		return nil, false
@@ -50,7 +50,7 @@ func (v *vcenter) session(w http.ResponseWriter, r *http.Request) {
 		unauthenticated(w, "There is no such session.")
 		return
 	}
-	answer(w, http.StatusOK, session)
+	writeJSON(w, http.StatusOK, session)
 }
 
 func (v *vcenter) logout(w http.ResponseWriter, r *http.Request) {
@@ -58,6 +58,6 @@ func (v *vcenter) logout(w http.ResponseWriter, r *http.Request) {
 		unauthenticated(w, "There is no such session.")
 		return
 	}
-	v.inner(http.MethodDelete, restSession, http.Header{"Vmware-Api-Session-Id": {sessionID(r)}})
+	v.simulatorRequest(http.MethodDelete, restSession, http.Header{"Vmware-Api-Session-Id": {sessionID(r)}})
 	w.WriteHeader(http.StatusNoContent)
 }

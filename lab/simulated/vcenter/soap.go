@@ -9,10 +9,10 @@ import (
 )
 
 // collectors are made per session at first use, which two first requests at once would do twice.
-var firstUse sync.Mutex
+var collectorInit sync.Mutex
 
-// ruledMethods are the calls that the platform's rules are about.
-var ruledMethods = map[string]bool{
+// validatedMethods are the calls that the platform's rules are about.
+var validatedMethods = map[string]bool{
 	"ReconfigVM_Task": true, "PowerOnVM_Task": true, "PowerOffVM_Task": true, "ShutdownGuest": true, "ResetVM_Task": true,
 	"SuspendVM_Task": true, "CreateSnapshot_Task": true, "CreateSnapshotEx_Task": true, "RelocateVM_Task": true,
 	"MigrateVM_Task": true, "MarkAsTemplate": true, "MarkAsVirtualMachine": true, "SetCustomValue": true,
@@ -20,27 +20,27 @@ var ruledMethods = map[string]bool{
 	"QueryConfigTarget": true, "UpgradeVM_Task": true, "CreateImportSpec": true,
 }
 
-// rule is the common part of objects that hold rules.
-type rule struct {
+// validator is the common part of objects that hold rules.
+type validator struct {
 	v *vcenter
-	// begin gives the session its own objects back, see intercept.
-	begin func()
+	// restoreSession gives the session its own objects back, see intercept.
+	restoreSession func()
 }
 
 // Entity keeps the registry from taking a rule's object for the entity that it stands for.
-func (rule) Entity() {}
+func (validator) Entity() {}
 
 // intercept gives calls that rules are about to objects that hold the rules; nil leaves the call as it is.
 //
-// The simulator prefers a session's own objects to what this function returns, so the ruled object is made one of the
+// The simulator prefers a session's own objects to what this function returns, so the validating object is made one of the
 // session's for the length of this call: ctx.Session is this request's copy.
 func (v *vcenter) intercept(ctx *simulator.Context, method *simulator.Method) (mo.Reference, types.BaseMethodFault) {
 	if ctx.Session == nil {
 		return nil, nil
 	}
 	if method.This.Type == "PropertyCollector" {
-		firstUse.Lock()
-		defer firstUse.Unlock()
+		collectorInit.Lock()
+		defer collectorInit.Unlock()
 		ctx.Session.Get(method.This)
 		return nil, nil
 	}
@@ -49,39 +49,39 @@ func (v *vcenter) intercept(ctx *simulator.Context, method *simulator.Method) (m
 	}
 	if vm, ok := v.vmOfBrowser(method.This); ok {
 		browser := v.registry.Get(*v.registry.Get(v.cluster).(*simulator.ClusterComputeResource).EnvironmentBrowser)
-		return &vmBrowser{ruledBrowser{browser.(*simulator.EnvironmentBrowser), v.direct()}, vm}, nil
+		return &vmBrowser{validatingBrowser{browser.(*simulator.EnvironmentBrowser), v.directValidator()}, vm}, nil
 	}
-	if !ruledMethods[method.Name] {
+	if !validatedMethods[method.Name] {
 		return nil, nil
 	}
 	own := ctx.Session.Registry
-	r := rule{v, func() { ctx.Session.Registry = own }}
-	ruled := r.of(v.registry.Get(method.This))
-	if ruled == nil {
+	r := validator{v, func() { ctx.Session.Registry = own }}
+	validating := r.wrap(v.registry.Get(method.This))
+	if validating == nil {
 		return nil, nil
 	}
 	ctx.Session.Registry = simulator.NewRegistry()
-	ctx.Session.Registry.Put(ruled)
-	return ruled, nil
+	ctx.Session.Registry.Put(validating)
+	return validating, nil
 }
 
-func (r rule) of(object mo.Reference) mo.Reference {
+func (r validator) wrap(object mo.Reference) mo.Reference {
 	switch o := object.(type) {
 	case *simulator.VirtualMachine:
-		return &ruledVM{o, r}
+		return &validatingVM{o, r}
 	case *simulator.Folder:
-		return &ruledFolder{o, r}
+		return &validatingFolder{o, r}
 	case *simulator.ResourcePool:
-		return &ruledPool{o, r}
+		return &validatingPool{o, r}
 	case *simulator.Datacenter:
-		return &ruledDatacenter{o, r}
+		return &validatingDatacenter{o, r}
 	case *simulator.EnvironmentBrowser:
-		return &ruledBrowser{o, r}
+		return &validatingBrowser{o, r}
 	case *simulator.OvfManager:
-		return &ruledOVF{o, r}
+		return &validatingOVF{o, r}
 	}
 	return nil
 }
 
-// direct is the rule for calls from here, which need no session.
-func (v *vcenter) direct() rule { return rule{v, func() {}} }
+// directValidator is the rule for calls from here, which need no session.
+func (v *vcenter) directValidator() validator { return validator{v, func() {}} }

@@ -25,10 +25,10 @@ type policyManager struct {
 	v     *vcenter
 	store *store
 
-	mu      sync.Mutex
-	site    []*types.PbmCapabilityProfile
-	made    []*types.PbmCapabilityProfile
-	changed bool
+	mu       sync.Mutex
+	site     []*types.PbmCapabilityProfile
+	profiles []*types.PbmCapabilityProfile
+	changed  bool
 }
 
 type policyFile struct {
@@ -62,12 +62,12 @@ func newProfile(id, name, description string, created time.Time, user string) *t
 		ProfileCategory:  string(types.PbmProfileCategoryEnumREQUIREMENT),
 		ResourceType:     types.PbmProfileResourceType{ResourceType: string(types.PbmProfileResourceTypeEnumSTORAGE)},
 		Constraints:      &types.PbmCapabilitySubProfileConstraints{},
-		K8sCompliantName: namingOf(name),
+		K8sCompliantName: storageClassName(name),
 	}
 }
 
-// namingOf is the Kubernetes name of a storage policy, as the Supervisor derives it.
-func namingOf(policy string) string {
+// storageClassName is the Kubernetes name of a storage policy, as the Supervisor derives it.
+func storageClassName(policy string) string {
 	return strings.Trim(regexp.MustCompile(`[^a-z0-9.]+`).ReplaceAllString(strings.ToLower(policy), "-"), "-.")
 }
 
@@ -83,7 +83,7 @@ func (m *policyManager) restore() error {
 	if err := decoder.Decode(&file); err != nil {
 		return fmt.Errorf("policies.xml: %w", err)
 	}
-	m.made = file.Profile
+	m.profiles = file.Profile
 	return nil
 }
 
@@ -94,7 +94,7 @@ func (m *policyManager) flush() error {
 		return nil
 	}
 	var text bytes.Buffer
-	if err := xml.NewEncoder(&text).Encode(policyFile{m.made}); err != nil {
+	if err := xml.NewEncoder(&text).Encode(policyFile{m.profiles}); err != nil {
 		return err
 	}
 	m.changed = false
@@ -103,7 +103,7 @@ func (m *policyManager) flush() error {
 
 // all lists the site's and the clients' policies; m.mu is held.
 func (m *policyManager) all() []*types.PbmCapabilityProfile {
-	return append(append([]*types.PbmCapabilityProfile{}, m.site...), m.made...)
+	return append(append([]*types.PbmCapabilityProfile{}, m.site...), m.profiles...)
 }
 
 // PbmQueryProfile lists the ids of policies.
@@ -155,7 +155,7 @@ func (m *policyManager) PbmRetrieveContent(req *types.PbmRetrieveContent) soap.H
 }
 
 func (m *policyManager) find(id string) *types.PbmCapabilityProfile {
-	return first(m.all(), func(p *types.PbmCapabilityProfile) bool { return p.ProfileId.UniqueId == id })
+	return firstMatch(m.all(), func(p *types.PbmCapabilityProfile) bool { return p.ProfileId.UniqueId == id })
 }
 
 // PbmCreate makes a policy.
@@ -168,12 +168,12 @@ func (m *policyManager) PbmCreate(ctx *simulator.Context, req *types.PbmCreate) 
 				fmt.Sprintf("storage policy %q exists already", p.Name), &types.PbmDuplicateName{Name: p.Name})}
 		}
 	}
-	made := newProfile(uuid.NewString(), req.CreateSpec.Name, req.CreateSpec.Description, time.Now().UTC(), ctx.Session.UserName)
-	made.ProfileCategory, made.ResourceType, made.Constraints = req.CreateSpec.Category, req.CreateSpec.ResourceType, req.CreateSpec.Constraints
-	m.made = append(m.made, made)
+	profile := newProfile(uuid.NewString(), req.CreateSpec.Name, req.CreateSpec.Description, time.Now().UTC(), ctx.Session.UserName)
+	profile.ProfileCategory, profile.ResourceType, profile.Constraints = req.CreateSpec.Category, req.CreateSpec.ResourceType, req.CreateSpec.Constraints
+	m.profiles = append(m.profiles, profile)
 	m.changed = true
-	m.v.wcp.bump()
-	return &methods.PbmCreateBody{Res: &types.PbmCreateResponse{Returnval: made.ProfileId}}
+	m.v.wcp.notifyChanged()
+	return &methods.PbmCreateBody{Res: &types.PbmCreateResponse{Returnval: profile.ProfileId}}
 }
 
 // PbmUpdate changes a policy that a client has made.
@@ -193,7 +193,7 @@ func (m *policyManager) PbmUpdate(req *types.PbmUpdate) soap.HasFault {
 	}
 	p.LastUpdatedTime = time.Now().UTC()
 	m.changed = true
-	m.v.wcp.bump()
+	m.v.wcp.notifyChanged()
 	return &methods.PbmUpdateBody{Res: new(types.PbmUpdateResponse)}
 }
 
@@ -207,13 +207,13 @@ func (m *policyManager) PbmDelete(req *types.PbmDelete) soap.HasFault {
 		switch p := m.find(id.UniqueId); {
 		case p == nil:
 			outcome.Fault = &vim.LocalizedMethodFault{Fault: &vim.InvalidArgument{InvalidProperty: "profileId"}, LocalizedMessage: "there is no such storage policy"}
-		case m.v.wcp.usesPolicy(id.UniqueId) != "":
-			message := fmt.Sprintf("storage policy %q is used by Supervisor namespace %q", p.Name, m.v.wcp.usesPolicy(id.UniqueId))
+		case m.v.wcp.namespaceUsingPolicy(id.UniqueId) != "":
+			message := fmt.Sprintf("storage policy %q is used by Supervisor namespace %q", p.Name, m.v.wcp.namespaceUsingPolicy(id.UniqueId))
 			outcome.Fault = &vim.LocalizedMethodFault{Fault: &types.PbmResourceInUse{}, LocalizedMessage: message}
 		default:
-			for i := range m.made {
-				if m.made[i] == p {
-					m.made = append(m.made[:i:i], m.made[i+1:]...)
+			for i := range m.profiles {
+				if m.profiles[i] == p {
+					m.profiles = append(m.profiles[:i:i], m.profiles[i+1:]...)
 					break
 				}
 			}
@@ -221,14 +221,14 @@ func (m *policyManager) PbmDelete(req *types.PbmDelete) soap.HasFault {
 		}
 		body.Res.Returnval = append(body.Res.Returnval, outcome)
 	}
-	m.v.wcp.bump()
+	m.v.wcp.notifyChanged()
 	return body
 }
 
 // PbmQueryAssociatedProfile tells the policy of a VM, which holds for its disks too.
 func (m *policyManager) PbmQueryAssociatedProfile(req *types.PbmQueryAssociatedProfile) soap.HasFault {
 	body := &methods.PbmQueryAssociatedProfileBody{Res: new(types.PbmQueryAssociatedProfileResponse)}
-	if id := m.of(req.Entity); id != "" {
+	if id := m.policyOf(req.Entity); id != "" {
 		body.Res.Returnval = []types.PbmProfileId{{UniqueId: id}}
 	}
 	return body
@@ -239,7 +239,7 @@ func (m *policyManager) PbmQueryAssociatedProfiles(req *types.PbmQueryAssociated
 	body := &methods.PbmQueryAssociatedProfilesBody{Res: new(types.PbmQueryAssociatedProfilesResponse)}
 	for _, entity := range req.Entities {
 		result := types.PbmQueryProfileResult{Object: entity}
-		if id := m.of(entity); id != "" {
+		if id := m.policyOf(entity); id != "" {
 			result.ProfileId = []types.PbmProfileId{{UniqueId: id}}
 		}
 		body.Res.Returnval = append(body.Res.Returnval, result)
@@ -247,7 +247,7 @@ func (m *policyManager) PbmQueryAssociatedProfiles(req *types.PbmQueryAssociated
 	return body
 }
 
-func (m *policyManager) of(entity types.PbmServerObjectRef) string {
+func (m *policyManager) policyOf(entity types.PbmServerObjectRef) string {
 	switch types.PbmObjectType(entity.ObjectType) {
 	case types.PbmObjectTypeVirtualMachine, types.PbmObjectTypeVirtualMachineAndDisks, types.PbmObjectTypeVirtualDiskId:
 		vm := entity.Key
@@ -281,8 +281,8 @@ func (v *vcenter) storagePolicies() []map[string]string {
 	return policies
 }
 
-// notePolicy remembers a VM's storage policy.
-func (v *vcenter) notePolicy(vm vim.ManagedObjectReference, profiles []vim.BaseVirtualMachineProfileSpec) {
+// recordPolicy remembers a VM's storage policy.
+func (v *vcenter) recordPolicy(vm vim.ManagedObjectReference, profiles []vim.BaseVirtualMachineProfileSpec) {
 	for _, profile := range profiles {
 		if defined, ok := profile.(*vim.VirtualMachineDefinedProfileSpec); ok {
 			v.records.change(vm.Value, func(r *vmRecord) { r.StoragePolicy = defined.ProfileId })

@@ -10,8 +10,8 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// run makes a task of work, as the simulator makes its own, but with the message of a refusal in the task's error.
-func run(ctx *simulator.Context, entity mo.Reference, name string, work func() (types.AnyType, *refusal)) types.ManagedObjectReference {
+// runTask makes a task of work, as the simulator makes its own, but with the message of a fault in the task's error.
+func runTask(ctx *simulator.Context, entity mo.Reference, name string, work func() (types.AnyType, *methodFault)) types.ManagedObjectReference {
 	task := simulator.CreateTask(entity, name, nil)
 	ref := ctx.Map.Put(task).Reference()
 	ctx.Map.AtomicUpdate(ctx, task, []types.PropertyChange{
@@ -41,17 +41,17 @@ func run(ctx *simulator.Context, entity mo.Reference, name string, work func() (
 	return ref
 }
 
-// finish waits for a task of the simulator inside one of run.
-func finish(ctx *simulator.Context, ref types.ManagedObjectReference) (types.AnyType, *refusal) {
+// awaitSimulatorTask waits for a task of the simulator inside one of run.
+func awaitSimulatorTask(ctx *simulator.Context, ref types.ManagedObjectReference) (types.AnyType, *methodFault) {
 	task := ctx.Map.Get(ref).(*simulator.Task)
 	task.Wait()
 	if task.Info.Error == nil {
 		return task.Info.Result, nil
 	}
-	return nil, &refusal{task.Info.Error.Fault, describeFault(task.Info.Error.Fault)}
+	return nil, &methodFault{task.Info.Error.Fault, describeFault(task.Info.Error.Fault)}
 }
 
-func wait(v *vcenter, start func(context.Context) (*object.Task, error)) error {
+func awaitTask(v *vcenter, start func(context.Context) (*object.Task, error)) error {
 	task, err := start(v.background)
 	if err != nil {
 		return err
@@ -59,8 +59,8 @@ func wait(v *vcenter, start func(context.Context) (*object.Task, error)) error {
 	return task.Wait(v.background)
 }
 
-// made waits for the object that a task makes.
-func (v *vcenter) made(task *object.Task, err error) (types.ManagedObjectReference, error) {
+// taskResult waits for the object that a task makes.
+func (v *vcenter) taskResult(task *object.Task, err error) (types.ManagedObjectReference, error) {
 	if err != nil {
 		return types.ManagedObjectReference{}, err
 	}

@@ -49,8 +49,8 @@ func (s *vapiState) field(name string) reflect.Value {
 	return reflect.ValueOf(s.handler).Elem().FieldByName(name)
 }
 
-// touched tells that a REST request may have changed something.
-func (s *vapiState) touched() { s.dirty.Store(true) }
+// markDirty tells that a REST request may have changed something.
+func (s *vapiState) markDirty() { s.dirty.Store(true) }
 
 // flush stores what changed, and tells whether anything did.
 func (s *vapiState) flush() (bool, error) {
@@ -64,7 +64,7 @@ func (s *vapiState) flush() (bool, error) {
 		return false, err
 	}
 	if err := s.store.write("vapi.json", data); err != nil {
-		s.touched()
+		s.markDirty()
 		return false, err
 	}
 	s.last = data
@@ -139,7 +139,7 @@ func (s *vapiState) detach(ref types.ManagedObjectReference) {
 		tags, _ := h.AttachedTags(ref)
 		for _, tag := range tags {
 			_ = h.DetachTag(ref, tag)
-			s.touched()
+			s.markDirty()
 		}
 	}()
 }

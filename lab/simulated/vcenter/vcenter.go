@@ -37,7 +37,7 @@ type vcenter struct {
 	client   *vim25.Client // in process
 
 	placement *placement
-	keeper    *keeper
+	persister *objectPersister
 	records   *recordTable
 	addresses *addressPool
 	base      map[types.ManagedObjectReference]bool // objects made from the inventory file, the same at every start
@@ -64,7 +64,7 @@ type options struct {
 func newVCenter(site *inventory, opts options) (*vcenter, error) {
 	v := &vcenter{
 		site: site, options: opts, background: context.Background(),
-		placement: &placement{claims: map[string]*claim{}},
+		placement: &placement{allocations: map[string]*allocation{}},
 		records:   &recordTable{records: map[string]vmRecord{}},
 		addresses: newAddressPool(),
 		owned:     &ownedVMs{byOwner: map[string]*ownedVM{}},
@@ -83,7 +83,7 @@ func newVCenter(site *inventory, opts options) (*vcenter, error) {
 	if err != nil {
 		return nil, err
 	}
-	v.keeper = &keeper{v: v, store: objects, dirty: map[types.ManagedObjectReference]bool{}}
+	v.persister = &objectPersister{v: v, store: objects, dirty: map[types.ManagedObjectReference]bool{}}
 	if err := v.start(state); err != nil {
 		v.close()
 		return nil, err
@@ -160,7 +160,7 @@ func (v *vcenter) start(state *store) error {
 	}
 	v.service, v.registry = v.model.Service, v.model.Map()
 	v.registry.SessionManager().ValidLogin = v.validLogin
-	v.registry.AddHandler(v.keeper)
+	v.registry.AddHandler(v.persister)
 	v.registry.Put(newPropertyCollector(v.model.ServiceContent.PropertyCollector))
 	v.registry.Put(newDirectory(v))
 	v.service.Listen = &url.URL{Host: "127.0.0.1:0", User: url.UserPassword(v.options.username, v.options.password)}
@@ -202,7 +202,7 @@ func (v *vcenter) instanceID(state *store) (string, error) {
 
 func (v *vcenter) restore(fresh bool) error {
 	if !fresh {
-		if err := errors.Join(v.keeper.restore(), v.vapi.restore(v.exists), v.policies.restore()); err != nil {
+		if err := errors.Join(v.persister.restore(), v.vapi.restore(v.exists), v.policies.restore()); err != nil {
 			return err
 		}
 		if err := v.sweep(); err != nil {
@@ -210,10 +210,10 @@ func (v *vcenter) restore(fresh bool) error {
 		}
 	}
 	for _, h := range v.placement.hosts {
-		v.showGraphics(v.context(), h.name)
+		v.updateGraphicsInfo(v.context(), h.name)
 	}
-	clear(v.keeper.dirty)
-	v.keeper.started = true
+	clear(v.persister.dirty)
+	v.persister.started = true
 	return nil
 }
 
@@ -221,9 +221,9 @@ func (v *vcenter) restore(fresh bool) error {
 func (v *vcenter) flush() error {
 	changed, err := v.vapi.flush()
 	if changed {
-		v.wcp.bump()
+		v.wcp.notifyChanged()
 	}
-	return errors.Join(err, v.keeper.flush(), v.policies.flush(), v.wcp.flush())
+	return errors.Join(err, v.persister.flush(), v.policies.flush(), v.wcp.flush())
 }
 
 func (v *vcenter) close() {
@@ -249,8 +249,8 @@ func sortedKeys[V any](m map[string]V) []string {
 	return slices.Sorted(maps.Keys(m))
 }
 
-// first is nil when none is it.
-func first[T any](of []*T, is func(*T) bool) *T {
+// firstMatch is nil when none is it.
+func firstMatch[T any](of []*T, is func(*T) bool) *T {
 	if i := slices.IndexFunc(of, is); i >= 0 {
 		return of[i]
 	}

@@ -12,37 +12,37 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-type ruledVM struct {
+type validatingVM struct {
 	*simulator.VirtualMachine
-	rule
+	validator
 }
 
 // MarkAsTemplate and the two calls below change a VM without announcing it.
-func (r *ruledVM) MarkAsTemplate(req *types.MarkAsTemplate) soap.HasFault {
-	r.begin()
-	defer r.v.keeper.touched(r.Self)
+func (r *validatingVM) MarkAsTemplate(req *types.MarkAsTemplate) soap.HasFault {
+	r.restoreSession()
+	defer r.v.persister.markDirty(r.Self)
 	return r.VirtualMachine.MarkAsTemplate(req)
 }
 
 // MarkAsVirtualMachine makes a VM of a template.
-func (r *ruledVM) MarkAsVirtualMachine(req *types.MarkAsVirtualMachine) soap.HasFault {
-	r.begin()
-	defer r.v.keeper.touched(r.Self)
+func (r *validatingVM) MarkAsVirtualMachine(req *types.MarkAsVirtualMachine) soap.HasFault {
+	r.restoreSession()
+	defer r.v.persister.markDirty(r.Self)
 	return r.VirtualMachine.MarkAsVirtualMachine(req)
 }
 
 // SetCustomValue sets a custom attribute.
-func (r *ruledVM) SetCustomValue(ctx *simulator.Context, req *types.SetCustomValue) soap.HasFault {
-	r.begin()
-	defer r.v.keeper.touched(r.Self)
+func (r *validatingVM) SetCustomValue(ctx *simulator.Context, req *types.SetCustomValue) soap.HasFault {
+	r.restoreSession()
+	defer r.v.persister.markDirty(r.Self)
 	return r.VirtualMachine.SetCustomValue(ctx, req)
 }
 
 // UpgradeVMTask knows the versions of the site; the simulator knows those of the hosts that it was made with.
-func (r *ruledVM) UpgradeVMTask(ctx *simulator.Context, req *types.UpgradeVM_Task) soap.HasFault {
-	r.begin()
+func (r *validatingVM) UpgradeVMTask(ctx *simulator.Context, req *types.UpgradeVM_Task) soap.HasFault {
+	r.restoreSession()
 	return &methods.UpgradeVM_TaskBody{Res: &types.UpgradeVM_TaskResponse{
-		Returnval: run(ctx, r.VirtualMachine, "upgradeVm", func() (types.AnyType, *refusal) {
+		Returnval: runTask(ctx, r.VirtualMachine, "upgradeVm", func() (types.AnyType, *methodFault) {
 			wanted, err := types.ParseHardwareVersion(req.Version)
 			if req.Version == "" {
 				wanted, err = newestHardware, nil
@@ -50,12 +50,12 @@ func (r *ruledVM) UpgradeVMTask(ctx *simulator.Context, req *types.UpgradeVM_Tas
 			current, _ := types.ParseHardwareVersion(r.Config.Version)
 			switch {
 			case err != nil || wanted > newestHardware:
-				return nil, &refusal{new(types.NotSupported), fmt.Sprintf("hardware version %s is not supported; the newest is %s", req.Version, newestHardware)}
+				return nil, &methodFault{new(types.NotSupported), fmt.Sprintf("hardware version %s is not supported; the newest is %s", req.Version, newestHardware)}
 			case wanted <= current:
-				return nil, &refusal{new(types.AlreadyUpgraded), fmt.Sprintf("VM %q has hardware version %s already", r.Name, current)}
+				return nil, &methodFault{new(types.AlreadyUpgraded), fmt.Sprintf("VM %q has hardware version %s already", r.Name, current)}
 			case r.Runtime.PowerState != types.VirtualMachinePowerStatePoweredOff:
 				fault := &types.InvalidPowerState{RequestedState: types.VirtualMachinePowerStatePoweredOff, ExistingState: r.Runtime.PowerState}
-				return nil, &refusal{fault, describeFault(fault)}
+				return nil, &methodFault{fault, describeFault(fault)}
 			}
 			ctx.Update(r.VirtualMachine, []types.PropertyChange{
 				{Name: "config.version", Val: wanted.String()},
@@ -117,9 +117,9 @@ func completeVM(vm *mo.VirtualMachine) {
 	}
 }
 
-// forget releases everything of a VM that is gone.
-func (v *vcenter) forget(vm types.ManagedObjectReference) {
-	v.placement.forget(vm.Value)
+// releaseVM releases everything of a VM that is gone.
+func (v *vcenter) releaseVM(vm types.ManagedObjectReference) {
+	v.placement.release(vm.Value)
 	v.addresses.release(v.records.get(vm.Value).IP)
 	v.records.drop(vm.Value)
 	v.owned.drop(vm.Value)

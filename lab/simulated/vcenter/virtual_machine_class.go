@@ -97,7 +97,7 @@ func (v *vcenter) getClass(r *http.Request) (any, *apiError) {
 	if info := v.classInfo(r.PathValue("id")); info != nil {
 		return info, nil
 	}
-	return nil, missing("There is no VM class with the identifier %q.", r.PathValue("id"))
+	return nil, notFound("There is no VM class with the identifier %q.", r.PathValue("id"))
 }
 
 func (v *vcenter) createClass(r *http.Request) (any, *apiError) {
@@ -114,12 +114,12 @@ func (v *vcenter) deleteClass(r *http.Request) (any, *apiError) {
 
 func (w *wcp) createClass(spec *classSpec) *apiError {
 	if !dnsLabel.MatchString(spec.ID) {
-		return invalid("VM class name %q is not a DNS label: lower-case letters, digits and hyphens, at most 63 characters.", spec.ID)
+		return invalidArgument("VM class name %q is not a DNS label: lower-case letters, digits and hyphens, at most 63 characters.", spec.ID)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.state.Classes[spec.ID] != nil {
-		return refused("ALREADY_EXISTS", "A VM class with the identifier %q exists already.", spec.ID)
+		return badRequest("ALREADY_EXISTS", "A VM class with the identifier %q exists already.", spec.ID)
 	}
 	class := &vmClass{ID: spec.ID}
 	class.apply(spec)
@@ -127,14 +127,14 @@ func (w *wcp) createClass(spec *classSpec) *apiError {
 		return problem
 	}
 	w.state.Classes[spec.ID] = class
-	w.beat()
+	w.nextRevision()
 	return nil
 }
 
 func (c *vmClass) apply(spec *classSpec) {
-	set(&c.Description, spec.Description)
-	set(&c.CPUCount, spec.CPUCount)
-	set(&c.MemoryMiB, spec.MemoryMiB)
+	setIfPresent(&c.Description, spec.Description)
+	setIfPresent(&c.CPUCount, spec.CPUCount)
+	setIfPresent(&c.MemoryMiB, spec.MemoryMiB)
 	if spec.CPUReservation != nil {
 		c.CPUReservation = spec.CPUReservation
 	}
@@ -151,25 +151,25 @@ func (c *vmClass) apply(spec *classSpec) {
 
 func (w *wcp) checkClass(c *vmClass) *apiError {
 	if c.CPUCount < 1 || c.MemoryMiB < 1 {
-		return invalid("VM class %q: cpu_count (%d) and memory_MB (%d) must be positive.", c.ID, c.CPUCount, c.MemoryMiB)
+		return invalidArgument("VM class %q: cpu_count (%d) and memory_MB (%d) must be positive.", c.ID, c.CPUCount, c.MemoryMiB)
 	}
 	for name, percent := range map[string]*int64{"cpu_reservation": c.CPUReservation, "memory_reservation": c.MemoryReservation} {
 		if percent != nil && (*percent < 0 || *percent > 100) {
-			return invalid("VM class %q: %s is %d; expected 0 to 100 per cent.", c.ID, name, *percent)
+			return invalidArgument("VM class %q: %s is %d; expected 0 to 100 per cent.", c.ID, name, *percent)
 		}
 	}
 	vgpus, directPath := c.gpus()
 	if c.hasDevices() && !c.locked() && (c.MemoryReservation == nil || *c.MemoryReservation != 100) {
-		return invalid("VM class %q has PCI devices: memory_reservation must be 100.", c.ID)
+		return invalidArgument("VM class %q has PCI devices: memory_reservation must be 100.", c.ID)
 	}
 	for _, device := range vgpus {
 		if w.v.placement.profileSize(device.ProfileName) == 0 {
-			return invalid("VM class %q: no host has the vGPU profile %q; the hosts have %s.", c.ID, device.ProfileName, list(w.v.placement.profiles()))
+			return invalidArgument("VM class %q: no host has the vGPU profile %q; the hosts have %s.", c.ID, device.ProfileName, list(w.v.placement.profiles()))
 		}
 	}
 	for _, device := range directPath {
 		if !w.v.placement.hasDevice(device.VendorID, device.DeviceID) {
-			return invalid("VM class %q: no host has the PCI device %04x:%04x with passthrough active.", c.ID, device.VendorID, device.DeviceID)
+			return invalidArgument("VM class %q: no host has the PCI device %04x:%04x with passthrough active.", c.ID, device.VendorID, device.DeviceID)
 		}
 	}
 	return nil
@@ -180,7 +180,7 @@ func (w *wcp) updateClass(id string, spec *classSpec) *apiError {
 	defer w.mu.Unlock()
 	class := w.state.Classes[id]
 	if class == nil {
-		return missing("There is no VM class with the identifier %q.", id)
+		return notFound("There is no VM class with the identifier %q.", id)
 	}
 	changed := *class
 	changed.apply(spec)
@@ -188,7 +188,7 @@ func (w *wcp) updateClass(id string, spec *classSpec) *apiError {
 		return problem
 	}
 	w.state.Classes[id] = &changed
-	w.beat()
+	w.nextRevision()
 	return nil
 }
 
@@ -196,13 +196,13 @@ func (w *wcp) deleteClass(id string, vms []string) *apiError {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.state.Classes[id] == nil {
-		return missing("There is no VM class with the identifier %q.", id)
+		return notFound("There is no VM class with the identifier %q.", id)
 	}
 	if users := w.classNamespaces(id); len(users)+len(vms) > 0 {
-		return refused("RESOURCE_IN_USE", "The VM class %q is in use: namespaces %s; %d VMs.", id, list(users), len(vms))
+		return badRequest("RESOURCE_IN_USE", "The VM class %q is in use: namespaces %s; %d VMs.", id, list(users), len(vms))
 	}
 	delete(w.state.Classes, id)
-	w.beat()
+	w.nextRevision()
 	return nil
 }
 

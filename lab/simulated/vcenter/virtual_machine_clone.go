@@ -12,57 +12,57 @@ import (
 )
 
 // CloneVMTask clones what the simulator clones, and the firmware, vApp and memory settings that it leaves out.
-func (r *ruledVM) CloneVMTask(ctx *simulator.Context, req *types.CloneVM_Task) soap.HasFault {
-	r.begin()
+func (r *validatingVM) CloneVMTask(ctx *simulator.Context, req *types.CloneVM_Task) soap.HasFault {
+	r.restoreSession()
 	return &methods.CloneVM_TaskBody{Res: &types.CloneVM_TaskResponse{
-		Returnval: run(ctx, r.VirtualMachine, "cloneVm", func() (types.AnyType, *refusal) { return r.clone(ctx, req) }),
+		Returnval: runTask(ctx, r.VirtualMachine, "cloneVm", func() (types.AnyType, *methodFault) { return r.clone(ctx, req) }),
 	}}
 }
 
-func (r *ruledVM) clone(ctx *simulator.Context, req *types.CloneVM_Task) (types.AnyType, *refusal) {
+func (r *validatingVM) clone(ctx *simulator.Context, req *types.CloneVM_Task) (types.AnyType, *methodFault) {
 	spec := req.Spec
-	spec.Location.Host = r.v.placement.hostFor(spec.Location.Host)
+	spec.Location.Host = r.v.placement.requestedOrLeastLoaded(spec.Location.Host)
 	var changes []types.BaseVirtualDeviceConfigSpec
 	changes = append(changes, spec.Location.DeviceChange...)
 	config := spec.Config
 	if config != nil {
 		changes = append(changes, config.DeviceChange...)
 	}
-	devices, _ := changed(r.Config.Hardware.Device, changes)
-	d, refused := r.v.placement.claimNew(req.Name, *spec.Location.Host, devices)
+	devices, _ := applyDeviceChanges(r.Config.Hardware.Device, changes)
+	d, refused := r.v.placement.allocateNew(req.Name, *spec.Location.Host, devices)
 	if refused != nil {
 		return nil, refused
 	}
-	defer r.v.placement.forget(d.vm)
+	defer r.v.placement.release(d.vm)
 	spec.Config, spec.PowerOn = nil, false
 	res := r.VirtualMachine.CloneVMTask(ctx, &types.CloneVM_Task{This: r.Self, Folder: req.Folder, Name: req.Name, Spec: spec})
-	made, refused := finish(ctx, res.(*methods.CloneVM_TaskBody).Res.Returnval)
+	result, refused := awaitSimulatorTask(ctx, res.(*methods.CloneVM_TaskBody).Res.Returnval)
 	if refused != nil {
 		return nil, refused
 	}
-	clone := r.v.registry.Get(made.(types.ManagedObjectReference)).(*simulator.VirtualMachine)
+	clone := r.v.registry.Get(result.(types.ManagedObjectReference)).(*simulator.VirtualMachine)
 	ctx.WithLock(clone, func() { refused = r.finishClone(ctx, clone, d, config, req.Spec.PowerOn) })
 	if refused != nil {
 		res := clone.DestroyTask(ctx, &types.Destroy_Task{This: clone.Self})
-		_, _ = finish(ctx, res.(*methods.Destroy_TaskBody).Res.Returnval)
+		_, _ = awaitSimulatorTask(ctx, res.(*methods.Destroy_TaskBody).Res.Returnval)
 		return nil, refused
 	}
-	return made, nil
+	return result, nil
 }
 
-func (r *ruledVM) finishClone(
-	ctx *simulator.Context, clone *simulator.VirtualMachine, d *demand, config *types.VirtualMachineConfigSpec, powerOn bool,
-) *refusal {
+func (r *validatingVM) finishClone(
+	ctx *simulator.Context, clone *simulator.VirtualMachine, d *requirements, config *types.VirtualMachineConfigSpec, powerOn bool,
+) *methodFault {
 	r.v.copySettings(ctx, &r.VirtualMachine.VirtualMachine, clone)
 	r.v.placement.rename(d.vm, clone.Self.Value)
-	ruled := &ruledVM{clone, r.v.direct()}
+	validating := &validatingVM{clone, r.v.directValidator()}
 	if config != nil {
-		if refused := ruled.reconfigure(ctx, config); refused != nil {
+		if refused := validating.reconfigure(ctx, config); refused != nil {
 			return refused
 		}
 	}
 	if powerOn {
-		return ruled.powerOn(ctx, &types.PowerOnVM_Task{This: clone.Self})
+		return validating.powerOn(ctx, &types.PowerOnVM_Task{This: clone.Self})
 	}
 	return nil
 }
@@ -86,10 +86,10 @@ func (v *vcenter) copySettings(ctx *simulator.Context, source *mo.VirtualMachine
 		info.Property, info.Product = slices.Clone(info.Property), slices.Clone(info.Product)
 		clone.Config.VAppConfig = &info
 	}
-	v.freshIDs(ctx, clone)
+	v.renewIDs(ctx, clone)
 }
 
-func (v *vcenter) freshIDs(ctx *simulator.Context, vm *simulator.VirtualMachine) {
+func (v *vcenter) renewIDs(ctx *simulator.Context, vm *simulator.VirtualMachine) {
 	bios, instance := uuid.NewString(), uuid.NewString()
 	ctx.Update(vm, []types.PropertyChange{
 		{Name: "config.uuid", Val: bios},

@@ -8,9 +8,9 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// demandOf is what a VM with these devices and settings needs. The VM is locked.
-func (v *vcenter) demandOf(vm *mo.VirtualMachine) *demand {
-	d := &demand{
+// requirementsOf is what a VM with these devices and settings needs. The VM is locked.
+func (v *vcenter) requirementsOf(vm *mo.VirtualMachine) *requirements {
+	d := &requirements{
 		vm: vm.Self.Value, name: vm.Name,
 		memoryMib: int64(vm.Config.Hardware.MemoryMB), efi: vm.Config.Firmware == string(types.GuestOsDescriptorFirmwareTypeEfi),
 	}
@@ -29,7 +29,7 @@ func (v *vcenter) demandOf(vm *mo.VirtualMachine) *demand {
 	return d
 }
 
-func (d *demand) setDevices(devices []types.BaseVirtualDevice) {
+func (d *requirements) setDevices(devices []types.BaseVirtualDevice) {
 	d.fixed, d.dynamic, d.vgpus = nil, nil, nil
 	for _, device := range devices {
 		passthrough, ok := device.(*types.VirtualPCIPassthrough)
@@ -47,15 +47,15 @@ func (d *demand) setDevices(devices []types.BaseVirtualDevice) {
 	}
 }
 
-// changed is the device list after a change, as far as PCI devices go; touched tells whether any of them changes.
-func changed(devices []types.BaseVirtualDevice, changes []types.BaseVirtualDeviceConfigSpec) (after []types.BaseVirtualDevice, touched bool) {
+// applyDeviceChanges is the device list after a change, as far as PCI devices go; changed tells whether any of them changes.
+func applyDeviceChanges(devices []types.BaseVirtualDevice, changes []types.BaseVirtualDeviceConfigSpec) (after []types.BaseVirtualDevice, changed bool) {
 	after = slices.Clone(devices)
 	for _, change := range changes {
 		spec := change.GetVirtualDeviceConfigSpec()
 		if _, ok := spec.Device.(*types.VirtualPCIPassthrough); !ok {
 			continue
 		}
-		touched = true
+		changed = true
 		if spec.Operation != types.VirtualDeviceConfigSpecOperationAdd {
 			after = slices.DeleteFunc(after, func(d types.BaseVirtualDevice) bool {
 				return d.GetVirtualDevice().Key == spec.Device.GetVirtualDevice().Key
@@ -65,7 +65,7 @@ func changed(devices []types.BaseVirtualDevice, changes []types.BaseVirtualDevic
 			after = append(after, spec.Device)
 		}
 	}
-	return after, touched
+	return after, changed
 }
 
 // completeDevices puts PCI devices on the PCI controller, where clients may leave that out.
@@ -80,13 +80,13 @@ func completeDevices(changes []types.BaseVirtualDeviceConfigSpec) {
 }
 
 // assign shows on VM and host which GPUs the VM got.
-func (v *vcenter) assign(ctx *simulator.Context, vm *simulator.VirtualMachine, placed *claim) {
+func (v *vcenter) assign(ctx *simulator.Context, vm *simulator.VirtualMachine, placed *allocation) {
 	v.records.change(vm.Self.Value, func(r *vmRecord) { r.VGPUs = placed.vgpus })
 	if len(placed.dynamic) > 0 {
 		v.setAssigned(ctx, vm, placed.dynamic)
 	}
 	if len(placed.vgpus) > 0 {
-		v.showGraphics(ctx, placed.host)
+		v.updateGraphicsInfo(ctx, placed.host)
 	}
 }
 

@@ -10,33 +10,33 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// ReconfigVMTask checks and claims PCI devices before the simulator configures the VM.
-func (r *ruledVM) ReconfigVMTask(ctx *simulator.Context, req *types.ReconfigVM_Task) soap.HasFault {
-	r.begin()
+// ReconfigVMTask checks and allocates PCI devices before the simulator configures the VM.
+func (r *validatingVM) ReconfigVMTask(ctx *simulator.Context, req *types.ReconfigVM_Task) soap.HasFault {
+	r.restoreSession()
 	return &methods.ReconfigVM_TaskBody{Res: &types.ReconfigVM_TaskResponse{
-		Returnval: run(ctx, r.VirtualMachine, "reconfigVm", func() (types.AnyType, *refusal) {
+		Returnval: runTask(ctx, r.VirtualMachine, "reconfigVm", func() (types.AnyType, *methodFault) {
 			return nil, r.reconfigure(ctx, &req.Spec)
 		}),
 	}}
 }
 
-func (r *ruledVM) reconfigure(ctx *simulator.Context, spec *types.VirtualMachineConfigSpec) *refusal {
-	after, touched := changed(r.Config.Hardware.Device, spec.DeviceChange)
+func (r *validatingVM) reconfigure(ctx *simulator.Context, spec *types.VirtualMachineConfigSpec) *methodFault {
+	after, touched := applyDeviceChanges(r.Config.Hardware.Device, spec.DeviceChange)
 	undo := func() {}
 	running := r.Runtime.PowerState == types.VirtualMachinePowerStatePoweredOn
 	if touched {
 		if running {
-			return &refusal{
+			return &methodFault{
 				&types.InvalidPowerState{RequestedState: types.VirtualMachinePowerStatePoweredOff, ExistingState: r.Runtime.PowerState},
 				fmt.Sprintf("PCI devices of VM %q can only be changed while it is powered off", r.Name),
 			}
 		}
-		d := r.v.demandOf(&r.VirtualMachine.VirtualMachine)
+		d := r.v.requirementsOf(&r.VirtualMachine.VirtualMachine)
 		d.setDevices(after)
 		if refused := r.v.placement.checkDevices(d); refused != nil {
 			return refused
 		}
-		var refused *refusal
+		var refused *methodFault
 		if undo, refused = r.v.placement.configure(d); refused != nil {
 			return refused
 		}
@@ -53,11 +53,11 @@ func (r *ruledVM) reconfigure(ctx *simulator.Context, spec *types.VirtualMachine
 		r.Config.SwapPlacement = spec.SwapPlacement
 	}
 	res := r.VirtualMachine.ReconfigVMTask(ctx, &types.ReconfigVM_Task{This: r.Self, Spec: *spec})
-	if _, refused := finish(ctx, res.(*methods.ReconfigVM_TaskBody).Res.Returnval); refused != nil {
+	if _, refused := awaitSimulatorTask(ctx, res.(*methods.ReconfigVM_TaskBody).Res.Returnval); refused != nil {
 		undo()
 		return refused
 	}
-	r.v.notePolicy(r.Self, spec.VmProfile)
+	r.v.recordPolicy(r.Self, spec.VmProfile)
 	if info := r.Config.VAppConfig; info != nil {
 		if config := info.GetVmConfigInfo(); len(config.Property) > 0 && len(config.OvfEnvironmentTransport) == 0 {
 			config.OvfEnvironmentTransport = []string{"com.vmware.guestInfo"}
@@ -67,8 +67,8 @@ func (r *ruledVM) reconfigure(ctx *simulator.Context, spec *types.VirtualMachine
 }
 
 // checkRunning refuses what would break the memory rule of a running VM with PCI devices.
-func (r *ruledVM) checkRunning(spec *types.VirtualMachineConfigSpec) *refusal {
-	d := r.v.demandOf(&r.VirtualMachine.VirtualMachine)
+func (r *validatingVM) checkRunning(spec *types.VirtualMachineConfigSpec) *methodFault {
+	d := r.v.requirementsOf(&r.VirtualMachine.VirtualMachine)
 	if d.devices() == 0 {
 		return nil
 	}
@@ -81,7 +81,7 @@ func (r *ruledVM) checkRunning(spec *types.VirtualMachineConfigSpec) *refusal {
 }
 
 // lockReservation keeps the reservation equal to the memory when it is locked to it, as ESX does.
-func (r *ruledVM) lockReservation(spec *types.VirtualMachineConfigSpec) {
+func (r *validatingVM) lockReservation(spec *types.VirtualMachineConfigSpec) {
 	locked := r.Config.MemoryReservationLockedToMax
 	if spec.MemoryReservationLockedToMax != nil {
 		locked = spec.MemoryReservationLockedToMax
@@ -103,7 +103,7 @@ func (r *ruledVM) lockReservation(spec *types.VirtualMachineConfigSpec) {
 	spec.MemoryAllocation = &allocation
 }
 
-func (r *ruledVM) lockConfigured() {
+func (r *validatingVM) lockConfigured() {
 	spec := types.VirtualMachineConfigSpec{}
 	r.lockReservation(&spec)
 	if spec.MemoryAllocation != nil {
@@ -112,7 +112,7 @@ func (r *ruledVM) lockConfigured() {
 }
 
 // mergeProperties completes edited OVF properties: an edit names what it changes, while the simulator replaces the whole property.
-func (r *ruledVM) mergeProperties(spec *types.VirtualMachineConfigSpec) {
+func (r *validatingVM) mergeProperties(spec *types.VirtualMachineConfigSpec) {
 	if spec.VAppConfig == nil || r.Config.VAppConfig == nil {
 		return
 	}

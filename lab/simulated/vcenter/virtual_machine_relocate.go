@@ -10,25 +10,25 @@ import (
 )
 
 // RelocateVMTask keeps VMs with GPUs where their GPU is.
-func (r *ruledVM) RelocateVMTask(ctx *simulator.Context, req *types.RelocateVM_Task) soap.HasFault {
-	r.begin()
-	if refused := r.relocateRefused(req.Spec.Host); refused != nil {
+func (r *validatingVM) RelocateVMTask(ctx *simulator.Context, req *types.RelocateVM_Task) soap.HasFault {
+	r.restoreSession()
+	if refused := r.checkRelocate(req.Spec.Host); refused != nil {
 		return &methods.RelocateVM_TaskBody{Fault_: simulator.Fault(refused.message, refused.fault)}
 	}
 	return &methods.RelocateVM_TaskBody{Res: &types.RelocateVM_TaskResponse{
-		Returnval: run(ctx, r.VirtualMachine, "relocateVm", func() (types.AnyType, *refusal) {
+		Returnval: runTask(ctx, r.VirtualMachine, "relocateVm", func() (types.AnyType, *methodFault) {
 			return nil, r.relocate(ctx, req)
 		}),
 	}}
 }
 
-func (r *ruledVM) relocate(ctx *simulator.Context, req *types.RelocateVM_Task) *refusal {
+func (r *validatingVM) relocate(ctx *simulator.Context, req *types.RelocateVM_Task) *methodFault {
 	before := *r.Runtime.Host
 	if target := req.Spec.Host; target != nil && *target != before {
-		d := r.v.demandOf(&r.VirtualMachine.VirtualMachine)
+		d := r.v.requirementsOf(&r.VirtualMachine.VirtualMachine)
 		h := r.v.placement.hostByRef(*target)
 		if h == nil {
-			return &refusal{&types.ManagedObjectNotFound{Obj: *target}, fmt.Sprintf("there is no host %s", target.Value)}
+			return &methodFault{&types.ManagedObjectNotFound{Obj: *target}, fmt.Sprintf("there is no host %s", target.Value)}
 		}
 		d.host = h.name
 		if r.Runtime.PowerState == types.VirtualMachinePowerStatePoweredOn {
@@ -37,7 +37,7 @@ func (r *ruledVM) relocate(ctx *simulator.Context, req *types.RelocateVM_Task) *
 				return refused
 			}
 			if placed.host != h.name {
-				return &refusal{new(types.NoCompatibleHost), fmt.Sprintf("host %s cannot take VM %q", h.name, r.Name)}
+				return &methodFault{new(types.NoCompatibleHost), fmt.Sprintf("host %s cannot take VM %q", h.name, r.Name)}
 			}
 		} else if _, refused := r.v.placement.configure(d); refused != nil {
 			return refused
@@ -47,41 +47,41 @@ func (r *ruledVM) relocate(ctx *simulator.Context, req *types.RelocateVM_Task) *
 	spec := req.Spec
 	spec.Host = nil
 	res := r.VirtualMachine.RelocateVMTask(ctx, &types.RelocateVM_Task{This: r.Self, Spec: spec, Priority: req.Priority})
-	_, refused := finish(ctx, res.(*methods.RelocateVM_TaskBody).Res.Returnval)
-	r.v.notePolicy(r.Self, spec.Profile)
+	_, refused := awaitSimulatorTask(ctx, res.(*methods.RelocateVM_TaskBody).Res.Returnval)
+	r.v.recordPolicy(r.Self, spec.Profile)
 	return refused
 }
 
-func (r *ruledVM) relocateRefused(target *types.ManagedObjectReference) *refusal {
+func (r *validatingVM) checkRelocate(target *types.ManagedObjectReference) *methodFault {
 	if target == nil || r.Runtime.Host == nil || *target == *r.Runtime.Host {
 		return nil
 	}
-	d := r.v.demandOf(&r.VirtualMachine.VirtualMachine)
+	d := r.v.requirementsOf(&r.VirtualMachine.VirtualMachine)
 	running := r.Runtime.PowerState == types.VirtualMachinePowerStatePoweredOn
 	switch {
 	case len(d.fixed) > 0 || running && len(d.dynamic) > 0:
-		return r.movable("migrate")
+		return r.checkMovable("migrate")
 	case running && len(d.vgpus) > 0:
-		return &refusal{&types.DeviceNotSupported{Device: "vGPU"},
+		return &methodFault{&types.DeviceNotSupported{Device: "vGPU"},
 			fmt.Sprintf("Cannot migrate running VM %q with a vGPU: vgpu.hotmigrate.enabled is not set in vCenter", r.Name)}
 	}
 	return nil
 }
 
-// movable is the refusal of what passthrough devices forbid: their state cannot be saved or sent.
-func (r *ruledVM) movable(what string) *refusal {
-	d := r.v.demandOf(&r.VirtualMachine.VirtualMachine)
+// checkMovable is the fault for what passthrough devices forbid: their state cannot be saved or sent.
+func (r *validatingVM) checkMovable(what string) *methodFault {
+	d := r.v.requirementsOf(&r.VirtualMachine.VirtualMachine)
 	if len(d.fixed)+len(d.dynamic) == 0 {
 		return nil
 	}
 	device := "PCI device (DirectPath I/O)"
-	return &refusal{&types.DeviceNotSupported{Device: device},
+	return &methodFault{&types.DeviceNotSupported{Device: device},
 		fmt.Sprintf("Cannot %s VM %q: it has a %s, whose state can be neither saved nor moved", what, r.Name, device)}
 }
 
 // MigrateVMTask is the older form of RelocateVMTask.
-func (r *ruledVM) MigrateVMTask(ctx *simulator.Context, req *types.MigrateVM_Task) soap.HasFault {
-	r.begin()
+func (r *validatingVM) MigrateVMTask(ctx *simulator.Context, req *types.MigrateVM_Task) soap.HasFault {
+	r.restoreSession()
 	spec := types.VirtualMachineRelocateSpec{Host: req.Host, Pool: req.Pool}
 	res := r.RelocateVMTask(ctx, &types.RelocateVM_Task{This: r.Self, Spec: spec}).(*methods.RelocateVM_TaskBody)
 	if res.Fault_ != nil {

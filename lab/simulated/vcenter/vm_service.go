@@ -33,18 +33,18 @@ type ownedVM struct {
 	Moid      string `json:"moid"`
 }
 
-// vmAnswer is an ownedVM with what vCenter gave it.
-type vmAnswer struct {
+// vmStatus is an ownedVM with what vCenter gave it.
+type vmStatus struct {
 	ownedVM
 	InstanceUUID string           `json:"instance_uuid"`
 	BiosUUID     string           `json:"bios_uuid"`
 	Host         string           `json:"host"`
 	IP           string           `json:"ip"`
 	PowerState   string           `json:"power_state"`
-	Devices      []vmAnswerDevice `json:"devices"`
+	Devices      []vmStatusDevice `json:"devices"`
 }
 
-type vmAnswerDevice struct {
+type vmStatusDevice struct {
 	Type     string `json:"type"` // vgpu or directpath
 	Address  string `json:"address"`
 	Profile  string `json:"profile,omitempty"`
@@ -63,23 +63,23 @@ type vmRequest struct {
 }
 
 func (v *vcenter) listOwned(w http.ResponseWriter, _ *http.Request) {
-	vms := []*vmAnswer{}
+	vms := []*vmStatus{}
 	for _, owned := range v.owned.all() {
 		if vm := v.describe(owned); vm != nil {
 			vms = append(vms, vm)
 		}
 	}
-	answer(w, http.StatusOK, map[string]any{"vms": vms})
+	writeJSON(w, http.StatusOK, map[string]any{"vms": vms})
 }
 
 // describe is nil when the VM is gone.
-func (v *vcenter) describe(owned *ownedVM) *vmAnswer {
+func (v *vcenter) describe(owned *ownedVM) *vmStatus {
 	vm, ok := v.registry.Get(types.ManagedObjectReference{Type: "VirtualMachine", Value: owned.Moid}).(*simulator.VirtualMachine)
 	if !ok {
 		return nil
 	}
-	held := v.placement.held(owned.Moid)
-	result := &vmAnswer{ownedVM: *owned, Host: held.host, IP: v.records.get(owned.Moid).IP, Devices: []vmAnswerDevice{}}
+	held := v.placement.allocationOf(owned.Moid)
+	result := &vmStatus{ownedVM: *owned, Host: held.host, IP: v.records.get(owned.Moid).IP, Devices: []vmStatusDevice{}}
 	v.context().WithLock(vm, func() {
 		result.InstanceUUID, result.BiosUUID = vm.Config.InstanceUuid, vm.Config.Uuid
 		result.PowerState = string(vm.Runtime.PowerState)
@@ -90,7 +90,7 @@ func (v *vcenter) describe(owned *ownedVM) *vmAnswer {
 	}
 	add := func(kind, address, profile string) {
 		model := h.gpu(address).model
-		result.Devices = append(result.Devices, vmAnswerDevice{kind, address, profile, pciID(model.Vendor), pciID(model.Device)})
+		result.Devices = append(result.Devices, vmStatusDevice{kind, address, profile, pciID(model.Vendor), pciID(model.Device)})
 	}
 	for _, use := range held.vgpus {
 		add("vgpu", use.GPU, use.Profile)
@@ -98,7 +98,7 @@ func (v *vcenter) describe(owned *ownedVM) *vmAnswer {
 	for _, address := range held.dynamic {
 		add("directpath", address, "")
 	}
-	slices.SortFunc(result.Devices, func(a, b vmAnswerDevice) int { return strings.Compare(a.Address, b.Address) })
+	slices.SortFunc(result.Devices, func(a, b vmStatusDevice) int { return strings.Compare(a.Address, b.Address) })
 	return result
 }
 
@@ -114,7 +114,7 @@ func (v *vcenter) createOwned(w http.ResponseWriter, r *http.Request) {
 	}
 	defer v.owners.lock(req.Owner)()
 	if owned := v.owned.get(req.Owner); owned == nil {
-		if status, reason, err := v.make(&req); err != nil {
+		if status, reason, err := v.createServiceVM(&req); err != nil {
 			labError(w, status, reason, err.Error())
 			return
 		}
@@ -139,11 +139,11 @@ func (v *vcenter) createOwned(w http.ResponseWriter, r *http.Request) {
 		labError(w, http.StatusInternalServerError, "InternalError", err.Error())
 		return
 	}
-	answer(w, http.StatusCreated, vm)
+	writeJSON(w, http.StatusCreated, vm)
 }
 
-// make creates the VM, powered off, on a host that can run it.
-func (v *vcenter) make(req *vmRequest) (status int, reason string, err error) {
+// createServiceVM creates the VM, powered off, on a host that can run it.
+func (v *vcenter) createServiceVM(req *vmRequest) (status int, reason string, err error) {
 	class, namespaces := v.wcp.class(req.Class)
 	switch ns := v.wcp.namespace(req.Namespace); {
 	case ns == nil:
@@ -158,14 +158,14 @@ func (v *vcenter) make(req *vmRequest) (status int, reason string, err error) {
 		return http.StatusConflict, "InsufficientCapacity", fmt.Errorf("no host has room for VM class %q (fault no-capacity is on)", req.Class)
 	}
 	spec := v.serviceVM(req, class)
-	d := &demand{
+	d := &requirements{
 		vm: "dry", name: req.Name, memoryMib: spec.MemoryMB, reservedMib: *spec.MemoryAllocation.Reservation, efi: true,
 	}
-	devices, _ := changed(nil, spec.DeviceChange)
+	devices, _ := applyDeviceChanges(nil, spec.DeviceChange)
 	d.setDevices(devices)
-	placed, refusal := v.placement.admit(d, true)
-	if refusal != nil {
-		return http.StatusConflict, "InsufficientCapacity", refusal
+	placed, fault := v.placement.admit(d, true)
+	if fault != nil {
+		return http.StatusConflict, "InsufficientCapacity", fault
 	}
 	folder, pool, err := v.namespaceHome(req.Namespace)
 	if err != nil {
@@ -194,14 +194,14 @@ func (v *vcenter) ensureStarted(moid string) error {
 	if err != nil || state == types.VirtualMachinePowerStatePoweredOn {
 		return err
 	}
-	return wait(v, vm.PowerOn)
+	return awaitTask(v, vm.PowerOn)
 }
 
 // destroy powers a VM off and removes it; nothing happens when it is gone.
 func (v *vcenter) destroy(moid string) {
 	vm := object.NewVirtualMachine(v.client, types.ManagedObjectReference{Type: "VirtualMachine", Value: moid})
-	_ = wait(v, vm.PowerOff) // fails when it is off already
-	_ = wait(v, vm.Destroy)  // fails when it is gone already
+	_ = awaitTask(v, vm.PowerOff) // fails when it is off already
+	_ = awaitTask(v, vm.Destroy)  // fails when it is gone already
 }
 
 func (v *vcenter) deleteOwned(w http.ResponseWriter, r *http.Request) {

@@ -45,10 +45,10 @@ func (o *ownedVMs) all() []*ownedVM {
 
 // adopt takes a VM into the table by its extraConfig.
 func (v *vcenter) adopt(vm *simulator.VirtualMachine) {
-	if owner := extra(vm, keyOwner); owner != "" {
+	if owner := extraConfigValue(vm, keyOwner); owner != "" {
 		v.owned.put(&ownedVM{
-			Owner: owner, Name: vm.Name, Namespace: extra(vm, keyNamespace), Class: extra(vm, keyClass),
-			Role: extra(vm, keyRole), Image: extra(vm, keyImage), Moid: vm.Self.Value,
+			Owner: owner, Name: vm.Name, Namespace: extraConfigValue(vm, keyNamespace), Class: extraConfigValue(vm, keyClass),
+			Role: extraConfigValue(vm, keyRole), Image: extraConfigValue(vm, keyImage), Moid: vm.Self.Value,
 		})
 	}
 }

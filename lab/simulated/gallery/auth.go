@@ -25,30 +25,30 @@ const (
 // accounts are passwords by user name.
 type accounts map[string]string
 
-// with gives the accounts as the file changes them. A file that cannot be read changes none.
-func (a accounts) with(file string) accounts {
-	var found struct{ Gallery accounts }
-	if text, err := os.ReadFile(file); err != nil || json.Unmarshal(text, &found) != nil {
+// overriddenBy gives the accounts as the file changes them. A file that cannot be read changes none.
+func (a accounts) overriddenBy(file string) accounts {
+	var overrides struct{ Gallery accounts }
+	if text, err := os.ReadFile(file); err != nil || json.Unmarshal(text, &overrides) != nil {
 		return a
 	}
 	for username, password := range a {
-		if _, changed := found.Gallery[username]; !changed && found.Gallery != nil {
-			found.Gallery[username] = password
+		if _, changed := overrides.Gallery[username]; !changed && overrides.Gallery != nil {
+			overrides.Gallery[username] = password
 		}
 	}
-	if found.Gallery == nil {
+	if overrides.Gallery == nil {
 		return a
 	}
-	return found.Gallery
+	return overrides.Gallery
 }
 
-// gate asks who somebody is and lets through what they may, in the way of Harbor: a client that says nothing is sent to the
+// authorizer asks who somebody is and lets through what they may, in the way of Harbor: a client that says nothing is sent to the
 // token service, a login is taken as it is too, and a project that is not there is denied like one that may not be used.
 // Every account may do everything in every project; nobody may list the catalogue, which Harbor leaves to administrators.
-type gate struct {
-	store *store
-	known accounts
-	file  string
+type authorizer struct {
+	store    *store
+	accounts accounts
+	file     string
 
 	mu     sync.Mutex
 	tokens map[string]grant
@@ -56,68 +56,68 @@ type gate struct {
 
 // grant is what a token is good for: "repository:NAME:ACTION" in each scope, and until when.
 type grant struct {
-	scopes []string
-	ends   time.Time
+	scopes  []string
+	expires time.Time
 }
 
-func newGate(store *store, known accounts, file string) *gate {
-	return &gate{store: store, known: known, file: file, tokens: map[string]grant{}}
+func newAuthorizer(store *store, known accounts, file string) *authorizer {
+	return &authorizer{store: store, accounts: known, file: file, tokens: map[string]grant{}}
 }
 
-// basic tells whether a request has the login of an account.
-func (g *gate) basic(r *http.Request) bool {
-	gotUser, gotPassword, given := r.BasicAuth()
+// validBasicAuth tells whether a request has the login of an account.
+func (g *authorizer) validBasicAuth(r *http.Request) bool {
+	gotUser, gotPassword, hasBasicAuth := r.BasicAuth()
 	right := 0
 	// All are compared always, in constant time: the answer's delay says nothing about what was wrong.
-	for username, password := range g.known.with(g.file) {
+	for username, password := range g.accounts.overriddenBy(g.file) {
 		right |= subtle.ConstantTimeCompare([]byte(gotUser), []byte(username)) &
 			subtle.ConstantTimeCompare([]byte(gotPassword), []byte(password))
 	}
-	return given && right == 1
+	return hasBasicAuth && right == 1
 }
 
-// granted is what the token of a request is good for, nil without a token that holds.
-func (g *gate) granted(r *http.Request) *grant {
-	token, given := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+// tokenGrant is what the token of a request is good for, nil without a token that holds.
+func (g *authorizer) tokenGrant(r *http.Request) *grant {
+	token, isBearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	found, known := g.tokens[token]
-	if !given || !known || time.Now().After(found.ends) {
+	if !isBearer || !known || time.Now().After(found.expires) {
 		return nil
 	}
 	return &found
 }
 
-func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	repository, action := needed(r)
-	login, token := g.basic(r), g.granted(r)
+func (g *authorizer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	repository, action := requiredScope(r)
+	login, token := g.validBasicAuth(r), g.tokenGrant(r)
 	scope := ""
 	if repository != "" {
 		scope = "repository:" + repository + ":" + action
 	}
 	switch {
 	case r.URL.Path == tokenPath:
-		g.issue(w, r, login)
+		g.issueToken(w, r, login)
 	case r.URL.Path == projectPath:
 		g.projects(w, r, login)
 	case listPath.MatchString(r.URL.Path):
 		g.repositories(w, r, login)
 	case r.URL.Path == "/v2/_catalog":
-		deny(w, basicRealm, "unauthorized to list catalog")
+		writeUnauthorized(w, basicRealm, "unauthorized to list catalog")
 	case repository == "":
 		if login || token != nil {
 			g.store.ServeHTTP(w, r)
 			return
 		}
-		deny(w, challenge(r, scope), "unauthorized")
+		writeUnauthorized(w, challenge(r, scope), "unauthorized")
 	case r.Header.Get("Authorization") == "" && r.Method == http.MethodHead:
-		deny(w, challenge(r, scope), "authorize header needed to send HEAD to repository")
+		writeUnauthorized(w, challenge(r, scope), "authorize header needed to send HEAD to repository")
 	case !g.store.hasProject(project(repository)):
-		deny(w, "", fmt.Sprintf("project %s not found", project(repository)))
+		writeUnauthorized(w, "", fmt.Sprintf("project %s not found", project(repository)))
 	case login || token != nil && slices.Contains(token.scopes, scope):
 		g.store.ServeHTTP(w, r)
 	default:
-		deny(w, challenge(r, scope), fmt.Sprintf("unauthorized to access repository: %s, action: %s", repository, action))
+		writeUnauthorized(w, challenge(r, scope), fmt.Sprintf("unauthorized to access repository: %s, action: %s", repository, action))
 	}
 }
 
@@ -126,10 +126,10 @@ var repositoryPath = regexp.MustCompile(`^/v2/(.+)/(?:manifests|blobs|tags|refer
 var listPath = regexp.MustCompile(`^` + projectPath + `/([^/]+)/repositories$`)
 
 // repositories lists those of a project, by Harbor's own API.
-func (g *gate) repositories(w http.ResponseWriter, r *http.Request, login bool) {
+func (g *authorizer) repositories(w http.ResponseWriter, r *http.Request, login bool) {
 	name := listPath.FindStringSubmatch(r.URL.Path)[1]
 	if !login || r.Method != http.MethodGet || !g.store.hasProject(name) {
-		deny(w, "", fmt.Sprintf("unauthorized to list the repositories of project %s", name))
+		writeUnauthorized(w, "", fmt.Sprintf("unauthorized to list the repositories of project %s", name))
 		return
 	}
 	var all struct{ Repositories []string }
@@ -140,22 +140,22 @@ func (g *gate) repositories(w http.ResponseWriter, r *http.Request, login bool) 
 			found = append(found, map[string]string{"name": repository})
 		}
 	}
-	tell(w, http.StatusOK, found)
+	writeJSON(w, http.StatusOK, found)
 }
 
-// needed is the repository that a request is about, "" for none, and what it does there.
-func needed(r *http.Request) (repository, action string) {
-	found := repositoryPath.FindStringSubmatch(r.URL.Path)
-	if found == nil {
+// requiredScope is the repository that a request is about, "" for none, and what it does there.
+func requiredScope(r *http.Request) (repository, action string) {
+	match := repositoryPath.FindStringSubmatch(r.URL.Path)
+	if match == nil {
 		return "", ""
 	}
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
-		return found[1], "pull"
+		return match[1], "pull"
 	case http.MethodDelete:
-		return found[1], "delete"
+		return match[1], "delete"
 	}
-	return found[1], "push"
+	return match[1], "push"
 }
 
 func project(repository string) string {
@@ -175,41 +175,41 @@ func challenge(r *http.Request, scope string) string {
 	return to
 }
 
-func deny(w http.ResponseWriter, challenge, message string) {
+func writeUnauthorized(w http.ResponseWriter, challenge, message string) {
 	w.Header().Set("WWW-Authenticate", challenge)
-	tell(w, http.StatusUnauthorized, map[string]any{"errors": []map[string]string{{"code": "UNAUTHORIZED", "message": message}}})
+	writeJSON(w, http.StatusUnauthorized, map[string]any{"errors": []map[string]string{{"code": "UNAUTHORIZED", "message": message}}})
 }
 
-func tell(w http.ResponseWriter, status int, body any) {
+func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body)
 }
 
-// issue is the token service. A token for a project that is not there is issued too, and is good for nothing.
-func (g *gate) issue(w http.ResponseWriter, r *http.Request, login bool) {
+// issueToken is the token service. A token for a project that is not there is issued too, and is good for nothing.
+func (g *authorizer) issueToken(w http.ResponseWriter, r *http.Request, login bool) {
 	if !login {
-		deny(w, basicRealm, "user name and password of the gallery are needed")
+		writeUnauthorized(w, basicRealm, "user name and password of the gallery are needed")
 		return
 	}
-	grant := grant{ends: time.Now().Add(tokenLife)}
-	for _, asked := range strings.Fields(strings.Join(r.URL.Query()["scope"], " ")) {
-		at := strings.LastIndex(asked, ":")
-		for action := range strings.SplitSeq(asked[at+1:], ",") {
-			grant.scopes = append(grant.scopes, asked[:at+1]+action)
+	grant := grant{expires: time.Now().Add(tokenLife)}
+	for _, scope := range strings.Fields(strings.Join(r.URL.Query()["scope"], " ")) {
+		at := strings.LastIndex(scope, ":")
+		for action := range strings.SplitSeq(scope[at+1:], ",") {
+			grant.scopes = append(grant.scopes, scope[:at+1]+action)
 		}
 	}
 	token := make([]byte, 32)
 	_, _ = rand.Read(token) // never fails
 	g.mu.Lock()
 	for old, each := range g.tokens {
-		if time.Now().After(each.ends) {
+		if time.Now().After(each.expires) {
 			delete(g.tokens, old)
 		}
 	}
 	g.tokens[hex.EncodeToString(token)] = grant
 	g.mu.Unlock()
-	tell(w, http.StatusOK, map[string]any{
+	writeJSON(w, http.StatusOK, map[string]any{
 		"token": hex.EncodeToString(token), "expires_in": int(tokenLife.Seconds()), "issued_at": time.Now().UTC().Format(time.RFC3339),
 	})
 }
@@ -217,32 +217,32 @@ func (g *gate) issue(w http.ResponseWriter, r *http.Request, login bool) {
 var projectName = regexp.MustCompile(`^[a-z0-9]+(?:[._-][a-z0-9]+)*$`)
 
 // projects lists the projects and makes one, in the form of Harbor's own REST API.
-func (g *gate) projects(w http.ResponseWriter, r *http.Request, login bool) {
+func (g *authorizer) projects(w http.ResponseWriter, r *http.Request, login bool) {
 	switch {
 	case !login:
-		deny(w, "", "unauthorized")
+		writeUnauthorized(w, "", "unauthorized")
 	case r.Method == http.MethodGet:
 		found := []map[string]string{}
 		for _, name := range g.store.projectNames() {
 			found = append(found, map[string]string{"name": name})
 		}
-		tell(w, http.StatusOK, found)
+		writeJSON(w, http.StatusOK, found)
 	case r.Method == http.MethodPost:
-		var asked struct {
+		var request struct {
 			Name string `json:"project_name"`
 		}
-		if err := json.NewDecoder(r.Body).Decode(&asked); err != nil || !projectName.MatchString(asked.Name) {
-			tell(w, http.StatusBadRequest, problem("BAD_REQUEST", "project_name: expected lower-case letters, digits and . _ - between them"))
+		if err := json.NewDecoder(r.Body).Decode(&request); err != nil || !projectName.MatchString(request.Name) {
+			writeJSON(w, http.StatusBadRequest, errorBody("BAD_REQUEST", "project_name: expected lower-case letters, digits and . _ - between them"))
 			return
 		}
-		made, err := g.store.addProject(asked.Name)
+		created, err := g.store.addProject(request.Name)
 		switch {
 		case err != nil:
-			tell(w, http.StatusInternalServerError, problem("UNKNOWN", err.Error()))
-		case !made:
-			tell(w, http.StatusConflict, problem("CONFLICT", fmt.Sprintf("The project named %s already exists", asked.Name)))
+			writeJSON(w, http.StatusInternalServerError, errorBody("UNKNOWN", err.Error()))
+		case !created:
+			writeJSON(w, http.StatusConflict, errorBody("CONFLICT", fmt.Sprintf("The project named %s already exists", request.Name)))
 		default:
-			w.Header().Set("Location", projectPath+"/"+asked.Name)
+			w.Header().Set("Location", projectPath+"/"+request.Name)
 			w.WriteHeader(http.StatusCreated)
 		}
 	default:
@@ -250,6 +250,6 @@ func (g *gate) projects(w http.ResponseWriter, r *http.Request, login bool) {
 	}
 }
 
-func problem(code, message string) map[string]any {
+func errorBody(code, message string) map[string]any {
 	return map[string]any{"errors": []map[string]string{{"code": code, "message": message}}}
 }
