@@ -72,7 +72,8 @@ def create(name: str, kind: str, organisation: str) -> list[str]:
     stack, policies = ROOT / "stacks" / f"Pulumi.{name}.yaml", settings_file(name)
     if stack.is_file() and policies.is_file():
         raise Failed(
-            f"{_relative_path(stack)} and {_relative_path(policies)} are there already; edit them, or choose another name"
+            f"{_relative_path(stack)} and {_relative_path(policies)} are there already; edit them, or choose another "
+            "name"
         )
     written = {}
     if stack.is_file():

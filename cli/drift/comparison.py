@@ -243,12 +243,12 @@ def _group_by_reason(problems: list[str]) -> list[str]:
     for problem in problems:
         name, separator, reason = problem.partition(": ")
         by_reason.setdefault(reason if separator else problem, []).append(name if separator else "")
-    return [
-        f"{', '.join(names[:_MAX_NAMES])}{f' and {len(names) - _MAX_NAMES} more' if len(names) > _MAX_NAMES else ''}: {reason}"
-        if any(names)
-        else reason
-        for reason, names in by_reason.items()
-    ]
+    return [f"{_first_of(names)}: {reason}" if any(names) else reason for reason, names in by_reason.items()]
+
+
+def _first_of(names: list[str]) -> str:
+    shown = ", ".join(names[:_MAX_NAMES])
+    return shown if len(names) <= _MAX_NAMES else f"{shown} and {len(names) - _MAX_NAMES} more"
 
 
 def _is_failed_read(diagnostic: dict[str, Any]) -> bool:

@@ -43,15 +43,16 @@ def undo(stack: Stack, *, yes: bool, approved: list[str]) -> None:
     result = comparison.compare(stack)
     if result.terminating:
         raise stop(
-            f"{stack.name}: {comparison.display_names(result.terminating)} is being deleted at this moment; repeat when that is done"
+            f"{stack.name}: {comparison.display_names(result.terminating)} is being deleted at this moment; repeat "
+            "when that is done"
         )
     _report(stack, result)
     _update_state(stack, result)
     runs.up(stack, [], yes=yes, approved=approved, extra=runs.phase_limit(stack, None) | conflicts.TAKE_OVER)
     if result.extended_lists and (extensions := _remaining_extensions(stack, result.extended_lists)):
         raise stop(
-            f"{stack.name}: applied, but what somebody has added to {', '.join(extensions)} stays, since the API server "
-            f"lets only them take it away: remove it by hand (kubectl edit), then `./paif refresh {stack.name}`"
+            f"{stack.name}: applied, but what somebody has added to {', '.join(extensions)} stays, since the API "
+            f"server lets only them take it away: remove it by hand (kubectl edit), then `./paif refresh {stack.name}`"
         )
     remaining = comparison.compare(stack)
     if remaining.recording.changes:
@@ -87,8 +88,8 @@ def keep(stack: Stack) -> None:
         raise Failed("\n".join([f"{stack.name}: whether all of it is left alone is not known:", *recording.problems]))
     if result.deleted:
         raise stop(
-            f"{comparison.display_names(result.deleted)} is gone: `./paif drift {stack.name} --undo` makes it again; to do "
-            f"without, take it out of {stack.file.name}, then `./paif refresh {stack.name}`"
+            f"{comparison.display_names(result.deleted)} is gone: `./paif drift {stack.name} --undo` makes it again; "
+            f"to do without, take it out of {stack.file.name}, then `./paif refresh {stack.name}`"
         )
     _require_complete(stack, result)
     if not added:

@@ -28,6 +28,7 @@ def mask_planned_values(lines: Iterable[str]) -> Iterator[str]:
         hiding = violation is not None or (hiding and not line.strip())
         if violation:
             names = ", ".join(_CHANGED.findall(violation["changes"])) or "unnamed"
-            yield f"{line[: violation.start()]}{violation['what']}{names} (values are not shown, secrets may be among them)\n"
+            head = f"{line[: violation.start()]}{violation['what']}"
+            yield f"{head}{names} (values are not shown, secrets may be among them)\n"
         else:
             yield line

@@ -157,7 +157,8 @@ def _confirm_destructive_steps(stack: Stack, plan: Path, approved: list[str]) ->
     if not steps:
         return
     show(
-        f"This deletes or replaces in {stack.name}, of what holds data or serves people:\n{destructive_steps.format_steps(steps)}"
+        f"This deletes or replaces in {stack.name}, of what holds data or serves people:\n"
+        f"{destructive_steps.format_steps(steps)}"
     )
     unapproved = destructive_steps.unapproved(steps, approved)
     if not unapproved:
@@ -227,6 +228,6 @@ def _with_lab_restarts(
             if handle is not None:
                 os.close(handle)
     raise stop(
-        f"the lab ended {_MAX_LAB_RESTARTS} times in the middle of this run; the end of {daemon.log_file()} and the kernel's "
-        "log (out of memory?) may tell why. The same command starts the lab and goes on"
+        f"the lab ended {_MAX_LAB_RESTARTS} times in the middle of this run; the end of {daemon.log_file()} and the "
+        "kernel's log (out of memory?) may tell why. The same command starts the lab and goes on"
     )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Hashable, Iterable
 from typing import TypeVar
 
-_Item = TypeVar("_Told")
+_Item = TypeVar("_Item")
 _FOLLOWS = re.compile(r"context canceled|code = Canceled|update canceled|resource plugin .* is shutting down")
 """What the engine says of everything that it was in the middle of when something else failed."""
 

@@ -139,9 +139,9 @@ class Matrix:
         deleted = run.subjects("Delete")
         if deleted:
             yield f"{len(deleted)} deleted: {', '.join(sorted({each.rsplit('::', 1)[-1] for each in deleted}))}"
-        recreated = [urn for urn in recreated(before, self._scratch.resources(self._env)) if urn != case.what]
-        if recreated:
-            yield f"{len(recreated)} gone from the state or made anew: {', '.join(kind_of(each) for each in recreated[:5])}"
+        lost = [urn for urn in recreated(before, self._scratch.resources(self._env)) if urn != case.what]
+        if lost:
+            yield f"{len(lost)} gone from the state or made anew: {', '.join(kind_of(each) for each in lost[:5])}"
 
     @staticmethod
     def _is_reported(run: Run, case: Case) -> bool:

@@ -14,9 +14,8 @@ from stacks.environment.validation import validate
 
 __all__ = [
     "SECRETS",
-    "SHORT",
+    "SHORT_NAME",
     "Environment",
-    "clashes",
     "from_text",
     "json_schema",
     "naming_conflicts",

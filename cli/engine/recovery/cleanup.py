@@ -183,8 +183,9 @@ def _take_over_releases(stack: Stack, confirm: Callable[[str], bool]) -> None:
         for each in blocked:
             if each.remedy == "foreign":
                 warn(
-                    f"the Helm release {each} in {each.location.cluster} is not of {stack.name}, which would install one "
-                    f"of this name; `helm uninstall {each.location.name} -n {each.location.namespace}` there makes room"
+                    f"the Helm release {each} in {each.location.cluster} is not of {stack.name}, which would install "
+                    f"one of this name; `helm uninstall {each.location.name} -n {each.location.namespace}` there "
+                    "makes room"
                 )
                 continue
             if not confirm(f"A run of {stack.name} that was cut off left the Helm release {each}. Take it over?"):

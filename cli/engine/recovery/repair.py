@@ -41,8 +41,8 @@ def repair_checkpoint(stack: Stack, project: str = PROJECT) -> None:
         warn(
             f"the checkpoint of {stack.name} was damaged ({restored.problem}); restored {restored.backup.path} of "
             f"{restored.backup.timestamp} with {restored.backup.resources} resources. The damaged one is kept as "
-            f"{restored.damaged_copy}. What was made since then is adopted by the next `up`; what was removed since then is "
-            f"found by `./paif refresh {stack.name}`"
+            f"{restored.damaged_copy}. What was made since then is adopted by the next `up`; what was removed since "
+            f"then is found by `./paif refresh {stack.name}`"
         )
 
 
