@@ -65,7 +65,7 @@ def load_stack(name: str, beside: Sequence[Problem] = ()) -> Stack:
     found = _read(name)
     if found.problems or found.environment is None or beside:
         raise Problems([*(_relative(each) for each in found.problems), *beside])
-    return Stack(name, lab=found.environment.target == "lab")
+    return Stack(name, lab=found.environment.target == "lab", platform=found.environment.platform)
 
 
 def incomplete(name: str) -> tuple[Stack, list[Problem]]:

@@ -39,7 +39,7 @@ def prepare(name: str, *, changing: bool, yes: bool = False, policies: bool = Fa
         wrong = settings.problems(name)
     stack = load_stack(name, wrong)
     if stack.lab:
-        daemon.up()
+        daemon.up(stack.platform)
     selection.select(stack)
     leftovers.clear_up(stack, _removal(stack, yes) if changing else None)
     return stack

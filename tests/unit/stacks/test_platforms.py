@@ -114,10 +114,13 @@ def stacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(stack_files, "_FOLDER", tmp_path)
     monkeypatch.setattr(settings, "missing", lambda _: "")
     example = (ROOT / "stacks" / "Pulumi.dev.yaml").read_text(encoding="utf-8")
-    now = example.replace("  paif:kind: dev\n", f"  paif:kind: dev\n  paif:platform: {FIRST}\n")
-    then = now.replace(FIRST, SECOND).replace("acme-dev", "acme-next").replace("best-effort-xlarge", "best-effort-mega")
+    then = (
+        example.replace(FIRST, SECOND)
+        .replace("acme-dev", "acme-next")
+        .replace("best-effort-xlarge", "best-effort-mega")
+    )
     then = then.replace("    - name: gpu\n", '    - name: gpu\n      osVersion: "24.04"\n')
-    (tmp_path / "Pulumi.dev.yaml").write_text(now, encoding="utf-8")
+    (tmp_path / "Pulumi.dev.yaml").write_text(example, encoding="utf-8")
     (tmp_path / "Pulumi.next.yaml").write_text(then, encoding="utf-8")
     return tmp_path
 
