@@ -125,7 +125,7 @@ class VcfProvider(sdk.Provider):
     async def diff(self, request: sdk.DiffRequest) -> sdk.DiffResponse:
         """What changes, and what of that replaces."""
         resource = _resource(request.type)
-        state, inputs = v.plain_map(request.old_state), v.plain_map(request.new_inputs)
+        state, inputs = resource.upgraded(v.plain_map(request.old_state)), v.plain_map(request.new_inputs)
         change = resource.diff(state, inputs)
         return sdk.DiffResponse(
             changes=bool(change.changed),
@@ -162,7 +162,7 @@ class VcfProvider(sdk.Provider):
         """Live state; an empty id when the object is gone."""
         resource = _resource(request.type)
         # The inputs say what is managed; outputs of the state (names to ids, mark) are needed beside them.
-        state = {**v.plain_map(request.properties), **v.plain_map(request.inputs)}
+        state = resource.upgraded({**v.plain_map(request.properties), **v.plain_map(request.inputs)})
         found = await resource.read(self._context(request.urn), request.resource_id, state)
         if found is None:
             return sdk.ReadResponse("")
@@ -174,7 +174,7 @@ class VcfProvider(sdk.Provider):
     async def update(self, request: sdk.UpdateRequest) -> sdk.UpdateResponse:
         """Updates in place; at preview only says what will be."""
         resource = _resource(request.type)
-        state, inputs = v.plain_map(request.olds), v.plain_map(request.news)
+        state, inputs = resource.upgraded(v.plain_map(request.olds)), v.plain_map(request.news)
         if request.preview:
             mark = parse(str(state.get("owner", "")))
             if mark and mark.adopted:
@@ -188,9 +188,8 @@ class VcfProvider(sdk.Provider):
     async def delete(self, request: sdk.DeleteRequest) -> None:
         """Deletes and waits until the object is gone."""
         resource = _resource(request.type)
-        await resource.delete(
-            self._context(request.urn, request.timeout), request.resource_id, v.plain_map(request.properties)
-        )
+        state = resource.upgraded(v.plain_map(request.properties))
+        await resource.delete(self._context(request.urn, request.timeout), request.resource_id, state)
 
     # Functions
 

@@ -125,6 +125,10 @@ class Resource(ABC):
         del context, old, inputs
         return []
 
+    def upgraded(self, state: Props) -> Props:
+        """A state as this version writes it, of one that an earlier version may have written."""
+        return state
+
     def diff(self, state: Props, inputs: Props) -> Change:
         """What differs between the state and the new inputs."""
         changed = tuple(

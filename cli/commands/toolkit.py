@@ -50,8 +50,9 @@ def run_tests(
     rest: Annotated[list[str] | None, typer.Argument(help="arguments for pytest instead, after --")] = None,
 ) -> None:
     """Run all tests, or those that the arguments for pytest choose: -- tests/unit -k stackfile."""
-    # Each begins with lab tests, which wait a lot, on a lab of its own; whoever is through runs everything else.
-    chosen = rest or ["--numprocesses=3", "--dist=loadgroup"]
+    # Each begins with lab tests, which wait a lot, on a lab of its own, and whoever is through runs everything else: in
+    # the order in which tests/lab/conftest.py has them, not by the number of tests in a group.
+    chosen = rest or ["--numprocesses=3", "--dist=loadgroup", "--no-loadscope-reorder"]
     values = {**environ.full_environment(lab=True), "PYTHONPATH": str(ROOT)}
     os.chdir(ROOT)
     # Nothing is left between a person's Ctrl-C, or a job's SIGTERM, and pytest.

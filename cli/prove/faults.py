@@ -49,6 +49,7 @@ class Matrix:
     def __init__(self, scratch: Scratch, env: str, *, through_paif: bool = False) -> None:
         self._scratch, self._env, self._through_paif = scratch, env, through_paif
         self._turn = 0
+        self._known: dict[str, list[tuple[str, str]]] = {}
 
     def prepare(self) -> None:
         """Bring the environment up. Raises ``Failed``."""
@@ -58,7 +59,9 @@ class Matrix:
         """Every case of the running environment, by operation; what there is to fail is found by runs that succeed."""
         ways = list(ways)
         for operation in operations:
-            for method, what in self._found(operation):
+            if operation not in self._known:
+                self._known[operation] = self._found(operation)
+            for method, what in self._known[operation]:
                 for how in ways:
                     # What is only read or looked up becomes ready elsewhere, and is no resource that a pack refuses.
                     if operation in {"create", "update"} or how in {"error", "cut"}:

@@ -41,9 +41,14 @@ def pace(realistic: float, fast: float = 0.0) -> float:
     return realistic if os.environ.get("PAIF_LAB_LATENCY") == "realistic" else fast
 
 
+def seconds_since(since: str) -> float:
+    """Seconds that have passed since a timestamp."""
+    return (datetime.datetime.now(datetime.UTC) - parse_timestamp(since)).total_seconds()
+
+
 def not_before(since: str, seconds: float, what: str) -> None:
     """Raise ``Later`` until ``seconds`` have passed since the timestamp ``since``: a wait that survives a restart."""
-    left = seconds - (datetime.datetime.now(datetime.UTC) - parse_timestamp(since)).total_seconds()
+    left = seconds - seconds_since(since)
     if left > 0:
         raise Later(what, delay=left)
 

@@ -38,6 +38,16 @@ class Resource:
         parts.append(self.plural)
         return "/".join(parts if name is None else [*parts, name])
 
+    def owner_reference(self, item: Object) -> Object:
+        """How an object that belongs to ``item`` names it: it goes with it."""
+        metadata = item["metadata"]
+        return {
+            "apiVersion": self.api_version,
+            "kind": self.kind,
+            "name": metadata["name"],
+            "uid": metadata["uid"],
+        }
+
 
 NAMESPACE = Resource("v1", "Namespace", "namespaces", namespaced=False)
 NODE = Resource("v1", "Node", "nodes", namespaced=False)

@@ -34,7 +34,7 @@ def _tail(path: Path, lines: int = 15) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
-async def answers(ready: Ready) -> bool:
+async def _answers(ready: Ready) -> bool:
     if ready.url is not None:
         context: ssl.SSLContext | bool = True
         if ready.ca is not None:
@@ -146,7 +146,7 @@ class Supervised:
         deadline = time.monotonic() + ready.seconds
         pause = 0.02
         while not exited.done() and time.monotonic() < deadline:
-            if await answers(ready):
+            if await _answers(ready):
                 return True
             await asyncio.wait({exited}, timeout=pause)
             pause = min(pause * 1.5, 0.3)

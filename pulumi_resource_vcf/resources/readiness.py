@@ -26,6 +26,8 @@ _WHAT_IS_WAITED_FOR: Final = [
     "nodes",
     "values",
 ]
+_PAIRS: Final = {"patience": ("reason", "seconds"), "values": ("key", "path")}
+"""How the first versions wrote an entry of what is a map now."""
 
 
 class Readiness(Resource):
@@ -46,6 +48,11 @@ class Readiness(Resource):
         ),
         "values": f.Field(kind="object", doc="what was asked for under `values`, by key", output=True),
     }
+
+    def upgraded(self, state: Props) -> Props:
+        """The first versions wrote `patience` and `values` as lists of pairs."""
+        objects = state.get("objects")
+        return {**state, "objects": [_upgraded(each) for each in objects]} if isinstance(objects, list) else state
 
     def same(self, name: str, field: f.Field, old: Any, new: Any, state: Props) -> bool:
         """Another login, or another patience, is no reason to wait again."""
@@ -128,6 +135,17 @@ class Readiness(Resource):
             for task in tasks:
                 task.cancel()
         return _values(waits)
+
+
+def _upgraded(awaited: Any) -> Any:
+    if not isinstance(awaited, dict):
+        return awaited
+    maps = {
+        name: {each[key]: each[value] for each in pairs}
+        for name, (key, value) in _PAIRS.items()
+        if isinstance(pairs := awaited.get(name), list)
+    }
+    return {**awaited, **maps}
 
 
 def _singles(awaited: Mapping[str, Any]) -> list[Mapping[str, Any]]:

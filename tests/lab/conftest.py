@@ -50,6 +50,8 @@ class Paif:
     root: Path = ROOT
     """The checkout whose code and stack files are used."""
     _shell: tuple[bool, str] | None = field(default=None, init=False, repr=False)
+    _as_it_should: dict[str, str] = field(default_factory=dict, init=False, repr=False)
+    """By environment, its checkpoint when `up` had last brought it to what its stack file says."""
 
     def elsewhere(self, folder: Path) -> Paif:
         """The toolkit in a copy of this checkout whose files a test may change, on the same lab and stacks."""
@@ -60,7 +62,43 @@ class Paif:
         self, *arguments: str, check: bool = True, extra: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run ``./paif`` with these arguments; its output is kept for the search for secrets."""
-        return self._run([str(self.root / "paif"), *arguments], check=check, extra=extra)
+        answer = self._run([str(self.root / "paif"), *arguments], check=check, extra=extra)
+        plain = arguments[0] == "up" and set(arguments[2:]) <= {"--", "--expect-no-changes"} and self.root == ROOT
+        if plain and not answer.returncode:
+            self.settled(arguments[1])
+        return answer
+
+    def having(self, env: str) -> None:
+        """Have an environment up as its stack file says; cheap when no run has written its state since it was.
+
+        Whoever changes something beside every run says so (``by_hand``).
+        """
+        if self._checkpoint(env) and self._as_it_should.get(env) == self._checkpoint(env):
+            self("lab", "up")
+        else:
+            self("up", env)
+
+    def by_hand(self, env: str) -> None:
+        """An environment is being changed by no run: ``having`` it takes an `up`."""
+        self._as_it_should.pop(env, None)
+
+    def settled(self, env: str) -> None:
+        """A test has seen, by other means than `up`, that an environment is as its stack file says."""
+        self._as_it_should[env] = self._checkpoint(env)
+
+    def without(self, *envs: str) -> None:
+        """Have the lab up without these environments; cheap when they are not there."""
+        self("lab", "up")
+        for env in envs:
+            if '"urn"' in self._checkpoint(env):
+                self("destroy", env)
+
+    def _checkpoint(self, env: str) -> str:
+        """The environment's state as the backend keeps it; "" when there is none."""
+        try:
+            return (self.state / "pulumi" / ".pulumi" / "stacks" / "paif" / f"{env}.json").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
 
     def pulumi(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run plain ``pulumi`` as a shell would after ``eval "$(./paif env)"``."""
@@ -163,34 +201,50 @@ def paif(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Paif]:
     toolkit("lab", "down", check=False)
 
 
-_OF_THEIR_OWN = {
-    "test_1_plans": "runs",
-    "test_3_secrets": "runs",
-    "test_4_drift": "drift",
-    "test_4_resilience": "runs",
-    "test_5_admission": "machines",
-    "test_5_adoption": "machines",
-    "test_5_contents": "machines",
-    "test_5_databases": "machines",
-    "test_5_everyday": "machines",
-    "test_5_interrupted": "machines",
-    "test_5_machines": "machines",
-    "test_5_rotation": "machines",
-    "test_5_target_vcf": "machines",
-    "test_5_vm_admission": "machines",
-    "test_5_vsphere": "machines",
-    "test_7_documents": "documents",
+GROUPS: dict[str, tuple[str, ...]] = {
+    "cut-off runs": ("cut_off_runs",),
+    "failures": ("failures",),
+    "four environments": ("environments", "secrets", "destroy"),
+    "drift": ("drift",),
+    "rotation": ("rotation",),
+    "killed lab": ("killed_lab",),
+    "dev": ("mistakes", "preflight", "dev", "readiness"),
+    "documents": ("documents",),
+    "machines": ("machines", "vsphere"),
+    "adoption": ("adoption", "charts"),
+    "promotion": ("plans", "policies", "everyday"),
+    "beside dev": ("target_vcf", "databases", "contents", "interrupted"),
+    "admission": ("cluster_admission", "machine_admission"),
 }
-"""Files whose tests make what they need themselves, by group; all others need what those before them have made."""
+"""All that is said of the order of lab tests: files by group, the longest group first.
+
+On several processes a group stays on one of them, in the order given here, and whoever is through takes the next one;
+so none may take much more than a third of the whole. In one process the groups follow each other. Every test makes
+sure of what it needs (``Paif.having``, ``Paif.without``): the order saves time and is needed by none. A file of no
+group has one of its own, after these.
+"""
+
+
+def _place(item: pytest.Item) -> tuple[int, int]:
+    """Where a lab test's file comes: its group, and its place in it."""
+    name = item.path.stem.removeprefix("test_")
+    for number, files in enumerate(GROUPS.values()):
+        if name in files:
+            return number, files.index(name)
+    return len(GROUPS), 0
+
+
+def _group(item: pytest.Item) -> str:
+    name = item.path.stem.removeprefix("test_")
+    return next((group for group, files in GROUPS.items() if name in files), name)
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the marks in a hook of the same name
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Lab tests run in the order in which an environment lives: up, used, changed, broken, destroyed."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Lab tests come in the order of their groups: first where others fill the gaps, last in one process."""
     ours = [item for item in items if "tests/lab/" in str(item.path)]
-    ours.sort(key=lambda item: item.path.name)
+    ours.sort(key=lambda item: (*_place(item), _group(item)))
     for item in ours:
-        # In a run on several processes each group stays together and in order, with a lab of its own.
-        item.add_marker(pytest.mark.xdist_group(_OF_THEIR_OWN.get(item.path.stem, "environments")))
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
     rest = [item for item in items if item not in ours]
-    items[:] = [*rest, *ours]
+    items[:] = [*ours, *rest] if hasattr(config, "workerinput") else [*rest, *ours]

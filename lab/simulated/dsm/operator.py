@@ -27,12 +27,6 @@ _UNNOTICED = 1.2
 """Seconds after a change in which the status says what it said before."""
 
 
-def _owner(item: Object) -> list[Object]:
-    metadata = item["metadata"]
-    owner = {"apiVersion": POSTGRES_CLUSTER.api_version, "kind": POSTGRES_CLUSTER.kind}
-    return [{**owner, "name": metadata["name"], "uid": metadata["uid"]}]
-
-
 def administrator_password(api: Api, item: Object) -> str:
     """The administrator's password: from the Secret the spec names, else the one published before, else a new one."""
     namespace, name = item["metadata"]["namespace"], item["metadata"]["name"]
@@ -58,7 +52,8 @@ class NotYetError(Exception):
 def _publish(api: Api, item: Object, password: str, authority: str) -> None:
     namespace, name = item["metadata"]["namespace"], item["metadata"]["name"]
     labels = {"dsm.vmware.com/cluster": name[:63]}
-    common: Object = {"namespace": namespace, "labels": labels, "ownerReferences": _owner(item)}
+    owners = [POSTGRES_CLUSTER.owner_reference(item)]
+    common: Object = {"namespace": namespace, "labels": labels, "ownerReferences": owners}
     encoded = base64.b64encode(password.encode()).decode()
     api.apply(SECRET, {"metadata": {"name": f"pg-{name}", **common}, "type": "Opaque", "data": {"password": encoded}})
     api.apply(CONFIG_MAP, {"metadata": {"name": f"pg-{name}-ca", **common}, "data": {"ca.crt": authority}})

@@ -19,7 +19,7 @@ from typing import Any
 from lab.operators.conditions import Conditions
 from lab.operators.container_registry import pull_secret_problem, registry_of
 from lab.operators.kubernetes_api import Api
-from lab.operators.pace import fault, pace, parse_timestamp, timestamp
+from lab.operators.pace import fault, pace, seconds_since
 from lab.operators.resources import CONFIG_MAP, DEPLOYMENT, NODE, SECRET, Object, Resource
 from lab.platform import PLATFORM
 from lab.simulated.vks.vm_classes import DEVICES, GPU, Gpu
@@ -142,7 +142,6 @@ def daemon_set(operand: Operand, policy: Object, namespace: str, blocked: Blocke
     annotations = dict(shared.get("annotations") or {})
     if blocked is not None:
         annotations |= {WAITING: blocked.reason, WAITING_MESSAGE: blocked.message}
-    metadata = policy["metadata"]
     image = f"{own.get('repository')}/{own.get('image')}:{own.get('version')}"
     return {
         "metadata": {
@@ -150,14 +149,7 @@ def daemon_set(operand: Operand, policy: Object, namespace: str, blocked: Blocke
             "namespace": namespace,
             "labels": labels | {"app.kubernetes.io/managed-by": "gpu-operator"},
             "ownerReferences": [
-                {
-                    "apiVersion": CLUSTER_POLICY.api_version,
-                    "kind": CLUSTER_POLICY.kind,
-                    "name": metadata["name"],
-                    "uid": metadata["uid"],
-                    "controller": True,
-                    "blockOwnerDeletion": True,
-                }
+                {**CLUSTER_POLICY.owner_reference(policy), "controller": True, "blockOwnerDeletion": True}
             ],
         },
         "spec": {
@@ -286,7 +278,7 @@ class _Play:
         found = driver_block(self.policy, gpus, systems, read)
         if found is None:
             # A real driver is compiled on the node for minutes.
-            left = pace(240) - _age(self.policy)
+            left = pace(240) - seconds_since(self.policy["metadata"]["creationTimestamp"])
             if left > 0:
                 return Blocked("ContainerCreating", "the driver is being built (simulated)")
         return found
@@ -354,11 +346,6 @@ class _Play:
             self.api.event(CLUSTER_POLICY, self.policy, reason, message, warning=not ready)
         wanted = {"state": state, "namespace": self.namespace, "conditions": conditions.as_list()}
         self.api.status(CLUSTER_POLICY, self.policy, wanted)
-
-
-def _age(item: Object) -> float:
-    created = parse_timestamp(item["metadata"]["creationTimestamp"])
-    return (parse_timestamp(timestamp()) - created).total_seconds()
 
 
 def _announce(api: Api, node: Object, gpus: list[Gpu], labels: dict[str, str]) -> None:

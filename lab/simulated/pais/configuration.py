@@ -219,7 +219,7 @@ def _server(namespace: str) -> int:
 
 def _publish_ingress(item: Object, port: int) -> None:
     namespace = item["metadata"]["namespace"]
-    metadata = {"name": INGRESS, "namespace": namespace, "ownerReferences": [_owner_reference(item)]}
+    metadata = {"name": INGRESS, "namespace": namespace, "ownerReferences": [PAIS_CONFIGURATION.owner_reference(item)]}
     service = supervisor().apply(
         SERVICE,
         {
@@ -234,16 +234,6 @@ def _publish_ingress(item: Object, port: int) -> None:
     supervisor().status(SERVICE, service, {"loadBalancer": {"ingress": [{"ip": "127.0.0.1", "ipMode": "VIP"}]}})
     authority = base64.b64encode(_authority(namespace).pem.encode()).decode("ascii")
     supervisor().apply(SECRET, {"metadata": metadata, "type": "Opaque", "data": {"ca.crt": authority}})
-
-
-def _owner_reference(item: Object) -> Object:
-    metadata = item["metadata"]
-    return {
-        "apiVersion": PAIS_CONFIGURATION.api_version,
-        "kind": PAIS_CONFIGURATION.kind,
-        "name": metadata["name"],
-        "uid": metadata["uid"],
-    }
 
 
 def remove_configuration(name: str, namespace: str, uid: str) -> None:

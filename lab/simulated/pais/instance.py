@@ -10,7 +10,7 @@ import httpx
 
 from lab.operators.connections import control, vcenter
 from lab.operators.kubernetes_api import ApiError
-from lab.operators.pace import parse_timestamp, timestamp
+from lab.operators.pace import seconds_since
 from lab.operators.resources import Object
 from lab.state import write_atomically
 
@@ -39,8 +39,7 @@ def directory(namespace: str) -> Path:
 
 def wait_since_creation(item: Object, seconds: float, what: str) -> None:
     """Wait until ``seconds`` have passed since the object was made. Raises ``NotReadyError`` until then."""
-    created = parse_timestamp(item["metadata"]["creationTimestamp"])
-    if (parse_timestamp(timestamp()) - created).total_seconds() < seconds:
+    if seconds_since(item["metadata"]["creationTimestamp"]) < seconds:
         raise NotReadyError("Deploying", what, phase="Deploying")
 
 

@@ -40,14 +40,14 @@ def configurations(address: str, authority: str) -> list[dict[str, Any]]:
 
     Their names sort after that of VKS's own hooks: mutating ones are asked in this order.
     """
-    group, version = CLUSTER.api_version.split("/")
+    group, version, _ = CLUSTER.selector
     bundle = base64.b64encode(authority.encode()).decode("ascii")
 
     def hook(kind: str, verb: str, operations: list[str]) -> dict[str, Any]:
         return {
-            "name": f"{'default' if verb == 'mutate' else 'validation'}.{kind}.cluster.x-k8s.io",
+            "name": f"{'default' if verb == 'mutate' else 'validation'}.{kind}.{group}",
             "clientConfig": {
-                "url": f"https://{address}/{verb}-cluster-x-k8s-io-{version}-{kind}",
+                "url": f"https://{address}/{verb}-{group.replace('.', '-')}-{version}-{kind}",
                 "caBundle": bundle,
             },
             "rules": [

@@ -288,8 +288,6 @@ class ClusterLook:
         name = f"{self.name}-{suffix}"
         if supervisor().get(SECRET, name, self.namespace) is not None:
             return
-        metadata = self.cluster["metadata"]
-        owner = {"apiVersion": CLUSTER.api_version, "kind": CLUSTER.kind, "name": self.name, "uid": metadata["uid"]}
         labels = {"cluster.x-k8s.io/cluster-name": self.name}
         supervisor().apply(
             SECRET,
@@ -298,7 +296,7 @@ class ClusterLook:
                     "name": name,
                     "namespace": self.namespace,
                     "labels": labels,
-                    "ownerReferences": [owner],
+                    "ownerReferences": [CLUSTER.owner_reference(self.cluster)],
                 },
                 "type": kind,
                 "data": {key: base64.b64encode(text.encode()).decode("ascii")},

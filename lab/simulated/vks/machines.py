@@ -52,7 +52,6 @@ def body_of(cluster: Object, pool: Pool, before: Object | None, *, settled: bool
     """
     metadata = cluster["metadata"]
     name, labels = metadata["name"], {_LABEL: metadata["name"], _OWNED: ""}
-    owner = {"apiVersion": CLUSTER.api_version, "kind": CLUSTER.kind, "name": name, "uid": metadata["uid"]}
     machines = {"apiVersion": _INFRASTRUCTURE, "kind": "VSphereMachineTemplate", "name": f"{name}-{pool.name}"}
     version = short(pool.version)
     if pool.control_plane:
@@ -83,7 +82,7 @@ def body_of(cluster: Object, pool: Pool, before: Object | None, *, settled: bool
         "name": name_of(cluster, pool),
         "namespace": metadata["namespace"],
         "labels": labels,
-        "ownerReferences": [owner],
+        "ownerReferences": [CLUSTER.owner_reference(cluster)],
     }
     return {"metadata": shown, "spec": spec}
 

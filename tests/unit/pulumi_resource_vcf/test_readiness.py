@@ -11,7 +11,7 @@ import pytest
 
 from pulumi_resource_vcf.errors import VcfError
 from pulumi_resource_vcf.readiness import expressions, nodes, operands, status, workers
-from pulumi_resource_vcf.values import plain_map
+from pulumi_resource_vcf.values import plain_map, wire_map
 from tests.unit.pulumi_resource_vcf.double import Answer, Certificates, Request, Server, kubeconfig_of
 from tests.unit.pulumi_resource_vcf.harness import UNKNOWN, Engine
 
@@ -347,6 +347,21 @@ def test_a_refresh_of_what_cannot_be_reached_changes_nothing(api: _ApiServer, en
     api.fail(f"GET {_DATABASES}.*", Answer(503), times=10)
     found = engine.read("Readiness", identity, state, state)
     assert plain_map(found.properties or {}) == plain_map(state)
+
+
+def test_a_state_of_the_first_versions_is_read_and_no_change(api: _ApiServer, engine: Engine) -> None:
+    api.lists[_DATABASES] = [[_database(port=6432)]]
+    identity, state = engine.create("Readiness", _inputs())
+    pairs = {
+        "patience": [{"reason": reason, "seconds": seconds} for reason, seconds in _ASKED["patience"].items()],
+        "values": [{"key": key, "path": path} for key, path in _ASKED["values"].items()],
+    }
+    now = plain_map(state)
+    before = wire_map({**now, "objects": [{**now["objects"][0], **pairs}]})
+    assert not engine.diff("Readiness", before, _inputs()).changes
+    found = engine.read("Readiness", identity, before, before)
+    assert plain_map(found.properties or {}) == plain_map(state)
+    assert plain_map(engine.update("Readiness", identity, before, _inputs())) == plain_map(state)
 
 
 @pytest.mark.parametrize("text", ["Ready", "condition=", "jsonpath={status}", "jsonpath={.a[?(@.b>1)]}", "jsonpath={}"])

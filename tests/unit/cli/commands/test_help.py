@@ -118,7 +118,10 @@ def test_a_shell_completes_commands_options_and_environments(
 
 @pytest.mark.parametrize(
     ("given", "pytests"),
-    [((), ("--numprocesses=3", "--dist=loadgroup")), (("--", "-k", "one or two"), ("-k", "one or two"))],
+    [
+        ((), ("--numprocesses=3", "--dist=loadgroup", "--no-loadscope-reorder")),
+        (("--", "-k", "one or two"), ("-k", "one or two")),
+    ],
 )
 def test_the_tests_take_the_place_of_the_command_so_that_a_signal_reaches_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: Words, pytests: Words

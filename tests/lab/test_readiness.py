@@ -22,7 +22,7 @@ def elsewhere(paif: Paif, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
     A cluster does not go back to the release before.
     """
-    paif("up", "dev")
+    paif.having("dev")
     yield paif.elsewhere(tmp_path_factory.mktemp("readiness") / "checkout")
     paif("destroy", "dev")
 
@@ -92,15 +92,16 @@ def test_nothing_is_left_to_do_after_all_that(elsewhere: Paif) -> None:
 def test_a_driver_without_a_licence_is_told_with_the_pods_reason_and_given_up(elsewhere: Paif) -> None:
     elsewhere("lab", "fault", "licence-server-down")
 
-    def upgrade(config: dict[str, Any]) -> None:
-        del config["paif:clusters"][0]["gpuOperator"]
+    def exchange(config: dict[str, Any]) -> None:
+        cluster = config["paif:clusters"][0]
+        if cluster.pop("gpuOperator", None) is None:
+            cluster["gpuOperator"] = {"version": _LATER_OPERATOR}
 
     try:
-        _edit(elsewhere, upgrade)
+        _edit(elsewhere, exchange)
         answer = elsewhere("up", "dev", check=False)
         said = answer.stdout + answer.stderr
         assert answer.returncode == 1
         assert "Unlicensed: no licence: the licence server does not answer" in said
     finally:
         elsewhere("lab", "fault", "--off")
-    elsewhere("up", "dev")

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from cli.bench.scratch import lab_basics, write_yaml
 from tests.lab.conftest import Paif, api_client
-from tests.lab.test_5_machines import Project
+from tests.lab.project import Project
 
 _STACK = "late"
 _GROUP = "/apis/vmoperator.vmware.com/v1alpha3"

@@ -11,7 +11,7 @@ import psutil
 
 from tests.lab.conftest import ROOT, wait_until
 
-_TEST = "tests/lab/test_5_target_vcf.py"
+_TEST = "tests/lab/test_target_vcf.py"
 
 
 def _running(folder: Path) -> Iterator[str]:

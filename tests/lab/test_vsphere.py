@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ import pytest
 
 from cli.bench.scratch import lab_basics
 from tests.lab.conftest import Paif
-from tests.lab.test_5_machines import Project, official_plugin, with_official_plugin
+from tests.lab.connections import vcenter_session
+from tests.lab.project import Project, official_plugin, with_official_plugin
 
 _TAGGING = "/rest/com/vmware/cis/tagging"
 _TOKEN = "token-in-the-address-1b7e"
@@ -22,12 +22,7 @@ _TOKEN = "token-in-the-address-1b7e"
 def vcenter(paif: Paif) -> Iterator[httpx.Client]:
     """A session with the lab's simulated vCenter."""
     paif("lab", "up")
-    end = paif.endpoints()["vcenter"]
-    with httpx.Client(
-        base_url=f"https://{end['server']}", verify=ssl.create_default_context(cadata=end["ca"]), trust_env=False
-    ) as client:
-        session = client.post("/api/session", auth=(end["username"], end["password"]))
-        client.headers["vmware-api-session-id"] = session.raise_for_status().json()
+    with vcenter_session(paif) as client:
         yield client
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from stacks.environment import SECRETS, Environment, validate
 from stacks.phases import PHASES
 from stacks.preflight import Ahead, look_ahead
 from tests.lab.conftest import Paif, api_client
+from tests.lab.connections import vcenter_session
 from tests.unit.pulumi_resource_vcf.harness import Engine
 
 _IMAGES = "/apis/run.tanzu.vmware.com/v1alpha3/osimages"
@@ -243,12 +243,8 @@ def test_all_that_is_wrong_is_told_in_one_preview_at_its_line_and_nothing_is_mad
 
 
 def _vcenter(paif: Paif, path: str) -> httpx.Response:
-    ends = paif.endpoints()["vcenter"]
-    with httpx.Client(
-        base_url=f"https://{ends['server']}", verify=ssl.create_default_context(cadata=ends["ca"]), trust_env=False
-    ) as client:
-        session = client.post("/api/session", auth=(ends["username"], ends["password"])).raise_for_status().json()
-        return client.get(path, headers={"vmware-api-session-id": session})
+    with vcenter_session(paif) as client:
+        return client.get(path)
 
 
 Look = Callable[..., Ahead]
@@ -256,7 +252,8 @@ Look = Callable[..., Ahead]
 
 @pytest.fixture(scope="module")
 def site(paif: Paif) -> Paif:
-    paif("lab", "up")
+    """A lab as a first environment finds it."""
+    paif.without("dev", "qa", "staging")
     return paif
 
 

@@ -17,7 +17,7 @@ from lab.simulated.chart_repository.charts import Chart, index, package
 from lab.simulated.gpu_operator.controller import CHART
 from pulumi_resource_vcf.http import tls_context
 from tests.lab.conftest import Paif
-from tests.lab.test_5_machines import Project
+from tests.lab.project import Project
 from tests.unit.pulumi_resource_vcf.double import Answer, Certificates, Request, Server, make_certificates
 
 _OCI = "application/vnd.oci.image.manifest.v1+json"

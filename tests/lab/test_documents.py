@@ -17,9 +17,10 @@ import signal
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -161,6 +162,39 @@ def _clone(folder: Path) -> Reader:
     return reader
 
 
+@dataclass
+class Reading:
+    """Whoever follows the documents, and which blocks were run: each needs what those before it have made."""
+
+    reader: Reader
+    site: Callable[[], Reader]
+    done: set[Block] = field(default_factory=set)
+
+    def run(self, block: Block) -> subprocess.CompletedProcess[str]:
+        """Run a block as its document's reader does."""
+        self.done.add(block)
+        if block.document != _SITE:
+            return self.reader.run(block)
+        site = self.site()
+        answers = _answers(block, _ends(self.reader))
+        site.typed += [answer for prompt, answer in answers if "value" in prompt]
+        answer = site.run(block, answers)
+        if "./paif init" in block.text:
+            _fill_in(site, _ends(self.reader))
+        return answer
+
+    def catch_up(self, last: Block | None = None) -> None:
+        """Run what stands before ``last`` and was not run yet, which is nothing unless tests are chosen; else all."""
+        for block in _BLOCKS if last is None else _BLOCKS[: _BLOCKS.index(last)]:
+            if block not in self.done and not block.not_run:
+                self.run(block)
+
+
+@pytest.fixture(scope="module")
+def reading(reader: Reader, request: pytest.FixtureRequest) -> Reading:
+    return Reading(reader, lambda: cast(Reader, request.getfixturevalue("site")))
+
+
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     found = _clone(tmp_path_factory.mktemp("reader"))
@@ -251,26 +285,21 @@ def test_a_wrong_command_is_found(reader: Reader) -> None:
 def test_a_block_of_commands_runs_as_printed(block: Block, request: pytest.FixtureRequest) -> None:
     if block.not_run:
         pytest.skip(f"{block}: {block.not_run}")
-    reader: Reader = request.getfixturevalue("reader")
-    if block.document == _SITE:
-        site: Reader = request.getfixturevalue("site")
-        answers = _answers(block, _ends(reader))
-        site.typed += [answer for prompt, answer in answers if "value" in prompt]
-        answer = site.run(block, answers)
-        if "./paif init" in block.text:
-            _fill_in(site, _ends(reader))
-    else:
-        answer = reader.run(block)
+    reading: Reading = request.getfixturevalue("reading")
+    reading.catch_up(block)
+    answer = reading.run(block)
     assert answer.returncode == 0, f"{block}: ended with {answer.returncode}\n{answer.stdout[-4000:]}"
     assert "Traceback" not in answer.stdout
 
 
-def test_the_site_needed_nothing_of_the_lab_and_is_left_as_it_was(site: Reader) -> None:
+def test_the_site_needed_nothing_of_the_lab_and_is_left_as_it_was(site: Reader, reading: Reading) -> None:
+    reading.catch_up()
     assert not (site.root / ".paif" / "lab").exists()
     assert not (site.root / ".paif" / "pulumi").exists()
     assert (site.root / "stacks" / "Pulumi.site1.yaml").exists()
     assert list((site.home / "paif-state").rglob("site1.json")) == []
 
 
-def test_the_commands_leave_the_checkout_as_it_was(reader: Reader) -> None:
+def test_the_commands_leave_the_checkout_as_it_was(reader: Reader, reading: Reading) -> None:
+    reading.catch_up()
     assert reader.changed() == ""

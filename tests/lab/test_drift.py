@@ -6,17 +6,16 @@ import json
 import os
 import re
 import signal
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 
 from tests.lab.conftest import Outputs, Paif, api_client, wait_until
+from tests.lab.connections import database_connection, vcenter_session
 from tests.unit.cli.forge.stand_in import StandIn, serve
 
 _NS = "/namespaces/acme-dev-ns-ai"
@@ -40,11 +39,16 @@ class Hand:
 
     def at(self, kubeconfig: str, method: str, path: str, patch: list[dict[str, Any]] | None = None) -> Any:
         sent: dict[str, Any] = {}
+        self._changes(method)
         if patch is not None:
             sent = {"content": json.dumps(patch), "headers": {"content-type": "application/json-patch+json"}}
             sent["params"] = {"fieldManager": "by-hand"}
         with api_client(kubeconfig, self._folder) as client:
             return client.request(method, path, **sent).raise_for_status().json()
+
+    def _changes(self, method: str) -> None:
+        if method != "GET":
+            self._paif.by_hand("dev")
 
     def supervisor(self, method: str, path: str, *patch: dict[str, Any]) -> Any:
         return self.at(self._paif.endpoints()["supervisor"]["kubeconfig"], method, path, list(patch) or None)
@@ -53,25 +57,13 @@ class Hand:
         return self.at(self.outputs["clusters"]["gpu"]["kubeconfig"], method, path, list(patch) or None)
 
     def vcenter(self, method: str, path: str, body: Any = None) -> httpx.Response:
-        ends = self._paif.endpoints()["vcenter"]
-        trust = ssl.create_default_context(cadata=ends["ca"])
-        with httpx.Client(base_url=f"https://{ends['server']}", verify=trust, trust_env=False, timeout=60) as client:
-            login = client.post("/api/session", auth=(ends["username"], ends["password"])).raise_for_status()
-            return client.request(method, path, json=body, headers={"vmware-api-session-id": login.json()})
+        self._changes(method)
+        with vcenter_session(self._paif) as client:
+            return client.request(method, path, json=body)
 
     def sql(self, statement: str) -> None:
-        database = self.outputs["database"]
-        bundle = self._folder / "ca.pem"
-        bundle.write_text(database["caBundle"])
-        with psycopg.connect(
-            host=database["host"],
-            port=int(database["port"]),
-            dbname=database["name"],
-            user=database["username"],
-            password=database["password"],
-            sslmode="verify-ca",
-            sslrootcert=str(bundle),
-        ) as connection:
+        self._changes("SQL")
+        with database_connection(self.outputs["database"], self._folder) as connection:
             connection.execute(statement)
 
     def switch_off(self) -> None:
@@ -94,7 +86,7 @@ def _add(path: str, value: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def hand(paif: Paif, tmp_path: Path) -> Hand:
-    paif("up", "dev")
+    paif.having("dev")
     return Hand(paif, paif.outputs("dev"), tmp_path)
 
 
@@ -120,6 +112,7 @@ def _urns(paif: Paif) -> list[str]:
 def _nothing_left(paif: Paif) -> None:
     found = _drift(paif)
     assert (found["resources"], found["programDiffers"], found["notCompared"]) == ([], [], [])
+    paif.settled("dev")
 
 
 @contextmanager
@@ -210,7 +203,6 @@ def test_the_issue_followed_for_what_was_deleted_changed_and_added_in_every_phas
             if forge.issues[0]["state"] == "closed":
                 break
         assert forge.issues[0]["state"] == "closed"
-    _nothing_left(paif)
     paif("up", "dev", "--", "--expect-no-changes")
     ports = hand.supervisor("GET", f"{_ACCESS}/acme-dev-dlvm-alice")["spec"]["ports"]
     assert [each["port"] for each in ports] == [22, 8888]

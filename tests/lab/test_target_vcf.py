@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from cli.bench.scratch import lab_basics
 from lab.pki import lab_authority
 from tests.lab.conftest import Paif
-from tests.lab.test_5_machines import Project
+from tests.lab.project import Project
 
 _LOGIN = """\
 import json, sys

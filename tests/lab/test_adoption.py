@@ -2,119 +2,17 @@
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from ruamel.yaml import YAML
 
 from cli.bench.scratch import lab_basics, write_yaml
 from pulumi_resource_vcf.ownership import Stored
-from tests.lab.conftest import ROOT, Paif, wait_until
-from tests.lab.test_5_machines import Project
-
-_INSTANCES = "/api/vcenter/namespaces/instances"
-_CLASSES = "/api/vcenter/namespace-management/virtual-machine-classes"
-_CLIENT_CLASS = {
-    "id": "hand-made-gpu",
-    "cpu_count": 8,
-    "memory_MB": 65536,
-    "description": "made in vSphere Client ",
-    "config_spec": {
-        "_typeName": "VirtualMachineConfigSpec",
-        "memoryReservationLockedToMax": True,
-        "deviceChange": [
-            {"operation": "add", "device": {"backing": {"vgpu": "grid_a100-40c"}, "_typeName": "VirtualPCIPassthrough"}}
-        ],
-    },
-}
-_OVERLAP = {"subject_type": "GROUP", "subject": "data-scientists", "domain": "lab.test", "role": "VIEW"}
-_FOREIGN_ACCESS = {
-    "subject_type": "USER",
-    "subject": "ada",
-    "domain": "acme.example",
-    "role": "OWNER",
-    "identity_provider": "00000000-0000-4000-8000-000000000001",
-}
-
-
-class Site:
-    """The lab's vCenter as somebody uses it by hand."""
-
-    def __init__(self, client: httpx.Client) -> None:
-        self._client = client
-
-    def _call(self, method: str, path: str, body: Any = None) -> Any:
-        answer = self._client.request(method, path, json=body)
-        assert answer.is_success, answer.text
-        return answer.json() if answer.content else None
-
-    def policy(self, name: str) -> str:
-        return next(
-            str(each["policy"]) for each in self._call("GET", "/api/vcenter/storage/policies") if each["name"] == name
-        )
-
-    def library(self, name: str) -> str:
-        [found] = self._call("POST", "/api/content/library?action=find", {"name": name})
-        return str(found)
-
-    def classes(self) -> set[str]:
-        return {each["id"] for each in self._call("GET", _CLASSES)}
-
-    def vm_class(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = self._call("GET", f"{_CLASSES}/{name}")
-        return {key: value for key, value in found.items() if key != "namespaces"}
-
-    def namespace(self, name: str) -> dict[str, Any]:
-        """All of it but the lab's own count of changes."""
-        found: dict[str, Any] = self._call("GET", f"{_INSTANCES}/v2/{name}")
-        return {key: value for key, value in found.items() if key != "revision"}
-
-    def make_class(self, body: dict[str, Any]) -> None:
-        if body["id"] not in self.classes():
-            self._call("POST", _CLASSES, body)
-
-    def make(self, name: str) -> dict[str, Any]:
-        """A namespace with an entry of everything; `data-scientists` and pai-gold are also wanted by the stacks."""
-        self.make_class(_CLIENT_CLASS)
-        supervisors = self._call("GET", "/api/vcenter/namespace-management/supervisors/summaries")
-        body = {
-            "namespace": name,
-            "supervisor": supervisors["items"][0]["supervisor"],
-            "description": " team A's own, by hand ",
-            "access_list": [_FOREIGN_ACCESS, _OVERLAP],
-            "storage_specs": [
-                {"policy": self.policy("pai-silver"), "limit": 2048},
-                {"policy": self.policy("pai-gold")},
-            ],
-            "vm_service_spec": {"vm_classes": ["best-effort-small", _CLIENT_CLASS["id"]]},
-            "content_libraries": [{"content_library": self.library("dlvm-images"), "writable": True}],
-        }
-        self._call("POST", f"{_INSTANCES}/v2", body)
-        self.running(name)
-        return self.namespace(name)
-
-    def running(self, name: str) -> None:
-        wait_until(lambda: self.namespace(name)["config_status"] == "RUNNING", f"namespace {name} is RUNNING")
-
-    def remove(self, name: str) -> None:
-        self.running(name)
-        self._call("DELETE", f"{_INSTANCES}/{name}")
-
-
-@contextmanager
-def _site(paif: Paif) -> Iterator[Site]:
-    ends = paif.endpoints()["vcenter"]
-    trust = ssl.create_default_context(cadata=ends["ca"])
-    with httpx.Client(base_url=f"https://{ends['server']}", verify=trust, trust_env=False, timeout=30) as client:
-        session = client.post("/api/session", auth=(ends["username"], ends["password"]))
-        client.headers["vmware-api-session-id"] = session.json()
-        yield Site(client)
-        client.delete("/api/session")
+from tests.lab.conftest import ROOT, Paif
+from tests.lab.hand_made import CLIENT_CLASS, OVERLAP, by_hand
+from tests.lab.project import Project
 
 
 def _config(vm_class: str, **namespace: Any) -> dict[str, Any]:
@@ -138,7 +36,7 @@ def _without_ours(there: dict[str, Any], before: dict[str, Any]) -> dict[str, An
     return there | {
         "description": Stored.of(there["description"]).text,
         "access_list": [
-            _OVERLAP if each["subject"] == "data-scientists" else each
+            OVERLAP if each["subject"] == "data-scientists" else each
             for each in there["access_list"]
             if each["subject"] != "mlops-engineers"
         ],
@@ -153,9 +51,9 @@ def _without_ours(there: dict[str, Any], before: dict[str, Any]) -> dict[str, An
 
 def test_two_stacks_adopt_a_namespace_and_leave_it_as_it_was(paif: Paif, tmp_path: Path) -> None:
     paif("lab", "up")
-    with _site(paif) as site:
+    with by_hand(paif) as site:
         before = site.make("shared")
-        hand_made = site.vm_class(str(_CLIENT_CLASS["id"]))
+        hand_made = site.vm_class(str(CLIENT_CLASS["id"]))
         stacks = []
         for name, vm_class in (("one", "db"), ("two", "ai")):
             (tmp_path / name).mkdir()
@@ -164,7 +62,7 @@ def test_two_stacks_adopt_a_namespace_and_leave_it_as_it_was(paif: Paif, tmp_pat
 
         def unharmed() -> None:
             assert _without_ours(site.namespace("shared"), before) == before
-            assert site.vm_class(str(_CLIENT_CLASS["id"])) == hand_made
+            assert site.vm_class(str(CLIENT_CLASS["id"])) == hand_made
 
         try:
             said = one("preview", "--stack", "one")
@@ -205,7 +103,7 @@ def test_two_stacks_adopt_a_namespace_and_leave_it_as_it_was(paif: Paif, tmp_pat
 
 def test_exclusive_removes_what_is_not_given_and_the_preview_warns_of_it(paif: Paif, tmp_path: Path) -> None:
     paif("lab", "up")
-    with _site(paif) as site:
+    with by_hand(paif) as site:
         before = site.make("seized")
         alone = Project(paif, tmp_path, "alone", _config("db", name="seized"))
         try:
@@ -225,7 +123,7 @@ def test_exclusive_removes_what_is_not_given_and_the_preview_warns_of_it(paif: P
         finally:
             alone("destroy", "--yes", "--skip-preview", "--stack", "alone")
         # What was wanted and there before stays, as it was before.
-        assert site.namespace("seized")["access_list"] == [_OVERLAP]
+        assert site.namespace("seized")["access_list"] == [OVERLAP]
         assert "acme-alone-class-db" not in site.classes()
         site.remove("seized")
 
@@ -233,9 +131,9 @@ def test_exclusive_removes_what_is_not_given_and_the_preview_warns_of_it(paif: P
 @pytest.mark.parametrize("devices", ["as-they-are", "others"])
 def test_an_adopted_class_keeps_its_config_spec(paif: Paif, tmp_path: Path, devices: str) -> None:
     paif("lab", "up")
-    with _site(paif) as site:
-        site.make_class(_CLIENT_CLASS)
-        name = str(_CLIENT_CLASS["id"])
+    with by_hand(paif) as site:
+        site.make_class(CLIENT_CLASS)
+        name = str(CLIENT_CLASS["id"])
         before = site.vm_class(name)
         wanted = ["grid_a100-40c"] if devices == "as-they-are" else ["grid_a100-8c"]
         stack = Project(paif, tmp_path, f"class-{devices}", _config("db", name="unused"))

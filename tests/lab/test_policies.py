@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-import ssl
-from pathlib import Path
+from collections.abc import Iterator
 
-import httpx
 import pytest
 from ruamel.yaml import YAML
 
 from tests.lab.conftest import Paif
+from tests.lab.connections import lab_api
 
 _NAME = "site1"
 
 
 @pytest.fixture(scope="module")
-def site(paif: Paif, tmp_path_factory: pytest.TempPathFactory) -> Paif:
-    """A checkout with an environment of its own, like dev; it has no settings for the packs yet."""
+def site(paif: Paif, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Paif]:
+    """A checkout with an environment of its own, like dev and without settings for the packs; nothing of it is left."""
     paif("lab", "up")
     toolkit = paif.elsewhere(tmp_path_factory.mktemp("site"))
     text = (toolkit.root / "stacks" / "Pulumi.dev.yaml").read_text()
     (toolkit.root / "stacks" / f"Pulumi.{_NAME}.yaml").write_text(text.replace("acme-dev", f"acme-{_NAME}"))
-    return toolkit
+    yield toolkit
+    toolkit.pulumi("stack", "rm", _NAME, "--yes")
+    assert not (toolkit.state / "pulumi" / ".pulumi" / "stacks" / "paif" / f"{_NAME}.json").exists()
 
 
 def _nothing_exists(paif: Paif) -> None:
     """Neither in the state, nor in vCenter."""
     assert not paif.export(_NAME)["deployment"].get("resources")
-    ends = paif.endpoints()["vcenter"]
-    with httpx.Client(
-        base_url=f"https://{ends['server']}",
-        verify=ssl.create_default_context(cadata=ends["ca"]),
-        headers={"X-Lab-Token": (paif.state / "lab" / "token").read_text()},
-        trust_env=False,
-    ) as client:
+    with lab_api(paif) as client:
         there = client.get("/lab/v1/wcp").raise_for_status().text + client.get("/lab/v1/vms").raise_for_status().text
     assert _NAME not in there
 
@@ -61,6 +56,7 @@ def test_more_seats_than_licensed_are_refused_before_anything_exists_also_withou
     settings = yaml.load(folder / "dev.yaml")
     settings["licensing"]["entitlements"][0]["seats"] = 1
     yaml.dump(settings, folder / f"{_NAME}.yaml")
+    site.pulumi("stack", "select", _NAME, "--create")
     packs = ("--policy-pack", f"{site.root}/policies/all/pulumi-analyzer-paif")
     answer = site.pulumi("up", "--stack", _NAME, "--yes", "--skip-preview", *packs, check=False)
     assert answer.returncode
@@ -68,8 +64,3 @@ def test_more_seats_than_licensed_are_refused_before_anything_exists_also_withou
         assert part in answer.stdout
     assert "Previewing" not in answer.stdout
     _nothing_exists(site)
-
-
-def test_nothing_of_the_environment_is_left(site: Paif) -> None:
-    site.pulumi("stack", "rm", _NAME, "--yes")
-    assert not (Path(site.state) / "pulumi" / ".pulumi" / "stacks" / "paif" / f"{_NAME}.json").exists()

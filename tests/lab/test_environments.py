@@ -22,6 +22,7 @@ def missing() -> dict[str, list[str]]:
 @pytest.fixture(scope="module")
 def everything(paif: Paif, missing: dict[str, list[str]], tmp_path_factory: pytest.TempPathFactory) -> Paif:
     """The toolkit, with all four environments up."""
+    paif.without(*ENVIRONMENTS[:-1])
     for name in ENVIRONMENTS:
         paif("up", name)
         missing[name] = lacking(paif, name, tmp_path_factory.mktemp("asked"))

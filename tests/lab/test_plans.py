@@ -47,7 +47,7 @@ class Change:
 @pytest.fixture(scope="module")
 def staging(paif: Paif, tmp_path_factory: pytest.TempPathFactory) -> Change:
     """staging, made from a plan of the environment that did not exist."""
-    paif("lab", "up")
+    paif.without("staging")
     change = Change(paif, tmp_path_factory.mktemp("promotion"))
     planned = change.plan()
     assert planned["changes"] > 20

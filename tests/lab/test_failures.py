@@ -6,8 +6,6 @@ something fails and each operation, on the resources with the most that depends 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from cli.prove.faults import Matrix
@@ -20,12 +18,17 @@ _WORKSTATIONS = '    if "workstations" in phases and env.workstations:\n'
 
 
 @pytest.fixture(scope="module")
-def scratch(paif: Paif, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scratch]:
-    """A checkout that can be changed, on the lab of these tests, with dev running; dev is as before afterwards."""
+def scratch(paif: Paif, tmp_path_factory: pytest.TempPathFactory) -> Scratch:
+    """A checkout that can be changed, on the lab of these tests, with dev running."""
     made = Scratch(tmp_path_factory.mktemp("failures"), paif.state)
     made.paif("up", "dev", check=True)
-    yield made
-    paif("up", "dev", "--allow-delete", "acme-dev-ns-ai")
+    return made
+
+
+@pytest.fixture(scope="module")
+def matrix(scratch: Scratch) -> Matrix:
+    """What can fail in dev: looked for once for each operation."""
+    return Matrix(scratch, "dev")
 
 
 @pytest.mark.parametrize(
@@ -42,9 +45,9 @@ def scratch(paif: Paif, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sc
     ],
 )
 def test_a_failure_deletes_nothing_and_the_next_run_makes_it_whole(
-    scratch: Scratch, operation: str, kind: str, how: str
+    matrix: Matrix, operation: str, kind: str, how: str
 ) -> None:
-    verdict = Matrix(scratch, "dev").one(operation, kind, how)
+    verdict = matrix.one(operation, kind, how)
     assert verdict.wrong == ()
 
 

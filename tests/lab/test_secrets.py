@@ -48,8 +48,13 @@ def _found(secrets: dict[str, str], text: str) -> list[str]:
 @pytest.fixture(scope="module", params=["dev", "qa"])
 def environment(request: pytest.FixtureRequest, paif: Paif) -> str:
     name = str(request.param)
-    paif("up", name)
+    paif.having(name)
     return name
+
+
+@pytest.fixture(scope="module")
+def planted(paif: Paif, environment: str) -> dict[str, str]:
+    return _planted(paif, environment)
 
 
 def test_the_search_finds_what_it_looks_for() -> None:
@@ -58,8 +63,8 @@ def test_the_search_finds_what_it_looks_for() -> None:
     assert _found({"token": "correct-horse-battery"}, hidden) == ["token"]
 
 
-def test_there_are_secrets_to_look_for(paif: Paif, environment: str) -> None:
-    names = " ".join(_planted(paif, environment)).lower()
+def test_there_are_secrets_to_look_for(environment: str, planted: dict[str, str]) -> None:
+    names = " ".join(planted).lower()
     for word in ("password", "kubeconfig"):
         assert word in names
     if environment == "dev":
@@ -67,24 +72,24 @@ def test_there_are_secrets_to_look_for(paif: Paif, environment: str) -> None:
         assert "ngcapikey" in names
 
 
-def test_the_exported_state_has_none(paif: Paif, environment: str) -> None:
-    assert _found(_planted(paif, environment), json.dumps(paif.export(environment))) == []
+def test_the_exported_state_has_none(paif: Paif, environment: str, planted: dict[str, str]) -> None:
+    assert _found(planted, json.dumps(paif.export(environment))) == []
 
 
-def test_the_state_after_a_refresh_has_none(paif: Paif, environment: str) -> None:
+def test_the_state_after_a_refresh_has_none(paif: Paif, environment: str, planted: dict[str, str]) -> None:
     paif("refresh", environment, "--", "--skip-preview")
-    assert _found(_planted(paif, environment), json.dumps(paif.export(environment))) == []
+    assert _found(planted, json.dumps(paif.export(environment))) == []
 
 
-def test_the_saved_plan_has_none(paif: Paif, environment: str, tmp_path: Path) -> None:
+def test_the_saved_plan_has_none(paif: Paif, environment: str, planted: dict[str, str], tmp_path: Path) -> None:
     plan = tmp_path / "plan.json"
     paif.pulumi("preview", "--stack", environment, "--save-plan", str(plan))
-    assert _found(_planted(paif, environment), plan.read_text()) == []
+    assert _found(planted, plan.read_text()) == []
 
 
 def test_the_state_after_an_import_has_none(paif: Paif, tmp_path: Path) -> None:
     """What a site does that adopts what exists: look-ups with the real credentials, into a stack of its own."""
-    paif("up", "dev")
+    paif.having("dev")
     secrets, outputs, ends = _planted(paif, "dev"), paif.outputs("dev"), paif.endpoints()
     database, namespace = outputs["database"], outputs["environment"]["namespace"]
     authority = tmp_path / "ca.pem"
@@ -121,12 +126,12 @@ def test_the_state_after_an_import_has_none(paif: Paif, tmp_path: Path) -> None:
     assert _found(secrets, state) == []
 
 
-def test_nothing_printed_has_one(paif: Paif, environment: str) -> None:
+def test_nothing_printed_has_one(paif: Paif, environment: str, planted: dict[str, str]) -> None:
     assert paif.printed
-    assert _found(_planted(paif, environment), "\n".join(paif.printed)) == []
+    assert _found(planted, "\n".join(paif.printed)) == []
 
 
-def test_an_error_has_none(paif: Paif, environment: str, tmp_path: Path) -> None:
+def test_an_error_has_none(paif: Paif, environment: str, planted: dict[str, str], tmp_path: Path) -> None:
     broken = tmp_path / "broken.yaml"
     yaml = YAML()
     document = yaml.load(ROOT / "stacks" / f"Pulumi.{environment}.yaml")
@@ -135,13 +140,12 @@ def test_an_error_has_none(paif: Paif, environment: str, tmp_path: Path) -> None
     answer = paif.pulumi("preview", "--stack", environment, "--config-file", str(broken), check=False)
     assert answer.returncode != 0
     assert "paif:workstations[0].name" in answer.stdout + answer.stderr
-    assert _found(_planted(paif, environment), answer.stdout + answer.stderr) == []
+    assert _found(planted, answer.stdout + answer.stderr) == []
 
 
-def test_logs_and_the_backend_have_none(paif: Paif, environment: str) -> None:
-    secrets = _planted(paif, environment)
+def test_logs_and_the_backend_have_none(paif: Paif, environment: str, planted: dict[str, str]) -> None:
     folders = [paif.state / "lab" / "log", paif.state / "pulumi", paif.state / "run"]
     files = [path for folder in folders if folder.exists() for path in folder.rglob("*") if path.is_file()]
     files.append(paif.state / "lab" / "daemon.log")
     assert files
-    assert {str(path): found for path in files if (found := _found(secrets, path.read_text(errors="replace")))} == {}
+    assert {str(path): found for path in files if (found := _found(planted, path.read_text(errors="replace")))} == {}

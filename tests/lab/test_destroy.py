@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from tests.lab.conftest import Paif, api_client
+from tests.lab.connections import lab_api
 
 ENVIRONMENTS = ("dev", "qa", "staging", "prod")
 
@@ -19,22 +20,10 @@ ENVIRONMENTS = ("dev", "qa", "staging", "prod")
 @pytest.fixture(scope="module")
 def destroyed(paif: Paif) -> Paif:
     """The toolkit after every environment was destroyed, prod after it was unprotected."""
-    paif("lab", "up")
-    paif("up", "prod")
+    paif.having("prod")
     paif("unprotect", "prod", "--yes")
-    for name in ENVIRONMENTS:
-        paif("destroy", name)
+    paif.without(*ENVIRONMENTS)
     return paif
-
-
-def _vcenter(paif: Paif) -> httpx.Client:
-    ends = paif.endpoints()["vcenter"]
-    return httpx.Client(
-        base_url=f"https://{ends['server']}",
-        verify=ssl.create_default_context(cadata=ends["ca"]),
-        headers={"X-Lab-Token": (paif.state / "lab" / "token").read_text()},
-        trust_env=False,
-    )
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
@@ -43,7 +32,7 @@ def test_the_state_is_empty(destroyed: Paif, name: str) -> None:
 
 
 def test_vcenter_has_no_machine_namespace_or_class_of_ours(destroyed: Paif) -> None:
-    with _vcenter(destroyed) as client:
+    with lab_api(destroyed) as client:
         assert client.get("/lab/v1/vms").raise_for_status().json()["vms"] == []
         wcp = client.get("/lab/v1/wcp").raise_for_status().json()
     assert [each["name"] for each in wcp["namespaces"]] == ["other-team"]

@@ -20,8 +20,8 @@ from stacks.phases import wanted_phases
 from stacks.phases.context import connect
 from stacks.preflight import Ahead
 from tests.lab.conftest import ROOT, Paif, api_client, wait_until
-from tests.lab.test_5_adoption import _site
-from tests.lab.test_5_machines import Project
+from tests.lab.hand_made import by_hand
+from tests.lab.project import Project
 from tests.unit.pulumi_paif.harness import declare
 from tests.unit.pulumi_paif.test_gpu_cluster import _ARGS
 from tests.unit.stacks.site import ANSWERS
@@ -45,11 +45,11 @@ Change = Callable[[Object], object]
 def supervisor(paif: Paif, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """The Supervisor's API server, with a namespace that has ClusterClasses."""
     paif("lab", "up")
-    with _site(paif) as site:
+    with by_hand(paif) as site:
         site.make(_NAMESPACE)
     with api_client(paif.endpoints()["supervisor"]["kubeconfig"], tmp_path_factory.mktemp("pair")) as client:
         yield client
-    with _site(paif) as site:
+    with by_hand(paif) as site:
         site.remove(_NAMESPACE)
 
 

@@ -27,7 +27,7 @@ from lab.pki import lab_authority
 from lab.simulated.identity_provider.tokens import fetch_token
 from lab.state import write_json
 from tests.lab.conftest import Outputs, Paif, api_client, wait_until
-from tests.lab.test_5_machines import Project
+from tests.lab.project import Project
 
 _NAMESPACE = "rotating"
 _MODEL = "models/baai/bge-small-en-v1.5-simulated"
@@ -126,6 +126,11 @@ class Site:
 
     def up(self) -> str:
         return self.stack("up", "--yes", "--skip-preview", "--stack", "rotating")
+
+    def gone_for_good(self) -> None:
+        """Unprotect the environment and destroy it."""
+        self.stack("state", "unprotect", "--all", "--yes", "--stack", "rotating")
+        self.stack("destroy", "--yes", "--skip-preview", "--stack", "rotating")
 
     def outputs(self) -> Outputs:
         return Outputs(json.loads(self.stack("stack", "output", "--json", "--show-secrets", "--stack", "rotating")))
@@ -278,16 +283,20 @@ def site(paif: Paif, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]
         made.up()
         yield made
     finally:
-        (paif.state / "lab" / PASSWORDS).unlink(missing_ok=True)
-        made.stack("state", "unprotect", "--all", "--yes", "--stack", "rotating")
-        made.keep(
-            vcenterPassword=made.ends["vcenter"]["password"],
-            kubeconfig=made.ends["supervisor"]["kubeconfig"],
-            registryPassword=made.ends["gallery"]["password"],
-        )
-        made.up()
-        made.stack("state", "unprotect", "--all", "--yes", "--stack", "rotating")
-        made.stack("destroy", "--yes", "--skip-preview", "--stack", "rotating")
+        try:
+            made.gone_for_good()
+        except pytest.fail.Exception:
+            # A rotation that failed half-way: what the state logs in with is not what counts.
+            (paif.state / "lab" / PASSWORDS).unlink(missing_ok=True)
+            made.keep(
+                vcenterPassword=made.ends["vcenter"]["password"],
+                kubeconfig=made.ends["supervisor"]["kubeconfig"],
+                registryPassword=made.ends["gallery"]["password"],
+            )
+            made.up()
+            made.gone_for_good()
+        finally:
+            (paif.state / "lab" / PASSWORDS).unlink(missing_ok=True)
 
 
 def _account(client: httpx.Client, server: str, authority: str) -> str:

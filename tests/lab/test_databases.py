@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 
 from cli.bench.scratch import lab_basics
 from tests.lab.conftest import Outputs, Paif, api_client
-from tests.lab.test_5_machines import Project
+from tests.lab.connections import database_connection
+from tests.lab.project import Project
 
 _CLUSTERS = "/apis/databases.dataservices.vmware.com/v1alpha1/namespaces/databases/postgresclusters"
 _HANDMADE = {
@@ -56,17 +56,7 @@ def _make(supervisor: httpx.Client) -> None:
 
 def _extension(database: dict[str, Any], folder: Path) -> str | None:
     """Version of pgvector in a database of the outputs, asked for with SQL over verified TLS."""
-    authority = folder / "database-ca.pem"
-    authority.write_text(database["caBundle"], encoding="utf-8")
-    with psycopg.connect(
-        host=database["host"],
-        port=int(database["port"]),
-        dbname=database["name"],
-        user=database["username"],
-        password=database["password"],
-        sslmode="verify-full",
-        sslrootcert=str(authority),
-    ) as connection:
+    with database_connection(database, folder) as connection:
         row = connection.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetchone()
     return row[0] if row else None
 
