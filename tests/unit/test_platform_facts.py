@@ -21,8 +21,6 @@ _CONDITION = re.compile(r"condition=(?!TYPE)(\w+)|@\.type==\"(\w+)\"")
 _OF_ALL_KINDS = {"Ready", "Available"}
 # File, or folder, and what it may say.
 _EXCEPTIONS = {
-    # A closed set of the schema: languages complete it, whatever the platform; which of them holds is the baseline's.
-    "pulumi_paif/enums.py": {"v1beta1", "v1beta2"},
     # The provider is installed without the catalogue. It reads what the Supervisor serves; this kind it knows in one
     # version only, and does not miss it where it is not served.
     "pulumi_resource_vcf/contents.py": {"cns.vmware.com/v1alpha2"},
