@@ -309,11 +309,21 @@ def published_secret(
         # The operator has not been asked yet.
         value = pulumi.Output.secret(awaited)
     else:
-        value = vcf.get_secret(namespace, name, secret.key, patience, options, awaited)
+        value = vcf.get_secret(_settled(namespace), _settled(name), secret.key, patience, options, awaited)
     # A look-up that cannot be made at preview has no dependencies there and gets them during `up`, which a saved plan
     # takes for a violation: so whoever uses the value depends on the same things both times.
     behind = [namespace, name, *(each.urn for each in depends_on)]
     return pulumi.Output.all(value, *behind).apply(lambda known: str(known[0]))
+
+
+async def _settled(value: pulumi.Input[str]) -> str:
+    """A value without what it comes from, which is behind `depends_on` already.
+
+    Otherwise a look-up is never answered in a Pulumi YAML program: its language host registers components as if they
+    were resources, and the engine waits for an id that those do not get.
+    """
+    found: str = await pulumi.Output.from_input(value).future(with_unknowns=True)  # type: ignore[assignment]
+    return found
 
 
 def hashed_name(name: pulumi.Input[str], content: pulumi.Input[str], *, guessable: bool = False) -> pulumi.Output[str]:

@@ -5,6 +5,7 @@ from typing import Any, NotRequired, TypedDict, cast
 
 import pulumi
 
+from paif_catalog.kubernetes_names import storage_class
 from pulumi_paif import vcf
 from pulumi_paif._arguments import derived, given_or, present
 from pulumi_paif._component import Check, Component
@@ -54,6 +55,11 @@ class AiNamespaceArgs(TypedDict):
     adopt: NotRequired[pulumi.Input[bool] | None]
     """Share a namespace that exists already: what others have in it stays, and destroy only takes away what was
     added."""
+    await_contents: NotRequired[bool | None]
+    """Give out the name when the namespace has what it is to offer, true by default: the platform adds it later, and
+    refuses what comes earlier."""
+    images: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]] | None]
+    """Names of images of the content libraries that are awaited as well."""
     exclusive: NotRequired[pulumi.Input[bool] | None]
     """Of a namespace that is adopted, remove what is not given here, for good."""
 
@@ -65,7 +71,9 @@ class AiNamespace(Component):
     """
 
     name: pulumi.Output[str]
-    """Name of the namespace, once it is RUNNING."""
+    """Name of the namespace, once it is RUNNING and has its contents."""
+    storage_classes: pulumi.Output[list[str]]
+    """Kubernetes storage classes of the storage policies, in their order."""
 
     def __init__(self, name: str, args: AiNamespaceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Create the namespace, or adopt it. Raises ComponentInputError."""
@@ -85,11 +93,26 @@ class AiNamespace(Component):
             opts=self.child(),
         )
         self.name = self.resource.name
-        self.register_outputs({"name": self.name})
+        self.storage_classes = pulumi.Output.from_input(args["storage"]).apply(
+            lambda found: [storage_class(str(each["policy"])) for each in found]
+        )
+        if given_or(args.get("await_contents"), True):
+            contents = vcf.NamespaceContents(
+                f"{name}-contents",
+                namespace=self.resource.name,
+                vm_classes=given_or(args.get("vm_classes"), []),
+                storage_classes=self.storage_classes,
+                images=derived(args.get("images"), _images),
+                opts=self.replaceable(),
+            )
+            self.name = contents.namespace
+        self.register_outputs({"name": self.name, "storage_classes": self.storage_classes})
 
     def validate(self, check: Check) -> None:
         """A DNS label, some storage, known roles."""
         check.label("name")
+        if check.plain("images") and check.plain("await_contents") is False:
+            check.add("images", "expected none, since await_contents is false")
         if check.plain("storage") == []:
             check.add("storage", "expected at least one storage policy")
         for index, entry in enumerate(check.plain("access_list") or []):
@@ -99,6 +122,10 @@ class AiNamespace(Component):
 
 def _access(entries: Sequence[AccessArgs]) -> list[vcf.AccessEntry]:
     return [vcf.AccessEntry(**{"subject_type": vcf.SubjectType.GROUP, **cast(Any, each)}) for each in entries]
+
+
+def _images(names: Sequence[pulumi.Input[str]] | None) -> list[vcf.AwaitedImage] | None:
+    return [vcf.AwaitedImage(name=each) for each in names] if names else None
 
 
 def _storage(entries: Sequence[StorageArgs]) -> list[vcf.StorageSpec]:

@@ -134,7 +134,7 @@ class GpuCluster(Component):
         cluster_class = args.get("cluster_class") or versions["cluster-class"].version
         release = args.get("release") or versions["kubernetes-release"].version
         as_it_is = self._as_it_is(args, cluster_class, release)
-        namespace, labels = args["namespace"], given_or(args.get("labels"), {})
+        namespace, labels = args["namespace"], args.get("labels")
         selected = f"os-name=ubuntu,os-version={args['os_version']}" if "os_version" in args else "os-name=ubuntu"
         os_image = {classes.os_image_annotation: selected}
         variables: list[dict[str, Any]] = [
@@ -290,7 +290,7 @@ class GpuCluster(Component):
             metadata={
                 "name": hashed_name(pulumi.Output.concat(self._physical, "-user-trusted-ca-secret"), pem),
                 "namespace": args["namespace"],
-                "labels": given_or(args.get("labels"), {}),
+                "labels": args.get("labels"),
             },
             string_data={"ca": pem.apply(lambda text: base64.b64encode(text.encode()).decode())},
             opts=self.replaceable(),

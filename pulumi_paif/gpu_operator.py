@@ -122,12 +122,12 @@ class GpuOperator(Component):
         """Install the operator and wait for its ClusterPolicy. Raises ComponentInputError."""
         super().__init__(name, args, opts)
         args = present(args)
-        labels, chart = given_or(args.get("labels"), {}), self.platform.versions["gpu-operator"]
+        labels, chart = args.get("labels"), self.platform.versions["gpu-operator"]
         repository = args.get("repository") or {}
         namespace = kubernetes.core.v1.Namespace(
             f"{name}-namespace",
             # Its pods load drivers into the kernel; guest clusters of 1.26 and newer refuse that unless labelled.
-            metadata={"name": _NAMESPACE, "labels": with_labels(labels, _PRIVILEGED)},
+            metadata={"name": _NAMESPACE, "labels": with_labels(given_or(labels, {}), _PRIVILEGED)},
             opts=self.child(),
         )
         depends: list[pulumi.Resource] = [namespace]
@@ -209,7 +209,7 @@ class GpuOperator(Component):
         namespace: pulumi.Output[str],
         depends: list[pulumi.Resource],
     ) -> dict[str, Any]:
-        labels = given_or(args.get("labels"), {})
+        labels = args.get("labels")
         token, key = given_or(args.get("licence_token"), ""), given_or(args.get("ngc_api_key"), "")
         guest, registry = self.platform.versions["gpu-guest-driver"], self.platform.versions["ngc-registry"].version
         licence = kubernetes.core.v1.ConfigMap(

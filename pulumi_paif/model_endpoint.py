@@ -86,7 +86,7 @@ class ModelEndpoint(Component):
             metadata={
                 "name": given_or(args.get("name"), name),
                 "namespace": args["namespace"],
-                "labels": given_or(args.get("labels"), {}),
+                "labels": args.get("labels"),
                 "annotations": {"pais.vmware.com/displayName": routing_name},
             },
             spec={

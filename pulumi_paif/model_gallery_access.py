@@ -76,7 +76,7 @@ class ModelGalleryAccess(Component):
             metadata={
                 "name": given_or(args.get("name"), f"{name}-pull"),
                 "namespace": args["namespace"],
-                "labels": given_or(args.get("labels"), {}),
+                "labels": args.get("labels"),
             },
             type="kubernetes.io/dockerconfigjson",
             string_data={".dockerconfigjson": pull_secret_content(registry, username, password)},

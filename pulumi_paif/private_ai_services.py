@@ -84,7 +84,7 @@ class PrivateAiServices(Component):
         """Create the prerequisites, then the configuration. Raises ComponentInputError."""
         super().__init__(name, args, opts)
         args = present(args)
-        namespace, labels = args["namespace"], given_or(args.get("labels"), {})
+        namespace, labels = args["namespace"], args.get("labels")
         prerequisites: list[pulumi.Resource] = []
         bundles = []
         for bundle, pem in (args.get("ca_bundles") or {}).items():
@@ -170,7 +170,7 @@ class PrivateAiServices(Component):
     def _nvidia(
         self, name: str, args: PrivateAiServicesArgs, prerequisites: list[pulumi.Resource]
     ) -> dict[str, Any] | None:
-        namespace, labels = args["namespace"], given_or(args.get("labels"), {})
+        namespace, labels = args["namespace"], args.get("labels")
         if args["gpu_mode"] == GpuMode.VGPU:
             token, key = given_or(args.get("licence_token"), ""), given_or(args.get("ngc_api_key"), "")
             licence = kubernetes.core.v1.ConfigMap(

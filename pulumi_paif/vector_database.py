@@ -224,7 +224,7 @@ class VectorDatabase(Component):
     def _create(
         self, name: str, args: VectorDatabaseArgs, create: CreatedDatabaseArgs
     ) -> tuple[KubernetesObject, vcf.Readiness]:
-        labels, maintenance = given_or(args.get("labels"), {}), create.get("maintenance") or {}
+        labels, maintenance = args.get("labels"), create.get("maintenance") or {}
         database, username = given_or(create.get("database"), "pais"), given_or(create.get("username"), "pgadmin")
         depends: list[pulumi.Resource] = []
         version = given_or(create.get("version"), self.platform.versions["dsm-postgresql"].version)
@@ -236,7 +236,7 @@ class VectorDatabase(Component):
             "infrastructurePolicy": {"name": create["infrastructure_policy"]},
             "vmClass": {"name": given_or(create.get("vm_class"), "best-effort-large")},
             "storagePolicyName": create["storage_policy"],
-            "storageSpace": derived(given_or(create.get("storage_gib"), 60), lambda size: f"{size}Gi"),
+            "storageSpace": derived(given_or(create.get("storage_gib"), 60), lambda size: f"{int(size)}Gi"),
             "maintenanceWindow": {
                 "startDay": given_or(maintenance.get("day"), Weekday.SATURDAY),
                 "startTime": given_or(maintenance.get("time"), "22:00"),
@@ -348,7 +348,7 @@ class VectorDatabase(Component):
                     pulumi.Output.concat(self._physical, "-password"), there["password"], guessable=True
                 ),
                 "namespace": args["namespace"],
-                "labels": given_or(args.get("labels"), {}),
+                "labels": args.get("labels"),
             },
             string_data={"password": self.password},
             opts=self.replaceable(login),

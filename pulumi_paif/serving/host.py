@@ -97,11 +97,13 @@ class PackageProvider(Provider):
             return value
         if of_type is None:
             return [self._given(each, property_.items) for each in value] if property_.items else value
-        return {
+        members = {
             key: self._given(value[name], of_type.properties[key])
             for key, name in of_type.properties_mapping.items()
             if value.get(name) is not None
         }
+        # As one: Pulumi YAML hands on no secret that is inside of an object.
+        return pulumi.Output.from_input(members)
 
     def _type(self, property_: PropertyDefinition) -> TypeDefinition | None:
         """The package's own type of a property, if it is of one."""

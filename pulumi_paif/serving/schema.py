@@ -18,6 +18,7 @@ from pulumi.provider.experimental.analyzer import (
 from pulumi.provider.experimental.schema import generate_schema
 from pulumi.provider.experimental.util import camel_case
 
+import pulumi_paif
 from pulumi_paif._arguments import SECRET
 from pulumi_paif.version import version
 
@@ -51,6 +52,12 @@ class PackageAnalyzer(Analyzer):
             found.ref = re.sub(r"#/resources/.*", "#/provider", found.ref or "")
             return found
         return super().analyze_property(arg, typ, name, **options)
+
+
+def components() -> list[type[pulumi.ComponentResource]]:
+    """All components that the package exports."""
+    exported = (getattr(pulumi_paif, name) for name in pulumi_paif.__all__)
+    return [each for each in exported if isinstance(each, type) and issubclass(each, pulumi.ComponentResource)]
 
 
 def analyzed(components: Sequence[type[pulumi.ComponentResource]]) -> tuple[AnalyzeResult, dict[str, Any]]:

@@ -5,9 +5,9 @@ through it, so both report the same problems. Sizes are in GiB and vCPU as names
 environment are the catalogue's guards.
 """
 
+from paif_catalog.kubernetes_names import storage_class
 from stacks.environment.model import SECRETS, Environment, from_text
 from stacks.environment.schema import json_schema
-from stacks.environment.sections.namespace import storage_class
 from stacks.environment.types import SHORT
 from stacks.environment.uniqueness import clashes
 from stacks.environment.validation import validate

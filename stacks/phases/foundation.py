@@ -94,6 +94,8 @@ def _namespace(
             for name in dict.fromkeys((env.content.dlvm_library, env.content.kubernetes_library))
         ],
         "adopt": env.namespace.adopt,
+        # Each phase waits for what it needs, and for nothing else.
+        "await_contents": False,
         "exclusive": True if env.namespace.exclusive else None,
     }
     return AiNamespace(env.namespace.name, args, context.kept(phase)).name

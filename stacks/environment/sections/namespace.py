@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
 from pydantic import Field
@@ -47,8 +46,3 @@ class Namespace(Section):
     )
     access_list: list[Access] = Field(default=[])
     storage: list[Storage] = Field(min_length=1)
-
-
-def storage_class(policy: str) -> str:
-    """Name of the Kubernetes storage class of a storage policy: lower case, anything else turned into hyphens."""
-    return re.sub(r"[^a-z0-9]+", "-", policy.lower()).strip("-")

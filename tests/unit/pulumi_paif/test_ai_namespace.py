@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pulumi_paif._component import ComponentInputError
@@ -19,7 +21,7 @@ _ARGS: AiNamespaceArgs = {
 
 def test_the_namespace_gets_permissions_limits_classes_and_libraries() -> None:
     declared = declare(lambda: {"namespace": AiNamespace("n", _ARGS).name})
-    assert declared.types() == {"vcf:index:Namespace": 1}
+    assert declared.types() == {"vcf:index:Namespace": 1, "vcf:index:NamespaceContents": 1}
     assert declared.one("vcf:index:Namespace").inputs == {
         "name": NAMESPACE,
         "supervisor": "pai-supervisor",
@@ -46,3 +48,23 @@ def test_an_adopted_namespace_may_be_exclusive_and_know_external_identity_provid
     given = declare(lambda: {"namespace": AiNamespace("n", args).name}).one("vcf:index:Namespace").inputs
     assert (given["adopt"], given["exclusive"]) == (True, True)
     assert given["accessList"][0]["identityProvider"] == "00000000-0000-4000-8000-000000000001"
+
+
+def test_the_name_is_given_out_when_the_namespace_has_what_it_is_to_offer() -> None:
+    def build() -> dict[str, Any]:
+        made = AiNamespace("n", {**_ARGS, "images": ["dlvm"]})
+        return {"name": made.name, "classes": made.storage_classes}
+
+    declared = declare(build)
+    assert declared.one("vcf:index:NamespaceContents", "n-contents").inputs == {
+        "namespace": NAMESPACE,
+        "vmClasses": ["best-effort-large"],
+        "storageClasses": ["pai-gold", "pai-silver"],
+        "images": [{"name": "dlvm"}],
+    }
+    assert declared.outputs == {"name": NAMESPACE, "classes": ["pai-gold", "pai-silver"]}
+
+
+def test_whoever_waits_for_parts_of_it_gets_the_name_at_once() -> None:
+    declared = declare(lambda: {"name": AiNamespace("n", {**_ARGS, "await_contents": False}).name})
+    assert declared.types() == {"vcf:index:Namespace": 1}

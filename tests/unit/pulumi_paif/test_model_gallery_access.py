@@ -48,7 +48,7 @@ def test_the_login_is_tried_before_the_pull_secret_is_made_and_both_hide_the_pas
     assert login.inputs == {"registry": "harbor.test", "username": "robot", "password": "of-robot"}
     assert "password" in login.secrets
     assert "gallery-login" in pull.depends_on
-    assert pull.inputs["metadata"] == {"name": "gallery-pull", "namespace": NAMESPACE, "labels": {}}
+    assert pull.inputs["metadata"] == {"name": "gallery-pull", "namespace": NAMESPACE}
     assert "of-robot" in pull.inputs["stringData"][".dockerconfigjson"]
     assert any(path.startswith("stringData") for path in pull.secrets)
     assert declared.secret_outputs == {"password"}
