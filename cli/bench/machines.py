@@ -144,7 +144,7 @@ class Bench:
         return {"config": config}
 
     def _variables(self, machines: int) -> dict[str, str]:
-        platform = catalog.baseline()
+        platform = catalog.baseline(lab_configuration().get("paif:platform"))
         waits = {
             kind: json.dumps(_paths(platform.condition(kind).wait_for))
             for kind in ("VirtualMachine", "VirtualMachineService")
@@ -247,7 +247,7 @@ def run(machines: list[int], rounds: int) -> list[Figure]:
 
     Raises ``Failed`` when a run fails; nothing is left on the lab.
     """
-    daemon.up()
+    daemon.up(lab_configuration().get("paif:platform"))
     samples: list[Sample] = []
     (state_directory() / "run").mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=state_directory() / "run") as folder:

@@ -102,7 +102,7 @@ class _Previews:
 
 def run(rounds: int = 5) -> list[Overhead]:
     """Measure on the running lab, in pairs: the small preview, then the large one. Raises ``Failed``."""
-    daemon.up()
+    daemon.up(lab_configuration().get("paif:platform"))
     (state_directory() / "run").mkdir(parents=True, exist_ok=True)
     result = []
     with tempfile.TemporaryDirectory(dir=state_directory() / "run") as folder:

@@ -12,7 +12,18 @@ from ruamel.yaml import YAML
 
 from lab.state import ROOT
 
-_REQUIRED_KEYS = ("target", "kind", "organisation", "owner", "costCentre", "gpu", "vcenter", "supervisor", "content")
+_REQUIRED_KEYS = (
+    "target",
+    "kind",
+    "platform",
+    "organisation",
+    "owner",
+    "costCentre",
+    "gpu",
+    "vcenter",
+    "supervisor",
+    "content",
+)
 
 
 def write_yaml(path: Path, value: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import paif_catalog as catalog
 from cli.configuration.stack_files import Problems
 from cli.output.console import Failed
 from cli.policy.settings import settings_file, template
@@ -24,6 +25,7 @@ TEMPLATE = """\
 config:
   paif:target: vcf
   paif:kind: {kind}
+  paif:platform: {platform}
   paif:organisation: {organisation}
   paif:owner: platform-team
   paif:costCentre: "0000"
@@ -51,7 +53,7 @@ config:
     - {{name: vgpu-a100-40c, cpuCount: 16, memoryGib: 64, profile: grid_a100-40c}}
   paif:workstations:
     - {{name: first, owner: first.last, persona: data-scientist, class: vgpu-a100-40c}}
-"""
+""".replace("{platform}", next(iter(catalog.all_baselines())))
 
 
 def create(name: str, kind: str, organisation: str) -> list[str]:

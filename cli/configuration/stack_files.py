@@ -65,7 +65,7 @@ def load_stack(name: str, other_problems: Sequence[Problem] = ()) -> Stack:
     file = _read(name)
     if file.problems or file.environment is None or other_problems:
         raise Problems([*(_relative(each) for each in file.problems), *other_problems])
-    return Stack(name, lab=file.environment.target == "lab")
+    return Stack(name, lab=file.environment.target == "lab", platform=file.environment.platform)
 
 
 def load_incomplete(name: str) -> tuple[Stack, list[Problem]]:

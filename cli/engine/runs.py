@@ -39,7 +39,7 @@ def prepare(name: str, *, changing: bool, yes: bool = False, policies: bool = Fa
         problems = settings.problems(name)
     stack = load_stack(name, problems)
     if stack.lab:
-        daemon.up()
+        daemon.up(stack.platform)
     selection.select(stack)
     cleanup.clean_up(stack, _removal_prompt(stack, yes) if changing else None)
     return stack

@@ -14,10 +14,14 @@ from tools.spec import pulumi_home
 
 @dataclass(frozen=True)
 class Stack:
-    """One environment as the engine knows it; ``lab`` tells whether it goes to the local lab."""
+    """One environment as the engine knows it; ``lab`` tells whether it goes to the local lab.
+
+    ``platform`` is the version of the platform that it asks for, where that is known.
+    """
 
     name: str
     lab: bool
+    platform: str | None = None
 
     @property
     def file(self) -> Path:

@@ -81,8 +81,8 @@ def choose_platform(name: str | None = None) -> None:
     write_json(platform_file(), wanted)
 
 
-def _start() -> subprocess.Popen[bytes]:
-    choose_platform()
+def _start(platform: str | None) -> subprocess.Popen[bytes]:
+    choose_platform(None if platform_file().exists() else platform)
     with log_file().open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "lab"],
@@ -103,10 +103,11 @@ def _pauses() -> Iterator[float]:
         pause = min(pause * 1.5, 0.5)
 
 
-def up() -> float:
+def up(platform: str | None = None) -> float:
     """Have the lab running and ready; returns the seconds it took, 0 when it ran already.
 
-    Raises ``Failed`` with what does not come up and the end of its log.
+    A lab that was never started plays ``platform`` from then on, by default the only one that is known. Raises
+    ``Failed`` with what does not come up and the end of its log.
     """
     started = time.monotonic()
     process: subprocess.Popen[bytes] | None = None
@@ -120,7 +121,7 @@ def up() -> float:
                     why = f": its daemon, process {stale_pid}, is gone" if stale_pid else ""
                     say(f"starting the lab (simulated vCenter, real Kubernetes API servers){why}")
                     announced = True
-                process = _start()
+                process = _start(platform)
             elif process.poll() == OTHER_OWNER:
                 # Another command was quicker, or an earlier daemon is still ending its parts.
                 process = None

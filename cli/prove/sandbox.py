@@ -13,7 +13,7 @@ import httpx
 import yaml
 
 import paif_catalog as catalog
-from cli.bench.scratch import copy_checkout, isolated_lab_variables
+from cli.bench.scratch import copy_checkout, isolated_lab_variables, lab_configuration
 from cli.engine.recovery.helm_releases import api_client
 from cli.output.console import Failed
 from pulumi_resource_vcf.http import tls_context
@@ -31,7 +31,8 @@ _FIELD_MANAGERS = ("pulumi", "paif", "helm")
 
 def _paths(**plurals: str) -> tuple[str, ...]:
     """Where all objects of these kinds are listed, given as kind = plural."""
-    return tuple(f"/apis/{catalog.baseline().api_version(kind)}/{plural}" for kind, plural in plurals.items())
+    platform = catalog.baseline(lab_configuration().get("paif:platform"))
+    return tuple(f"/apis/{platform.api_version(kind)}/{plural}" for kind, plural in plurals.items())
 
 
 _SUPERVISOR = (

@@ -14,7 +14,6 @@ from cli.configuration import stack_files
 from cli.policy import settings
 from pulumi_paif._component import ComponentInputError
 from pulumi_paif.vector_database import VectorDatabase
-from stacks.connections import Connections
 from stacks.environment import Environment, json_schema
 from stacks.phases import wanted_phases
 from stacks.phases.context import connect
@@ -26,17 +25,8 @@ from tests.unit.sources import ROOT
 from tests.unit.stacks.packs import refusals
 from tests.unit.stacks.samples import COMPLETE, GONE, changed, environment, messages
 from tests.unit.stacks.site import ANSWERS
+from tests.unit.stacks.test_program import CONNECTIONS
 
-_CONNECTIONS = Connections.model_validate(
-    {
-        "vcenter": {"server": "127.0.0.1:1", "username": "admin", "password": "vcenter-password", "ca": "PEM"},
-        "supervisor": {"name": "pai-supervisor", "kubeconfig": "supervisor-kubeconfig"},
-        "gallery": {"host": "127.0.0.1:2", "username": "robot", "password": "gallery-password", "ca": "PEM"},
-        "oidc": {"issuer": "https://127.0.0.1:3/oidc", "clientId": "pais", "ca": "PEM"},
-        "helm": {"repository": ""},
-        "databaseCa": "PEM",
-    }
-)
 _ON_SECOND = {
     "platform": SECOND,
     "clusters.0.osVersion": "24.04",
@@ -57,7 +47,7 @@ def _environments() -> tuple[Environment, Environment]:
 def _declared(env: Environment) -> Declared:
     ahead = PreflightResult(image_items={env.content.dlvm_image: "item-1"})
     phases = wanted_phases("")
-    return declare(lambda: declare_resources(connect(env, _CONNECTIONS), ahead, phases), ANSWERS, env.name)
+    return declare(lambda: declare_resources(connect(env, CONNECTIONS), ahead, phases), ANSWERS, env.name)
 
 
 def test_each_environment_declares_the_apis_and_versions_of_its_platform() -> None:
@@ -114,10 +104,13 @@ def stacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(stack_files, "_FOLDER", tmp_path)
     monkeypatch.setattr(settings, "missing", lambda _: "")
     example = (ROOT / "stacks" / "Pulumi.dev.yaml").read_text(encoding="utf-8")
-    now = example.replace("  paif:kind: dev\n", f"  paif:kind: dev\n  paif:platform: {FIRST}\n")
-    then = now.replace(FIRST, SECOND).replace("acme-dev", "acme-next").replace("best-effort-xlarge", "best-effort-mega")
+    then = (
+        example.replace(FIRST, SECOND)
+        .replace("acme-dev", "acme-next")
+        .replace("best-effort-xlarge", "best-effort-mega")
+    )
     then = then.replace("    - name: gpu\n", '    - name: gpu\n      osVersion: "24.04"\n')
-    (tmp_path / "Pulumi.dev.yaml").write_text(now, encoding="utf-8")
+    (tmp_path / "Pulumi.dev.yaml").write_text(example, encoding="utf-8")
     (tmp_path / "Pulumi.next.yaml").write_text(then, encoding="utf-8")
     return tmp_path
 
