@@ -173,6 +173,7 @@ _OF_THEIR_OWN = {
     "test_5_contents": "machines",
     "test_5_databases": "machines",
     "test_5_everyday": "machines",
+    "test_5_examples": "examples",
     "test_5_interrupted": "machines",
     "test_5_machines": "machines",
     "test_5_rotation": "machines",
