@@ -119,7 +119,7 @@ class GpuCluster(Component):
     kubeconfig: SecretOutput
     """Administrator's kubeconfig as YAML, secret."""
     provider: kubernetes.Provider
-    """Provider of what is in the cluster."""
+    """Provider (pulumi:providers:kubernetes) of what is in the cluster."""
     gpu_pools: list[GpuPoolArgs]
     """Node pools with GPUs, for the GPU Operator."""
 

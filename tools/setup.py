@@ -97,7 +97,7 @@ def prepare_venv(say: Say = _say) -> None:
 
 def managed_tools() -> list[Tool]:
     """The tools to have, in the order to get them; what is optional comes only where it costs no build."""
-    return [tool for tool in load().values() if tool.name != "go"]
+    return [tool for tool in load().values() if tool.name != "go" and not tool.on_demand]
 
 
 def tools_ready() -> bool:

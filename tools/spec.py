@@ -45,6 +45,7 @@ class Tool:
     optional: str | None = None
     beside: str | None = None
     least: str | None = None
+    on_demand: bool = False
 
     def _expand(self, text: str) -> str:
         machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())

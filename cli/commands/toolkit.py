@@ -11,7 +11,7 @@ import typer
 
 from cli.commands.arguments import AsJson
 from cli.engine import environ
-from cli.output.console import columns, json_result, show, table
+from cli.output.console import BAD_INPUT, columns, json_result, show, stop, table
 from cli.toolkit import completion, distributions
 from cli.toolkit import doctor as doctoring
 from lab.state import ROOT
@@ -40,8 +40,13 @@ def mirror(folder: Path) -> None:
         show(name)
 
 
-def dist(folder: Path) -> None:
+def dist(
+    folder: Path,
+    tag: Annotated[str | None, typer.Option(help="fail unless the version is that of this tag, e.g. v1.2.3")] = None,
+) -> None:
     """Build what others install (pulumi-resource-vcf, pulumi-paif) as wheels into a folder, without network."""
+    if tag is not None and tag != f"v{distributions.version()}":
+        raise stop(f"tag {tag} is not that of version {distributions.version()} in pyproject.toml", BAD_INPUT)
     for wheel in distributions.build(folder):
         show(str(wheel))
 

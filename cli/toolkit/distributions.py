@@ -24,8 +24,17 @@ def build(folder: Path) -> list[Path]:
     Raises ``Failed`` with what the build said.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    root = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return [_wheel(name, root, folder) for name in DISTRIBUTIONS]
+    return [_wheel(name, _project(), folder) for name in DISTRIBUTIONS]
+
+
+def version() -> str:
+    """The version of both."""
+    return str(_project()["version"])
+
+
+def _project() -> dict[str, Any]:
+    found: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return found
 
 
 def _wheel(name: str, root: dict[str, Any], folder: Path) -> Path:

@@ -47,10 +47,9 @@ class PackageAnalyzer(Analyzer):
                 self.secrets.add((typ.__name__, name))
             return self.analyze_property(inner, typ, name, **options)
         if isinstance(arg, type) and issubclass(arg, pulumi.ProviderResource):
-            found: PropertyDefinition = super().analyze_property(arg, typ, name, **options)
-            # What a provider is made of has a place of its own in a schema.
-            found.ref = re.sub(r"#/resources/.*", "#/provider", found.ref or "")
-            return found
+            # Named by its type, `pulumi package add` fails where the plugin's own schema has no version, as that of one
+            # that was built from source.
+            return PropertyDefinition(ref="pulumi.json#/Any", description=self.get_docstring(typ, name))
         return super().analyze_property(arg, typ, name, **options)
 
 

@@ -261,3 +261,14 @@ def test_options_after_two_dashes_reach_the_engine(monkeypatch: pytest.MonkeyPat
     assert "--yes" in seen[0]
     assert seen[0].count("--plan") == 1
     assert bound == [plan.read_text()]
+
+
+def test_a_release_builds_the_tagged_version_tries_it_and_publishes_nothing() -> None:
+    workflow = named("release.yml")
+    assert workflow["on"] == {"push": {"tags": ["v*"]}}
+    assert workflow["permissions"] == {"contents": "read"}
+    runs = [step["run"] for step in steps(workflow) if "run" in step]
+    assert runs == [
+        './paif dist dist --tag "$TAG"',
+        "./paif test -- -n0 -q tests/unit/cli/toolkit tests/lab/test_examples.py",
+    ]

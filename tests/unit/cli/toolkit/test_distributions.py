@@ -15,7 +15,9 @@ from email.parser import Parser
 from pathlib import Path
 
 import pytest
+import typer
 
+from cli.commands.toolkit import dist
 from cli.engine.environ import full_environment
 from cli.toolkit import distributions
 
@@ -112,3 +114,10 @@ def test_a_plugin_without_a_python_says_what_is_missing(installed: Path, plugin:
     assert answer.returncode == 1
     assert "Activate an environment with pulumi-" in answer.stderr
     assert os.linesep.join(answer.stderr.splitlines()[:-1]) == ""
+
+
+def test_another_tag_than_the_versions_builds_nothing(tmp_path: Path) -> None:
+    with pytest.raises(typer.Exit):
+        dist(tmp_path / "dist", tag="v0.0.0")
+    assert list(tmp_path.iterdir()) == []
+    assert distributions.version() == VERSION
