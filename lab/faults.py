@@ -70,7 +70,7 @@ FAULTS: dict[str, Fault] = {
         {"class": Parameter("the full name of a VM class; without it every class", "", _text)},
     ),
     "image-pull": Fault("container images cannot be pulled in VKS clusters and by model endpoints", _OBJECT),
-    "licence-server-down": Fault("the NVIDIA licence server does not answer"),
+    "license-server-down": Fault("the NVIDIA license server does not answer"),
     "database-never-ready": Fault("a new PostgreSQL database never becomes ready", _OBJECT),
     "control-plane-crash": Fault(
         "the API server of a VKS cluster keeps dying",

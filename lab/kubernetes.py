@@ -124,7 +124,7 @@ def admin_kubeconfig(ports: Ports, name: str, *, user: str | None = None) -> Kub
     """A kubeconfig with a client certificate of group system:masters, as VKS publishes it for a cluster."""
     authority = _authority(ports.directory, name)
     user = user or f"{name}-admin"
-    pair = authority.issue(user, client=True, organisation="system:masters")
+    pair = authority.issue(user, client=True, organization="system:masters")
     return _kubeconfig(name, f"https://127.0.0.1:{ports.port(f'{name}-apiserver')}", authority, pair, user)
 
 
@@ -152,7 +152,7 @@ def control_plane_parts(ports: Ports, name: str, *, guest: bool) -> list[Part]:
         user = f"system:{component}"
         path = kubeconfig_path(lab, f"{name}-{component}")
         # One account for all controllers instead of one each: it needs what all of them may do.
-        pair = authority.issue(user, client=True, organisation="system:masters")
+        pair = authority.issue(user, client=True, organization="system:masters")
         _write_yaml(path, _kubeconfig(name, url, authority, pair, user))
         configs[component] = path
     _write_yaml(kubeconfig_path(lab, name), admin_kubeconfig(ports, name))
@@ -230,7 +230,7 @@ def start_cluster(control: Starter, name: str, *, admission: Path | None = None)
 def api_client(ports: Ports, name: str) -> httpx.Client:
     """A client of cluster ``name``'s API as its administrator."""
     authority = _authority(ports.directory, name)
-    pair = authority.issue(f"{name}-admin", client=True, organisation="system:masters")
+    pair = authority.issue(f"{name}-admin", client=True, organization="system:masters")
     context = ssl.create_default_context(cafile=str(authority.cert))
     context.load_cert_chain(pair.cert, pair.key)
     return httpx.Client(

@@ -24,11 +24,11 @@ class Pair:
     key: Path
 
 
-def _name(common_name: str, organisation: str | None = None) -> x509.Name:
-    # X.520 allows 64 characters; who is meant stands in the alternative names and the organisation.
+def _name(common_name: str, organization: str | None = None) -> x509.Name:
+    # X.520 allows 64 characters; who is meant stands in the alternative names and the organization.
     attributes = [x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])]
-    if organisation:
-        attributes.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation))
+    if organization:
+        attributes.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
     return x509.Name(attributes)
 
 
@@ -115,12 +115,12 @@ class Authority:
         hosts: list[str] | None = None,
         ips: list[str] | None = None,
         client: bool = False,
-        organisation: str | None = None,
+        organization: str | None = None,
     ) -> Pair:
         """The pair ``<name>.crt`` and ``<name>.key`` in the authority's folder, made on first use.
 
         A server's names are ``hosts`` (default ``localhost``) and ``ips`` (default ``127.0.0.1``). With ``client`` it
-        identifies a user: ``name`` is the user's name and ``organisation`` the group (Kubernetes reads them so).
+        identifies a user: ``name`` is the user's name and ``organization`` the group (Kubernetes reads them so).
         """
         file_name = name.replace(":", "-").replace("/", "-")
         pair = Pair(self.directory / f"{file_name}.crt", self.directory / f"{file_name}.key")
@@ -131,7 +131,7 @@ class Authority:
         usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
         builder = (
             x509.CertificateBuilder()
-            .subject_name(_name(name, organisation))
+            .subject_name(_name(name, organization))
             .issuer_name(self._certificate.subject)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())

@@ -1,4 +1,4 @@
-"""What the files of the catalogue hold, typed."""
+"""What the files of the catalog hold, typed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Grade(StrEnum):
 
 
 class CatalogModel(BaseModel):
-    """What a file of the catalogue holds: camelCase keys, none unknown; built at first use."""
+    """What a file of the catalog holds: camelCase keys, none unknown; built at first use."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, defer_build=True
@@ -75,7 +75,7 @@ class ApiVersions(CatalogModel):
     groups: dict[str, ApiGroup]
 
     def of_group(self, group: str) -> str:
-        """Group and version, such as cluster.x-k8s.io/v1beta1. Raises KeyError for a group that is not catalogued."""
+        """Group and version, such as cluster.x-k8s.io/v1beta1. Raises KeyError for a group that is not catalogd."""
         return f"{group}/{self.groups[group].version}"
 
     def by_kind(self) -> dict[str, str]:
@@ -83,7 +83,7 @@ class ApiVersions(CatalogModel):
         return {kind: self.of_group(group) for group, known in self.groups.items() for kind in known.kinds}
 
     def of_kind(self, kind: str) -> str:
-        """Group and version of a kind such as Cluster. Raises KeyError for a kind that is not catalogued."""
+        """Group and version of a kind such as Cluster. Raises KeyError for a kind that is not catalogd."""
         return self.by_kind()[kind]
 
 
@@ -205,7 +205,7 @@ class ClusterClasses(CatalogModel):
     default_vm_classes: dict[str, VmSize]
 
     def is_newer(self, name: str, other: str) -> bool:
-        """Whether a ClusterClass is a later one than another; one that is not in the catalogue never is."""
+        """Whether a ClusterClass is a later one than another; one that is not in the catalog never is."""
         return name in self.classes and _number_of(name) > _number_of(other)
 
 

@@ -1,4 +1,4 @@
-"""Reads the files of the catalogue into their models."""
+"""Reads the files of the catalog into their models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What secrets look like, and how texts and data are freed of them: one catalogue for all that shows something.
+"""What secrets look like, and how texts and data are freed of them: one catalog for all that shows something.
 
 Three nets, one behind the other: the engine's own marks, which the caller knows; names of properties; the shape of a
 value. The engine does not mark everything (policy messages and error texts come bare), so none is enough alone.
@@ -55,7 +55,7 @@ _UNKNOWN_KEYS = re.compile(
 
 
 def is_secret_path(resource_type: str, path: str) -> bool:
-    """Whether the catalogue says that a property (dotted path) of a resource is secret."""
+    """Whether the catalog says that a property (dotted path) of a resource is secret."""
     if any(fnmatchcase(resource_type, kind) and fnmatchcase(path, pattern) for kind, pattern in SECRET_PATHS):
         return True
     return _NAMES.search(path) is not None and _REFERENCES.search(path) is None
@@ -206,7 +206,7 @@ def leaves(data: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def secret_values(resource_type: str, properties: Any) -> Iterator[str]:
-    """Values in a resource's properties that the catalogue calls secret though the engine did not mark them."""
+    """Values in a resource's properties that the catalog calls secret though the engine did not mark them."""
     for path, value in leaves(properties):
         if isinstance(value, str) and value != HIDDEN and is_secret_path(resource_type, path):
             yield value

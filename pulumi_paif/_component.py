@@ -195,7 +195,7 @@ class KubernetesObject(pulumi.CustomResource):
         nodes: vcf.AwaitedNodes | None = None,
         asked: pulumi.Input[Any] = None,
     ) -> vcf.AwaitedObject:
-        """What it means that this object is ready: as the catalogue says, or `wait_for` instead, and its `nodes`.
+        """What it means that this object is ready: as the catalog says, or `wait_for` instead, and its `nodes`.
 
         Another `asked`, by default another spec, has to become ready again.
         """
@@ -247,7 +247,7 @@ def awaited_object(
     *,
     nodes: vcf.AwaitedNodes | None = None,
 ) -> vcf.AwaitedObject:
-    """An object to wait for, as the catalogue says of its kind, or `wait_for` instead; again with another `asked`."""
+    """An object to wait for, as the catalog says of its kind, or `wait_for` instead; again with another `asked`."""
     condition = known.conditions[f"{api_version}/{kind}"]
     return vcf.AwaitedObject(
         api_version=api_version,
@@ -297,7 +297,7 @@ def published_secret(
 ) -> pulumi.Output[str]:
     """A value that an operator publishes in a Secret some time after its object is ready; always secret.
 
-    `kind` is an entry of the catalogue's late Secrets. Reading waits for the Secret, since a plain `Secret.get` fails
+    `kind` is an entry of the catalog's late Secrets. Reading waits for the Secret, since a plain `Secret.get` fails
     while there is none. It is read at every run, so that a rotated value is seen. With `awaited` it is read until it
     is that one: what an operator was asked for holds from the moment at which it publishes it, not before.
     """

@@ -19,7 +19,7 @@ _IMAGE_ID = "paif.dev/image-id"
 _READ_ONCE = {
     "password": "first password",
     "public-keys": "public key",
-    "vgpu-license": "licence token",
+    "vgpu-license": "license token",
     "nvidia-portal-api-key": "NGC key",
     "user-data": "proxy",
 }
@@ -108,7 +108,7 @@ class DeepLearningVmArgs(TypedDict):
     """The machine is cloned in vSphere."""
     public_key: NotRequired[pulumi.Input[str] | None]
     """SSH public key of the owner."""
-    licence_token: NotRequired[SecretInput | None]
+    license_token: NotRequired[SecretInput | None]
     """NVIDIA client configuration token (vGPU)."""
     ngc_api_key: NotRequired[SecretInput | None]
     """NGC key with which the guest driver is downloaded (vGPU)."""
@@ -123,7 +123,7 @@ class DeepLearningVmArgs(TypedDict):
 class DeepLearningVm(Component):
     """A Deep Learning VM, made by the VM Service, or cloned in vSphere with one fixed GPU.
 
-    The VM Service does vGPU and dynamic DirectPath I/O, through the VM class. Licence token, NGC key and password reach
+    The VM Service does vGPU and dynamic DirectPath I/O, through the VM class. License token, NGC key and password reach
     the machine as OVF properties out of a Secret, and are secret in the state. A machine reads them at its first boot
     only, and its image cannot change: what is given later leaves it as it is, and is listed in `stale` until the
     machine is made anew.
@@ -186,9 +186,9 @@ class DeepLearningVm(Component):
         renewal = check.args["vm_service"].get("renewal", "0") if way == "vm_service" else "0"
         if LABEL.fullmatch(renewal) is None:
             check.add("vm_service.renewal", f"{renewal!r}: expected a DNS label, e.g. autumn")
-        if way == "vsphere" and "licence_token" in check.args:
-            reason = "expected none: a machine that is cloned in vSphere has a whole GPU and needs no licence"
-            check.add("licence_token", reason)
+        if way == "vsphere" and "license_token" in check.args:
+            reason = "expected none: a machine that is cloned in vSphere has a whole GPU and needs no license"
+            check.add("license_token", reason)
         proxy = check.args.get("proxy", {})
         if "https" in proxy and "no_proxy" not in proxy:
             check.add("proxy.no_proxy", "expected exceptions: behind an https proxy the guest driver's download fails")
@@ -202,7 +202,7 @@ class DeepLearningVm(Component):
             "hostname": self._physical,
             "password": args["password"],
             "public-keys": args.get("public_key"),
-            "vgpu-license": args.get("licence_token"),
+            "vgpu-license": args.get("license_token"),
             "nvidia-portal-api-key": args.get("ngc_api_key"),
         }
         properties = {key: value for key, value in given.items() if value is not None}

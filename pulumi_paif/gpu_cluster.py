@@ -90,11 +90,11 @@ class GpuClusterArgs(TypedDict):
     service_network: NotRequired[pulumi.Input[str] | None]
     """Network of services, 10.96.0.0/12 by default."""
     release: NotRequired[str | None]
-    """Kubernetes release in any spelling; the catalogue's by default."""
+    """Kubernetes release in any spelling; the catalog's by default."""
     os_version: NotRequired[str | None]
     """Version of Ubuntu on the nodes; required where the release has several."""
     cluster_class: NotRequired[str | None]
-    """ClusterClass; the catalogue's by default."""
+    """ClusterClass; the catalog's by default."""
     api_version: NotRequired[str | None]
     """Version of cluster.x-k8s.io; the platform's by default."""
     ca_bundle: NotRequired[pulumi.Input[str] | None]
@@ -104,7 +104,7 @@ class GpuClusterArgs(TypedDict):
     labels: NotRequired[Labels | None]
     """Labels of all objects and nodes."""
     wait_for: NotRequired[list[str] | None]
-    """Wait conditions instead of the catalogue's."""
+    """Wait conditions instead of the catalog's."""
     platform: NotRequired[str | None]
     """Version of the platform, such as vcf-9.0.1; by default the only one that is known."""
 
@@ -306,7 +306,7 @@ class GpuCluster(Component):
 
 
 def _check_window(check: Check, cluster_class: str, release: str) -> bool:
-    """Whether a class takes a release, as far as the catalogue knows."""
+    """Whether a class takes a release, as far as the catalog knows."""
     known = check.platform.cluster_classes.classes.get(cluster_class)
     if known is None or known.takes(release):
         return True

@@ -91,7 +91,7 @@ class GpuOperatorArgs(TypedDict):
     """Chart version; the catalog's by default."""
     driver_version: NotRequired[pulumi.Input[str] | None]
     """Guest driver: the branch of the host's vGPU driver or the one before (vGPU)."""
-    licence_token: NotRequired[SecretInput | None]
+    license_token: NotRequired[SecretInput | None]
     """NVIDIA client configuration token (vGPU)."""
     ngc_api_key: NotRequired[SecretInput | None]
     """NGC key that pulls the guest driver (vGPU)."""
@@ -126,7 +126,7 @@ class GpuOperator(Component):
         repository = args.get("repository") or {}
         namespace = kubernetes.core.v1.Namespace(
             f"{name}-namespace",
-            # Its pods load drivers into the kernel; guest clusters of 1.26 and newer refuse that unless labelled.
+            # Its pods load drivers into the kernel; guest clusters of 1.26 and newer refuse that unless labeled.
             metadata={"name": _NAMESPACE, "labels": with_labels(given_or(labels, {}), _PRIVILEGED)},
             opts=self.child(),
         )
@@ -189,18 +189,18 @@ class GpuOperator(Component):
         self.register_outputs({"version": self.version, "state": self.state})
 
     def validate(self, check: Check) -> None:
-        """A licence exactly where one is needed."""
+        """A license exactly where one is needed."""
         check.one_of("gpu_mode", (GpuMode.VGPU, GpuMode.DIRECTPATH))
         repository = check.args.get("repository", {})
         if _is_oci(str(repository.get("url"))):
             for name in ("username", "password", "ca_file"):
                 if name in repository:
                     check.add(f"repository.{name}", "expected nothing: Helm does not use it for an OCI registry")
-        for needed in ("licence_token", "ngc_api_key"):
+        for needed in ("license_token", "ngc_api_key"):
             if check.plain("gpu_mode") == "vgpu" and needed not in check.args:
                 check.add(needed, "expected a value, since gpu_mode is vgpu")
             if check.plain("gpu_mode") == "directpath" and needed in check.args:
-                check.add(needed, "expected none: DirectPath I/O needs no licence")
+                check.add(needed, "expected none: DirectPath I/O needs no license")
 
     def _licensed_driver(
         self,
@@ -210,10 +210,10 @@ class GpuOperator(Component):
         depends: list[pulumi.Resource],
     ) -> dict[str, Any]:
         labels = args.get("labels")
-        token, key = given_or(args.get("licence_token"), ""), given_or(args.get("ngc_api_key"), "")
+        token, key = given_or(args.get("license_token"), ""), given_or(args.get("ngc_api_key"), "")
         guest, registry = self.platform.versions["gpu-guest-driver"], self.platform.versions["ngc-registry"].version
-        licence = kubernetes.core.v1.ConfigMap(
-            f"{name}-licence",
+        license_config = kubernetes.core.v1.ConfigMap(
+            f"{name}-license",
             # Operator 24.9 reads the token from a ConfigMap, and only notices a new one by its name.
             metadata={
                 "name": hashed_name("licensing-config", token),
@@ -221,7 +221,7 @@ class GpuOperator(Component):
                 "labels": labels,
             },
             data=pulumi.Output.secret({"gridd.conf": "FeatureType=1", "client_configuration_token.tok": token}),
-            opts=self.replaceable(additional_secret_outputs=["data"]),
+            opts=self.replaceable(additional_secret_outputs=["data"], aliases=[pulumi.Alias(name=f"{name}-licence")]),
         )
         content = pull_secret_content(registry, "$oauthtoken", key)
         pull = kubernetes.core.v1.Secret(
@@ -233,13 +233,13 @@ class GpuOperator(Component):
             data={".dockerconfigjson": content.apply(lambda text: base64.b64encode(text.encode()).decode())},
             opts=self.replaceable(),
         )
-        depends += [licence, pull]
+        depends += [license_config, pull]
         return {
             "repository": guest.repository,
             "image": guest.image,
             "version": given_or(args.get("driver_version"), guest.version),
             "imagePullSecrets": [pull.metadata["name"]],
-            "licensingConfig": {"configMapName": licence.metadata["name"], "nlsEnabled": True},
+            "licensingConfig": {"configMapName": license_config.metadata["name"], "nlsEnabled": True},
         }
 
 

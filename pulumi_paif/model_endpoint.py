@@ -41,7 +41,7 @@ class ModelEndpointArgs(TypedDict):
     labels: NotRequired[Labels | None]
     """Labels of all objects."""
     wait_for: NotRequired[list[str] | None]
-    """Wait conditions instead of the catalogue's."""
+    """Wait conditions instead of the catalog's."""
     platform: NotRequired[str | None]
     """Version of the platform, such as vcf-9.0.1; by default the only one that is known."""
 

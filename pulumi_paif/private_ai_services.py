@@ -22,7 +22,7 @@ from pulumi_paif.vector_database import DatabaseConnection
 
 # PAIS names its entry point so, in every namespace.
 _INGRESS = "pais-ingress-default"
-# Passthrough GPUs want the data-centre driver, which the operator's chart takes by itself; containerd is what VKS runs.
+# Passthrough GPUs want the data-center driver, which the operator's chart takes by itself; containerd is what VKS runs.
 _DIRECTPATH_OVERRIDES = "operator:\n  defaultRuntime: containerd\ndriver:\n  enabled: true\n"
 
 
@@ -54,22 +54,22 @@ class PrivateAiServicesArgs(TypedDict):
     """Groups whose members may use the services."""
     ca_bundles: NotRequired[Mapping[str, pulumi.Input[str]] | None]
     """PEM of authorities that the services trust, by name (gallery, oidc, database), each one or more certificates."""
-    licence_token: NotRequired[SecretInput | None]
+    license_token: NotRequired[SecretInput | None]
     """NVIDIA client configuration token (vGPU)."""
     ngc_api_key: NotRequired[SecretInput | None]
     """NGC key that pulls the guest driver (vGPU)."""
     labels: NotRequired[Labels | None]
     """Labels of all objects."""
     wait_for: NotRequired[list[str] | None]
-    """Wait conditions instead of the catalogue's."""
+    """Wait conditions instead of the catalog's."""
     platform: NotRequired[str | None]
     """Version of the platform, such as vcf-9.0.1; by default the only one that is known."""
 
 
 class PrivateAiServices(Component):
-    """Private AI Services: trust, pull secret and licence first, the PAISConfiguration last.
+    """Private AI Services: trust, pull secret and license first, the PAISConfiguration last.
 
-    PAIS makes its own cluster and installs its own GPU Operator there. With DirectPath I/O neither licence nor pull
+    PAIS makes its own cluster and installs its own GPU Operator there. With DirectPath I/O neither license nor pull
     secret is made; without GPUs the whole NVIDIA part is left out.
     """
 
@@ -154,11 +154,11 @@ class PrivateAiServices(Component):
         self.register_outputs({"url": self.url, "ca_bundle": self.ca_bundle})
 
     def validate(self, check: Check) -> None:
-        """A licence exactly where one is needed; https for the identity provider."""
+        """A license exactly where one is needed; https for the identity provider."""
         check.label("namespace")
         check.one_of("gpu_mode", GpuMode)
         mode = check.plain("gpu_mode")
-        for needed in ("licence_token", "ngc_api_key"):
+        for needed in ("license_token", "ngc_api_key"):
             if mode == "vgpu" and needed not in check.args:
                 check.add(needed, "expected a value, since gpu_mode is vgpu")
             if mode != "vgpu" and needed in check.args:
@@ -172,16 +172,19 @@ class PrivateAiServices(Component):
     ) -> dict[str, Any] | None:
         namespace, labels = args["namespace"], args.get("labels")
         if args["gpu_mode"] == GpuMode.VGPU:
-            token, key = given_or(args.get("licence_token"), ""), given_or(args.get("ngc_api_key"), "")
-            licence = kubernetes.core.v1.ConfigMap(
-                f"{name}-licence",
+            token, key = given_or(args.get("license_token"), ""), given_or(args.get("ngc_api_key"), "")
+            license_config = kubernetes.core.v1.ConfigMap(
+                f"{name}-license",
                 metadata={
+                    # As in environments that are there: the name of a ConfigMap cannot change in place.
                     "name": hashed_name("nvidia-licence", token),
                     "namespace": namespace,
                     "labels": labels,
                 },
                 data=pulumi.Output.secret({"gridd.conf": "FeatureType=1", "client_configuration_token.tok": token}),
-                opts=self.replaceable(additional_secret_outputs=["data"]),
+                opts=self.replaceable(
+                    additional_secret_outputs=["data"], aliases=[pulumi.Alias(name=f"{name}-licence")]
+                ),
             )
             registry = self.platform.versions["ngc-registry"].version
             pull = kubernetes.core.v1.Secret(
@@ -191,9 +194,9 @@ class PrivateAiServices(Component):
                 string_data={".dockerconfigjson": pull_secret_content(registry, "$oauthtoken", key)},
                 opts=self.replaceable(),
             )
-            prerequisites += [licence, pull]
+            prerequisites += [license_config, pull]
             return {
-                "licenseConfigRef": {"name": licence.metadata["name"]},
+                "licenseConfigRef": {"name": license_config.metadata["name"]},
                 "imagePullSecretRef": {"name": pull.metadata["name"]},
             }
         if args["gpu_mode"] == GpuMode.DIRECTPATH:

@@ -130,7 +130,7 @@ class ApiServer:
         if task is None:
             task = asyncio.ensure_future(self._read(path, api_version, kind))
             self._lists[path] = (self._clock.now(), task)
-        # One of several that wait may be cancelled, and the others still want the answer.
+        # One of several that wait may be canceled, and the others still want the answer.
         return list((await asyncio.shield(task)).values())
 
     def _fresh(self, path: str, since: float | None) -> asyncio.Task[dict[str, dict[str, Any]]] | None:

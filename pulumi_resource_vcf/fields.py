@@ -19,7 +19,7 @@ _A = {"string": "a string", "integer": "an integer", "boolean": "true or false",
 class Field:
     """One property. A closed set, `choices`, has a `type_name` as an object has.
 
-    `expected` says in words what `pattern` or `parse` demand. `parse` normalises a string and raises ValueError (its
+    `expected` says in words what `pattern` or `parse` demand. `parse` normalizes a string and raises ValueError (its
     text is the expectation). `replaces`: a change needs a new object. `unordered`: a list compared as a bag.
     `kept`: left out, the object keeps what it has, so leaving out is no change.
     `entries`: what every value of a map with free keys is.
@@ -63,7 +63,7 @@ def secret_fields(fields: Fields) -> set[str]:
 
 
 def check(fields: Fields, given: Mapping[str, Any], path: str = "") -> tuple[Props, list[Problem]]:
-    """Normalised inputs and every problem in them. Unknown values pass: they are checked again once known."""
+    """Normalized inputs and every problem in them. Unknown values pass: they are checked again once known."""
     allowed = inputs_of(fields)
     problems = [
         Problem(

@@ -97,7 +97,7 @@ async def _library_item(context: Context, args: Props) -> Props:
             raise VcfError(
                 f"Content library {library.get('name')!r} of {context.vcenter.name} does not list {wanted!r}"
                 f"{nearest(wanted, items)} after {patience:.0f} s. It lists: {listed(items)}. "
-                "Correct the name; or, where the library is subscribed, look at its last synchronisation in vCenter; "
+                "Correct the name; or, where the library is subscribed, look at its last synchronization in vCenter; "
                 "or, where it is local, upload the image. Then run `pulumi up` again."
             )
         await context.clock.sleep(pause)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import httpx
 
 # The server did not take the request on, or a proxy lost it: asking again is right. Creates are written so that a
-# repeat recognises the first try's object.
+# repeat recognizes the first try's object.
 _RETRIED: Final = frozenset({429, 502, 503, 504})
 _DEADLINE: Final = 120.0
 _CONNECT_DEADLINE: Final = 15.0
@@ -123,7 +123,7 @@ class Http:
     async def send(self, method: str, url: str, **arguments: Any) -> httpx.Response:
         """The response, whatever its status, after retries.
 
-        429, 502, 503, 504 and broken connections are retried with jittered back-off for two minutes, honouring
+        429, 502, 503, 504 and broken connections are retried with jittered back-off for two minutes, honoring
         Retry-After; a refused connection for 15 seconds. Raises VcfError when that is over, or at once for names and
         certificates that are wrong.
         """

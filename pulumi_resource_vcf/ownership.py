@@ -1,6 +1,6 @@
 """Whose an object is: a short mark at the end of its description (or comment).
 
-A create that was cut off leaves an object that no state knows of. The mark lets the next create recognise its own
+A create that was cut off leaves an object that no state knows of. The mark lets the next create recognize its own
 work and go on with it, and lets it refuse an object that belongs to somebody else. Descriptions are the one free text
 that Supervisor namespaces, VM classes and PostgreSQL objects have in common, written together with the object in one
 step.

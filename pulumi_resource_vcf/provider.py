@@ -112,7 +112,7 @@ class VcfProvider(sdk.Provider):
     # Resources
 
     async def check(self, request: sdk.CheckRequest) -> sdk.CheckResponse:
-        """Normalised inputs, secrets marked, and every problem at once."""
+        """Normalized inputs, secrets marked, and every problem at once."""
         resource = _resource(request.type)
         inputs, problems = resource.check(v.plain_map(request.new_inputs))
         if not problems:

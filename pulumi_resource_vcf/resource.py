@@ -108,7 +108,7 @@ class Resource(ABC):
     identity: ClassVar[tuple[str, ...]]
 
     def check(self, given: Mapping[str, Any]) -> tuple[Props, list[Problem]]:
-        """Normalised inputs and every problem in them, without contacting anything."""
+        """Normalized inputs and every problem in them, without contacting anything."""
         inputs, problems = f.check(self.fields, given)
         return inputs, problems or self.cross_check(inputs)
 

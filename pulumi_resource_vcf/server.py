@@ -40,7 +40,7 @@ _OPERATIONS: Final = (
     "Read",
     "Update",
 )
-_CANCELLED: Final = "cancelled; what was begun is recognised and finished by the next `pulumi up`"
+_CANCELED: Final = "canceled; what was begun is recognized and finished by the next `pulumi up`"
 _PARENT_SECONDS: Final = 5
 
 
@@ -64,13 +64,13 @@ class Servicer(ProviderServicer):
     async def run(self, operation: str, request: Any, context: Any) -> Any:
         """One operation, as a task that Cancel reaches."""
         if self._stopped:
-            await context.abort(grpc.StatusCode.CANCELLED, _CANCELLED)
+            await context.abort(grpc.StatusCode.CANCELLED, _CANCELED)
         task = asyncio.ensure_future(getattr(super(), operation)(request, context))
         self._running.add(task)
         try:
             return await task
         except asyncio.CancelledError:
-            await context.abort(grpc.StatusCode.CANCELLED, _CANCELLED)
+            await context.abort(grpc.StatusCode.CANCELLED, _CANCELED)
         except InitFailedError as error:
             await context.abort_with_status(self._init_failed(error, request))
         except VcfError as error:
@@ -85,7 +85,7 @@ class Servicer(ProviderServicer):
             self._running.discard(task)
 
     def _clean(self, text: str, request: Any) -> str:
-        """Last line of defence: no known secret in a message."""
+        """Last line of defense: no known secret in a message."""
         return v.without_secrets(text, {*self._vcf.secrets, *_secrets_of(request)})
 
     def _init_failed(self, error: InitFailedError, request: Any) -> Any:

@@ -134,7 +134,7 @@ def shortages(env: Environment, inventory: GpuInventory) -> list[LocatedProblem]
 
 
 def _devices(host: GpuHost, model: str) -> list[GpuDevice]:
-    """The host's GPUs of one model of the catalogue."""
+    """The host's GPUs of one model of the catalog."""
     return [device for device in host.pci_devices if catalog.gpus().by_device(device.device_id) == model]
 
 

@@ -53,7 +53,7 @@ class Oidc(_Model):
 
 
 class Helm(_Model):
-    """Repository of the GPU Operator's chart ("" for the catalogue's), its login, and its authority's PEM."""
+    """Repository of the GPU Operator's chart ("" for the catalog's), its login, and its authority's PEM."""
 
     repository: str = ""
     username: str = ""

@@ -57,7 +57,7 @@ def image(env: Environment, library: Library) -> list[LocatedProblem]:
     items = sorted(item.name for item in library.items)
     if env.content.dlvm_image in items:
         return []
-    there = ", ".join(items) or "nothing yet; is it still synchronising?"
+    there = ", ".join(items) or "nothing yet; is it still synchronizing?"
     expected = f"an item of content library {library.name}, which holds: {there}"
     near = nearest(env.content.dlvm_image, items)
     return [located_problem(("content", "dlvmImage"), expected, env.content.dlvm_image, near)]

@@ -1,6 +1,6 @@
 """A stack's outputs, each only when its phase is built.
 
-environment       name, kind, target, organisation, owner, costCentre, gpuMode, namespace
+environment       name, kind, target, organization, owner, costCenter, gpuMode, namespace
 versions          deployed: baseline, pais, dlvm, database, pgvector, clusters {name: kubernetes, gpuOperator}
 dataScientist     workstations {name: address, ssh, jupyter, owner, firstBoot, password (secret)}, login {user}
                   (their models are appDeveloper's: a model that fails must not hold back a machine's address)
@@ -59,9 +59,9 @@ def outputs(context: Context, built: Built) -> dict[str, Any]:
         "name": env.name,
         "kind": env.kind,
         "target": env.target,
-        "organisation": env.organisation,
+        "organization": env.organization,
         "owner": env.owner,
-        "costCentre": env.cost_centre,
+        "costCenter": env.cost_center,
         "gpuMode": env.gpu.mode,
         "namespace": built.foundation.namespace,
     }

@@ -61,7 +61,7 @@ def property_keys(env: Environment, workstation: Workstation) -> set[str]:
     if env.gpu.mode == "vgpu":
         keys |= {
             key
-            for key, given in (("vgpu-license", env.licence_token), ("nvidia-portal-api-key", env.ngc_api_key))
+            for key, given in (("vgpu-license", env.license_token), ("nvidia-portal-api-key", env.ngc_api_key))
             if given is not None
         }
     return keys
@@ -72,11 +72,11 @@ def image_properties(env: Environment, declared: Sequence[str], standing: Collec
     coming = [each for each in env.workstations if env.full_name(each) not in standing]
     dropped = set[str]().union(*(property_keys(env, each) for each in coming)) - set(declared)
     if dropped:
-        licence = "; without vgpu-license a machine has no NVIDIA licence" if "vgpu-license" in dropped else ""
+        consequence = "; without vgpu-license a machine has no NVIDIA license" if "vgpu-license" in dropped else ""
         yield located_problem(
             ("content", "dlvmImage"),
             f"an image with the OVF properties {join_names(dropped)}, which are set on its machines and which vSphere "
-            f"drops where the image does not declare them{licence}. It declares: {join_names(declared)}",
+            f"drops where the image does not declare them{license}. It declares: {join_names(declared)}",
             env.content.dlvm_image,
         )
 

@@ -36,7 +36,7 @@ _PROJECTS = {"toolkit": PROJECT, "raw": "paif-bench-raw"}
 LIMIT = 1.2
 """What the toolkit may take of the raw program's time."""
 # As long as real ones, on both sides: what a secret costs is part of the comparison.
-_SECRETS = {"licenceToken": "x" * 400, "ngcApiKey": "x" * 80, "workstationPassword": "x" * 20}
+_SECRETS = {"licenseToken": "x" * 400, "ngcApiKey": "x" * 80, "workstationPassword": "x" * 20}
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ class Bench:
     def _labels(self, machines: int) -> dict[str, str]:
         """What the toolkit labels a data scientist's machine with."""
         config = lab_configuration()
-        facts = {key: str(config[f"paif:{key}"]) for key in ("organisation", "owner", "costCentre")}
+        facts = {key: str(config[f"paif:{key}"]) for key in ("organization", "owner", "costCenter")}
         facts |= {"environment": self.stack(machines), "persona": "data-scientist"}
         return {catalog.naming().labels[key]: value for key, value in facts.items()}
 

@@ -24,11 +24,11 @@ MAX_RATIO, MAX_SECONDS = 1.3, 2.0
 """What is promised: at most 30 % of the large preview, and at most 2 s of the small one."""
 
 _SETTINGS: dict[str, dict[str, Any]] = {
-    "naming-configuration": {"organisation": "acme"},
+    "naming-configuration": {"organization": "acme"},
     "licensing-configuration": {
         "entitlements": [{"edition": "nvaie", "seats": 1000, "expires": "2099-12-31"}],
         "paifAddOn": {"cores": 896, "expires": "2099-12-31"},
-        "licenceTokenForm": "any",
+        "licenseTokenForm": "any",
     },
     "platform-configuration": {"hostDriver": {"branch": 550, "nvaieMajor": 5}},
 }
@@ -64,7 +64,7 @@ class _Previews:
         scratch_project(folder, self._stack, config)
         self._settings.write_text(json.dumps(_SETTINGS), encoding="utf-8")
         self._pulumi("stack", "init", self._stack)
-        for key in ("licenceToken", "ngcApiKey", "workstationPassword"):
+        for key in ("licenseToken", "ngcApiKey", "workstationPassword"):
             self._pulumi("config", "set", "--secret", f"paif:{key}", "-s", self._stack, text="x" * 80)
 
     def _pulumi(self, *arguments: str, text: str | None = None) -> str:

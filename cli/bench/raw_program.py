@@ -64,7 +64,7 @@ contents = vcf.NamespaceContents(
 secrets = json.loads(os.environ["PAIF_BENCH_SECRETS"])
 properties = {
     "password": secrets["workstationPassword"],
-    "vgpu-license": secrets["licenceToken"],
+    "vgpu-license": secrets["licenseToken"],
     "nvidia-portal-api-key": secrets["ngcApiKey"],
 }
 for index in range(count):

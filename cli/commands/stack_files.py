@@ -42,14 +42,14 @@ def check(
 def init(
     env: Environment,
     kind: Annotated[str, typer.Option(help="dev, qa, staging or prod: decides the defaults")] = "dev",
-    organisation: Annotated[str, typer.Option(help="short name that begins every resource's name")] = "acme",
+    organization: Annotated[str, typer.Option(help="short name that begins every resource's name")] = "acme",
 ) -> None:
     """Make a stack file for an environment of your own on a real VCF, and settings for the policy packs."""
     from cli.configuration.scaffold import create  # noqa: PLC0415 - it loads the packs' rules
 
     if kind not in KINDS:
         raise stop(f"--kind {kind}: expected one of {', '.join(KINDS)}", BAD_INPUT)
-    for path in create(env, kind, organisation):
+    for path in create(env, kind, organization):
         show(f"{path} is written; fill it in, then run `./paif check {env}`")
 
 

@@ -20,15 +20,15 @@ TEMPLATE = """\
 #   pulumi config set -s {name} --secret paif:vcenterPassword     (or the environment variable PAIF_VCENTER_PASSWORD)
 #   pulumi config set -s {name} --secret paif:kubeconfig < FILE   (or PAIF_KUBECONFIG; it may use an exec plugin)
 #   pulumi config set -s {name} --secret paif:workstationPassword
-#   pulumi config set -s {name} --secret paif:licenceToken < FILE (vGPU mode only)
+#   pulumi config set -s {name} --secret paif:licenseToken < FILE (vGPU mode only)
 #   pulumi config set -s {name} --secret paif:ngcApiKey           (vGPU mode only)
 config:
   paif:target: vcf
   paif:kind: {kind}
   paif:platform: {platform}
-  paif:organisation: {organisation}
+  paif:organization: {organization}
   paif:owner: platform-team
-  paif:costCentre: "0000"
+  paif:costCenter: "0000"
   paif:gpu:
     mode: vgpu          # vgpu (needs NVIDIA AI Enterprise) or directpath
     model: A100
@@ -40,7 +40,7 @@ config:
   paif:supervisor:
     name: supervisor
   paif:namespace:
-    name: {organisation}-{name}-ns-ai
+    name: {organization}-{name}-ns-ai
     accessList:
       - {{subject: data-scientists, domain: example.com, role: EDIT}}
     storage:
@@ -56,17 +56,17 @@ config:
 """.replace("{platform}", next(iter(catalog.all_baselines())))
 
 
-def create(name: str, kind: str, organisation: str) -> list[str]:
+def create(name: str, kind: str, organization: str) -> list[str]:
     """Write ``stacks/Pulumi.<name>.yaml`` and ``policies/config/<name>.yaml``; returns their paths from the root.
 
-    Of an environment that has a stack file only the settings are written, for the kind and organisation it names.
+    Of an environment that has a stack file only the settings are written, for the kind and organization it names.
     Raises ``Failed`` when both files are there already, ``Problems`` when a name is no short DNS label or the stack
     file that is there is wrong.
     """
     expected = "a letter, then letters, digits or '-', at most 20"
     problems = [
         Problem(what, expected, repr(value))
-        for what, value in (("environment", name), ("--organisation", organisation))
+        for what, value in (("environment", name), ("--organization", organization))
         if not SHORT_NAME.fullmatch(value)
     ]
     if problems:
@@ -82,11 +82,11 @@ def create(name: str, kind: str, organisation: str) -> list[str]:
         existing = read(stack)
         if existing.environment is None:
             raise Problems(existing.problems)
-        kind, organisation = existing.environment.kind, existing.environment.organisation
+        kind, organization = existing.environment.kind, existing.environment.organization
     else:
-        written[stack] = TEMPLATE.format(name=name, kind=kind, organisation=organisation)
+        written[stack] = TEMPLATE.format(name=name, kind=kind, organization=organization)
     if not policies.is_file():
-        written[policies] = template(name, kind, organisation)
+        written[policies] = template(name, kind, organization)
     for path, text in written.items():
         path.write_text(text, encoding="utf-8")
     return [_relative_path(path) for path in written]

@@ -83,7 +83,7 @@ def run(
     planned = any(each.partition("=")[0] == "--plan" for each in arguments)
     # At a terminal the engine redraws what it shows, which no filter of lines can follow.
     planned |= "--save-plan" in arguments and not silent and not sys.stdout.isatty()
-    coloured = ["--color", "always"] if planned and sys.stdout.isatty() and "--color" not in arguments else []
+    colored = ["--color", "always"] if planned and sys.stdout.isatty() and "--color" not in arguments else []
     # A handler, unlike SIG_IGN, is not inherited: the engine ends in its own way and this process waits for it.
     handled = [number for number in _SHUTDOWN_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     previous = {number: signal.signal(number, stop_asked) for number in handled}
@@ -91,7 +91,7 @@ def run(
         with (
             tempfile.TemporaryFile() as buffered,
             subprocess.Popen(
-                ["pulumi", *arguments, *coloured],
+                ["pulumi", *arguments, *colored],
                 cwd=ROOT,
                 env={**environ.full_environment(lab=stack.lab), **(extra or {})},
                 stdout=subprocess.PIPE if planned else buffered if silent else None,

@@ -275,7 +275,7 @@ def _has_marker(text: Post, marker: str) -> bool:
 
 
 def _same_body(one: str, other: str) -> bool:
-    # Forges normalise line ends and trailing space.
+    # Forges normalize line ends and trailing space.
     return one.replace("\r\n", "\n").strip() == other.strip()
 
 

@@ -206,8 +206,8 @@ class _Sheet:
         if not name:
             return ""
         section, desired = self.outputs.get("environment") or {}, self.view.desired
-        organisation = section.get("organisation") or (desired.organisation if desired else "")
-        return f"{organisation}-{self.env}-{catalog.naming().kinds[kind].code}-{name}"
+        organization = section.get("organization") or (desired.organization if desired else "")
+        return f"{organization}-{self.env}-{catalog.naming().kinds[kind].code}-{name}"
 
     def _secret(self, path: str) -> str:
         return f"`./paif outputs {self.env} {path} --show-secrets`"

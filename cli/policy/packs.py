@@ -204,5 +204,5 @@ def _sort_key(finding: Finding) -> tuple[int, int, str]:
 
 
 def _plain(text: str) -> str:
-    """Text without the engine's colour marks."""
+    """Text without the engine's color marks."""
     return re.sub(r"<\{%.*?%\}>", "", text).strip()

@@ -38,9 +38,9 @@ _TEMPLATE = """\
 # `./paif check` checks this file. `./paif preview` and `./paif up` refuse what it does not cover.
 kind: {kind}
 naming:
-  organisation: {organisation}
+  organization: {organization}
 licensing:
-  # vGPU mode is refused until the licences that this environment may use stand here; DirectPath I/O needs none.
+  # vGPU mode is refused until the licenses that this environment may use stand here; DirectPath I/O needs none.
   # Editions: nvaie for C profiles, vws for Q, vpc for B, vapps for A. `seats` are machines that may run at once.
   entitlements: []
   #  - {{edition: nvaie, seats: 8, expires: 2027-12-31}}
@@ -63,10 +63,10 @@ def settings_file(name: str) -> Path:
     return ROOT / "policies" / "config" / f"{name}.yaml"
 
 
-def template(name: str, kind: str, organisation: str) -> str:
-    """Settings to fill in. They are valid as they are, and declare no licence that nobody has."""
+def template(name: str, kind: str, organization: str) -> str:
+    """Settings to fill in. They are valid as they are, and declare no license that nobody has."""
     hosts = "\n".join(f"    - {host}" for host in PlatformSettings().trusted_registries)
-    return _TEMPLATE.format(name=name, kind=kind, organisation=organisation, registries=hosts)
+    return _TEMPLATE.format(name=name, kind=kind, organization=organization, registries=hosts)
 
 
 def missing(name: str) -> str:

@@ -51,7 +51,7 @@ class _Model(BaseModel):
 
 
 class Seats(_Model):
-    """Licence seats: machines that take one, how many are entitled (None: not declared), and who takes how many."""
+    """License seats: machines that take one, how many are entitled (None: not declared), and who takes how many."""
 
     used: int = Field(ge=0)
     entitled: int | None = Field(default=None, ge=0)

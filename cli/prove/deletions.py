@@ -39,7 +39,7 @@ class Step:
 def configuration(rng: random.Random, basics: dict[str, Any]) -> dict[str, Any]:
     """A random valid configuration of an environment: most of what a stack file can have, and leave out again."""
     config = {key: value for key, value in basics.items() if key != "paif:clusters"}
-    config["paif:costCentre"] = rng.choice(["cc-1", "cc-2"])
+    config["paif:costCenter"] = rng.choice(["cc-1", "cc-2"])
     namespace = dict(config["paif:namespace"])
     namespace["accessList"] = namespace["accessList"][: rng.randint(1, 3)]
     if rng.random() < 0.4:

@@ -26,7 +26,7 @@ from cli.prove.scratch import REFUSED, Case, Run, Scratch, kind_of, recreated
 FAILURE_KINDS = (*FAULT_KINDS, REFUSED)
 _MAX_SETTLING_RUNS = 3
 OPERATIONS = ("create", "update", "read", "look-up")
-_COST_CENTER = re.compile(r"(paif:costCentre: )(\S+)")
+_COST_CENTER = re.compile(r"(paif:costCenter: )(\S+)")
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from pulumi_resource_vcf.http import tls_context
 ENVIRONMENT = "dev"
 """The one that is brought up and killed."""
 
-_COST_CENTER = re.compile(r"(paif:costCentre: )(\S+)")
+_COST_CENTER = re.compile(r"(paif:costCenter: )(\S+)")
 RUN_SECONDS = 1800
 """No run takes longer."""
 

@@ -119,7 +119,7 @@ def _seats_lines(figures: BeforeAfter[Seats] | None) -> Iterator[str]:
     over = ""
     if after and entitled is not None and after.used > entitled:
         over = f" — **{after.used - entitled} too many**"
-    yield f"Licence seats (vGPU, autoscaling at its maximum): {_before_after(before, after)} {of}{over}"
+    yield f"License seats (vGPU, autoscaling at its maximum): {_before_after(before, after)} {of}{over}"
     if after and after.by:
         rows = sorted(after.by.items(), key=lambda item: (-item[1], item[0]))
         takers = ", ".join(f"{code(who, 80)} {count}" for who, count in rows[:12])

@@ -1,4 +1,4 @@
-"""Licence seats and GPU demand of an environment, from its stack file before and after a change."""
+"""License seats and GPU demand of an environment, from its stack file before and after a change."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from stacks.environment import Environment
 from stacks.stackfile import read as read_stack_file
 
 
-def seats_of(environment: Environment, licences: str) -> Seats:
+def seats_of(environment: Environment, licenses: str) -> Seats:
     """vGPU seats that an environment takes, by who takes them, autoscaling at its maximum; of how many it may take.
 
-    ``licences`` is the text of its policies/config file.
+    ``licenses`` is the text of its policies/config file.
     """
     found = [(re.sub(r" \d+ of \d+$", "", each.name), each.vm_class.profile) for each in gpu_machines(environment)]
     takers = Counter(name for name, profile in found if profile)
-    entitled = entitled_seats(licences, [profile for _, profile in found if profile])
+    entitled = entitled_seats(licenses, [profile for _, profile in found if profile])
     return Seats(used=takers.total(), entitled=entitled, by=dict(sorted(takers.items())))
 
 
@@ -41,7 +41,7 @@ def figures(
 
     ``inventory`` is a file in which the program wrote which GPUs there are.
     """
-    stack, licences = f"stacks/Pulumi.{name}.yaml", f"policies/config/{name}.yaml"
+    stack, licenses = f"stacks/Pulumi.{name}.yaml", f"policies/config/{name}.yaml"
 
     def at(get: Callable[[str], str | None]) -> tuple[Seats | None, list[Capacity] | None]:
         text = get(stack)
@@ -53,7 +53,7 @@ def figures(
             environment = read_stack_file(file).environment
         if environment is None:
             return None, None
-        return seats_of(environment, get(licences) or ""), gpus_of(environment, inventory)
+        return seats_of(environment, get(licenses) or ""), gpus_of(environment, inventory)
 
     def here(path: str) -> str | None:
         file = ROOT / path

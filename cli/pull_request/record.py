@@ -89,7 +89,7 @@ def _preview(stack: Stack, target: Path, options: list[str], inventory: Path) ->
 
 
 def _failure_text(output: str, status: int, redactor: Redactor) -> str:
-    """The end of what the engine said when it failed, cut after redaction: half a secret is not recognised."""
+    """The end of what the engine said when it failed, cut after redaction: half a secret is not recognized."""
     return redactor.text(output.strip() or f"pulumi preview ended with status {status} and said nothing")[-_MAX_OUTPUT:]
 
 

@@ -36,7 +36,7 @@ machine = paif.DeepLearningVm(
         "persona": paif.Persona.DATA_SCIENTIST,
         "image": config.require("image"),
         "password": config.require_secret("password"),
-        "licence_token": config.require_secret("licenceToken"),
+        "license_token": config.require_secret("licenseToken"),
         "ngc_api_key": config.require_secret("ngcApiKey"),
         "vm_service": {
             "namespace": namespace.name,

@@ -45,7 +45,7 @@ operator = paif.GpuOperator(
         "pools": cluster.gpu_pools,
         "gpu_mode": paif.GpuMode.VGPU,
         "repository": {"url": config.get("chartRepository")},
-        "licence_token": config.require_secret("licenceToken"),
+        "license_token": config.require_secret("licenseToken"),
         "ngc_api_key": config.require_secret("ngcApiKey"),
     },
     # It goes with its cluster: from one that is gone nothing needs to be taken.

@@ -22,12 +22,12 @@ EDITION_OF_SERIES: dict[str, Edition] = {"c": "nvaie", "q": "vws", "b": "vpc", "
 
 
 class Entitlement(Model):
-    """Licences of one NVIDIA product that this environment may use."""
+    """Licenses of one NVIDIA product that this environment may use."""
 
     edition: Edition = Field(description="nvaie (AI Enterprise, C profiles), vws (Q), vpc (B) or vapps (A)")
     seats: int = Field(ge=0, description="machines that may run at once")
-    expires: dt.date = Field(description="last day of the licence or subscription")
-    evaluation: bool = Field(default=False, description="an evaluation licence")
+    expires: dt.date = Field(description="last day of the license or subscription")
+    evaluation: bool = Field(default=False, description="an evaluation license")
 
 
 def edition_of(profile: str) -> Edition:
@@ -60,8 +60,8 @@ class Hosts(Model):
     cores_per_socket: int = Field(gt=0)
 
 
-class LicenceServer(Model):
-    """The NVIDIA licence server, and what its guests run."""
+class LicenseServer(Model):
+    """The NVIDIA license server, and what its guests run."""
 
     version: str = Field(description="version of DLS, e.g. 3.4.0; CLS needs no entry")
     nvaie_major: int = Field(gt=0, description="major release of NVIDIA AI Enterprise on the hosts")
@@ -70,28 +70,28 @@ class LicenceServer(Model):
 class BootstrapSecret(Model):
     """A Secret with a machine's OVF properties that exists already: what it gives the machine."""
 
-    licence_token: bool = Field(description="it holds a licence token as vgpu-license")
+    license_token: bool = Field(description="it holds a license token as vgpu-license")
 
 
 class LicensingSettings(MachineSettings):
-    """What a site declares about its licences."""
+    """What a site declares about its licenses."""
 
-    entitlements: list[Entitlement] = Field(default=[], description="NVIDIA licences that this environment may use")
+    entitlements: list[Entitlement] = Field(default=[], description="NVIDIA licenses that this environment may use")
     paif_add_on: AddOn | None = Field(default=None, description="the VMware PAIF add-on")
     gpu_hosts: list[Hosts] = Field(default=[], description="GPU hosts, for the add-on's cores")
     minimum_cores_per_socket: int = Field(default=16, description="cores that are counted per socket at least")
     existing_bootstrap_secrets: dict[str, BootstrapSecret] = Field(
         default={},
-        description="Secrets with OVF properties of machines that are not made here: {name: {licenceToken: true}}",
+        description="Secrets with OVF properties of machines that are not made here: {name: {licenseToken: true}}",
     )
-    licence_token_form: Literal["jwt", "any"] = Field(
+    license_token_form: Literal["jwt", "any"] = Field(
         default="jwt",
-        description="form of a licence token: jwt as licence servers write it, any for examples such as the lab's",
+        description="form of a license token: jwt as license servers write it, any for examples such as the lab's",
     )
-    licence_server: LicenceServer | None = Field(default=None, description="the licence server, when it is DLS")
+    license_server: LicenseServer | None = Field(default=None, description="the license server, when it is DLS")
     warn_days: int = Field(default=60, ge=0, description="days before an expiry date from which it is reported")
     evaluation_in: list[Kind] = Field(
-        default=["dev", "qa"], description="kinds of environment that may run on evaluation licences"
+        default=["dev", "qa"], description="kinds of environment that may run on evaluation licenses"
     )
     nim_images: list[str] = Field(
         default=["nvcr.io/nim/*", "helm.ngc.nvidia.com/nim/*"],
@@ -111,7 +111,7 @@ class LicensingObservations:
     machines: dict[str, list[MachineDemand]] = field(default_factory=dict)
     """URN -> machines that it brings, in the order of registration."""
     tokens: dict[tuple[str | None, str], bool | Undecided] = field(default_factory=dict)
-    """Namespace (None while not known) and name of a Secret -> whether it holds a licence token."""
+    """Namespace (None while not known) and name of a Secret -> whether it holds a license token."""
 
 
 Context = Run[LicensingSettings, LicensingObservations]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from policies.licensing.configuration import Context
-from policies.licensing.rules.licence_tokens import OVF_TOKEN_KEY
+from policies.licensing.rules.license_tokens import OVF_TOKEN_KEY
 from policies.licensing.rules.seats import MACHINES
 from policies.shared.machines import machine_demands, observe_class
 from policies.shared.model import Resource, Undecided, UndecidedError, Unknown, raw_value_at
@@ -12,7 +12,7 @@ from policies.shared.types import SECRET, VM_CLASS
 
 
 def observe(resource: Resource, run: Context) -> None:
-    """Note classes, Secrets with a licence token, and machines; what is not known yet counts when it is."""
+    """Note classes, Secrets with a license token, and machines; what is not known yet counts when it is."""
     if is_type(resource, VM_CLASS):
         observe_class(resource, run, run.observations.classes)
     elif is_type(resource, SECRET):

@@ -5,8 +5,8 @@ from policies.licensing.observation import OBSERVED, observe
 from policies.licensing.rules import (
     containers,
     entitlements,
-    licence_server,
-    licence_tokens,
+    license_server,
+    license_tokens,
     paif_add_on,
     seats,
     vgpu_profiles,
@@ -15,16 +15,16 @@ from policies.shared.pack import Pack
 
 PACK: Pack[LicensingSettings, LicensingObservations] = Pack(
     name="licensing",
-    description="Licences of NVIDIA and VMware that a Private AI environment takes",
+    description="Licenses of NVIDIA and VMware that a Private AI environment takes",
     settings=LicensingSettings,
     rules=[
         *vgpu_profiles.RULES.all,
-        *licence_tokens.RULES.all,
+        *license_tokens.RULES.all,
         *containers.RULES.all,
         *seats.RULES.all,
         *entitlements.RULES.all,
         *paif_add_on.RULES.all,
-        *licence_server.RULES.all,
+        *license_server.RULES.all,
     ],
     observations=LicensingObservations,
     observed=OBSERVED,

@@ -9,26 +9,26 @@ from pydantic import Field
 from policies.shared.configuration import Settings
 from policies.shared.model import Run
 
-PATTERN = "{organisation}-{environment}-{kind}-{name}"
+PATTERN = "{organization}-{environment}-{kind}-{name}"
 
 
 class NamingSettings(Settings):
     """What a site may say about names."""
 
-    organisation: str = Field(
-        default="", description="the organisation's token; that of the stack's configuration by default, else any"
+    organization: str = Field(
+        default="", description="the organization's token; that of the stack's configuration by default, else any"
     )
     patterns: dict[str, str] = Field(
         default={},
         description="pattern per kind (paif_catalog/naming.yaml) instead of "
-        f"{PATTERN}; braces hold organisation, environment, kind and name",
+        f"{PATTERN}; braces hold organization, environment, kind and name",
     )
     class_patterns: dict[str, str] = Field(
         default={},
         description="regular expression of a GPU class's own name, keys `vgpu` and `directpath`",
     )
     required_labels: list[str] = Field(
-        default=["environment", "owner", "costCentre"],
+        default=["environment", "owner", "costCenter"],
         description="labels (keys of paif_catalog/naming.yaml) that every object of a person's concern carries",
     )
     reserved_prefixes: list[str] = Field(

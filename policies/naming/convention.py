@@ -23,7 +23,7 @@ NAMED_TYPES = WORKSTATION + CLUSTER + DATABASE + ENDPOINT + NAMESPACE + VM_CLASS
 
 
 def kind_of(resource: Resource) -> str:
-    """Kind of the naming catalogue, or nothing for a type that has none."""
+    """Kind of the naming catalog, or nothing for a type that has none."""
     return next((kind for types, kind in _KINDS if is_type(resource, types)), "")
 
 
@@ -38,17 +38,17 @@ def name_of(resource: Resource) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def organisation_of(run: Context) -> str:
-    """The organisation's token, or nothing when neither settings nor configuration tell it."""
-    return run.settings.organisation or str(run.environment.get("organisation") or "")
+def organization_of(run: Context) -> str:
+    """The organization's token, or nothing when neither settings nor configuration tell it."""
+    return run.settings.organization or str(run.environment.get("organization") or "")
 
 
 def pattern_of(kind: str, run: Context) -> tuple[str, re.Pattern[str]]:
     """The pattern of a kind for people, and as a regular expression with groups environment and name."""
     pattern = run.settings.patterns.get(kind, PATTERN)
-    organisation = organisation_of(run)
+    organization = organization_of(run)
     parts = {
-        "organisation": re.escape(organisation) if organisation else "[a-z][a-z0-9]*",
+        "organization": re.escape(organization) if organization else "[a-z][a-z0-9]*",
         "environment": rf"(?P<environment>{re.escape(run.stack)})",
         "kind": re.escape(catalog.naming().kinds[kind].code),
         # An endpoint is often named like its model, whose name has a version in it.
@@ -58,6 +58,6 @@ def pattern_of(kind: str, run: Context) -> tuple[str, re.Pattern[str]]:
         parts.get(piece[1:-1], "") if piece.startswith("{") else re.escape(piece)
         for piece in re.split(r"(\{\w+\})", pattern)
     )
-    known_parts = {"organisation": organisation or "<organisation>", "environment": run.stack}
+    known_parts = {"organization": organization or "<organization>", "environment": run.stack}
     known_parts |= {"kind": catalog.naming().kinds[kind].code, "name": "<name>"}
     return re.sub(r"\{(\w+)\}", lambda match: known_parts.get(match[1], match[0]), pattern), re.compile(expression)

@@ -79,7 +79,7 @@ def configured_classes(environment: Mapping[str, Any], stack: str) -> dict[str, 
         classes[name] = gpu_class
         if not entry.get("existing"):
             code = catalog.naming().kinds["vm-class"].code
-            classes[f"{environment.get('organisation')}-{stack}-{code}-{name}"] = gpu_class
+            classes[f"{environment.get('organization')}-{stack}-{code}-{name}"] = gpu_class
     return classes
 
 

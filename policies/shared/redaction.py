@@ -1,4 +1,4 @@
-"""Keeps secrets out of messages about a resource: by the engine's marks, and by the catalogue of names and shapes."""
+"""Keeps secrets out of messages about a resource: by the engine's marks, and by the catalog of names and shapes."""
 
 from __future__ import annotations
 

@@ -36,5 +36,5 @@ WORKLOAD = (
 )
 NIM = ("kubernetes:apps.nvidia.com/*:NIM*",)
 """What NVIDIA's NIM Operator makes microservices of: NIMService, NIMCache, NIMPipeline."""
-LABELLED = VM + CLUSTER + DATABASE + PAIS + ENDPOINT
+LABELED = VM + CLUSTER + DATABASE + PAIS + ENDPOINT
 """Objects that people answer for, so that they carry labels."""

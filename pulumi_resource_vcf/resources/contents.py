@@ -205,6 +205,6 @@ class _Watch:
         if waited + pause > self._context.patience:
             raise VcfError(
                 f"Namespace {self.namespace} does not have everything after {waited:.0f} s: {self.last}. Look at it in "
-                "vCenter: whether it is in error, and whether its content libraries are synchronised. Then run "
+                "vCenter: whether it is in error, and whether its content libraries are synchronized. Then run "
                 "`pulumi up` again."
             )

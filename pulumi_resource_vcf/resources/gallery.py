@@ -222,8 +222,8 @@ class Gallery:
             return f"{told} It does not take the login either: check `username` and `password`."
         project = repository.partition("/")[0]
         return (
-            f"{told} It takes the login: check that there is a project {project!r}, spelt so, and that the account may "
-            "pull from it."
+            f"{told} It takes the login: check that there is a project {project!r}, spelled so, and that the account "
+            "may pull from it."
         )
 
     async def _missing(self) -> str:
@@ -238,7 +238,7 @@ class Gallery:
         else:
             known = await self.repositories()
             there = f"There is no such repository or it is empty{nearest(repository, known)}."
-        # A gallery is a project, and a model has its organisation in its name.
+        # A gallery is a project, and a model has its organization in its name.
         project, _, model = repository.partition("/")
         store = f"{self._inputs['registry']}/{project}"
         return (

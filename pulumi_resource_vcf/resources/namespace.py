@@ -268,7 +268,7 @@ class Namespace(Resource):
                 lambda seconds: failed(f"is not RUNNING after {seconds:.0f} s (customTimeouts gives it longer)"),
             )
         except asyncio.CancelledError:
-            raise failed("was left while being configured (cancelled)") from None
+            raise failed("was left while being configured (canceled)") from None
         return {**state, "configStatus": "RUNNING"}
 
     async def read(self, context: Context, resource_id: str, state: Props) -> tuple[str, Props] | None:

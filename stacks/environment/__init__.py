@@ -2,7 +2,7 @@
 
 `validate` is the only way in: a stack file (`stacks.stackfile`) and Pulumi's configuration (`stacks.configuration`) go
 through it, so both report the same problems. Sizes are in GiB and vCPU as names say. Defaults that differ by kind of
-environment are the catalogue's guards.
+environment are the catalog's guards.
 """
 
 from paif_catalog.kubernetes_names import storage_class

@@ -45,9 +45,9 @@ class Environment(Section):
     platform: PlatformName = Field(
         default="", description="version of the platform, e.g. vcf-9.0.1; by default the only one that is known"
     )
-    organisation: ShortName
+    organization: ShortName
     owner: LabelValue
-    cost_centre: LabelValue
+    cost_center: LabelValue
     gpu: Gpu
     vcenter: Vcenter
     supervisor: Supervisor
@@ -73,7 +73,7 @@ class Environment(Section):
     )
     chart_ca_bundle: Pem = Field(default="", description="PEM of the authorities that signed its certificate (https)")
     conditions: dict[str, list[NonEmptyText]] = Field(
-        default={}, description="wait conditions instead of the catalogue's"
+        default={}, description="wait conditions instead of the catalog's"
     )
     kept: dict[str, list[KeptProperty]] = Field(
         default={},
@@ -81,7 +81,7 @@ class Environment(Section):
         "VirtualMachine/acme-dev-dlvm-alice: [spec.powerState]; `./paif drift ENV --keep` writes it",
     )
 
-    licence_token: SecretStr | None = Field(default=None, description="NVIDIA client configuration token")
+    license_token: SecretStr | None = Field(default=None, description="NVIDIA client configuration token")
     ngc_api_key: SecretStr | None = Field(default=None, description="NGC key that pulls the vGPU guest driver")
     registry_password: SecretStr | None = Field(default=None, description="password of paif:gallery.username")
     workstation_password: SecretStr | None = Field(default=None, description="first password of the workstations")
@@ -107,8 +107,8 @@ class Environment(Section):
         return catalog.baseline(self.platform)
 
     def named(self, kind: str, name: str) -> str:
-        """A full name, <organisation>-<environment>-<kind>-<name>; `kind` is a key of the naming catalogue."""
-        return f"{self.organisation}-{self._name}-{catalog.naming().kinds[kind].code}-{name}"
+        """A full name, <organization>-<environment>-<kind>-<name>; `kind` is a key of the naming catalog."""
+        return f"{self.organization}-{self._name}-{catalog.naming().kinds[kind].code}-{name}"
 
     def full_name(self, section: Section) -> str:
         """The full name of what has a name in the stack file. Raises ValueError for what has none, or several."""
@@ -120,23 +120,23 @@ class Environment(Section):
         return {key: getattr(self, name) for key, name in _SECRETS.items()}
 
     def labels(self, persona: str = "") -> dict[str, str]:
-        """Labels that everything carries: organisation, environment, owner, cost centre and, if given, persona."""
+        """Labels that everything carries: organization, environment, owner, cost center and, if given, persona."""
         keys = catalog.naming().labels
         return {keys[key]: value for key, value in self.facts(persona).items()}
 
     def facts(self, persona: str = "") -> dict[str, str]:
-        """What labels and tags say, by the keys of the naming catalogue."""
+        """What labels and tags say, by the keys of the naming catalog."""
         values = {
-            "organisation": self.organisation,
+            "organization": self.organization,
             "environment": self._name,
             "owner": self.owner,
-            "costCentre": self.cost_centre,
+            "costCenter": self.cost_center,
             "persona": persona,
         }
         return {key: value for key, value in values.items() if value}
 
     def tags(self) -> dict[str, list[str]]:
-        """All tags of vCenter that things of this environment may carry, by the keys of the naming catalogue."""
+        """All tags of vCenter that things of this environment may carry, by the keys of the naming catalog."""
         return {**{key: [value] for key, value in self.facts().items()}, "persona": list(PERSONAS)}
 
     def vm_class(self, name: str) -> VmClass:

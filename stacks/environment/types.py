@@ -77,7 +77,7 @@ Label = Annotated[
     matching(_LABEL, "a DNS label: lower-case letters, digits and inner hyphens, at most 63 characters"),
 ]
 SHORT_NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,18}[a-z0-9])?")
-"""Names that become part of every name: an environment's, an organisation's."""
+"""Names that become part of every name: an environment's, an organization's."""
 ShortName = Annotated[
     str,
     matching(SHORT_NAME.pattern, "a short DNS label: a letter first, at most 20 characters"),
@@ -102,7 +102,7 @@ Repository = Annotated[
     str,
     matching(
         r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)+",
-        "a model in the gallery as <project>/<organisation>/<model>, lower case without spaces",
+        "a model in the gallery as <project>/<organization>/<model>, lower case without spaces",
     ),
 ]
 Network = Annotated[str, AfterValidator(_network)]

@@ -67,9 +67,9 @@ def _contradictions(env: Environment, findings: Findings) -> list[LocatedProblem
 _STAND_INS: dict[str, Any] = {
     "target": "lab",
     "kind": "dev",
-    "organisation": "org",
+    "organization": "org",
     "owner": "owner",
-    "costCentre": "cost",
+    "costCenter": "cost",
     "gpu": {"mode": "vgpu", "model": "A100"},
     "vcenter": {"computeCluster": "cluster"},
     "supervisor": {"name": "supervisor"},

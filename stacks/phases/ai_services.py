@@ -52,7 +52,7 @@ def declare(context: Context, foundation: Foundation, data: Data, asked: Section
         "ca_bundles": {name: pem for name, pem in bundles.items() if pem},
         "labels": env.labels(),
         "platform": env.platform,
-        **context.licence(gpu_mode),  # type: ignore[typeddict-item]
+        **context.license(gpu_mode),  # type: ignore[typeddict-item]
         **context.wait("PAISConfiguration"),
     }
     options = pulumi.ResourceOptions(parent=phase)

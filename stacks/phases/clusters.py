@@ -114,7 +114,7 @@ def _gpu_operator(context: Context, asked: Cluster, cluster: GpuCluster) -> GpuO
         "driver_version": asked.gpu_operator.driver_version,
         "labels": env.labels(),
         "platform": env.platform,
-        **context.licence(env.gpu.mode),  # type: ignore[typeddict-item]
+        **context.license(env.gpu.mode),  # type: ignore[typeddict-item]
         **context.wait("ClusterPolicy"),
     }
     # It goes as a whole: from a cluster that is gone, or stays, nothing needs to be taken one by one.

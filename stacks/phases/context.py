@@ -72,14 +72,14 @@ class Context:
         )
 
     def wait(self, kind: str, argument: str = "wait_for") -> dict[str, list[str]]:
-        """The argument by which a component waits for other conditions than the catalogue's, if there are any."""
+        """The argument by which a component waits for other conditions than the catalog's, if there are any."""
         key = self.env.baseline.condition_key(kind)
         return {argument: self.env.conditions[key]} if key in self.env.conditions else {}
 
-    def licence(self, gpu_mode: str) -> dict[str, pulumi.Output[str]]:
-        """Licence token and NGC key as secret arguments, in vGPU mode only."""
+    def license(self, gpu_mode: str) -> dict[str, pulumi.Output[str]]:
+        """License token and NGC key as secret arguments, in vGPU mode only."""
         env = self.env
-        given = {"licence_token": env.licence_token, "ngc_api_key": env.ngc_api_key} if gpu_mode == "vgpu" else {}
+        given = {"license_token": env.license_token, "ngc_api_key": env.ngc_api_key} if gpu_mode == "vgpu" else {}
         return {
             key: pulumi.Output.secret(value.get_secret_value()) for key, value in given.items() if value is not None
         }
@@ -87,7 +87,7 @@ class Context:
     def described(self) -> str:
         """Text beside what carries no labels."""
         env = self.env
-        return f"{env.organisation} {env.name}, owner {env.owner}, cost centre {env.cost_centre}"
+        return f"{env.organization} {env.name}, owner {env.owner}, cost center {env.cost_center}"
 
 
 def connect(env: Environment, connections: Connections) -> Context:

@@ -142,7 +142,7 @@ def _tags(context: Context, phase: Phase) -> VsphereTags | None:
         return None
     tags = env.tags()
     return VsphereTags(
-        f"{env.organisation}-{env.name}-tags",
+        f"{env.organization}-{env.name}-tags",
         {
             "categories": {key: asked.category(key) for key in tags},
             "create_categories": asked.create_categories,

@@ -98,7 +98,7 @@ def _args(context: Context, shared: _Shared, asked: Workstation) -> DeepLearning
         "image": shared.image,
         "platform": env.platform,
         "password": pulumi.Output.secret(password.get_secret_value() if password else ""),
-        **context.licence(env.gpu.mode),  # type: ignore[typeddict-item]
+        **context.license(env.gpu.mode),  # type: ignore[typeddict-item]
         "public_key": asked.public_key or None,
     }
     if asked.proxy is not None:

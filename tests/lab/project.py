@@ -29,7 +29,7 @@ class Project:
         scratch_project(folder, stack, config)
         self._paif, self._folder, self.stack = paif, folder, stack
         self("stack", "init", stack)
-        for key in ("licenceToken", "ngcApiKey", "workstationPassword"):
+        for key in ("licenseToken", "ngcApiKey", "workstationPassword"):
             if key == "workstationPassword" or config["paif:gpu"]["mode"] == "vgpu":
                 self("config", "set", "--secret", f"paif:{key}", "--stack", stack, "x" * 80)
 

@@ -134,7 +134,7 @@ def test_the_guest_cluster_has_gpus_and_a_ready_cluster_policy(dev: dict[str, An
         assert [policy["status"]["state"] for policy in policies] == ["ready"]
 
 
-def test_versions_deployed_are_those_of_the_catalogue(dev: dict[str, Any]) -> None:
+def test_versions_deployed_are_those_of_the_catalog(dev: dict[str, Any]) -> None:
     assert dev["versions"]["baseline"]
     for cluster in dev["versions"].get("clusters", {}).values():
         assert cluster["gpuOperator"] == "v24.9.0"

@@ -164,8 +164,10 @@ def test_the_issue_followed_for_what_was_deleted_changed_and_added_in_every_phas
     port = {"name": "extra", "port": 9999, "protocol": "TCP", "targetPort": 9999}
     hand.supervisor("PATCH", f"{_ACCESS}/acme-dev-dlvm-alice", _add("/spec/ports/-", port))
     hand.supervisor("PATCH", f"{_CLUSTERS}/acme-dev-vks-gpu", _set("/metadata/labels/paif.dev~1owner", "somebody"))
-    licence = hand.guest("GET", "/api/v1/namespaces/gpu-operator/configmaps")["items"]
-    name = next(each["metadata"]["name"] for each in licence if each["metadata"]["name"].startswith("licensing-config"))
+    config_maps = hand.guest("GET", "/api/v1/namespaces/gpu-operator/configmaps")["items"]
+    name = next(
+        each["metadata"]["name"] for each in config_maps if each["metadata"]["name"].startswith("licensing-config")
+    )
     hand.guest("DELETE", f"/api/v1/namespaces/gpu-operator/configmaps/{name}")
     level = "/metadata/labels/pod-security.kubernetes.io~1enforce"
     hand.guest("PATCH", "/api/v1/namespaces/gpu-operator", _set(level, "baseline"))
@@ -178,7 +180,7 @@ def test_the_issue_followed_for_what_was_deleted_changed_and_added_in_every_phas
             "ConfigMap acme-dev-ns-pais-trust-oidc",
             "Secret gallery-pull",
             "VirtualMachine acme-dev-dlvm-bob",
-            "ConfigMap acme-dev-vks-gpu-gpu-operator-licence",
+            "ConfigMap acme-dev-vks-gpu-gpu-operator-license",
         ):
             assert f"delete {gone}" in told
             assert f"`{gone.split()[1]}`" in issue

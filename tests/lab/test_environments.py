@@ -1,4 +1,4 @@
-"""All four environments side by side on one lab, both licence paths, and what prod protects."""
+"""All four environments side by side on one lab, both license paths, and what prod protects."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ def test_the_lab_with_all_four_stays_below_8_gib(everything: Paif) -> None:
     assert total < 8 << 30, f"{total / 2**30:.2f} GiB"
 
 
-def test_both_licence_paths_are_exercised(everything: Paif) -> None:
+def test_both_license_paths_are_exercised(everything: Paif) -> None:
     modes = {name: everything.outputs(name)["environment"]["gpuMode"] for name in ENVIRONMENTS}
     assert set(modes.values()) == {"vgpu", "directpath"}
 
 
-def test_directpath_mode_has_no_licence_anywhere(everything: Paif) -> None:
+def test_directpath_mode_has_no_license_anywhere(everything: Paif) -> None:
     for name in ENVIRONMENTS:
         if everything.outputs(name)["environment"]["gpuMode"] != "directpath":
             continue
-        # What goes in: the chart's own defaults, which come out, name a licence that nobody gave.
+        # What goes in: the chart's own defaults, which come out, name a license that nobody gave.
         inputs = [each.get("inputs") for each in everything.export(name)["deployment"]["resources"]]
         state = json.dumps(inputs).lower()
         for word in ("licensingconfig", "client_configuration_token", "vgpu-license"):

@@ -71,20 +71,20 @@ def test_the_outputs_tell_what_is_there_what_was_never_made_and_what_is_gone(dai
     assert "pgvector" in told("database")
 
 
-def test_a_wrong_licence_token_is_refused_once(daily: Paif) -> None:
+def test_a_wrong_license_token_is_refused_once(daily: Paif) -> None:
     file = daily.root / "stacks" / f"Pulumi.{_NAME}.yaml"
     good = file.read_bytes()
     try:
         wrong = "aaa.bbb.ccc"
-        daily.pulumi("config", "set", "--secret", "paif:licenceToken", wrong, "--stack", _NAME)
+        daily.pulumi("config", "set", "--secret", "paif:licenseToken", wrong, "--stack", _NAME)
         answer = daily("preview", _NAME, check=False)
         assert answer.returncode == 1
         said = answer.stdout + answer.stderr
         assert said.count("[mandatory]") == 1
-        assert "licence-token-form" in said
+        assert "license-token-form" in said
         assert "context canceled" not in said
         assert wrong not in said
         report = json.loads(daily("policy", "check", _NAME, "--json", check=False).stdout)
-        assert [each["rule"] for each in report["findings"] if each["level"] == "mandatory"] == ["licence-token-form"]
+        assert [each["rule"] for each in report["findings"] if each["level"] == "mandatory"] == ["license-token-form"]
     finally:
         file.write_bytes(good)

@@ -109,7 +109,7 @@ def _settings(paif: Paif) -> dict[str, tuple[str, bool]]:
         "databaseCa": (vcenter["ca"], False),
         "chartRepository": (lab["helm"]["repository"], False),
         "password": (_SECRET, True),
-        "licenceToken": (_SECRET, True),
+        "licenseToken": (_SECRET, True),
         "ngcApiKey": (_SECRET, True),
     }
 

@@ -27,7 +27,7 @@ class Mistake:
     says: tuple[str, ...]
 
 
-_LICENCE = "  paif:licenceToken:\n"
+_LICENSE = "  paif:licenseToken:\n"
 _MISTAKES = [
     Mistake("paif:owner:", "paif:ownr:", "paif:ownr", ("paif:ownr", "did you mean 'owner'")),
     Mistake(
@@ -67,7 +67,7 @@ _MISTAKES = [
         ("paif:database.infrastructurePolicy: expected each key once (line ",),
     ),
     # What is missing stands nowhere: it is told of the whole.
-    Mistake("", "", "", ("paif:licenceToken: expected",)),
+    Mistake("", "", "", ("paif:licenseToken: expected",)),
 ]
 
 
@@ -93,8 +93,8 @@ def checkout(paif: Paif, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     for mistake in _MISTAKES:
         assert mistake.good in text, mistake.good
         text = text.replace(mistake.good, mistake.bad, 1)
-    start = text.index(_LICENCE)
-    end = text.index("  paif:", start + len(_LICENCE))
+    start = text.index(_LICENSE)
+    end = text.index("  paif:", start + len(_LICENSE))
     text = text[:start] + text[end:]
     (root / "stacks" / "Pulumi.broken.yaml").write_text(text, encoding="utf-8")
     return Checkout(root, paif, text)

@@ -33,7 +33,7 @@ def _nothing_exists(paif: Paif) -> None:
     assert _NAME not in there
 
 
-def test_vgpu_without_a_declared_licence_is_refused_before_anything_exists(site: Paif) -> None:
+def test_vgpu_without_a_declared_license_is_refused_before_anything_exists(site: Paif) -> None:
     answer = site("up", _NAME, check=False)
     assert answer.returncode == 1
     said = answer.stdout + answer.stderr

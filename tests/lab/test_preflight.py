@@ -84,7 +84,7 @@ _WRONG = (
         "dlvmLibrary: dlvm-images\n    dlvmImage: dlvm-9.0.1-simulated",
         "dlvmLibrary: kubernetes-releases\n    dlvmImage: ubuntu-2204-amd64-v1.32.0---vmware.6-fips-vkr.2",
         "dlvmImage: ubuntu",
-        ("hostname, nvidia-portal-api-key, password, vgpu-license", "a machine has no NVIDIA licence"),
+        ("hostname, nvidia-portal-api-key, password, vgpu-license", "a machine has no NVIDIA license"),
         False,
     ),
     Wrong(
@@ -124,7 +124,7 @@ _WRONG = (
         ("a VM class that vCenter has: best-effort-large",),
     ),
     Wrong(
-        "class of the catalogue",
+        "class of the catalog",
         "class: best-effort-xlarge",
         "class: best-effort-2xlarge",
         "best-effort-2xlarge",

@@ -89,8 +89,8 @@ def test_nothing_is_left_to_do_after_all_that(elsewhere: Paif) -> None:
     assert changes(elsewhere.pulumi("preview", "--stack", "dev", "--json")) == {}
 
 
-def test_a_driver_without_a_licence_is_told_with_the_pods_reason_and_given_up(elsewhere: Paif) -> None:
-    elsewhere("lab", "fault", "licence-server-down")
+def test_a_driver_without_a_license_is_told_with_the_pods_reason_and_given_up(elsewhere: Paif) -> None:
+    elsewhere("lab", "fault", "license-server-down")
 
     def exchange(config: dict[str, Any]) -> None:
         cluster = config["paif:clusters"][0]
@@ -102,6 +102,6 @@ def test_a_driver_without_a_licence_is_told_with_the_pods_reason_and_given_up(el
         answer = elsewhere("up", "dev", check=False)
         said = answer.stdout + answer.stderr
         assert answer.returncode == 1
-        assert "Unlicensed: no licence: the licence server does not answer" in said
+        assert "Unlicensed: no license: the license server does not answer" in said
     finally:
         elsewhere("lab", "fault", "--off")

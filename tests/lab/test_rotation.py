@@ -369,7 +369,7 @@ def _guest(site: Site) -> httpx.Client:
     return httpx.Client(base_url=server, verify=trust, headers=header, trust_env=False, timeout=30)
 
 
-def _licence_token(site: Site) -> None:
+def _license_token(site: Site) -> None:
     def named() -> tuple[str, str]:
         with _guest(site) as guest:
             policy = guest.get("/apis/nvidia.com/v1/clusterpolicies/cluster-policy").raise_for_status().json()
@@ -377,7 +377,7 @@ def _licence_token(site: Site) -> None:
         return pais, policy["spec"]["driver"]["licensingConfig"]["configMapName"]
 
     before = named()
-    site.keep(licenceToken="y" * 80)
+    site.keep(licenseToken="y" * 80)
     site.up()
     after = named()
     assert not set(before) & set(after)
@@ -519,7 +519,7 @@ _IN_PLACE = {"the gallery's account", "the NGC key", "vCenter's password", "vCen
 _ROTATIONS: dict[str, Callable[[Site], None]] = {
     "the gallery's account": _gallery_account,
     "the NGC key": _ngc_key,
-    "the licence token": _licence_token,
+    "the license token": _license_token,
     "the gallery's authority": _gallery_authority,
     "the identity provider's authority": _issuer_authority,
     "the database's authority": _database_authority,
@@ -611,7 +611,7 @@ def test_no_call_is_refused_during_any_rotation(site: Site) -> None:
                 assert after == before, name
             assert {path: uid for path, (uid, _) in after.items()} == {path: uid for path, (uid, _) in first.items()}
         load.during = "another worker's start"
-        # That pull Secret and licence are good for what starts from now on is another thing than that all runs on.
+        # That pull Secret and license are good for what starts from now on is another thing than that all runs on.
         site.change("modelEndpoints", replicas=2)
         site.up()
         load.seen()

@@ -36,7 +36,7 @@ def _planted(paif: Paif, env: str) -> dict[str, str]:
 
 
 def _forms(value: str) -> list[str]:
-    """A value as it is, as JSON text escapes it, and in base64 (the part that no neighbour changes)."""
+    """A value as it is, as JSON text escapes it, and in base64 (the part that no neighbor changes)."""
     encoded = [base64.b64encode(b"x" * shift + value.encode()).decode() for shift in range(3)]
     return [value, json.dumps(value)[1:-1], *(text[4:-4] for text in encoded if len(text) > 20)]
 
@@ -68,7 +68,7 @@ def test_there_are_secrets_to_look_for(environment: str, planted: dict[str, str]
     for word in ("password", "kubeconfig"):
         assert word in names
     if environment == "dev":
-        assert "licencetoken" in names
+        assert "licensetoken" in names
         assert "ngcapikey" in names
 
 

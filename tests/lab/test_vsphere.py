@@ -64,7 +64,7 @@ def _config(vcenter: httpx.Client) -> dict[str, Any]:
         ],
         "paif:vsphereTags": {
             "createCategories": True,
-            "create": ["organisation", "environment", "owner", "costCentre", "persona"],
+            "create": ["organization", "environment", "owner", "costCenter", "persona"],
         },
         "paif:vmClasses": [{"name": "l40s", "cpuCount": 8, "memoryGib": 64, "gpus": 1}],
         "paif:workstations": [
@@ -74,13 +74,13 @@ def _config(vcenter: httpx.Client) -> dict[str, Any]:
     }
 
 
-def _neighbour(config: dict[str, Any]) -> dict[str, Any]:
+def _neighbor(config: dict[str, Any]) -> dict[str, Any]:
     """Another environment, which looks up what the first one has made."""
     [_, clone] = config["paif:workstations"]
     config = {key: value for key, value in config.items() if key != "paif:contentLibraries"}
     place = {**clone["vsphere"], "pciDevice": "0000:5d:00.0"}
     return config | {
-        "paif:namespace": {"name": "neighbour", "storage": [{"policy": "pai-gold"}]},
+        "paif:namespace": {"name": "neighbor", "storage": [{"policy": "pai-gold"}]},
         "paif:vsphereTags": {"create": ["environment"]},
         "paif:workstations": [{**clone, "vsphere": place}],
     }
@@ -108,8 +108,8 @@ def test_libraries_and_tags_come_go_and_are_used(
         assert len(attached.raise_for_status().json()["value"]) == 5
         project("preview", "--expect-no-changes", "--stack", "vsphere")
         assert _TOKEN not in project("stack", "export", "--stack", "vsphere")
-        (tmp_path / "neighbour").mkdir()
-        Project(paif, tmp_path / "neighbour", "neighbour", _neighbour(config)).round_trip(1)
+        (tmp_path / "neighbor").mkdir()
+        Project(paif, tmp_path / "neighbor", "neighbor", _neighbor(config)).round_trip(1)
     finally:
         project("destroy", "--yes", "--skip-preview", "--stack", "vsphere")
     assert _libraries(vcenter) == before

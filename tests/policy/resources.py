@@ -1,4 +1,4 @@
-"""Resources as the components make them, in an environment `dev` of organisation `acme`; tests change single values."""
+"""Resources as the components make them, in an environment `dev` of organization `acme`; tests change single values."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ SOON = (TODAY + dt.timedelta(days=20)).isoformat()
 PAST = (TODAY - dt.timedelta(days=3)).isoformat()
 FUTURE = (TODAY + dt.timedelta(days=900)).isoformat()
 LABELS = {
-    "paif.dev/organisation": "acme",
+    "paif.dev/organization": "acme",
     "paif.dev/environment": "dev",
     "paif.dev/owner": "ai-platform",
-    "paif.dev/cost-centre": "cc-4711",
+    "paif.dev/cost-center": "cc-4711",
 }
 NAMESPACE = "acme-dev-ns-ai"
 GPU_CLASS = "acme-dev-class-vgpu-a100-40c"
@@ -283,9 +283,9 @@ CONFIG_MAP = RequestedResource(
         "data": {"ca.crt": CERTIFICATE},
     },
 )
-LICENCE = RequestedResource(
+LICENSE = RequestedResource(
     "kubernetes:core/v1:ConfigMap",
-    "licence",
+    "license",
     {
         "metadata": {"name": "licensing-config-1", "namespace": "gpu-operator", "labels": LABELS},
         "data": {"$secret": {"gridd.conf": "FeatureType=1", "client_configuration_token.tok": JWT}},
@@ -377,9 +377,9 @@ SUPERVISOR = RequestedResource(
 )
 
 SETTINGS: dict[str, dict[str, Any]] = {
-    "naming": {"organisation": "acme"},
+    "naming": {"organization": "acme"},
     "licensing": {
-        "licenceTokenForm": "jwt",
+        "licenseTokenForm": "jwt",
         "entitlements": [{"edition": "nvaie", "seats": 100, "expires": FUTURE}],
         "paifAddOn": {"cores": 512, "expires": FUTURE},
         "gpuHosts": [{"count": 4, "sockets": 2, "coresPerSocket": 64}],
@@ -400,13 +400,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 CONFIG: dict[str, Any] = {
     "kind": "dev",
-    "organisation": "acme",
+    "organization": "acme",
     "owner": "ai-platform",
-    "costCentre": "cc-4711",
+    "costCenter": "cc-4711",
     "gpu": {"mode": "vgpu", "model": "A100"},
     "vmClasses": [
         {"name": "vgpu-a100-40c", "cpuCount": 16, "memoryGib": 128, "profile": "grid_a100-40c"},
         {"name": "gpu-l40s", "cpuCount": 16, "memoryGib": 128, "gpus": 1},
     ],
 }
-TOKEN = {"licenceToken": JWT}
+TOKEN = {"licenseToken": JWT}

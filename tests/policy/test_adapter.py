@@ -21,7 +21,7 @@ from tests.policy.resources import (
     FUTURE,
     GONE,
     JWT,
-    LICENCE,
+    LICENSE,
     NAMESPACE_,
     RELEASE,
     SETTINGS,
@@ -50,7 +50,7 @@ def begin(process: Process, pack: str, **options: Any) -> Any:
 )
 def test_a_secret_value_is_never_shown(packs: dict[str, Process], secret: str) -> None:
     for pack in PACKS:
-        begin(packs[pack], pack, secrets={"licenceToken": secret})
+        begin(packs[pack], pack, secrets={"licenseToken": secret})
         named = changed(VM, {"metadata>name": secret, "metadata>labels>paif.dev/owner": secret})
         for asked in (
             STACK,
@@ -63,7 +63,7 @@ def test_a_secret_value_is_never_shown(packs: dict[str, Process], secret: str) -
 
 @pytest.mark.parametrize("secret", ["hunter2-hunter2", "hunter2\nhunter2", "eyJhbGciOiJub25lIn0.eyJleHAiOjF9.c2ln"])
 def test_nothing_is_left_of_a_secret_that_a_long_value_is_cut_in(packs: dict[str, Process], secret: str) -> None:
-    begin(packs["naming"], "naming", secrets={"licenceToken": secret})
+    begin(packs["naming"], "naming", secrets={"licenseToken": secret})
     for length in (60, 70, 75):
         asked = changed(VM, {"metadata>labels>paif.dev/owner": "-" * length + secret + "!" * 40})
         (found,) = [each for each in packs["naming"].analyze(asked) if each.rule == "label-syntax"]
@@ -293,31 +293,31 @@ def test_a_snapshot_is_undecided_while_the_devices_of_a_machine_are(packs: dict[
 def test_a_token_is_undecided_while_its_secret_cannot_be_read(packs: dict[str, Process], content: Any) -> None:
     begin(packs["licensing"], "licensing")
     packs["licensing"].analyze(changed(BOOTSTRAP, {"stringData": content}))
-    found = [each for each in packs["licensing"].analyze(VM) if each.rule == "vgpu-licence-token"]
+    found = [each for each in packs["licensing"].analyze(VM) if each.rule == "vgpu-license-token"]
     assert ["undecided: content of Secret acme-dev-dlvm-alice-ovf" in each.message for each in found] == [True]
 
 
-# Licence tokens.
+# License tokens.
 
 _HEAD, _BODY, _SIGNATURE = JWT.split(".")
 
 
 def _form(process: Process, token: str, **settings: Any) -> list[str]:
     """What is said of a token: of the stack's, and of one that comes in a resource only."""
-    asked = changed(LICENCE, {"data": {"$secret": {"client_configuration_token.tok": token}}})
-    begin(process, "licensing", secrets={"licenceToken": token}, settings=settings)
+    asked = changed(LICENSE, {"data": {"$secret": {"client_configuration_token.tok": token}}})
+    begin(process, "licensing", secrets={"licenseToken": token}, settings=settings)
     found = [*process.analyze(STACK)]
     begin(process, "licensing", settings=settings)
     found += process.analyze(asked)
-    return [each.message for each in found if each.rule == "licence-token-form"]
+    return [each.message for each in found if each.rule == "license-token-form"]
 
 
 def test_one_wrong_token_is_one_finding_however_many_resources_have_it(packs: dict[str, Process]) -> None:
-    begin(packs["licensing"], "licensing", secrets={"licenceToken": f"{_HEAD}.x.y"})
+    begin(packs["licensing"], "licensing", secrets={"licenseToken": f"{_HEAD}.x.y"})
     same = {"client_configuration_token.tok": f"{_HEAD}.x.y"}
     other = {"client_configuration_token.tok": f"{_HEAD}.x.z"}
-    asked = [STACK, *(changed(LICENCE, {"data": {"$secret": each}}) for each in (same, same, other))]
-    found = [each for one in asked for each in packs["licensing"].analyze(one) if each.rule == "licence-token-form"]
+    asked = [STACK, *(changed(LICENSE, {"data": {"$secret": each}}) for each in (same, same, other))]
+    found = [each for one in asked for each in packs["licensing"].analyze(one) if each.rule == "license-token-form"]
     assert [each.message.partition(":")[0] for each in found] == ["paif-dev", found[-1].message.partition(":")[0]]
     assert [each.level for each in found] == ["mandatory", "mandatory"]
 
@@ -353,20 +353,20 @@ def test_a_whole_token_passes(packs: dict[str, Process], token: str) -> None:
 def test_where_another_form_is_allowed_one_readable_line_is_enough(
     packs: dict[str, Process], token: str, refused: int
 ) -> None:
-    assert len(_form(packs["licensing"], token, licenceTokenForm="any")) == refused
+    assert len(_form(packs["licensing"], token, licenseTokenForm="any")) == refused
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
 def test_the_examples_tokens_of_the_lab_are_allowed(packs: dict[str, Process], environment: str) -> None:
     token = f"simulated-client-configuration-token-{environment}"
-    packs["licensing"].start(pack="licensing", stack=environment, secrets={"licenceToken": token})
+    packs["licensing"].start(pack="licensing", stack=environment, secrets={"licenseToken": token})
     found = packs["licensing"].analyze(STACK, environment)
-    assert "licence-token-form" not in {each.rule for each in found}
+    assert "license-token-form" not in {each.rule for each in found}
 
 
 # Names.
 
-_NAME = "{organisation}-{name}-{environment}"
+_NAME = "{organization}-{name}-{environment}"
 
 
 @pytest.mark.parametrize(
@@ -385,8 +385,8 @@ _NAME = "{organisation}-{name}-{environment}"
         ("site1", "acme-ns-dev-ai", {}, "dev"),
         ("dev", "acme-dev-ns-prod", {}, ""),
         ("dev", "acme-ns-dev-ai", {}, ""),
-        ("dev", "prod-team-dev-ns-ai", {"organisation": "prod-team"}, ""),
-        ("dev", "prod-team-qa-ns-ai", {"organisation": "prod-team"}, "qa"),
+        ("dev", "prod-team-dev-ns-ai", {"organization": "prod-team"}, ""),
+        ("dev", "prod-team-qa-ns-ai", {"organization": "prod-team"}, "qa"),
         ("dev", "acme-prod-models-dev", {"patterns": {"namespace": _NAME}}, ""),
     ],
 )
@@ -412,7 +412,7 @@ def test_a_clone_has_a_tag_for_each_label_and_its_persona(
         each for each in packs["naming"].analyze(changed(VSPHERE_VM, {"tags": tags})) if each.rule == "vsphere-tags"
     ]
     assert ["3 tags are attached, at least 4 are needed" in each.message for each in found] == [True] * refused
-    assert all("environment, owner, costCentre, persona" in each.message for each in found)
+    assert all("environment, owner, costCenter, persona" in each.message for each in found)
 
 
 # Remediation.

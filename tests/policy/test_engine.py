@@ -90,24 +90,24 @@ def test_with_skip_preview_the_offending_resource_is_not_created(engine: Engine)
     assert "dlvm-persona" in said
 
 
-def test_a_licence_violation_that_only_up_can_see_is_undecided_at_preview_and_refused_at_up(engine: Engine) -> None:
+def test_a_license_violation_that_only_up_can_see_is_undecided_at_preview_and_refused_at_up(engine: Engine) -> None:
     late = changed(VM, {"spec>className": {"$late": GPU_CLASS}}, after=(PLAIN_BOOTSTRAP.name,))
     engine.resources(PLAIN_BOOTSTRAP, late)
     preview = engine.run("preview", "--stack", "dev", *_with(engine), packs=PACKS)
     lines = preview.stdout.splitlines()
-    place = next(index for index, line in enumerate(lines) if "vgpu-licence-token" in line)
+    place = next(index for index, line in enumerate(lines) if "vgpu-license-token" in line)
     assert "[advisory]" in lines[place]
     assert "undecided: spec.className is not known yet" in lines[place + 1]
     said = _failed(engine, "up", "--yes")
-    assert "the machine has a vGPU and gets no licence token" in said
+    assert "the machine has a vGPU and gets no license token" in said
     assert not any("VirtualMachine" in each for each in engine.created())
     assert any("Secret" in each for each in engine.created())
 
 
-def test_a_licence_violation_that_only_up_can_see_is_refused_in_whatever_order_it_is_registered(engine: Engine) -> None:
+def test_a_license_violation_that_only_up_can_see_is_refused_in_whatever_order_it_is_registered(engine: Engine) -> None:
     engine.resources(PLAIN_BOOTSTRAP, changed(VM, {"spec>className": {"$late": GPU_CLASS}}))
     said = _failed(engine, "up", "--yes")
-    assert "vgpu-licence-token" in said
+    assert "vgpu-license-token" in said
     assert not any("VirtualMachine" in each for each in engine.created())
 
 
@@ -116,7 +116,7 @@ def test_during_up_a_machine_before_its_bootstrap_secret_is_refused(engine: Engi
     engine.resources(VM, changed(secret, {}, after=(VM.name,)))
     said = _failed(engine, "up", "--yes", "--skip-preview")
     assert engine.created() == []
-    for part in ("vgpu-licence-token", "nothing before it tells content of Secret", "depend on Secret"):
+    for part in ("vgpu-license-token", "nothing before it tells content of Secret", "depend on Secret"):
         assert part in said
 
 
@@ -124,7 +124,7 @@ def test_at_preview_a_secret_that_comes_later_is_held_against_its_machine(engine
     engine.resources(VM, changed(PLAIN_BOOTSTRAP, {}, after=(VM.name,)))
     said = _failed(engine, "up", "--yes")
     assert engine.created() == []
-    assert "acme-dev-dlvm-alice: the machine has a vGPU and gets no licence token" in said
+    assert "acme-dev-dlvm-alice: the machine has a vGPU and gets no license token" in said
 
 
 def test_at_the_end_of_a_preview_a_secret_that_never_came_is_missing(engine: Engine) -> None:
@@ -147,8 +147,8 @@ def test_no_secret_is_shown_whatever_is_wrong(engine: Engine) -> None:
 
 
 def test_labels_are_put_right_in_what_is_created(engine: Engine) -> None:
-    unlabelled = changed(VM, {"metadata>labels>paif.dev/owner": GONE}, after=(BOOTSTRAP.name,))
-    engine.resources(VM_CLASS, BOOTSTRAP, unlabelled)
+    unlabeled = changed(VM, {"metadata>labels>paif.dev/owner": GONE}, after=(BOOTSTRAP.name,))
+    engine.resources(VM_CLASS, BOOTSTRAP, unlabeled)
     engine.run("up", "--yes", "--stack", "dev", *_with(engine), packs=PACKS)
     state = json.loads(engine.run("stack", "export", "--stack", "dev").stdout)
     machine = next(each for each in state["deployment"]["resources"] if each["type"].endswith(":VirtualMachine"))

@@ -69,10 +69,10 @@ _WHOLE_VM = changed(VM, {"spec>className": DIRECTPATH_CLASS})
 _PLAIN_VM = changed(VSPHERE_VM, {"pciDeviceIds": []})
 PAIRS = {
     "licensing": [
-        Pair("vgpu-licence-token", VM, BOOTSTRAP, PLAIN_BOOTSTRAP, (VM_CLASS,)),
-        Pair("vgpu-licence-token", VM, _CPU, VM_CLASS, (PLAIN_BOOTSTRAP,)),
-        Pair("licence-token-wasted", _WHOLE_VM, PLAIN_BOOTSTRAP, BOOTSTRAP, (DIRECTPATH,)),
-        Pair("licence-token-wasted", VM, VM_CLASS, _WHOLE, (BOOTSTRAP,)),
+        Pair("vgpu-license-token", VM, BOOTSTRAP, PLAIN_BOOTSTRAP, (VM_CLASS,)),
+        Pair("vgpu-license-token", VM, _CPU, VM_CLASS, (PLAIN_BOOTSTRAP,)),
+        Pair("license-token-wasted", _WHOLE_VM, PLAIN_BOOTSTRAP, BOOTSTRAP, (DIRECTPATH,)),
+        Pair("license-token-wasted", VM, VM_CLASS, _WHOLE, (BOOTSTRAP,)),
         Pair("vgpu-seats-in-use", VM, _CPU, VM_CLASS, settings=_NO_SEATS),
         Pair("vgpu-seats-in-use", CLUSTER, _CPU, VM_CLASS, settings=_NO_SEATS),
         Pair("vgpu-seats-in-use", ENDPOINT, _CPU, VM_CLASS, settings=_NO_SEATS),
@@ -279,16 +279,16 @@ def _token(
     process: Process, *asked: RequestedResource, declared: bool | None = None, dry_run: bool = False
 ) -> list[Diagnostic]:
     name = BOOTSTRAP.properties["metadata"]["name"]
-    settings = {} if declared is None else {"existingBootstrapSecrets": {name: {"licenceToken": declared}}}
+    settings = {} if declared is None else {"existingBootstrapSecrets": {name: {"licenseToken": declared}}}
     begin(process, "licensing", dry_run=dry_run, settings=settings)
-    return said(process, "vgpu-licence-token", VM_CLASS, *asked)
+    return said(process, "vgpu-license-token", VM_CLASS, *asked)
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_a_secret_made_elsewhere_counts_as_declared(packs: dict[str, Process], *, dry_run: bool) -> None:
     assert _token(packs["licensing"], VM, declared=True, dry_run=dry_run) == []
     (found,) = _token(packs["licensing"], VM, declared=False, dry_run=dry_run)
-    assert "the machine has a vGPU and gets no licence token" in found.message
+    assert "the machine has a vGPU and gets no license token" in found.message
 
 
 @pytest.mark.parametrize("asked", [(PLAIN_BOOTSTRAP, VM), (VM, PLAIN_BOOTSTRAP)])
@@ -296,7 +296,7 @@ def test_what_a_secret_of_the_run_holds_counts_whatever_is_declared(
     packs: dict[str, Process], asked: tuple[RequestedResource, ...]
 ) -> None:
     (found,) = _token(packs["licensing"], *asked, declared=True)
-    assert "the machine has a vGPU and gets no licence token" in found.message
+    assert "the machine has a vGPU and gets no license token" in found.message
     assert found.level == "mandatory"
 
 
@@ -316,12 +316,12 @@ def test_a_secret_is_missing_also_beside_a_class_without_a_name(packs: dict[str,
 def test_a_secret_of_another_namespace_is_another_one(packs: dict[str, Process]) -> None:
     elsewhere = changed(BOOTSTRAP, {"metadata>namespace": "acme-dev-ns-other"}, "elsewhere")
     (found,) = _token(packs["licensing"], PLAIN_BOOTSTRAP, elsewhere, VM)
-    assert "the machine has a vGPU and gets no licence token" in found.message
+    assert "the machine has a vGPU and gets no license token" in found.message
 
 
 def test_a_class_that_is_made_otherwise_than_declared_is_refused_for_its_machines(packs: dict[str, Process]) -> None:
     begin(packs["licensing"], "licensing", dry_run=False, settings={"existingClasses": {GPU_CLASS: {}}})
-    found = said(packs["licensing"], "vgpu-licence-token", PLAIN_BOOTSTRAP, VM, VM_CLASS)
+    found = said(packs["licensing"], "vgpu-license-token", PLAIN_BOOTSTRAP, VM, VM_CLASS)
     assert [each.level for each in found] == ["mandatory"]
     assert found[0].message.startswith("acme-dev-dlvm-alice: the machine has a vGPU")
 
@@ -347,13 +347,13 @@ def test_two_machines_of_one_name_take_two_seats(packs: dict[str, Process]) -> N
 
 def test_an_exemption_lets_a_machine_through_before_its_secret_and_is_shown(packs: dict[str, Process]) -> None:
     exemption = {
-        "rule": "vgpu-licence-token",
+        "rule": "vgpu-license-token",
         "resource": "*::alice",
         "reason": "the token is put in by hand",
         "owner": "platform team",
         "expires": FUTURE,
     }
     begin(packs["licensing"], "licensing", dry_run=False, settings={"exemptions": [exemption]})
-    (found,) = said(packs["licensing"], "vgpu-licence-token", VM_CLASS, VM)
+    (found,) = said(packs["licensing"], "vgpu-license-token", VM_CLASS, VM)
     assert found.level == "advisory"
     assert found.message.startswith(f"exempted until {FUTURE} by platform team")

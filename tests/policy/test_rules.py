@@ -168,7 +168,7 @@ def test_an_expired_exemption_fails_the_run(packs: dict[str, Process], pack: str
 def test_a_class_that_the_server_raised_is_not_what_the_program_asks_for(
     packs: dict[str, Process], raised: str
 ) -> None:
-    # Central, or newer than the catalogue, and stored without the namespace that the server has added.
+    # Central, or newer than the catalog, and stored without the namespace that the server has added.
     change = {"spec>topology>class": raised}
     sides = [Side((changed(CLUSTER, change, ignored=ignored),)) for ignored in ((), ("spec.topology.class",))]
     asked_for, left_alone = ([*_judged(packs["platform"], side)] for side in sides)

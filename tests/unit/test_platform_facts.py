@@ -21,7 +21,7 @@ _CONDITION = re.compile(r"condition=(?!TYPE)(\w+)|@\.type==\"(\w+)\"")
 _OF_ALL_KINDS = {"Ready", "Available"}
 # File, or folder, and what it may say.
 _EXCEPTIONS = {
-    # The provider is installed without the catalogue. It reads what the Supervisor serves; this kind it knows in one
+    # The provider is installed without the catalog. It reads what the Supervisor serves; this kind it knows in one
     # version only, and does not miss it where it is not served.
     "pulumi_resource_vcf/contents.py": {"cns.vmware.com/v1alpha2"},
     # Published under this name by Cluster API 1.9 and later, beside the conditions of the version that is served.

@@ -98,7 +98,7 @@ def has_pending_operation(state: dict[str, Any]) -> bool:
 def locations(state: dict[str, Any]) -> list[ReleaseLocation]:
     """Where this stack's releases are or would be, by an exported state.
 
-    A creation that failed is in it nowhere. What it would have made is looked for by the catalogue's name, in the
+    A creation that failed is in it nowhere. What it would have made is looked for by the catalog's name, in the
     namespaces that the stack has made in its clusters.
     """
     deployment = state.get("deployment") or {}

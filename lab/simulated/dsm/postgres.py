@@ -117,7 +117,7 @@ class Server:
         pair = self._authority.issue(self.part)
         data = self._directory / "data"
         if not data.exists():
-            self._initialise(data, _own_password(pair))
+            self._initialize(data, _own_password(pair))
         write_atomically(self._directory / "pg_hba.conf", access(blocked=blocked))
         write_atomically(self._directory / "postgresql.conf", settings(self._directory))
         configuration = f"config_file={self._directory / 'postgresql.conf'}"
@@ -146,7 +146,7 @@ class Server:
                 )
         return port
 
-    def _initialise(self, data: Path, password: str) -> None:
+    def _initialize(self, data: Path, password: str) -> None:
         fresh = data.with_name("data.new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.parent.mkdir(parents=True, exist_ok=True)

@@ -44,7 +44,7 @@ func (a accounts) overriddenBy(file string) accounts {
 
 // authorizer asks who somebody is and lets through what they may, in the way of Harbor: a client that says nothing is sent to the
 // token service, a login is taken as it is too, and a project that is not there is denied like one that may not be used.
-// Every account may do everything in every project; nobody may list the catalogue, which Harbor leaves to administrators.
+// Every account may do everything in every project; nobody may list the catalog, which Harbor leaves to administrators.
 type authorizer struct {
 	store    *store
 	accounts accounts

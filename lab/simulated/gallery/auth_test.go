@@ -117,7 +117,7 @@ func TestAMissingProjectIsDeniedWhateverTheLogin(t *testing.T) {
 	}
 }
 
-func TestNobodyListsTheCatalogue(t *testing.T) {
+func TestNobodyListsTheCatalog(t *testing.T) {
 	if answer := request(testAuthorizer(t), http.MethodGet, "/v2/_catalog", word, ""); answer.Code != http.StatusUnauthorized {
 		t.Errorf("status %d", answer.Code)
 	}

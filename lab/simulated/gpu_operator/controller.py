@@ -4,7 +4,7 @@ VKS's simulation calls :func:`reconcile` for every cluster. The chart is install
 module does what the pod of Deployment gpu-operator would do: it labels GPU nodes, makes the operands' DaemonSets, tells
 why their pods cannot start, and lets a node announce ``nvidia.com/gpu`` once its driver and device plugin would run.
 
-A real driver starts without a licence and is throttled later; the simulation says so at once, as not ready.
+A real driver starts without a license and is throttled later; the simulation says so at once, as not ready.
 """
 
 from __future__ import annotations
@@ -72,15 +72,15 @@ OPERANDS = (
 
 
 def token_problem(config: Object | None, name: str) -> str:
-    """Why a licence ConfigMap cannot license a vGPU; empty when it can. Never tells what it holds."""
+    """Why a license ConfigMap cannot license a vGPU; empty when it can. Never tells what it holds."""
     if config is None:
         return f"ConfigMap {name} does not exist in the operator's namespace"
     data = config.get("data") or {}
     if not str(data.get(TOKEN_KEY, "")).strip():
-        return f"ConfigMap {name} has no {TOKEN_KEY}: put the client configuration token of the licence server there"
+        return f"ConfigMap {name} has no {TOKEN_KEY}: put the client configuration token of the license server there"
     bad = sorted(key for key in (TOKEN_KEY, "gridd.conf") if "\r" in str(data.get(key, "")))
     if bad:
-        return f"{bad[0]} in ConfigMap {name} has Windows line ends (CRLF): the licence client reads them as content"
+        return f"{bad[0]} in ConfigMap {name} has Windows line ends (CRLF): the license client reads them as content"
     return ""
 
 
@@ -109,11 +109,11 @@ def driver_block(
         return Blocked(
             "Unlicensed", "the nodes have vGPUs and driver.licensingConfig.configMapName is empty: name a ConfigMap"
         )
-    licence = token_problem(read(CONFIG_MAP, name), name)
-    if licence:
-        return Blocked("Unlicensed", licence)
-    if fault("licence-server-down") is not None:
-        return Blocked("Unlicensed", "no licence: the licence server does not answer (fault licence-server-down)")
+    problem = token_problem(read(CONFIG_MAP, name), name)
+    if problem:
+        return Blocked("Unlicensed", problem)
+    if fault("license-server-down") is not None:
+        return Blocked("Unlicensed", "no license: the license server does not answer (fault license-server-down)")
     return None
 
 

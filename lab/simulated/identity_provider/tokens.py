@@ -141,7 +141,7 @@ def _check_claims(claims: Mapping[str, Any], issuer: str, audiences: set[str], g
     if float(claims.get("exp", 0)) + _CLOCK_SKEW < now:
         raise TokenError("expired; get a new one")
     if groups and not groups & set(claims.get("groups", [])):
-        raise TokenError(f"the user is in none of the authorised groups {', '.join(sorted(groups))}")
+        raise TokenError(f"the user is in none of the authorized groups {', '.join(sorted(groups))}")
 
 
 def fetch_token(

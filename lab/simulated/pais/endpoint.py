@@ -97,7 +97,7 @@ def serve_endpoint(item: Object) -> Object:
 
 
 def _runs(item: Object) -> bool:
-    """Whether what is asked for was brought up before: then it needs neither the gallery nor a licence anew."""
+    """Whether what is asked for was brought up before: then it needs neither the gallery nor a license anew."""
     status = item.get("status") or {}
     return status.get("phase") == "Running" and status.get("observedGeneration") == item["metadata"]["generation"]
 
@@ -108,8 +108,8 @@ def _check_start(item: Object, vm_class: VmClass | None) -> None:
         message = "the inference engine's image cannot be pulled (simulated fault image-pull)"
         raise NotReadyError("ImagePullBackOff", message, phase="Deploying")
     vgpu = vm_class is not None and any(gpu.profile for gpu in vm_class.gpus)
-    if vgpu and fault("licence-server-down", item) is not None:
-        message = "no vGPU licence: the licence server does not answer (simulated fault licence-server-down)"
+    if vgpu and fault("license-server-down", item) is not None:
+        message = "no vGPU license: the license server does not answer (simulated fault license-server-down)"
         raise NotReadyError("Unlicensed", message, phase="Deploying")
     wait_since_creation(item, pace(1800), "workers are being made and the model is being loaded (simulated)")
 

@@ -161,7 +161,7 @@ class Server:
                     self._keys = {known: (await answer.json())["keys"]}
         return self._keys[known]
 
-    async def _authorise(self, request: web.Request) -> None:
+    async def _authorize(self, request: web.Request) -> None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise ApiProblemError(401, "a bearer token of the OIDC issuer is needed; see /env.json", "missing_token")
@@ -198,7 +198,7 @@ class Server:
         return web.json_response({"status": "ok", "simulation": True})
 
     async def models(self, request: web.Request) -> web.Response:
-        await self._authorise(request)
+        await self._authorize(request)
         listed = [
             {
                 "id": name,
@@ -213,7 +213,7 @@ class Server:
         return web.json_response({"object": "list", "data": listed})
 
     async def _asked(self, request: web.Request, kind: str) -> tuple[dict[str, Any], Endpoint]:
-        await self._authorise(request)
+        await self._authorize(request)
         try:
             body = await request.json()
         except json.JSONDecodeError:

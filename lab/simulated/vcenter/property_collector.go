@@ -25,7 +25,7 @@ type propertyCollector struct {
 	order      []types.ManagedObjectReference
 	lastChange uint64
 	refreshed  time.Time
-	cancelled  chan struct{}
+	canceled  chan struct{}
 }
 
 type propertyFilter struct {
@@ -157,7 +157,7 @@ func (c *propertyCollector) remove(ref types.ManagedObjectReference) {
 // CreatePropertyCollector makes a private collector of the same kind.
 func (*propertyCollector) CreatePropertyCollector(ctx *simulator.Context, _ *types.CreatePropertyCollector) soap.HasFault {
 	private := newPropertyCollector(types.ManagedObjectReference{Type: "PropertyCollector"})
-	private.cancelled = make(chan struct{})
+	private.canceled = make(chan struct{})
 	return &methods.CreatePropertyCollectorBody{
 		Res: &types.CreatePropertyCollectorResponse{Returnval: ctx.Session.Put(private).Reference()},
 	}

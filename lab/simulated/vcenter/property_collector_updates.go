@@ -34,7 +34,7 @@ func (c *propertyCollector) WaitForUpdatesEx(ctx *simulator.Context, r *types.Wa
 
 	c.mu.Lock()
 	since, err := c.parseVersion(r.Version)
-	cancelled := c.cancelled
+	canceled := c.canceled
 	c.mu.Unlock()
 	if err != nil {
 		return &methods.WaitForUpdatesExBody{Fault_: simulator.Fault(err.Error(), new(types.InvalidCollectorVersion))}
@@ -59,8 +59,8 @@ func (c *propertyCollector) WaitForUpdatesEx(ctx *simulator.Context, r *types.Wa
 		case <-time.After(refreshInterval):
 		case <-wait.Done():
 			return body
-		case <-cancelled:
-			return &methods.WaitForUpdatesExBody{Fault_: simulator.Fault("the wait was cancelled", new(types.RequestCanceled))}
+		case <-canceled:
+			return &methods.WaitForUpdatesExBody{Fault_: simulator.Fault("the wait was canceled", new(types.RequestCanceled))}
 		}
 	}
 }
@@ -101,9 +101,9 @@ func (c *propertyCollector) CancelWaitForUpdates(*types.CancelWaitForUpdates) so
 func (c *propertyCollector) cancel() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.cancelled != nil {
-		close(c.cancelled)
-		c.cancelled = make(chan struct{})
+	if c.canceled != nil {
+		close(c.canceled)
+		c.canceled = make(chan struct{})
 	}
 }
 

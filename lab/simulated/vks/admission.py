@@ -18,7 +18,7 @@ from paif_catalog.predicates import CONTROL_PLANE_REPLICAS
 SKIP_REBASE = PLATFORM.cluster_classes.skip_rebase_annotation
 
 
-def normalise(cluster: Object, previous: Object | None, releases: Iterable[Release]) -> Object:
+def normalize(cluster: Object, previous: Object | None, releases: Iterable[Release]) -> Object:
     """The Cluster as VKS stores it: the release short, its full name as a label, the class raised.
 
     ``previous`` is the stored object on update. A new Cluster gets the newest class that takes its release, another
@@ -56,7 +56,7 @@ def _raise_class(cluster: Object, previous: Object | None, release: Release) -> 
         kin = [
             name
             for name, known in KNOWLEDGE.classes.items()
-            if known.is_kin_of(like) and known.catalogued.takes(release.version)
+            if known.is_kin_of(like) and known.catalogd.takes(release.version)
         ]
         topology["class"] = max([asked, *kin], key=_age)
 
@@ -66,7 +66,7 @@ def _age(name: str) -> list[int]:
 
 
 def rejections(cluster: Object, previous: Object | None, releases: Iterable[Release]) -> list[str]:
-    """Why VKS refuses the Cluster as ``normalise`` has made it, each with its path. The rest is Cluster API's own."""
+    """Why VKS refuses the Cluster as ``normalize`` has made it, each with its path. The rest is Cluster API's own."""
     spec = cluster.get("spec") or {}
     found: list[str] = []
     services = ((spec.get("clusterNetwork") or {}).get("services") or {}).get("cidrBlocks") or []
@@ -110,9 +110,9 @@ def rejections(cluster: Object, previous: Object | None, releases: Iterable[Rele
 
 def _window_problem(topology: Object, release: Release) -> str | None:
     known = KNOWLEDGE.classes.get(topology.get("class", ""))
-    if known is None or known.catalogued.takes(release.version):
+    if known is None or known.catalogd.takes(release.version):
         return None
-    window = " to ".join(known.catalogued.kubernetes)
+    window = " to ".join(known.catalogd.kubernetes)
     return f"{release.version} is outside the window {window} of ClusterClass {topology['class']}"
 
 

@@ -19,12 +19,12 @@ _OLDER, _OFFERED = "before-v3.2", "from-v3.2"
 class KnownClass:
     """A ClusterClass of VKS: the Kubernetes minors that it takes, where it lives, and the set of variables it has."""
 
-    catalogued: ClusterClass
+    catalogd: ClusterClass
     variables: str
 
     def is_kin_of(self, other: KnownClass) -> bool:
         """Whether a Cluster can go from one to the other as it is."""
-        return (self.variables, self.catalogued.central) == (other.variables, other.catalogued.central)
+        return (self.variables, self.catalogd.central) == (other.variables, other.catalogd.central)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 import kopf
 
 from lab.operators.resources import CLUSTER, Object
-from lab.simulated.vks.admission import normalise, rejections
+from lab.simulated.vks.admission import normalize, rejections
 from lab.simulated.vks.offered import releases
 
 
@@ -18,7 +18,7 @@ def default(body: kopf.Body, old: Object | None, operation: str | None, patch: k
     """Store the Cluster as VKS does: release short and named by a label, class raised."""
     if operation not in ("CREATE", "UPDATE") or _is_as_before(body, old):
         return
-    made = normalise(dict(body), dict(old) if old else None, releases())
+    made = normalize(dict(body), dict(old) if old else None, releases())
     if made["spec"] != body["spec"]:
         patch["spec"] = {"topology": made["spec"]["topology"]}
     labels = made["metadata"].get("labels")

@@ -39,7 +39,7 @@ ADDRESSES = ipaddress.ip_network("198.19.128.0/17")
 """Where simulated load balancers get their addresses: the end of the range that RFC 2544 sets aside for tests, whose
 beginning the vCenter simulation gives to guests."""
 
-LICENCE_PROPERTY = "vgpu-license"
+LICENSE_PROPERTY = "vgpu-license"
 HARDWARE_VERSION = 21
 _CREATED = "VirtualMachineCreated"
 _TOOLS = "VirtualMachineTools"
@@ -179,11 +179,11 @@ def bootstrap_keys(vm: Object, image: Object | None, get: Get) -> set[str]:
     return values.keys() & known
 
 
-def guest_bootstrap(vm: Object, vm_class: Object, keys: set[str], *, licence_server_down: bool) -> Finding:
-    """What the guest reports after its first boot: only a vGPU guest with a licence token needs the licence server."""
+def guest_bootstrap(vm: Object, vm_class: Object, keys: set[str], *, license_server_down: bool) -> Finding:
+    """What the guest reports after its first boot: only a vGPU guest with a license token needs the license server."""
     devices = (vm_class["spec"].get("hardware") or {}).get("devices") or {}
-    if licence_server_down and devices.get("vgpuDevices") and LICENCE_PROPERTY in keys:
-        message = f"{vm['metadata']['name']}: the NVIDIA licence server does not answer (simulated fault)"
+    if license_server_down and devices.get("vgpuDevices") and LICENSE_PROPERTY in keys:
+        message = f"{vm['metadata']['name']}: the NVIDIA license server does not answer (simulated fault)"
         return Finding(_BOOTSTRAP, "LicenseServerUnreachable", message)
     return Finding(_BOOTSTRAP)
 
@@ -298,8 +298,8 @@ def _guest(vm: Object, conditions: Conditions, status: Object, get: Get, images:
         keys = bootstrap_keys(vm, None if isinstance(image, Finding) else image, get)
     except _BootstrapError:
         keys = set()
-    down = fault("licence-server-down", vm) is not None
-    found = guest_bootstrap(vm, vm_class or {"spec": {}}, keys, licence_server_down=down)
+    down = fault("license-server-down", vm) is not None
+    found = guest_bootstrap(vm, vm_class or {"spec": {}}, keys, license_server_down=down)
     conditions.set(_BOOTSTRAP, not found.reason, found.reason, found.message)
 
 

@@ -70,12 +70,12 @@ def cluster_classes(namespace: str, *, central: bool) -> Iterator[Wanted]:
     Their templates exist by name only; their status is what Cluster API's controller makes of them.
     """
     for name, known in KNOWLEDGE.classes.items():
-        if known.catalogued.central is central:
+        if known.catalogd.central is central:
             yield _cluster_class(name, known, namespace)
 
 
 def _cluster_class(name: str, known: KnownClass, namespace: str) -> Wanted:
-    first, last = known.catalogued.kubernetes
+    first, last = known.catalogd.kubernetes
     labels = {
         "kubernetes.vmware.com/min-version-supported": first,
         "kubernetes.vmware.com/max-version-supported": last,

@@ -66,7 +66,7 @@ def nim_entitlement(resource: Resource, run: Context) -> Findings:
     "nvaie-container-entitlement",
     WORKLOAD + RELEASE + SECRET + WORKSTATION,
     severity=Severity.CRITICAL,
-    reason="containers of NVIDIA AI Enterprise may only be used with its licence, on either GPU path",
+    reason="containers of NVIDIA AI Enterprise may only be used with its license, on either GPU path",
     remedy="declare the entitlement, or use the public container",
     source=f"{GPU_GUIDE} §11.5.1",
 )

@@ -17,7 +17,7 @@ RULES: Rules[LicensingSettings, LicensingObservations] = Rules()
     "entitlement-expired",
     ROOT + VM_CLASS,
     severity=Severity.CRITICAL,
-    reason="machines that start after the last day get no licence",
+    reason="machines that start after the last day get no license",
     remedy="renew the entitlement and declare its new date",
     source=VGPU_LICENSING,
 )
@@ -52,9 +52,9 @@ def entitlement_expires_soon(resource: Resource, run: Context) -> Findings:
     "evaluation-in-production",
     ROOT + VM_CLASS,
     severity=Severity.HIGH,
-    reason="evaluation licences exclude production use",
+    reason="evaluation licenses exclude production use",
     remedy="buy seats for this environment",
-    source="NVIDIA AI Enterprise licence agreement, from memory (evaluation excludes production)",
+    source="NVIDIA AI Enterprise license agreement, from memory (evaluation excludes production)",
 )
 def evaluation_in_production(resource: Resource, run: Context) -> Findings:
     if resource.type not in ROOT and not class_vgpu_profiles(resource):

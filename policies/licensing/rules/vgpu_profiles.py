@@ -29,7 +29,7 @@ def _parsed(resource: Resource) -> Iterator[tuple[str, catalog.Profile] | Undeci
     "vgpu-entitlement",
     VM_CLASS + ROOT,
     severity=Severity.CRITICAL,
-    reason="every vGPU needs an NVIDIA licence, for compute that of NVIDIA AI Enterprise; without, it is slowed "
+    reason="every vGPU needs an NVIDIA license, for compute that of NVIDIA AI Enterprise; without, it is slowed "
     "down and then loses CUDA, and an audit costs",
     remedy="declare the entitlement under licensing.entitlements of the environment, or use DirectPath I/O",
     source=NVAIE_VGPU,
@@ -77,7 +77,7 @@ def profile_edition(resource: Resource, run: Context) -> Findings:
     VM_CLASS,
     severity=Severity.MEDIUM,
     levels=mandatory_in("staging", "prod"),
-    reason="graphics profiles have no place on an AI platform: they cost another licence and limit CUDA",
+    reason="graphics profiles have no place on an AI platform: they cost another license and limit CUDA",
     remedy="use the C profile of the same size",
     source=f"{GPU_GUIDE} §11.11.2",
 )
@@ -93,7 +93,7 @@ def profile_compute(resource: Resource, run: Context) -> Findings:
     "profile-known",
     VM_CLASS,
     severity=Severity.MEDIUM,
-    reason="a name that is no vGPU profile tells nothing of the licence it takes",
+    reason="a name that is no vGPU profile tells nothing of the license it takes",
     remedy="use a profile name as the inventory shows it, such as grid_a100-40c",
     source="https://github.com/vmware/PowerCLI-Example-Scripts (PAIF-N)",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import paif_catalog as catalog
 from policies.naming.configuration import Context, NamingObservations, NamingSettings
-from policies.naming.convention import NAMED_TYPES, kind_of, name_of, name_path, organisation_of
+from policies.naming.convention import NAMED_TYPES, kind_of, name_of, name_path, organization_of
 from policies.naming.sources import CONVENTION
 from policies.shared.machines import entries
 from policies.shared.model import Findings, Resource, Rules, Severity, Violation
@@ -54,7 +54,7 @@ def identity_of(resource: Resource) -> tuple[str, str, str] | None:
 
 def _configured_collisions(run: Context) -> Findings:
     """Names that the stack's configuration will give, before any of it exists."""
-    organisation = organisation_of(run)
+    organization = organization_of(run)
     lists = {
         "workstations": "workstation",
         "clusters": "cluster",
@@ -66,7 +66,7 @@ def _configured_collisions(run: Context) -> Findings:
         taken: dict[str, str] = {}
         for entry in entries(run.environment, key):
             name = str(entry.get("name"))
-            full_name = name if entry.get("existing") else f"{organisation}-{run.stack}-{code}-{name}"
+            full_name = name if entry.get("existing") else f"{organization}-{run.stack}-{code}-{name}"
             other = taken.setdefault(full_name[:limit], full_name)
             if other != full_name:
                 yield Violation(f"paif:{key}: {full_name} and {other} are the same within {limit} characters")

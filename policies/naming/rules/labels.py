@@ -6,7 +6,7 @@ import re
 
 import paif_catalog as catalog
 from policies.naming.configuration import Context, NamingObservations, NamingSettings
-from policies.naming.convention import organisation_of
+from policies.naming.convention import organization_of
 from policies.naming.sources import CONVENTION, K8S_LABELS
 from policies.shared.model import (
     Findings,
@@ -20,7 +20,7 @@ from policies.shared.model import (
     mandatory_in,
     require_known,
 )
-from policies.shared.types import KUBERNETES, LABELLED, VM, VSPHERE_VM
+from policies.shared.types import KUBERNETES, LABELED, VM, VSPHERE_VM
 
 RULES: Rules[NamingSettings, NamingObservations] = Rules()
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
@@ -31,10 +31,10 @@ def _required_labels(run: Context) -> dict[str, str]:
     """Required labels with the value they must have, where the configuration tells."""
     keys = catalog.naming().labels
     values = {
-        "organisation": organisation_of(run),
+        "organization": organization_of(run),
         "environment": run.stack,
         "owner": run.environment.get("owner"),
-        "costCentre": run.environment.get("costCentre"),
+        "costCenter": run.environment.get("costCenter"),
     }
     return {keys.get(name, name): str(values.get(name) or "") for name in run.settings.required_labels}
 
@@ -48,10 +48,10 @@ def _add_labels(resource: Resource, run: Context) -> dict[str, dict[str, str]]:
 
 @RULES.rule(
     "required-labels",
-    LABELLED,
+    LABELED,
     severity=Severity.MEDIUM,
     levels=mandatory_in("staging", "prod", otherwise=Level.REMEDIATE),
-    reason="costs, incidents and clean-ups are assigned by owner, cost centre and environment",
+    reason="costs, incidents and clean-ups are assigned by owner, cost center and environment",
     remedy="label it; the components do so by themselves",
     source=CONVENTION,
     remediate=_add_labels,
@@ -107,13 +107,13 @@ def persona_label(resource: Resource, run: Context) -> Findings:
     levels=mandatory_in("staging", "prod"),
     reason="in vCenter a machine is found by its tags, and backup and chargeback go by them; they are counted only, "
     "since a tag is attached by its id, which tells nothing of its category",
-    remedy="attach tags for owner, cost centre, environment and persona; or set requireVsphereTags to false",
+    remedy="attach tags for owner, cost center, environment and persona; or set requireVsphereTags to false",
     source="https://github.com/vmware/terraform-provider-vsphere docs/resources/virtual_machine.md (tags)",
 )
 def vsphere_tags(resource: Resource, run: Context) -> Findings:
     if not run.settings.require_vsphere_tags:
         return
-    # A machine has a user, whose persona is labelled by a rule of its own where labels are.
+    # A machine has a user, whose persona is labeled by a rule of its own where labels are.
     required = list(dict.fromkeys((*run.settings.required_labels, "persona")))
     attached = {each.path if isinstance(each, Unknown) else str(each) for each in resource.items("tags")}
     if len(attached) < len(required):

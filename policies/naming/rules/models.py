@@ -18,8 +18,8 @@ _HARBOR = "https://goharbor.io/docs/2.13.0/working-with-projects/create-projects
     "model-name",
     ENDPOINT + GALLERY_MODEL,
     severity=Severity.MEDIUM,
-    reason="registries take lower-case names only, and the model is looked up by project, organisation and model",
-    remedy="name the model <host>/<project>/<organisation>/<model>:<tag> or @sha256:<digest>, all lower case",
+    reason="registries take lower-case names only, and the model is looked up by project, organization and model",
+    remedy="name the model <host>/<project>/<organization>/<model>:<tag> or @sha256:<digest>, all lower case",
     source=_OCI,
 )
 def model_name(resource: Resource, run: Context) -> Findings:
@@ -27,7 +27,7 @@ def model_name(resource: Resource, run: Context) -> Findings:
     parts = repository.split("/") if repository is not None else []
     component = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
     if repository is not None and (len(parts) < 2 or any(component.fullmatch(part) is None for part in parts)):
-        yield Violation("the model's repository is no <project>/<organisation>/<model> in lower case", path, repository)
+        yield Violation("the model's repository is no <project>/<organization>/<model> in lower case", path, repository)
 
 
 def _repository(resource: Resource) -> tuple[str, str | None]:

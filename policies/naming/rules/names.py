@@ -7,7 +7,7 @@ import re
 import paif_catalog as catalog
 from paif_catalog.predicates import KINDS
 from policies.naming.configuration import Context, NamingObservations, NamingSettings
-from policies.naming.convention import DNS_LABEL, NAMED_TYPES, kind_of, name_of, name_path, organisation_of, pattern_of
+from policies.naming.convention import DNS_LABEL, NAMED_TYPES, kind_of, name_of, name_path, organization_of, pattern_of
 from policies.naming.sources import CONVENTION, K8S_NAMES
 from policies.shared.model import Findings, Resource, Rules, Severity, Violation, everywhere, value_at
 from policies.shared.selectors import is_type
@@ -69,10 +69,10 @@ def name_environment(resource: Resource, run: Context) -> Findings:
 
 
 def _other_environment(name: str, run: Context) -> str:
-    """Which environment a name has first behind the organisation, when it is not the stack's own; else nothing."""
-    organisation = organisation_of(run)
-    own = organisation and name.startswith(f"{organisation}-")
-    rest = name[len(organisation) + 1 :] if own else name.partition("-")[2]
+    """Which environment a name has first behind the organization, when it is not the stack's own; else nothing."""
+    organization = organization_of(run)
+    own = organization and name.startswith(f"{organization}-")
+    rest = name[len(organization) + 1 :] if own else name.partition("-")[2]
     # One part more than the environment's place: a site's pattern may put the kind before it.
     for _ in range(2):
         if f"{rest}-".startswith(f"{run.stack}-"):

@@ -40,13 +40,13 @@ def ovf_property_known(resource: Resource, run: Context) -> Findings:
 
 
 @RULES.rule(
-    "clone-customisation",
+    "clone-customization",
     VSPHERE_VM,
     severity=Severity.HIGH,
-    reason="guest customisation and OVF properties both set host name and network, and the provider refuses both",
+    reason="guest customization and OVF properties both set host name and network, and the provider refuses both",
     remedy="use vapp.properties alone",
     source="https://github.com/vmware/terraform-provider-vsphere docs/resources/virtual_machine.md (vapp)",
 )
-def clone_customisation(resource: Resource, run: Context) -> Findings:
+def clone_customization(resource: Resource, run: Context) -> Findings:
     if resource.get("vapp") and resource.get("clone.customize"):
         yield Violation("vapp and clone.customize are both given", "clone.customize")

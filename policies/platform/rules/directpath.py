@@ -88,7 +88,7 @@ def gpu_class_memory(resource: Resource, run: Context) -> Findings:
     "directpath-firmware",
     VSPHERE_VM,
     severity=Severity.HIGH,
-    reason="BIOS limits BAR1 to 256 MB, so that a data-centre GPU is not mapped",
+    reason="BIOS limits BAR1 to 256 MB, so that a data-center GPU is not mapped",
     remedy="set firmware to efi",
     source=_MMIO,
 )

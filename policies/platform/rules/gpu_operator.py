@@ -63,7 +63,7 @@ def gpu_operator_vgpu_driver(resource: Resource, run: Context) -> Findings:
     "gpu-operator-namespace",
     KUBERNETES_NAMESPACE,
     severity=Severity.MEDIUM,
-    reason="the operator's pods load drivers; clusters from 1.26 on refuse them in an unlabelled namespace",
+    reason="the operator's pods load drivers; clusters from 1.26 on refuse them in an unlabeled namespace",
     remedy="label it pod-security.kubernetes.io/enforce=privileged",
     source=OPERATOR,
 )

@@ -93,7 +93,7 @@ def _is_path(value: str, opaque: bool) -> bool:
     CONFIG_MAP,
     severity=Severity.HIGH,
     reason="everybody who may list a namespace reads its ConfigMaps",
-    remedy="use a Secret; the GPU Operator's licence token is the one exception, since 24.9 reads no Secret",
+    remedy="use a Secret; the GPU Operator's license token is the one exception, since 24.9 reads no Secret",
     source="https://kubernetes.io/docs/concepts/configuration/configmap/",
 )
 def no_secrets_in_config_maps(resource: Resource, run: Context) -> Findings:

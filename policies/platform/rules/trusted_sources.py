@@ -51,7 +51,7 @@ def _registry(image: str) -> str:
     severity=Severity.HIGH,
     reason="images and models run with access to GPUs and data, so that they come from where somebody looks at them",
     remedy="copy it to the gallery, or add the host to trustedRegistries",
-    source="https://github.com/NVIDIA/gpu-operator values.yaml (nvcr.io); the organisation's own list",
+    source="https://github.com/NVIDIA/gpu-operator values.yaml (nvcr.io); the organization's own list",
 )
 def trusted_registry(resource: Resource, run: Context) -> Findings:
     if resource.type in GALLERY_MODEL + GALLERY_LOGIN:

@@ -19,7 +19,7 @@ _CLASSES = "cluster_classes.yaml of the platform's version (paif_catalog/baselin
 
 
 def _unsupported(version: str, fact: str, run: Context) -> str:
-    """The catalogue's range when a version is outside it, else nothing."""
+    """The catalog's range when a version is outside it, else nothing."""
     constraint = run.platform.versions[fact].constraint
     return "" if not constraint or catalog.satisfies(version, constraint) else constraint
 
@@ -29,7 +29,7 @@ def _unsupported(version: str, fact: str, run: Context) -> str:
     RELEASE,
     severity=Severity.HIGH,
     reason="the baseline was put together and tried with these versions; others bring other drivers and settings",
-    remedy="use a chart version of the catalogue's range",
+    remedy="use a chart version of the catalog's range",
     source=_VERSIONS,
 )
 def gpu_operator_version(resource: Resource, run: Context) -> Findings:
@@ -47,7 +47,7 @@ def gpu_operator_version(resource: Resource, run: Context) -> Findings:
     CLUSTER,
     severity=Severity.HIGH,
     reason="the Supervisor offers other releases with other versions of VKS only",
-    remedy="use a release of the catalogue's range, such as v1.32.0+vmware.6-fips-vkr.2",
+    remedy="use a release of the catalog's range, such as v1.32.0+vmware.6-fips-vkr.2",
     source=VKS,
 )
 def kubernetes_release(resource: Resource, run: Context) -> Findings:
@@ -64,7 +64,7 @@ def kubernetes_release(resource: Resource, run: Context) -> Findings:
     CLUSTER,
     severity=Severity.HIGH,
     reason="each ClusterClass takes certain Kubernetes minors, and lives in the central namespace only from v3.4.0 on",
-    remedy="use the catalogue's class, and classNamespace only with classes of the central namespace",
+    remedy="use the catalog's class, and classNamespace only with classes of the central namespace",
     source=_CLASSES,
 )
 def cluster_class(resource: Resource, run: Context) -> Findings:
@@ -76,7 +76,7 @@ def cluster_class(resource: Resource, run: Context) -> Findings:
     upgrade_ignored = path in resource.ignore_changes or path.removesuffix(".name") in resource.ignore_changes
     if name not in classes.classes:
         if not upgrade_ignored:
-            yield Violation("the class is not in the catalogue", path, name)
+            yield Violation("the class is not in the catalog", path, name)
         return
     found, release = classes.classes[name], str(resource.get("spec.topology.version", ""))
     if re.match(r"v\d", release) and not found.takes(release):
@@ -97,7 +97,7 @@ def cluster_class(resource: Resource, run: Context) -> Findings:
     ),
     severity=Severity.HIGH,
     reason="the Supervisor of this baseline serves these APIs in one version that is neither deprecated nor to come",
-    remedy="use the API version of the catalogue",
+    remedy="use the API version of the catalog",
     source=_APIS,
 )
 def api_version(resource: Resource, run: Context) -> Findings:
@@ -117,7 +117,7 @@ def api_version(resource: Resource, run: Context) -> Findings:
     DATABASE,
     severity=Severity.HIGH,
     reason="Private AI Services of this baseline are built for this PostgreSQL",
-    remedy="use a DSM release of the catalogue's range, such as the one of dsm-postgresql",
+    remedy="use a DSM release of the catalog's range, such as the one of dsm-postgresql",
     source=_VERSIONS,
 )
 def postgres_version(resource: Resource, run: Context) -> Findings:
@@ -132,7 +132,7 @@ def postgres_version(resource: Resource, run: Context) -> Findings:
     EXTENSION,
     severity=Severity.MEDIUM,
     reason="older versions lack the index types that knowledge bases use",
-    remedy="leave the version out, or take one of the catalogue's range",
+    remedy="leave the version out, or take one of the catalog's range",
     source=_VERSIONS,
 )
 def pgvector_version(resource: Resource, run: Context) -> Findings:

@@ -10,7 +10,7 @@ from stacks.environment.findings import Findings
 from stacks.environment.model import Environment
 from stacks.problems import NAMESPACE, LocatedProblem, Problem, located_problem
 
-_OTHERWISE = ("licenceToken", "ngcApiKey", "kubeconfig")
+_OTHERWISE = ("licenseToken", "ngcApiKey", "kubeconfig")
 """Secrets that may have several lines, or are judged more strictly."""
 
 
@@ -25,15 +25,15 @@ def check(env: Environment, findings: Findings) -> Iterator[LocatedProblem]:
     if findings.lacks("gpu", "mode"):
         return
     vgpu = env.gpu.mode == "vgpu"
-    if vgpu and env.licence_token is None and not findings.lacks("licenceToken"):
+    if vgpu and env.license_token is None and not findings.lacks("licenseToken"):
         yield located_problem(
-            ("licenceToken",),
+            ("licenseToken",),
             "the NVIDIA client configuration token, since paif:gpu.mode is vgpu: "
-            f"pulumi config set --secret {NAMESPACE}:licenceToken (DirectPath I/O needs none)",
+            f"pulumi config set --secret {NAMESPACE}:licenseToken (DirectPath I/O needs none)",
         )
-    if vgpu and env.licence_token is not None and "\r" in env.licence_token.get_secret_value():
+    if vgpu and env.license_token is not None and "\r" in env.license_token.get_secret_value():
         yield (
-            ("licenceToken",),
+            ("licenseToken",),
             Problem("", "a token without carriage returns: convert the file to Unix line ends", HIDDEN),
         )
     pulls = any(

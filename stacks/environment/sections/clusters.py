@@ -36,7 +36,7 @@ class ControlPlane(Section):
 
 
 class GpuOperator(Section):
-    """The NVIDIA GPU Operator on the cluster; versions are the catalogue's unless given."""
+    """The NVIDIA GPU Operator on the cluster; versions are the catalog's unless given."""
 
     enabled: bool = Field(default=True, description="whether it is installed")
     version: str | None = Field(default=None, description="version of its Helm chart")
@@ -48,10 +48,10 @@ class Cluster(Section):
 
     name: Annotated[ShortName, FullName("cluster")]
     release: str | None = Field(
-        default=None, description="Kubernetes release in any spelling; the catalogue's by default"
+        default=None, description="Kubernetes release in any spelling; the catalog's by default"
     )
     os_version: str | None = Field(default=None, description="version of Ubuntu, where the release has several")
-    cluster_class: str | None = Field(default=None, description="ClusterClass; the catalogue's by default")
+    cluster_class: str | None = Field(default=None, description="ClusterClass; the catalog's by default")
     control_plane: ControlPlane = ControlPlane()
     pools: list[NodePool] = Field(min_length=1)
     storage_policy: StoragePolicy = None

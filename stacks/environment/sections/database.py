@@ -55,7 +55,7 @@ class Database(Section):
     existing: Label | None = Field(default=None, description="PostgresCluster in the namespace that is used as it is")
     external: ExternalDatabase | None = Field(default=None, description="PostgreSQL outside of DSM that is used")
     name: Annotated[ShortName, FullName("database")] = "vectors"
-    version: str | None = Field(default=None, description="DSM release; the catalogue's by default")
+    version: str | None = Field(default=None, description="DSM release; the catalog's by default")
     high_availability: bool = Field(default=False, description="primary, replica and monitor; on in staging and prod")
     vm_class: VmClassName = Field(default="best-effort-large", alias="class")
     storage_gib: int = Field(default=60, ge=20, le=16384, description="disk in GiB")

@@ -16,4 +16,4 @@ class Gpu(Section):
     mode: Literal["vgpu", "directpath"] = Field(
         description="vgpu: NVIDIA vGPU, with a license; directpath: whole devices, without"
     )
-    model: NonEmptyText = Field(description="GPU model of the catalogue, e.g. A100")
+    model: NonEmptyText = Field(description="GPU model of the catalog, e.g. A100")

@@ -37,7 +37,7 @@ class Storage(Section):
 class Namespace(Section):
     """The Supervisor namespace. The first storage policy is the default of everything in it."""
 
-    name: Label = Field(description="whole name; <organisation>-<environment>-ns-<name> by convention")
+    name: Label = Field(description="whole name; <organization>-<environment>-ns-<name> by convention")
     adopt: bool = Field(
         default=False, description="share an existing namespace: what is in it stays; destroy takes away what was added"
     )

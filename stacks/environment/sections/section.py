@@ -17,7 +17,7 @@ from stacks.problems import Path
 
 @dataclass(frozen=True)
 class FullName:
-    """Mark of a name of which a full one is made; `kind` is a key of the naming catalogue.
+    """Mark of a name of which a full one is made; `kind` is a key of the naming catalog.
 
     In a list it is there once.
     """

@@ -13,16 +13,16 @@ from stacks.environment.types import NonEmptyText
 TagCategory = Annotated[
     NonEmptyText | None, Field(description="name of the tag category; the key of the label of this name by default")
 ]
-TagKey = Literal["organisation", "environment", "owner", "costCentre", "persona"]
+TagKey = Literal["organization", "environment", "owner", "costCenter", "persona"]
 
 
 class TagCategories(Section):
-    """Names of the tag categories, where they are not those of the catalogue's labels, e.g. paif.dev/owner."""
+    """Names of the tag categories, where they are not those of the catalog's labels, e.g. paif.dev/owner."""
 
-    organisation: TagCategory = None
+    organization: TagCategory = None
     environment: TagCategory = None
     owner: TagCategory = None
-    cost_centre: TagCategory = None
+    cost_center: TagCategory = None
     persona: TagCategory = None
 
 

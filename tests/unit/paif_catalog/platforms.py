@@ -47,7 +47,7 @@ _CHANGES: dict[str, list[tuple[str, str]]] = {
 
 
 def side_by_side(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the catalogue know both, of which the second says otherwise what `_CHANGES` has."""
+    """Have the catalog know both, of which the second says otherwise what `_CHANGES` has."""
     shutil.copytree(baselines.FOLDER / FIRST, folder / FIRST)
     shutil.copytree(baselines.FOLDER / FIRST, folder / SECOND)
     for name, changes in _CHANGES.items():

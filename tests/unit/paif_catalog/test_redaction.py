@@ -22,7 +22,7 @@ SAMPLES: dict[str, list[str]] = {
         "-----BEGIN RSA PRIVATE KEY-----\nPLANTED\n-----END RSA PRIVATE KEY-----",
         "-----BEGIN PRIVATE KEY-----\nPLANTED, cut off",
     ],
-    "JSON web token": ["eyJPLANTED0.PLANTED.PLANTED", "licence_eyJPLANTED0.PLANTED"],
+    "JSON web token": ["eyJPLANTED0.PLANTED.PLANTED", "license_eyJPLANTED0.PLANTED"],
     "key of NVIDIA's": ["nvapi-PLANTED01", "my_nvapi-PLANTED01"],
     "token of a forge, chat or vault": [
         f"{prefix}PLANTED012"

@@ -69,7 +69,7 @@ def _boot(secret: Registration) -> dict[str, str]:
 
 
 def test_the_vm_service_makes_secret_machine_and_service() -> None:
-    declared = _declared(licence_token="licence", ngc_api_key="ngc-key", public_key="ssh-ed25519 A")
+    declared = _declared(license_token="license", ngc_api_key="ngc-key", public_key="ssh-ed25519 A")
     assert declared.types() == {_SECRET: 1, _VM: 1, _SERVICE: 1, "vcf:index:Readiness": 1}
     secret = declared.one(_SECRET)
     assert secret.inputs["metadata"] == {
@@ -82,7 +82,7 @@ def test_the_vm_service_makes_secret_machine_and_service() -> None:
         "hostname": "acme-dev-dlvm-alice",
         "password": "first-password",
         "public-keys": "ssh-ed25519 A",
-        "vgpu-license": "licence",
+        "vgpu-license": "license",
         "nvidia-portal-api-key": "ngc-key",
     }
     assert "data" in secret.secrets
@@ -138,7 +138,7 @@ def test_the_machine_is_waited_for_until_its_tools_run_and_it_has_an_address() -
     assert ready.request.customTimeouts.create == "2700s"
 
 
-def test_other_wait_conditions_replace_the_catalogues() -> None:
+def test_other_wait_conditions_replace_the_catalogs() -> None:
     ready = _declared(wait_for=["condition=VirtualMachineTools=False"]).one("vcf:index:Readiness")
     assert ready.inputs["objects"][0]["waitFor"] == ["condition=VirtualMachineTools=False"]
 
@@ -159,7 +159,7 @@ def test_a_person_reaches_the_machine_through_its_service() -> None:
     }
 
 
-def test_without_licence_no_licence_property_exists() -> None:
+def test_without_license_no_license_property_exists() -> None:
     assert set(_boot(_declared().one(_SECRET))) == {"hostname", "password"}
 
 
@@ -202,13 +202,13 @@ def _base64(text: str) -> str:
 def test_what_only_a_first_boot_reads_is_kept_as_it_was_and_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     before = {"hostname": "acme-dev-dlvm-alice", "password": "the-first", "public-keys": "ssh-ed25519 OLD"}
     given = {
-        "licence_token": "new",
+        "license_token": "new",
         "ngc_api_key": "new",
         "proxy": {"http": "http://p"},
         "public_key": "ssh-ed25519 NEW",
     }
     declared = _after_a_change(before, monkeypatch, **given)
-    assert declared.outputs["stale"] == ["first password", "public key", "licence token", "NGC key", "proxy", "image"]
+    assert declared.outputs["stale"] == ["first password", "public key", "license token", "NGC key", "proxy", "image"]
     # The one that logs in, not the one that is given now.
     assert declared.outputs["password"] == "the-first"
     assert declared.secret_outputs == {"password"}
@@ -332,8 +332,8 @@ def test_the_vsphere_sdk_is_loaded_only_for_its_route() -> None:
         ({"name": "Alice"}, "name"),
         ({"name": "1-alice"}, "name"),
         ({"proxy": {"https": "http://p"}}, "proxy.no_proxy"),
-        ({"properties": {"vgpu-licence": "x"}}, 'properties["vgpu-licence"]'),
-        ({"vsphere": _PLACE, "licence_token": "x"}, "licence_token"),
+        ({"properties": {"vgpu-license": "x"}}, 'properties["vgpu-license"]'),
+        ({"vsphere": _PLACE, "license_token": "x"}, "license_token"),
         ({"vsphere": _PLACE, "vm_service": _ARGS.get("vm_service")}, "vsphere"),
         ({"vm_service": None}, "vm_service"),
         ({"renewal": "In Autumn"}, "vm_service.renewal"),

@@ -58,7 +58,7 @@ def _cluster(version: str = "v1beta1", **change: Any) -> dict[str, Any]:
     return spec
 
 
-def test_the_cluster_has_its_release_class_and_networks_from_the_catalogue() -> None:
+def test_the_cluster_has_its_release_class_and_networks_from_the_catalog() -> None:
     declared = _declared()
     assert declared.types() == {
         "kubernetes:cluster.x-k8s.io/v1beta1:Cluster": 1,
@@ -206,7 +206,7 @@ def test_a_class_that_was_left_behind_is_refused_in_words_where_somebody_asks_fo
     said: list[str] = []
     monkeypatch.setattr("pulumi.log.warn", lambda text, *_: said.append(text))
     raised = _stored(_STORED, "builtin-generic-v3.3.0")
-    # The catalogue's class, which nobody has chosen.
+    # The catalog's class, which nobody has chosen.
     assert _left_alone(raised) == [_VERSION, *_CLASS]
     assert said == []
     assert _left_alone(raised, cluster_class="builtin-generic-v3.2.0") == [_VERSION, *_CLASS]

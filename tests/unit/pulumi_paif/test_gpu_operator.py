@@ -12,7 +12,7 @@ from pulumi_paif.gpu_operator import GpuOperator
 from tests.unit.pulumi_paif.harness import Declared, declare
 
 _RELEASE = "kubernetes:helm.sh/v3:Release"
-_LICENCE: dict[str, Any] = {"licence_token": "licence", "ngc_api_key": "ngc-key"}
+_LICENSE: dict[str, Any] = {"license_token": "license", "ngc_api_key": "ngc-key"}
 _CLUSTER: dict[str, Any] = {
     "kubeconfig": "the guest's",
     "pools": [{"name": "gpu", "gpu_count": 2, "min_replicas": 1, "max_replicas": 3}],
@@ -23,9 +23,9 @@ def _declared(**args: Any) -> Declared:
     return declare(lambda: {"state": GpuOperator("op", {**_CLUSTER, **args}).state})  # type: ignore[arg-type]
 
 
-def test_vgpu_installs_the_guest_driver_with_licence_and_pull_secret() -> None:
+def test_vgpu_installs_the_guest_driver_with_license_and_pull_secret() -> None:
     declared = _declared(
-        gpu_mode="vgpu", repository={"url": "http://charts.test"}, driver_version="550.90.07", **_LICENCE
+        gpu_mode="vgpu", repository={"url": "http://charts.test"}, driver_version="550.90.07", **_LICENSE
     )
     assert declared.types() == {
         "kubernetes:core/v1:Namespace": 1,
@@ -37,14 +37,14 @@ def test_vgpu_installs_the_guest_driver_with_licence_and_pull_secret() -> None:
     release = declared.one(_RELEASE).inputs
     assert (release["chart"], release["version"]) == ("gpu-operator", "v24.9.0")
     assert release["repositoryOpts"]["repo"] == "http://charts.test"
-    licence = declared.one("kubernetes:core/v1:ConfigMap").inputs["metadata"]["name"]
+    config_map = declared.one("kubernetes:core/v1:ConfigMap").inputs["metadata"]["name"]
     assert release["values"]["driver"] == {
         "enabled": True,
         "repository": "nvcr.io/nvidia/vgpu",
         "image": "vgpu-guest-driver-5",
         "version": "550.90.07",
         "imagePullSecrets": ["ngc-secret"],
-        "licensingConfig": {"configMapName": licence, "nlsEnabled": True},
+        "licensingConfig": {"configMapName": config_map, "nlsEnabled": True},
     }
     pull = declared.one("kubernetes:core/v1:Secret")
     assert json.loads(base64.b64decode(pull.inputs["data"][".dockerconfigjson"])) == {
@@ -53,16 +53,16 @@ def test_vgpu_installs_the_guest_driver_with_licence_and_pull_secret() -> None:
     assert any(path.startswith("data") for path in pull.secrets)
 
 
-def test_the_licence_is_secret_in_the_state_though_it_is_a_config_map() -> None:
-    licence = _declared(gpu_mode="vgpu", **_LICENCE).one("kubernetes:core/v1:ConfigMap")
-    assert licence.inputs["data"]["client_configuration_token.tok"] == "licence"
-    assert "data" in licence.secrets
-    assert list(licence.request.additionalSecretOutputs) == ["data"]
+def test_the_license_is_secret_in_the_state_though_it_is_a_config_map() -> None:
+    config_map = _declared(gpu_mode="vgpu", **_LICENSE).one("kubernetes:core/v1:ConfigMap")
+    assert config_map.inputs["data"]["client_configuration_token.tok"] == "license"
+    assert "data" in config_map.secrets
+    assert list(config_map.request.additionalSecretOutputs) == ["data"]
 
 
-def test_a_new_licence_or_key_can_replace_the_old_on_a_protected_cluster() -> None:
+def test_a_new_license_or_key_can_replace_the_old_on_a_protected_cluster() -> None:
     def build() -> dict[str, Any]:
-        args: Any = {**_CLUSTER, "gpu_mode": "vgpu", **_LICENCE}
+        args: Any = {**_CLUSTER, "gpu_mode": "vgpu", **_LICENSE}
         return {"state": GpuOperator("op", args, pulumi.ResourceOptions(protect=True)).state}
 
     declared = declare(build)
@@ -71,7 +71,7 @@ def test_a_new_licence_or_key_can_replace_the_old_on_a_protected_cluster() -> No
     assert declared.one(_RELEASE).request.protect
 
 
-def test_directpath_installs_the_data_centre_driver_and_nothing_licensed() -> None:
+def test_directpath_installs_the_data_center_driver_and_nothing_licensed() -> None:
     declared = _declared(gpu_mode="directpath")
     assert declared.types() == {
         "kubernetes:core/v1:Namespace": 1,
@@ -137,8 +137,8 @@ def test_it_is_ready_when_the_nodes_of_all_gpu_pools_offer_their_gpus() -> None:
 @pytest.mark.parametrize(
     ("args", "paths"),
     [
-        ({"gpu_mode": "vgpu"}, ["licence_token", "ngc_api_key"]),
-        ({"gpu_mode": "directpath", "licence_token": "x"}, ["licence_token"]),
+        ({"gpu_mode": "vgpu"}, ["license_token", "ngc_api_key"]),
+        ({"gpu_mode": "directpath", "license_token": "x"}, ["license_token"]),
         ({"gpu_mode": "mig"}, ["gpu_mode"]),
         (
             {"gpu_mode": "directpath", "repository": {"url": "oci://r.test", "ca_file": "x"}},

@@ -28,7 +28,7 @@ _ARGS: PrivateAiServicesArgs = {
     },
     "authorized_groups": ["mlops"],
     "ca_bundles": {"oidc": "PEM1", "gallery": "PEM2"},
-    "licence_token": "licence",
+    "license_token": "license",
     "ngc_api_key": "ngc-key",
 }
 
@@ -43,16 +43,16 @@ def _declared(**change: Any) -> Declared:
     return declare(build)
 
 
-def _without_licence(mode: str) -> Declared:
-    return _declared(gpu_mode=mode, licence_token=None, ngc_api_key=None)
+def _without_license(mode: str) -> Declared:
+    return _declared(gpu_mode=mode, license_token=None, ngc_api_key=None)
 
 
 def test_the_configuration_comes_last_and_names_everything_before_it() -> None:
     declared = _declared()
     assert declared.types() == {_CONFIG_MAP: 3, _SECRET: 1, _PAIS: 1, "vcf:index:Readiness": 1}
     configuration = declared.one(_PAIS)
-    assert configuration.depends_on == {"pais-trust-oidc", "pais-trust-gallery", "pais-licence", "pais-ngc"}
-    licence = declared.one(_CONFIG_MAP, "pais-licence").inputs["metadata"]["name"]
+    assert configuration.depends_on == {"pais-trust-oidc", "pais-trust-gallery", "pais-license", "pais-ngc"}
+    config_map = declared.one(_CONFIG_MAP, "pais-license").inputs["metadata"]["name"]
     trust = [declared.one(_CONFIG_MAP, f"pais-trust-{name}").inputs["metadata"]["name"] for name in ("oidc", "gallery")]
     assert [name[:-9] for name in trust] == ["trust-oidc", "trust-gallery"]
     assert configuration.inputs["spec"] == {
@@ -75,13 +75,13 @@ def test_the_configuration_comes_last_and_names_everything_before_it() -> None:
                 "authorizedGroups": ["mlops"],
             }
         },
-        "nvidiaConfig": {"licenseConfigRef": {"name": licence}, "imagePullSecretRef": {"name": "ngc-pull"}},
+        "nvidiaConfig": {"licenseConfigRef": {"name": config_map}, "imagePullSecretRef": {"name": "ngc-pull"}},
     }
     assert configuration.inputs["metadata"]["name"] == "default"
 
 
-def test_the_licence_is_secret_and_a_new_one_gets_a_new_name() -> None:
-    first, second = (_declared(licence_token=token).one(_CONFIG_MAP, "pais-licence") for token in ("one", "two"))
+def test_the_license_is_secret_and_a_new_one_gets_a_new_name() -> None:
+    first, second = (_declared(license_token=token).one(_CONFIG_MAP, "pais-license") for token in ("one", "two"))
     assert first.inputs["data"]["client_configuration_token.tok"] == "one"
     assert "data" in first.secrets
     assert list(first.request.additionalSecretOutputs) == ["data"]
@@ -123,14 +123,14 @@ def test_what_only_carries_the_configuration_can_be_replaced_below_what_is_prote
     assert {each.name for each in declared.registrations if not each.request.protect} == {
         "pais-trust-oidc",
         "pais-trust-gallery",
-        "pais-licence",
+        "pais-license",
         "pais-ngc",
         "pais-ready",
     }
 
 
-def test_directpath_has_a_driver_but_neither_licence_nor_pull_secret() -> None:
-    declared = _without_licence("directpath")
+def test_directpath_has_a_driver_but_neither_license_nor_pull_secret() -> None:
+    declared = _without_license("directpath")
     assert declared.types() == {_CONFIG_MAP: 3, _PAIS: 1, "vcf:index:Readiness": 1}
     overrides = declared.one(_CONFIG_MAP, "pais-gpu-operator").inputs["metadata"]["name"]
     assert overrides.startswith("gpu-operator-values-")
@@ -138,7 +138,7 @@ def test_directpath_has_a_driver_but_neither_licence_nor_pull_secret() -> None:
 
 
 def test_without_gpus_there_is_no_nvidia_part() -> None:
-    declared = _without_licence("none")
+    declared = _without_license("none")
     assert declared.types() == {_CONFIG_MAP: 2, _PAIS: 1, "vcf:index:Readiness": 1}
     assert "nvidiaConfig" not in declared.one(_PAIS).inputs["spec"]
 
@@ -152,10 +152,10 @@ def test_clients_get_an_address_and_an_authority_that_is_no_secret() -> None:
 @pytest.mark.parametrize(
     ("change", "paths"),
     [
-        ({"gpu_mode": "vgpu", "licence_token": None, "ngc_api_key": None}, ["licence_token", "ngc_api_key"]),
-        ({"gpu_mode": "directpath"}, ["licence_token", "ngc_api_key"]),
+        ({"gpu_mode": "vgpu", "license_token": None, "ngc_api_key": None}, ["license_token", "ngc_api_key"]),
+        ({"gpu_mode": "directpath"}, ["license_token", "ngc_api_key"]),
         ({"oidc": {"issuer_url": "http://idp.test", "client_id": "pais"}}, ["oidc.issuer_url"]),
-        ({"gpu_mode": "mig", "licence_token": None, "ngc_api_key": None}, ["gpu_mode"]),
+        ({"gpu_mode": "mig", "license_token": None, "ngc_api_key": None}, ["gpu_mode"]),
     ],
 )
 def test_a_wrong_argument_is_named_by_its_path(change: dict[str, Any], paths: list[str]) -> None:

@@ -1,6 +1,6 @@
 """A stand-in for a vCenter and a gallery, for unit tests only.
 
-Real paths and error bodies, behaviour as simple as can be.
+Real paths and error bodies, behavior as simple as can be.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def test_missing_tag_tells_which_there_are_and_how_to_push(
     text = str(raised.value)
     assert "llama-3-8b:1.0 is not in the gallery" in text
     assert "tags 0.9, 1.0.1; the nearest is '1.0.1'" in text
-    # A store is a project of the gallery, a model's name has its organisation, as documented.
+    # A store is a project of the gallery, a model's name has its organization, as documented.
     assert f"vcf pais models push --modelName meta/llama-3-8b --modelStore {gallery.address}/pai --tag 1.0`" in text
 
 

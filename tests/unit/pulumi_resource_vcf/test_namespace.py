@@ -173,7 +173,7 @@ def test_adopted_namespace_keeps_its_description_and_survives_destroy(engine: En
     assert vcenter.namespaces["pai-dev"]["description"] == "by hand"
 
 
-def test_lost_answer_to_the_post_is_recognised(engine: Engine, vcenter: VCenterDouble) -> None:
+def test_lost_answer_to_the_post_is_recognized(engine: Engine, vcenter: VCenterDouble) -> None:
     original = vcenter.handle
 
     def handle(request: Any) -> Any:

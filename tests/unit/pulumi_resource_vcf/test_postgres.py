@@ -271,7 +271,7 @@ def test_an_extension_below_the_least_version_is_neither_made_nor_used(
         with pytest.raises(VcfError, match=said):
             pg.create(EXTENSION, too_high, preview=preview)
     _, state = pg.create(EXTENSION, vector(server, minimumVersion="0.8", adopt=True))
-    # What is used already stays in use when the catalogue moves on.
+    # What is used already stays in use when the catalog moves on.
     assert pg.diff(EXTENSION, state, too_high).changes is False
     assert pg.diff(EXTENSION, state, vector(server, adopt=True)).changes is False
     assert "minimumVersion" in pg.problems(EXTENSION, vector(server, minimumVersion="new"))

@@ -64,7 +64,7 @@ def test_busy_server_is_asked_again_with_growing_pauses(engine: Engine, vcenter:
     assert engine.clock.slept == [0.5, 1.0, 2.0]
 
 
-def test_retry_after_is_honoured(engine: Engine, vcenter: VCenterDouble) -> None:
+def test_retry_after_is_honored(engine: Engine, vcenter: VCenterDouble) -> None:
     vcenter.fail(SUMMARIES, Answer(503, headers={"Retry-After": "17"}))
     engine.invoke("getSupervisor", name="pai-supervisor")
     assert engine.clock.slept == [17.0]
@@ -159,7 +159,7 @@ _ITEMS = "GET /api/content/library/item"
 _IMAGE = {"library": LIBRARY_ID, "name": "dlvm-9.0.1-simulated", "timeoutSeconds": 60}
 
 
-def test_an_item_is_waited_for_while_its_library_synchronises(engine: Engine, vcenter: VCenterDouble) -> None:
+def test_an_item_is_waited_for_while_its_library_synchronizes(engine: Engine, vcenter: VCenterDouble) -> None:
     vcenter.fail(_ITEMS, Answer(200, []), times=2)
     assert engine.invoke("getLibraryItem", **_IMAGE)["id"] == f"item-of-{LIBRARY_ID}"
     assert engine.clock.slept == [1.0, 1.5]

@@ -42,7 +42,7 @@ def test_direct_path_devices_are_sent_as_numbers(engine: Engine, vcenter: VCente
     ]
 
 
-def test_ids_are_normalised_so_that_spelling_is_no_change(engine: Engine) -> None:
+def test_ids_are_normalized_so_that_spelling_is_no_change(engine: Engine) -> None:
     _, state = engine.create(VMC, inputs(vgpuProfiles=None, directPathDevices=[A100]))
     other = inputs(vgpuProfiles=None, directPathDevices=[{"vendorId": "0x10DE", "deviceId": "20B5"}])
     assert engine.diff(VMC, state, other).changes is False

@@ -15,9 +15,9 @@ COMPLETE: dict[str, Any] = {
     "target": "lab",
     "kind": "dev",
     "platform": catalog.baseline().name,
-    "organisation": "acme",
+    "organization": "acme",
     "owner": "ai-platform",
-    "costCentre": "cc-1",
+    "costCenter": "cc-1",
     "gpu": {"mode": "vgpu", "model": "A100"},
     "vcenter": {"computeCluster": "pai-gpu"},
     "supervisor": {"name": "pai-supervisor"},
@@ -58,7 +58,7 @@ COMPLETE: dict[str, Any] = {
             ],
         }
     ],
-    "licenceToken": "licence-in-plain-text",
+    "licenseToken": "license-in-plain-text",
     "ngcApiKey": "ngc-key-in-plain-text",
     "workstationPassword": "password-in-plain-text",
 }

@@ -80,7 +80,7 @@ def test_utf_16_is_told_as_such_and_a_mark_of_utf_8_is_passed_over_as_pulumi_doe
         (b"kind: dev\nnaming: caf\xe9\n", 2, "text in UTF-8"),
         (b"kind: dev\nnaming: &a\n  x: *a\n", 2, "a value that does not contain itself (*alias)"),
         (b"kind: dev\nkind: dev\n", 2, "each key once (line 1 has it too)"),
-        (b"kind: dev\nnaming: {organisation: !x acme}\n", 2, "valid YAML (could not determine a constructor"),
+        (b"kind: dev\nnaming: {organization: !x acme}\n", 2, "valid YAML (could not determine a constructor"),
         (b"kind: dev\nlicensing: {paifAddOn: {cores: 1, expires: 2027-02-30}}\n", 1, "valid YAML (day is out of range"),
     ],
 )

@@ -32,8 +32,8 @@ def test_the_running_stack_is_read_from_pulumi() -> None:
     _given(COMPLETE)
     env = configuration.read("dev")
     assert env.name == "dev"
-    assert env.licence_token is not None
-    assert env.licence_token.get_secret_value() == "licence-in-plain-text"
+    assert env.license_token is not None
+    assert env.license_token.get_secret_value() == "license-in-plain-text"
     assert [pool.replicas for pool in env.clusters[0].pools] == [1, 2]
 
 
@@ -50,15 +50,15 @@ def test_a_secret_that_is_not_encrypted_is_refused_without_being_shown() -> None
     _given(COMPLETE, secrets=("ngcApiKey", "workstationPassword"))
     with pytest.raises(pulumi.RunError) as raised:
         configuration.read("dev")
-    assert "paif:licenceToken is [secret]: expected an encrypted value" in str(raised.value)
+    assert "paif:licenseToken is [secret]: expected an encrypted value" in str(raised.value)
     assert "in-plain-text" not in str(raised.value)
 
 
 def test_a_token_that_looks_like_json_stays_text() -> None:
-    _given(changed({"licenceToken": '{"a": 1}'}))
+    _given(changed({"licenseToken": '{"a": 1}'}))
     env = configuration.read("dev")
-    assert env.licence_token is not None
-    assert env.licence_token.get_secret_value() == '{"a": 1}'
+    assert env.license_token is not None
+    assert env.license_token.get_secret_value() == '{"a": 1}'
 
 
 def test_reading_a_stack_file_loads_no_pulumi_sdk() -> None:

@@ -312,10 +312,10 @@ def test_a_phase_that_is_not_wanted_is_asked_nothing_of(found: Any) -> None:
 
 # What is there already
 
-_SPELT = ["v1.32.0+vmware.6-fips", "v1.32.0+vmware.6-fips-vkr.2", "v1.32.0---vmware.6-fips-vkr.2"]
+_SPELLED = ["v1.32.0+vmware.6-fips", "v1.32.0+vmware.6-fips-vkr.2", "v1.32.0---vmware.6-fips-vkr.2"]
 
 
-@pytest.mark.parametrize("stored", _SPELT)
+@pytest.mark.parametrize("stored", _SPELLED)
 def test_a_release_that_a_cluster_has_already_may_have_left_the_site(found: Any, stored: str) -> None:
     there = [{"name": "acme-dev-vks-gpu", "release": stored}]
     assert found({}, platform(offered=[], clusters=there)) == {}
@@ -455,7 +455,7 @@ def test_nothing_is_said_of_a_site_that_is_right(caplog: pytest.LogCaptureFixtur
 # Spellings
 
 
-@pytest.mark.parametrize("given", ["v1.32", "v1.32.0", *_SPELT])
+@pytest.mark.parametrize("given", ["v1.32", "v1.32.0", *_SPELLED])
 def test_a_release_is_known_by_each_of_its_spellings(found: Any, given: str) -> None:
     assert found({"clusters.0.release": given}, ANSWERS) == {}
 
@@ -497,7 +497,7 @@ def test_a_release_that_only_the_library_has_yet_is_no_mistake(
             "vmClasses": [{"name": "a100-20c", "cpuCount": 8, "memoryGib": 64, "gpus": 1}],
             "modelEndpoints": [],
             "clusters": [],
-            "licenceToken": GONE,
+            "licenseToken": GONE,
             "ngcApiKey": GONE,
         },
     ],

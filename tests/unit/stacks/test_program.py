@@ -77,7 +77,7 @@ def test_the_complete_environment_is_exactly_these_resources() -> None:
         # database, services, two endpoints, two workstations, cluster, GPU Operator
         "vcf:index:Readiness": 8,
         "kubernetes:core/v1:Namespace": 1,
-        # trust for identity provider, database and gallery; licences of PAIS and of the operator
+        # trust for identity provider, database and gallery; licenses of PAIS and of the operator
         "kubernetes:core/v1:ConfigMap": 5,
         # two workstations, two NGC pull secrets, the gallery's, the cluster's trust
         "kubernetes:core/v1:Secret": 6,
@@ -240,17 +240,17 @@ def test_everything_that_takes_labels_says_whose_it_is() -> None:
         if each.type.startswith("kubernetes:") and not each.type.endswith("Patch") and "helm" not in each.type:
             assert labels, each.name
             assert labels["paif.dev/owner"] == "ai-platform"
-            assert labels["paif.dev/cost-centre"] == "cc-1"
+            assert labels["paif.dev/cost-center"] == "cc-1"
 
 
-def test_directpath_leaves_no_licence_anywhere() -> None:
+def test_directpath_leaves_no_license_anywhere() -> None:
     changes: dict[str, Any] = {
         "gpu": {"mode": "directpath", "model": "L40S"},
         "vmClasses.0.profile": GONE,
         "vmClasses.0.gpus": 1,
         "vmClasses.1.profile": GONE,
         "vmClasses.1.gpus": 1,
-        "licenceToken": GONE,
+        "licenseToken": GONE,
         "ngcApiKey": GONE,
     }
     declared = _run(changes, gpus=inventory(8, profiles=[], deviceId="26b9", passthroughActive=True))
@@ -266,7 +266,7 @@ def test_a_class_of_whole_gpus_names_the_device_that_the_hosts_have() -> None:
         "vmClasses.0.gpus": 1,
         "vmClasses.1.profile": GONE,
         "vmClasses.1.gpus": 1,
-        "licenceToken": GONE,
+        "licenseToken": GONE,
         "ngcApiKey": GONE,
     }
     declared = _run(whole, gpus=inventory(8, profiles=[], deviceId="2331", passthroughActive=True))
@@ -469,7 +469,7 @@ _ON_VSPHERE: dict[str, Any] = {
     ],
     "modelEndpoints": [],
     "clusters": [],
-    "licenceToken": GONE,
+    "licenseToken": GONE,
     "ngcApiKey": GONE,
 }
 _PASSED_THROUGH = inventory(8, profiles=[], deviceId="26b9", passthroughActive=True)
@@ -575,10 +575,10 @@ def test_a_machine_of_the_vsphere_plugin_carries_tags_that_say_whose_it_is(monke
     ]
     looked_up = {call["name"] for token, call in declared.calls if token.endswith("getTagCategory")}
     assert looked_up == {
-        "paif.dev/organisation",
+        "paif.dev/organization",
         "paif.dev/environment",
         "Owner",
-        "paif.dev/cost-centre",
+        "paif.dev/cost-center",
         "paif.dev/persona",
     }
 

@@ -15,9 +15,9 @@ _TEXT = """\
 config:
   paif:target: lab
   paif:kind: devv
-  paif:organisation: acme
+  paif:organization: acme
   paif:owner: ai
-  paif:costCentre: 4711
+  paif:costCenter: 4711
   paif:gpuu: {}
   paif:gpu: {mode: vgpu, model: A100}
   paif:vcenter: {computeCluster: pai-gpu}
@@ -68,7 +68,7 @@ def test_every_mistake_is_found_at_its_line_and_column(tmp_path: Path) -> None:
     file = _written(tmp_path, _TEXT)
     found = {(problem.line, problem.column): problem.path for problem in read(file).problems}
     assert found == {
-        (2, 3): "paif:licenceToken",
+        (2, 3): "paif:licenseToken",
         (3, 14): "paif:kind",
         (7, 3): "paif:gpuu",
         (12, 11): "paif:namespace.name",
@@ -122,9 +122,9 @@ def test_configuration_of_pulumi_and_providers_is_left_alone(tmp_path: Path) -> 
 
 
 def test_a_scalar_at_the_top_is_text_as_pulumi_hands_it_over(tmp_path: Path) -> None:
-    found = read(stack_file(tmp_path, changed({"costCentre": 4711})))
+    found = read(stack_file(tmp_path, changed({"costCenter": 4711})))
     assert found.environment is not None
-    assert found.environment.cost_centre == "4711"
+    assert found.environment.cost_center == "4711"
 
 
 def test_json_in_a_value_is_what_pulumi_config_set_wrote(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_what_belongs_to_the_whole_vcenter_is_made_by_one_environment_only(tmp_p
         *(
             f"paif:vsphereTags.createCategories is 'paif.dev/{name}': expected a tag category that no other "
             "environment makes; dev does"
-            for name in ("organisation", "environment", "owner", "cost-centre")
+            for name in ("organization", "environment", "owner", "cost-center")
         ),
         "paif:vsphereTags.create[1] is 'paif.dev/owner/ai-platform': expected a tag that no other environment makes; "
         "dev does",
@@ -217,7 +217,7 @@ def test_the_schema_names_every_key_with_its_namespace() -> None:
     config = schema["properties"]["config"]
     assert "paif:modelEndpoints" in config["properties"]
     assert "paif:gpu" in config["required"]
-    assert config["properties"]["paif:licenceToken"]["required"] == ["secure"]
+    assert config["properties"]["paif:licenseToken"]["required"] == ["secure"]
     assert schema["$defs"]["ModelEndpoint"]["properties"]["class"]["type"] == "string"
     json.dumps(schema)
 
@@ -345,19 +345,19 @@ x-machine: &machine {persona: data-scientist, class: a100-20c, owner: nobody}
 
 def test_a_value_that_yaml_reads_as_something_else_is_told_before_the_engine_takes_it(tmp_path: Path) -> None:
     for written, taken in (("0017", "15"), ("1_000", "1000"), ("1e3", "1000"), ("0x1F", "31")):
-        file = stack_file(tmp_path, changed({"costCentre": "COST"}))
+        file = stack_file(tmp_path, changed({"costCenter": "COST"}))
         file.write_text(file.read_text().replace("COST", written))
         [problem] = read(file).problems
-        assert problem.message == f"paif:costCentre: expected the value in quotes: without them it is read as {taken}"
+        assert problem.message == f"paif:costCenter: expected the value in quotes: without them it is read as {taken}"
     file.write_text(file.read_text().replace("0x1F", "2024-02-03"))
     [problem] = read(file).problems
     assert problem.expected == "text in quotes: without them it is a date"
 
 
 def test_what_only_looks_like_a_date_is_text(tmp_path: Path) -> None:
-    file = stack_file(tmp_path, changed({"costCentre": "COST"}))
+    file = stack_file(tmp_path, changed({"costCenter": "COST"}))
     file.write_text(file.read_text().replace("COST", "2024-13-45"))
     found = read(file)
     assert found.problems == []
     assert found.environment is not None
-    assert found.environment.cost_centre == "2024-13-45"
+    assert found.environment.cost_center == "2024-13-45"

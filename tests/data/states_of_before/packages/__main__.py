@@ -173,7 +173,7 @@ machine = Packaged(
         "persona": "data-scientist",
         "image": "dlvm-9.0.1-simulated",
         "password": pulumi.Output.secret("not-a-password-of-anybody"),
-        "licenceToken": pulumi.Output.secret("x" * 80),
+        "licenseToken": pulumi.Output.secret("x" * 80),
         "ngcApiKey": pulumi.Output.secret("x" * 80),
         "vmService": {**placed, "vmClass": vgpu["name"], "storageClass": "pai-silver"},
     },

@@ -61,7 +61,7 @@ def test_what_is_switched_is_said_with_what_it_is_for(faults: Path, monkeypatch:
             "has no parameter 'clas' (did you mean class?); expected class: the full name of a",
         ),
         (["image-pull", "rate=1"], "has no parameter 'rate'; expected namespace: the namespace"),
-        (["licence-server-down", "x=1"], "has no parameter 'x'; expected none"),
+        (["license-server-down", "x=1"], "has no parameter 'x'; expected none"),
         (["api-errors", "rate=2"], "api-errors rate=2: expected a share from 0 to 1"),
         (["api-errors", "rate=nan"], "api-errors rate=nan: expected a share from 0 to 1"),
         (["api-errors", "rate=often"], "api-errors rate=often: expected a share from 0 to 1"),

@@ -22,7 +22,7 @@ _WAITS = f"""#!{Path(sys.executable).resolve()}
 import os, pathlib, signal
 state = pathlib.Path(os.environ["PAIF_STATE"])
 def cancel(*_):
-    (state / "cancelled").touch()
+    (state / "canceled").touch()
     os._exit(255)
 signal.signal(signal.SIGINT, cancel)
 (state / "there").write_text("")
@@ -68,15 +68,15 @@ def _once_there(pulumi: Path, act: Callable[[], None]) -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def test_a_run_whose_target_ends_is_cancelled_in_the_engines_own_way(pulumi: Path, target: tuple[int, int]) -> None:
+def test_a_run_whose_target_ends_is_canceled_in_the_engines_own_way(pulumi: Path, target: tuple[int, int]) -> None:
     _once_there(pulumi, lambda: os.close(target[1]))
     with pytest.raises(pulumi_cli.TargetLost):
         pulumi_cli.run(Stack("dev", lab=False), "up", target=target[0])
-    assert (pulumi.parent.parent / "cancelled").exists()
+    assert (pulumi.parent.parent / "canceled").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_run_that_is_ended_from_outside_is_cancelled_in_the_engines_own_way(
+def test_a_run_that_is_ended_from_outside_is_canceled_in_the_engines_own_way(
     pulumi: Path, number: signal.Signals
 ) -> None:
     before = signal.signal(number, signal.SIG_DFL)
@@ -86,7 +86,7 @@ def test_a_run_that_is_ended_from_outside_is_cancelled_in_the_engines_own_way(
         assert signal.getsignal(number) is signal.SIG_DFL
     finally:
         signal.signal(number, before)
-    assert (pulumi.parent.parent / "cancelled").exists()
+    assert (pulumi.parent.parent / "canceled").exists()
 
 
 def test_a_failure_of_a_run_whose_target_has_ended_is_the_targets(pulumi: Path, target: tuple[int, int]) -> None:

@@ -70,7 +70,7 @@ def test_what_a_kill_left_unreadable_keeps_no_shell_from_its_stacks(state: Path)
 
 
 def test_no_stack_is_made_where_a_site_keeps_its_state(state: Path, stacks: Path) -> None:
-    (stacks / "Pulumi.site1.yaml").write_text(TEMPLATE.format(name="site1", kind="dev", organisation="acme"))
+    (stacks / "Pulumi.site1.yaml").write_text(TEMPLATE.format(name="site1", kind="dev", organization="acme"))
     shell.lines("site1")
     assert _asked(state) == []
 
@@ -78,13 +78,13 @@ def test_no_stack_is_made_where_a_site_keeps_its_state(state: Path, stacks: Path
 def test_an_environment_that_is_not_complete_yet_is_a_warning_and_the_variables_are_set(
     state: Path, stacks: Path
 ) -> None:
-    (stacks / "Pulumi.site1.yaml").write_text(TEMPLATE.format(name="site1", kind="dev", organisation="acme"))
+    (stacks / "Pulumi.site1.yaml").write_text(TEMPLATE.format(name="site1", kind="dev", organization="acme"))
     answer = CliRunner().invoke(app, ["env", "site1"])
     assert answer.exit_code == 0, answer.stderr
     assert all(line.startswith(("export ", "unset ")) for line in answer.stdout.splitlines())
     assert f"export PAIF_STATE={state}" in answer.stdout
     assert "site1 is not complete yet" in answer.stderr
-    assert "paif:licenceToken: expected" in answer.stderr
+    assert "paif:licenseToken: expected" in answer.stderr
 
 
 @pytest.mark.parametrize("text", ["config: {}", "a: [", "config: {paif:target: cloud}"])

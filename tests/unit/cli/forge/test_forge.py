@@ -121,7 +121,7 @@ def test_update_survives_a_bad_gateway(forge: StandIn) -> None:
     assert ours(forge) == [BODY]
 
 
-def test_pauses_grow_and_retry_after_is_honoured(forge: StandIn) -> None:
+def test_pauses_grow_and_retry_after_is_honored(forge: StandIn) -> None:
     forge.faults = [Fault("GET", 502), Fault("GET", 502), Fault("GET", 429, {"Retry-After": "37"})]
     clock = Clock()
     with client(forge, clock) as api:

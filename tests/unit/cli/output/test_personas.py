@@ -15,7 +15,7 @@ from tests.unit.stacks.samples import GONE, environment
 
 _PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 _OUTPUTS: dict[str, Any] = {
-    "environment": {"kind": "dev", "gpuMode": "vgpu", "namespace": "acme-dev-ns-ai", "organisation": "acme"},
+    "environment": {"kind": "dev", "gpuMode": "vgpu", "namespace": "acme-dev-ns-ai", "organization": "acme"},
     "dataScientist": {
         "login": {"user": "vmware"},
         "workstations": {

@@ -22,7 +22,7 @@ def _event(**policy: Any) -> str:
     return json.dumps({"policyEvent": {**usual, **policy}})
 
 
-def test_findings_are_read_worst_first_each_once_without_colour_marks() -> None:
+def test_findings_are_read_worst_first_each_once_without_color_marks() -> None:
     advisory = _event(enforcementLevel="advisory", severity="critical")
     found, errors = read("\n".join([advisory, _event(severity="low"), _event(), _event(), "no event", "{}"]))
     assert [(each.level, each.severity) for each in found] == [

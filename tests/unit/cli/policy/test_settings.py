@@ -37,7 +37,7 @@ def test_the_committed_settings_have_no_mistake() -> None:
 
 
 @pytest.mark.parametrize("kind", ["dev", "prod"])
-def test_the_template_is_valid_and_declares_no_licence(written: Path, kind: str) -> None:
+def test_the_template_is_valid_and_declares_no_license(written: Path, kind: str) -> None:
     text = settings.template("site1", kind, "acme")
     assert found(written, text) == []
     licensing = settings._PACKS["licensing"][0].model_validate(yaml.safe_load(text)["licensing"])
@@ -201,10 +201,10 @@ def test_a_stack_file_that_names_no_kind_contradicts_nothing(root: Path, stack: 
 
 def test_init_writes_the_stack_file_and_the_settings(root: Path) -> None:
     assert initial.create("site1", "qa", "umbrella") == ["stacks/Pulumi.site1.yaml", "policies/config/site1.yaml"]
-    assert "paif:organisation: umbrella" in (root / "stacks/Pulumi.site1.yaml").read_text()
+    assert "paif:organization: umbrella" in (root / "stacks/Pulumi.site1.yaml").read_text()
     text = (root / "policies/config/site1.yaml").read_text()
     assert "kind: qa" in text
-    assert "organisation: umbrella" in text
+    assert "organization: umbrella" in text
     with pytest.raises(Failed, match="are there already"):
         initial.create("site1", "qa", "umbrella")
 
@@ -216,7 +216,7 @@ def test_init_adds_settings_to_an_environment_that_has_none(root: Path) -> None:
     assert initial.create("site1", "dev", "other") == ["policies/config/site1.yaml"]
     settings_text = (root / "policies/config/site1.yaml").read_text()
     assert "kind: prod" in settings_text
-    assert "organisation: acme" in settings_text
+    assert "organization: acme" in settings_text
     assert stack.read_text() == text
 
 

@@ -99,9 +99,9 @@ def test_every_phase_is_tried_with_everything_that_can_be_killed_in_it(monkeypat
 def test_what_a_run_carries_is_changed_each_time(tmp_path: Path) -> None:
     scene = _Scene()
     scene._file, scene._changes = tmp_path / "Pulumi.dev.yaml", 0
-    scene._text = "  paif:costCentre: cc-4711\n  paif:clusters:\n    - name: gpu\n      pools: []\n"
+    scene._text = "  paif:costCenter: cc-4711\n  paif:clusters:\n    - name: gpu\n      pools: []\n"
     first = scene.change(release=False)
-    assert f"costCentre: {first}" in scene._file.read_text()
+    assert f"costCenter: {first}" in scene._file.read_text()
     assert "gpuOperator" not in scene._file.read_text()
     second = scene.change(release=True)
     assert first != second

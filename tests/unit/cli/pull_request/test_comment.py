@@ -20,7 +20,7 @@ from cli.pull_request.slim import slim, slim_events
 from paif_catalog.redaction import scrub
 
 RECORDED = Path(__file__).resolve().parents[3] / "data" / "previews"
-LICENCE = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJqdGkiOiJQTEFOVEVELWxpY2VuY2UifQ.UExBTlRFRHNpZ25hdHVyZXZhbHVl"
+LICENSE = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJqdGkiOiJQTEFOVEVELWxpY2VuY2UifQ.UExBTlRFRHNpZ25hdHVyZXZhbHVl"
 
 
 def recorded(folder: Path, **environments: str) -> list[Recording]:
@@ -400,7 +400,7 @@ def test_texts_that_grow_under_redaction_still_fit(tmp_path: Path) -> None:
 
 KUBECONFIG = "apiVersion: v1\nkind: Config\nusers:\n- name: admin\n  user:\n    token: PLANTED-kube-token\n"
 PLANTED = {
-    "jwt": LICENCE,
+    "jwt": LICENSE,
     "bearer": "Authorization: Bearer PLANTEDbearer0123456789abcdef",
     "password": "password=PLANTED-pw-1",
     "quoted": '{"password": "PLANTED pw"}',
@@ -414,7 +414,7 @@ PLANTED = {
     "kubeconfig": KUBECONFIG,
     "kubeconfig64": base64.b64encode(KUBECONFIG.encode()).decode(),
     "pem64": base64.b64encode(b"-----BEGIN PRIVATE KEY-----\nPLANTED\n").decode(),
-    "jwt64": base64.b64encode(LICENCE.encode()).decode(),
+    "jwt64": base64.b64encode(LICENSE.encode()).decode(),
     "docker": base64.b64encode(b"robot$paif:PLANTED-docker-pw").decode(),
     "ciphertext": "v1:PLANTEDaaaa:PLANTEDciphertext0123456789+/=",
     "hex": "0123456789abcdef0123456789abcdef01234567",

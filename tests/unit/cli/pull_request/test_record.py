@@ -245,10 +245,10 @@ def test_seats_and_gpus_are_those_of_the_stack_file_before_and_after(monkeypatch
     text = (ROOT / "stacks" / "Pulumi.staging.yaml").read_text()
     before, found = re.subn(r"(name: gpu, class: [\w-]+, replicas:) 2", r"\1 1", text)
     assert found == 1
-    licences = """licensing: {entitlements: [
+    licenses = """licensing: {entitlements: [
         {edition: nvaie, seats: 4, expires: 2999-01-01}, {edition: nvaie, seats: 1, expires: "2999-01-01"},
         {edition: nvaie, seats: 70, expires: 2001-01-01}, {edition: vws, seats: 900, expires: 2999-01-01}]}"""
-    answers = {"stacks": before, "policies": licences}
+    answers = {"stacks": before, "policies": licenses}
     monkeypatch.setattr(figures, "git", lambda *given, **_: answers[given[-1].split(":")[1].split("/")[0]])
     seats, gpus = figures.figures("staging", "main")
     assert seats.before is not None

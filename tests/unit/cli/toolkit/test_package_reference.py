@@ -60,7 +60,7 @@ def test_everything_is_described(package: Package) -> None:
 
 @_packages
 def test_what_is_named_like_a_secret_is_marked_as_one(package: Package) -> None:
-    hidden = ("password", "kubeconfig", "licenceToken", "licenseToken", "ngcApiKey", "adminPassword")
+    hidden = ("password", "kubeconfig", "licenseToken", "licenseToken", "ngcApiKey", "adminPassword")
     found = {place: each for place, each in _properties(_golden(package)) if place.rsplit(" ", 1)[1] in hidden}
     assert found
     assert [place for place, each in found.items() if not each.get("secret")] == []

@@ -83,17 +83,17 @@ def test_a_condition_keeps_its_transition_time_until_its_status_changes() -> Non
 
 def test_a_fault_holds_for_the_object_that_it_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "faults.json"
-    file.write_text(json.dumps({"database-never-ready": {"namespace": "a"}, "licence-server-down": {}}))
+    file.write_text(json.dumps({"database-never-ready": {"namespace": "a"}, "license-server-down": {}}))
     monkeypatch.setenv("PAIF_LAB_FAULTS", str(file))
     assert fault("database-never-ready", {"metadata": {"namespace": "a", "name": "x"}}) is not None
     assert fault("database-never-ready", {"metadata": {"namespace": "b", "name": "x"}}) is None
-    assert fault("licence-server-down") == {}
+    assert fault("license-server-down") == {}
     assert fault("image-pull") is None
 
 
 def test_no_fault_file_means_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PAIF_LAB_FAULTS", str(tmp_path / "absent.json"))
-    assert fault("licence-server-down") is None
+    assert fault("license-server-down") is None
 
 
 def test_a_wait_counts_from_the_objects_own_time_so_that_a_restart_does_not_prolong_it() -> None:

@@ -34,7 +34,7 @@ def refused(**changes: Any) -> list[str]:
     return objections({**SPEC, **changes}, binding_status(["best-effort-large"], ["pai-gold"]))
 
 
-def test_the_version_of_the_catalogue_is_on_offer() -> None:
+def test_the_version_of_the_catalog_is_on_offer() -> None:
     assert catalog.baseline().versions["dsm-postgresql"].version in offer()["versions"]
 
 

@@ -38,7 +38,7 @@ def _login(registry: str = "nvcr.io", password: str = KEY) -> Object:
 
 GOOD: dict[str, Object] = {
     "ngc": _login(),
-    "licence": {"data": {"client_configuration_token.tok": "token", "gridd.conf": "FeatureType=1"}},
+    "license": {"data": {"client_configuration_token.tok": "token", "gridd.conf": "FeatureType=1"}},
 }
 
 
@@ -49,7 +49,7 @@ def _policy(**driver: Any) -> Object:
         "image": "vgpu-guest-driver-5",
         "version": "550.127.05",
         "imagePullSecrets": ["ngc"],
-        "licensingConfig": {"configMapName": "licence", "nlsEnabled": True},
+        "licensingConfig": {"configMapName": "license", "nlsEnabled": True},
     }
     return {"metadata": {"name": "cluster-policy", "uid": "u"}, "spec": {"driver": vgpu | driver}}
 
@@ -74,7 +74,7 @@ def test_licensed_vgpu_driver_starts() -> None:
     assert _block(_policy(), VGPU) is None
 
 
-def test_directpath_needs_neither_licence_nor_pull_secret() -> None:
+def test_directpath_needs_neither_license_nor_pull_secret() -> None:
     policy = _policy(repository="nvcr.io/nvidia", image="driver", imagePullSecrets=[], licensingConfig={})
     assert _block(policy, DIRECT, objects={}) is None
 
@@ -83,9 +83,9 @@ def test_directpath_needs_neither_licence_nor_pull_secret() -> None:
     ("driver", "objects", "reason", "said"),
     [
         ({"licensingConfig": {"configMapName": ""}}, GOOD, "Unlicensed", "configMapName is empty"),
-        ({}, {"ngc": _login()}, "Unlicensed", "ConfigMap licence does not exist"),
+        ({}, {"ngc": _login()}, "Unlicensed", "ConfigMap license does not exist"),
         ({"imagePullSecrets": []}, GOOD, "ImagePullBackOff", "needs a login"),
-        ({}, {"licence": GOOD["licence"]}, "ImagePullBackOff", "Secret ngc does not exist"),
+        ({}, {"license": GOOD["license"]}, "ImagePullBackOff", "Secret ngc does not exist"),
         ({"enabled": False}, GOOD, "DriverDisabled", "driver.enabled is false"),
     ],
 )
@@ -102,10 +102,10 @@ def test_no_driver_image_fits_photon() -> None:
     assert "os-name=ubuntu" in blocked.message
 
 
-def test_licence_server_that_is_down_leaves_vgpus_unlicensed_and_directpath_alone(
+def test_license_server_that_is_down_leaves_vgpus_unlicensed_and_directpath_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(controller, "fault", lambda name: {} if name == "licence-server-down" else None)
+    monkeypatch.setattr(controller, "fault", lambda name: {} if name == "license-server-down" else None)
     blocked = _block(_policy(), VGPU)
     assert blocked is not None
     assert blocked.reason == "Unlicensed"
@@ -122,8 +122,8 @@ def test_licence_server_that_is_down_leaves_vgpus_unlicensed_and_directpath_alon
         ({"client_configuration_token.tok": "abc\n", "gridd.conf": ""}, ""),
     ],
 )
-def test_licence_token_must_be_there_without_windows_line_ends(data: dict[str, str], said: str) -> None:
-    problem = token_problem({"data": data}, "licence")
+def test_license_token_must_be_there_without_windows_line_ends(data: dict[str, str], said: str) -> None:
+    problem = token_problem({"data": data}, "license")
     assert said in problem
     assert bool(problem) == bool(said)
     assert "abc" not in problem
@@ -271,10 +271,10 @@ def test_node_announces_its_gpus_once_the_driver_runs() -> None:
 
 def test_unlicensed_node_announces_no_gpu_and_the_policy_says_why() -> None:
     guest = _looked_at_once()
-    del guest.objects["licence"]
+    del guest.objects["license"]
     assert not reconcile(guest)  # type: ignore[arg-type]
     assert guest.state["state"] == "notReady"
-    assert "licence" in guest.state["conditions"][1]["message"]
+    assert "license" in guest.state["conditions"][1]["message"]
     assert guest.allocatable is None
 
 

@@ -67,7 +67,7 @@ def test_token_of_the_issuer_is_accepted(key: SigningKey) -> None:
     [
         ({"issuer": "https://other.test"}, "issued by"),
         ({"audiences": ["other"]}, "meant for pais"),
-        ({"groups": ["platform-engineers"]}, "none of the authorised groups"),
+        ({"groups": ["platform-engineers"]}, "none of the authorized groups"),
         ({"now": NOW + LIFETIME + 3600}, "expired"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import paif_catalog as catalog
-from lab.simulated.vks.admission import SKIP_REBASE, normalise, rejections
+from lab.simulated.vks.admission import SKIP_REBASE, normalize, rejections
 from lab.simulated.vks.knowledge import KNOWLEDGE
 from lab.simulated.vks.kwok import kwok_stages
 from lab.simulated.vks.nodes import Step, next_step, node_object
@@ -72,13 +72,13 @@ OTHER_BUILD = Release("v1.32.0+vmware.6-fips-vkr.10", RELEASE.images)
     ],
 )
 def test_release_is_stored_short_and_named_by_a_label_however_it_was_written(version: str) -> None:
-    stored = normalise(_cluster(version=version), None, [RELEASE])
+    stored = normalize(_cluster(version=version), None, [RELEASE])
     assert stored["spec"]["topology"]["version"] == "v1.32.0+vmware.6-fips"
     assert stored["metadata"]["labels"] == {"run.tanzu.vmware.com/tkr": "v1.32.0---vmware.6-fips-vkr.2"}
 
 
 def test_unknown_release_is_stored_as_it_is() -> None:
-    stored = normalise(_cluster(version="v1.40.0"), None, [RELEASE])
+    stored = normalize(_cluster(version="v1.40.0"), None, [RELEASE])
     assert stored["spec"]["topology"]["version"] == "v1.40.0"
 
 
@@ -88,25 +88,25 @@ def _build(stored: dict[str, Any]) -> str:
 
 def test_a_short_release_is_its_newest_build_and_stays_the_one_it_was() -> None:
     both = [RELEASE, OTHER_BUILD]
-    assert _build(normalise(_cluster(), None, both)) == "10"
-    before = normalise(_cluster(version=RELEASE.version), None, both)
-    assert _build(normalise(_cluster(), before, both)) == "2"
-    assert _build(normalise(_cluster(version=OTHER_BUILD.version), before, both)) == "10"
+    assert _build(normalize(_cluster(), None, both)) == "10"
+    before = normalize(_cluster(version=RELEASE.version), None, both)
+    assert _build(normalize(_cluster(), before, both)) == "2"
+    assert _build(normalize(_cluster(version=OTHER_BUILD.version), before, both)) == "10"
     # Stored once more by somebody who changes something else.
-    assert normalise(before, before, both) == before
+    assert normalize(before, before, both) == before
 
 
 def test_a_build_is_never_lowered() -> None:
     both = [RELEASE, OTHER_BUILD]
-    before = normalise(_cluster(version=OTHER_BUILD.version), None, both)
-    lower = normalise(_cluster(version=RELEASE.version), before, both)
+    before = normalize(_cluster(version=OTHER_BUILD.version), None, both)
+    lower = normalize(_cluster(version=RELEASE.version), before, both)
     [said] = rejections(lower, before, both)
     assert "version cannot be decreased from v1.32.0+vmware.6-fips-vkr.10 to v1.32.0+vmware.6-fips-vkr.2" in said
 
 
-def test_normalising_twice_changes_nothing_more() -> None:
-    once = normalise(_cluster(), None, [RELEASE])
-    assert normalise(once, once, [RELEASE]) == once
+def test_normalizing_twice_changes_nothing_more() -> None:
+    once = normalize(_cluster(), None, [RELEASE])
+    assert normalize(once, once, [RELEASE]) == once
 
 
 def _class(cluster: dict[str, Any]) -> str:
@@ -126,7 +126,7 @@ def _class(cluster: dict[str, Any]) -> str:
 def test_a_new_cluster_gets_the_newest_class_that_takes_its_release(asked: str, raised: str) -> None:
     cluster = _cluster(**{"class": asked})
     cluster["metadata"]["annotations"] = {SKIP_REBASE: ""}
-    assert _class(normalise(cluster, None, [RELEASE])) == raised
+    assert _class(normalize(cluster, None, [RELEASE])) == raised
 
 
 @pytest.mark.parametrize(
@@ -138,20 +138,20 @@ def test_version_bump_moves_the_class_unless_told_not_to(annotations: dict[str, 
     old = _cluster(version=old_release.version)
     new = _cluster()
     new["metadata"]["annotations"] = annotations
-    stored = normalise(new, old, [old_release, RELEASE])
+    stored = normalize(new, old, [old_release, RELEASE])
     assert _class(stored) == stored_class
 
 
 def test_a_class_is_never_lowered_and_can_be_raised() -> None:
-    old = normalise(_cluster(), None, [RELEASE])
+    old = normalize(_cluster(), None, [RELEASE])
     assert _class(old) == "builtin-generic-v3.3.0"
-    assert _class(normalise(_cluster(), old, [RELEASE])) == "builtin-generic-v3.3.0"
+    assert _class(normalize(_cluster(), old, [RELEASE])) == "builtin-generic-v3.3.0"
     central = {"class": "builtin-generic-v3.6.0", "classNamespace": "vmware-system-vks-public"}
-    later = normalise(_cluster(), _cluster(**central), [RELEASE])
+    later = normalize(_cluster(), _cluster(**central), [RELEASE])
     assert central.items() <= later["spec"]["topology"].items()
     old["spec"]["topology"]["class"] = "builtin-generic-v3.2.0"
     asked = _cluster(**{"class": "builtin-generic-v3.3.0"})
-    assert _class(normalise(asked, old, [RELEASE])) == "builtin-generic-v3.3.0"
+    assert _class(normalize(asked, old, [RELEASE])) == "builtin-generic-v3.3.0"
 
 
 def test_the_classes_of_the_platform_are_there_and_an_older_one() -> None:
@@ -390,7 +390,7 @@ def test_memory_is_read_in_mib(quantity: str, mib: int) -> None:
 def test_the_object_given_is_never_changed() -> None:
     cluster = _cluster()
     before = copy.deepcopy(cluster)
-    normalise(cluster, None, [RELEASE])
+    normalize(cluster, None, [RELEASE])
     pools(cluster, AROUND)
     assert cluster == before
 

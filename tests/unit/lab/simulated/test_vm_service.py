@@ -142,10 +142,10 @@ def test_a_property_that_the_image_does_not_have_is_left_out_in_silence() -> Non
 def guest(devices: Object, keys: set[str], *, down: bool = True) -> str:
     vm = {"metadata": {"name": "dlvm-01"}}
     vm_class = {"spec": {"hardware": {"devices": devices}}}
-    return guest_bootstrap(vm, vm_class, keys, licence_server_down=down).reason
+    return guest_bootstrap(vm, vm_class, keys, license_server_down=down).reason
 
 
-def test_only_a_vgpu_guest_with_a_licence_needs_the_licence_server() -> None:
+def test_only_a_vgpu_guest_with_a_license_needs_the_license_server() -> None:
     vgpu = {"vgpuDevices": [{"profileName": "grid_a100-40c"}]}
     direct = {"dynamicDirectPathIODevices": [{"vendorID": 1, "deviceID": 1}]}
     assert guest(vgpu, {"vgpu-license"}) == "LicenseServerUnreachable"

@@ -112,11 +112,11 @@ def test_an_image_reference_that_means_another_one_is_refused(site: Site) -> Non
 
 
 def test_only_the_supervisors_own_zone_is_known(site: Site) -> None:
-    def labelled(zone: str) -> Object:
+    def labeled(zone: str) -> Object:
         return _vm(metadata={"labels": {ZONE_LABEL: zone}})
 
-    assert objections(site.api, labelled("domain-c7"), _NS) == []
-    assert "not found" in objections(site.api, labelled("moon"), _NS)[0]
+    assert objections(site.api, labeled("domain-c7"), _NS) == []
+    assert "not found" in objections(site.api, labeled("moon"), _NS)[0]
 
 
 def test_each_request_is_judged_by_the_rules_that_concern_it() -> None:

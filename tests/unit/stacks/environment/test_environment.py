@@ -61,10 +61,10 @@ def test_names_follow_the_convention() -> None:
 
 def test_labels_say_whose_something_is() -> None:
     assert environment().labels(persona="data-scientist") == {
-        "paif.dev/organisation": "acme",
+        "paif.dev/organization": "acme",
         "paif.dev/environment": "dev",
         "paif.dev/owner": "ai-platform",
-        "paif.dev/cost-centre": "cc-1",
+        "paif.dev/cost-center": "cc-1",
         "paif.dev/persona": "data-scientist",
     }
 
@@ -124,8 +124,8 @@ _MISTAKES: list[tuple[dict[str, Any], str, str]] = [
         "",
     ),
     ({"modelEndpoints.0.name": "Llama"}, "paif:modelEndpoints[0].name is 'Llama': expected a short DNS label", ""),
-    ({"licenceToken": GONE}, "paif:licenceToken: expected the NVIDIA client configuration token", ""),
-    ({"licenceToken": "a\r\nb"}, "paif:licenceToken is [secret]: expected a token without carriage returns", ""),
+    ({"licenseToken": GONE}, "paif:licenseToken: expected the NVIDIA client configuration token", ""),
+    ({"licenseToken": "a\r\nb"}, "paif:licenseToken is [secret]: expected a token without carriage returns", ""),
     ({"ngcApiKey": "nvapi-a b"}, "paif:ngcApiKey is [secret]: expected a key without spaces and line ends", ""),
     ({"workstationPassword": "word\n"}, "paif:workstationPassword is [secret]: expected one line: a line end", ""),
     ({"ngcApiKey": GONE}, "paif:ngcApiKey: expected the NGC key", ""),
@@ -434,10 +434,10 @@ def test_a_database_that_is_there_needs_nothing_of_dsm(kind: str) -> None:
     assert messages({**base, "database": {"external": _EXTERNAL, "name": "x"}, "databasePassword": "p"}) == []
 
 
-def test_directpath_needs_no_licence_and_takes_no_profile() -> None:
+def test_directpath_needs_no_license_and_takes_no_profile() -> None:
     env = {
         "gpu": {"mode": "directpath", "model": "L40S"},
-        "licenceToken": GONE,
+        "licenseToken": GONE,
         "ngcApiKey": GONE,
         "vmClasses.0.profile": GONE,
         "vmClasses.0.gpus": 1,
@@ -470,7 +470,7 @@ def test_a_real_vcf_needs_gallery_and_identity_provider() -> None:
 
 def test_a_name_that_grows_too_long_says_which_and_why() -> None:
     found, problems = validate(
-        changed({"organisation": "a" * 20, "clusters.0.name": "b" * 10}), "c" * 10, frozenset(SECRETS)
+        changed({"organization": "a" * 20, "clusters.0.name": "b" * 10}), "c" * 10, frozenset(SECRETS)
     )
     assert found is None
     [(path, problem)] = problems
@@ -479,23 +479,23 @@ def test_a_name_that_grows_too_long_says_which_and_why() -> None:
 
 
 def test_every_name_begins_with_a_letter_since_services_are_named_after_some() -> None:
-    [(path, problem)] = validate(changed({"organisation": "3d"}), "dev", frozenset(SECRETS))[1]
-    assert path == ("organisation",)
+    [(path, problem)] = validate(changed({"organization": "3d"}), "dev", frozenset(SECRETS))[1]
+    assert path == ("organization",)
     assert "a letter first" in problem.message
 
 
 def test_a_secret_in_plain_text_is_refused_and_not_shown() -> None:
     _, problems = validate(COMPLETE, "dev", {"ngcApiKey", "workstationPassword"})
     [(path, problem)] = problems
-    assert path == ("licenceToken",)
+    assert path == ("licenseToken",)
     assert problem.message == (
-        "paif:licenceToken is [secret]: expected an encrypted value: pulumi config set --secret paif:licenceToken"
+        "paif:licenseToken is [secret]: expected an encrypted value: pulumi config set --secret paif:licenseToken"
     )
 
 
 def test_a_wrongly_typed_secret_is_not_shown() -> None:
-    _, problems = validate(changed({"licenceToken": ["licence-in-a-list"]}), "dev", frozenset(SECRETS))
-    assert "licence-in-a-list" not in " ".join(problem.message for _, problem in problems)
+    _, problems = validate(changed({"licenseToken": ["license-in-a-list"]}), "dev", frozenset(SECRETS))
+    assert "license-in-a-list" not in " ".join(problem.message for _, problem in problems)
 
 
 def test_all_mistakes_are_found_at_once_each_at_its_own_place() -> None:

@@ -63,7 +63,7 @@ _DIRECTPATH: dict[str, Any] = {
     ],
     "workstations.0.route": "vsphere",
     "workstations.0.vsphere": _PLACED,
-    "licenceToken": GONE,
+    "licenseToken": GONE,
     "ngcApiKey": GONE,
 }
 _EXTERNAL: dict[str, Any] = {

@@ -34,7 +34,7 @@ def _records(*statuses: str, description: str = "Install complete") -> list[Revi
     [
         pytest.param(False, [], "", id="nothing there"),
         pytest.param(False, _records("pending-install"), "forget", id="its installation was cut off"),
-        pytest.param(False, _records("failed"), "forget", id="its installation was cancelled, and told nobody"),
+        pytest.param(False, _records("failed"), "forget", id="its installation was canceled, and told nobody"),
         pytest.param(False, _records("uninstalling"), "forget", id="its removal was cut off"),
         pytest.param(False, _records("deployed", description=_OURS), "forget", id="installed, and told nobody"),
         pytest.param(

@@ -1,4 +1,4 @@
-"""Licence tokens."""
+"""License tokens."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ OVF_TOKEN_KEY = "vgpu-license"  # noqa: S105
 
 
 def _tokens(resource: Resource, run: Context) -> Iterator[tuple[str, str] | Undecided]:
-    """Path and text of every licence token in a resource or in the stack's configuration.
+    """Path and text of every license token in a resource or in the stack's configuration.
 
     Where a resource has the configuration's own, that was judged with the stack, before anything else: one wrong token
     is one finding.
     """
     if resource.type in ROOT:
-        if "licenceToken" in run.secrets:
-            yield "paif:licenceToken", run.secrets["licenceToken"]
+        if "licenseToken" in run.secrets:
+            yield "paif:licenseToken", run.secrets["licenseToken"]
         return
     in_secret = resource.type in SECRET
     keys = {"stringData": (OVF_TOKEN_KEY,), "data": (OVF_TOKEN_KEY,)} if in_secret else {"data": (TOKEN_KEY,)}
@@ -55,7 +55,7 @@ def _tokens(resource: Resource, run: Context) -> Iterator[tuple[str, str] | Unde
             yield each
             continue
         path, text = each[0], _decoded(each[1]) if in_secret and each[0].startswith("data.") else each[1]
-        if text != run.secrets.get("licenceToken"):
+        if text != run.secrets.get("licenseToken"):
             yield path, text
 
 
@@ -67,29 +67,29 @@ def _decoded(text: str) -> str:
 
 
 @RULES.rule(
-    "licence-token-form",
+    "license-token-form",
     CONFIG_MAP + SECRET + ROOT,
     severity=Severity.HIGH,
     reason="a guest that cannot read its token runs unlicensed, and says so only in a log",
     remedy="paste the whole token file as it was downloaded: one line, no quotes; convert Windows line ends",
     source=f"{GPU_GUIDE} §11.6 (no CRLF in the token); that it is a JWT: "
-    "https://git.collinwebdesigns.de/oscar.krause/fastapi-dls (signs one in a licence server's place)",
+    "https://git.collinwebdesigns.de/oscar.krause/fastapi-dls (signs one in a license server's place)",
 )
-def licence_token_form(resource: Resource, run: Context) -> Findings:
-    strict = run.settings.licence_token_form == "jwt"  # noqa: S105 - a form, not a token
+def license_token_form(resource: Resource, run: Context) -> Findings:
+    strict = run.settings.license_token_form == "jwt"  # noqa: S105 - a form, not a token
     for each in _tokens(resource, run):
         if isinstance(each, Undecided):
             yield each
             continue
         path, token = each
         if "\r" in token:
-            yield Violation("the licence token has Windows line ends", path)
+            yield Violation("the license token has Windows line ends", path)
         elif not token.strip():
-            yield Violation("the licence token is empty", path)
+            yield Violation("the license token is empty", path)
         elif re.fullmatch(r"[A-Za-z0-9._~+/=-]+\n?", token) is None:
-            yield Violation("the licence token is not one line of token characters", path)
+            yield Violation("the license token is not one line of token characters", path)
         elif _claims(token) is None and (strict or token.count(".") == 2):
-            yield Violation("the licence token is not three readable parts: it is cut, changed or no token", path)
+            yield Violation("the license token is not three readable parts: it is cut, changed or no token", path)
 
 
 def _claims(token: str) -> dict[str, Any] | None:
@@ -105,14 +105,14 @@ def _claims(token: str) -> dict[str, Any] | None:
 
 
 @RULES.rule(
-    "licence-token-expired",
+    "license-token-expired",
     CONFIG_MAP + SECRET + ROOT,
     severity=Severity.HIGH,
-    reason="guests get no licence with an expired token",
+    reason="guests get no license with an expired token",
     remedy="generate a new client configuration token on the NVIDIA licensing portal or DLS",
     source=VGPU_LICENSING,
 )
-def licence_token_expired(resource: Resource, run: Context) -> Findings:
+def license_token_expired(resource: Resource, run: Context) -> Findings:
     for each in _tokens(resource, run):
         if isinstance(each, Undecided):
             yield each
@@ -122,7 +122,7 @@ def licence_token_expired(resource: Resource, run: Context) -> Findings:
         if isinstance(expires, int | float):
             day = dt.datetime.fromtimestamp(expires, dt.UTC).date()
             if day < run.today:
-                yield Violation(f"the licence token has expired on {day}", path)
+                yield Violation(f"the license token has expired on {day}", path)
 
 
 def _bootstrap(resource: Resource) -> Any:
@@ -136,7 +136,7 @@ def _inline_token(resource: Resource) -> bool:
 
 
 def _has_token(resource: Resource, run: Context) -> bool:
-    """Whether a VM Service machine gets a licence token. Raises UndecidedError, also when nothing tells."""
+    """Whether a VM Service machine gets a license token. Raises UndecidedError, also when nothing tells."""
     if _inline_token(resource):
         return True
     name = require_known(_bootstrap(resource))
@@ -152,79 +152,79 @@ def _has_token(resource: Resource, run: Context) -> bool:
             run.observations.tokens,
             f"content of Secret {name}",
             f"let the machine depend on Secret {name} (take the name from its output); a Secret that is not made here "
-            "is declared under existingBootstrapSecrets with licenceToken true or false",
+            "is declared under existingBootstrapSecrets with licenseToken true or false",
         )
-    return declared.licence_token
+    return declared.license_token
 
 
 @RULES.rule(
-    "vgpu-licence-token",
+    "vgpu-license-token",
     VM + ROOT,
     severity=Severity.HIGH,
     reason="a guest without token runs its vGPU unlicensed: slowed down, then without CUDA",
-    remedy="pulumi config set --secret paif:licenceToken; the component makes it OVF property vgpu-license",
+    remedy="pulumi config set --secret paif:licenseToken; the component makes it OVF property vgpu-license",
     source=NVAIE_VGPU,
 )
-def vgpu_licence_token(resource: Resource, run: Context) -> Findings:
+def vgpu_license_token(resource: Resource, run: Context) -> Findings:
     if resource.type in ROOT:
-        if gpu_mode(run) == "vgpu" and "licenceToken" not in run.secrets and "licenceToken" not in run.environment:
-            yield Violation("the configuration uses vGPU and has no licence token")
+        if gpu_mode(run) == "vgpu" and "licenseToken" not in run.secrets and "licenseToken" not in run.environment:
+            yield Violation("the configuration uses vGPU and has no license token")
         return
     found = gpu_class(raw_value_at(resource.properties, "spec.className"), run, run.observations.classes)
     if found is None or not found.profiles:
         return
     if not _has_token(resource, run):
-        yield Violation("the machine has a vGPU and gets no licence token", "spec.bootstrap.vAppConfig")
+        yield Violation("the machine has a vGPU and gets no license token", "spec.bootstrap.vAppConfig")
 
 
 @RULES.rule(
-    "licence-token-wasted",
+    "license-token-wasted",
     VM + VSPHERE_VM + RELEASE + ROOT,
     severity=Severity.LOW,
     levels=everywhere(Level.ADVISORY),
-    reason="DirectPath I/O needs no NVIDIA licence for the GPU: a token there takes a seat from somebody who does",
+    reason="DirectPath I/O needs no NVIDIA license for the GPU: a token there takes a seat from somebody who does",
     remedy="remove the token; NIM and AI Enterprise containers are covered by the entitlement, not by a token",
     source=f"{GUIDE} (part 1: DirectPath I/O without NVAIE)",
 )
-def licence_token_wasted(resource: Resource, run: Context) -> Findings:
+def license_token_wasted(resource: Resource, run: Context) -> Findings:
     if resource.type in ROOT:
-        if gpu_mode(run) == "directpath" and "licenceToken" in {*run.secrets, *run.environment}:
-            yield Violation("paif:gpu.mode is directpath and there is a licence token", "paif:licenceToken")
+        if gpu_mode(run) == "directpath" and "licenseToken" in {*run.secrets, *run.environment}:
+            yield Violation("paif:gpu.mode is directpath and there is a license token", "paif:licenseToken")
     elif resource.type in VSPHERE_VM:
         if resource.items("pciDeviceIds") and OVF_TOKEN_KEY in resource.mapping("vapp.properties"):
-            yield Violation("the machine has a whole GPU and a licence token", f"vapp.properties.{OVF_TOKEN_KEY}")
+            yield Violation("the machine has a whole GPU and a license token", f"vapp.properties.{OVF_TOKEN_KEY}")
     elif resource.type in RELEASE:
-        data_centre = is_gpu_operator(resource) and not has_vgpu_driver(resource)
-        if data_centre and resource.get("values.driver.licensingConfig"):
-            yield Violation("the data-centre driver gets a vGPU licence", "values.driver.licensingConfig")
+        data_center = is_gpu_operator(resource) and not has_vgpu_driver(resource)
+        if data_center and resource.get("values.driver.licensingConfig"):
+            yield Violation("the data-center driver gets a vGPU license", "values.driver.licensingConfig")
     else:
         found = gpu_class(raw_value_at(resource.properties, "spec.className"), run, run.observations.classes)
         if found is not None and found.devices and _has_token(resource, run):
-            yield Violation("the machine has a whole GPU and a licence token", "spec.bootstrap.vAppConfig")
+            yield Violation("the machine has a whole GPU and a license token", "spec.bootstrap.vAppConfig")
 
 
 @RULES.rule(
-    "gpu-operator-licence",
+    "gpu-operator-license",
     RELEASE,
     severity=Severity.HIGH,
     reason="the operator licenses vGPU guests with the token of a ConfigMap; without it every node runs unlicensed",
     remedy="set driver.licensingConfig.configMapName, and nlsEnabled to true",
     source=_OPERATOR,
 )
-def gpu_operator_licence(resource: Resource, run: Context) -> Findings:
+def gpu_operator_license(resource: Resource, run: Context) -> Findings:
     if not is_gpu_operator(resource) or not has_vgpu_driver(resource):
         return
     if not resource.get("values.driver.licensingConfig.configMapName"):
-        yield Violation("the vGPU driver has no licence configuration", "values.driver.licensingConfig.configMapName")
+        yield Violation("the vGPU driver has no license configuration", "values.driver.licensingConfig.configMapName")
     elif resource.get("values.driver.licensingConfig.nlsEnabled") is not True:
-        yield Violation("the licence system of the token is switched off", "values.driver.licensingConfig.nlsEnabled")
+        yield Violation("the license system of the token is switched off", "values.driver.licensingConfig.nlsEnabled")
 
 
 @RULES.rule(
     "vgpu-feature-type",
     CONFIG_MAP,
     severity=Severity.MEDIUM,
-    reason="FeatureType decides which licence a guest takes: 1 by its vGPU, 2 RTX vWS, 4 compute; 0 takes none",
+    reason="FeatureType decides which license a guest takes: 1 by its vGPU, 2 RTX vWS, 4 compute; 0 takes none",
     remedy="leave gridd.conf empty, or set FeatureType=1",
     source=_OPERATOR,
 )
@@ -234,6 +234,6 @@ def vgpu_feature_type(resource: Resource, run: Context) -> Findings:
     if match is None:
         return
     if match[1] not in {"1", "2", "4"}:
-        yield Violation(f"FeatureType={match[1]} takes no licence", "data.gridd.conf")
+        yield Violation(f"FeatureType={match[1]} takes no license", "data.gridd.conf")
     elif match[1] == "2" and not entitlements_of("vws", run):
-        yield Violation("FeatureType=2 takes an RTX vWS licence, which is not declared", "data.gridd.conf")
+        yield Violation("FeatureType=2 takes an RTX vWS license, which is not declared", "data.gridd.conf")
