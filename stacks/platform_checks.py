@@ -76,7 +76,7 @@ def image_properties(env: Environment, declared: Sequence[str], standing: Collec
         yield located_problem(
             ("content", "dlvmImage"),
             f"an image with the OVF properties {join_names(dropped)}, which are set on its machines and which vSphere "
-            f"drops where the image does not declare them{license}. It declares: {join_names(declared)}",
+            f"drops where the image does not declare them{consequence}. It declares: {join_names(declared)}",
             env.content.dlvm_image,
         )
 

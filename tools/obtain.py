@@ -241,7 +241,7 @@ def _target(tool: Tool) -> Path:
 
 
 def _install(tool: Tool, built: Path) -> Path:
-    """Move the finished folder ``made`` to where the tool belongs, in one step."""
+    """Move the finished folder ``built`` to where the tool belongs, in one step."""
     target = _target(tool)
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(target, ignore_errors=True)

@@ -76,7 +76,10 @@ class Comparison:
 
 
 def compare(stack: Stack) -> Comparison:
-    """Compare now; nothing is changed. Raises ``Failed`` when what is there could not be read, but for `missed`."""
+    """Compare now; nothing is changed.
+
+    Raises ``Failed`` when what is there could not be read, but for `unreachable`.
+    """
     return parse_comparison(stack.name, refresh_preview(stack))
 
 
@@ -125,7 +128,7 @@ def _parse_preview(stack: Stack, answer: subprocess.CompletedProcess[str]) -> An
 
 
 def parse_comparison(environment: str, preview: Any) -> Comparison:
-    """What the engine's JSON of a refresh shows. Raises ``Failed`` for half an answer, but for `missed`."""
+    """What the engine's JSON of a refresh shows. Raises ``Failed`` for half an answer, but for `unreachable`."""
     steps = mappings_at(preview, "steps")
     states = {str(each.get("urn")): mapping_at(each, "oldState") for each in steps}
     deleted = {str(each.get("urn")) for each in steps if each.get("op") == "delete"}
@@ -321,8 +324,7 @@ def _with_contents(change: Change, contents: list[str], states: dict[str, dict[s
 
 
 def _summarize(urns: list[str]) -> str:
-    names = ", ".join(_display_name(urn) for urn in urns[:_MAX_NAMES])
-    return names if len(urns) <= _MAX_NAMES else f"{names} and {len(urns) - _MAX_NAMES} more"
+    return _first_of([_display_name(urn) for urn in urns])
 
 
 def _display_name(urn: str) -> str:

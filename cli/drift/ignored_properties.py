@@ -33,7 +33,9 @@ def ignorable_path(path: str) -> str:
 
 
 def add_ignored(file: Path, properties: Mapping[str, Sequence[str]]) -> list[str]:
-    """Add properties by resource, as `resource_of` and `leavable` give them; returns what is new, a line for each.
+    """Add properties by resource, as `resource_key` and `ignorable_path` give them.
+
+    Returns what is new, a line for each.
 
     Raises ``Failed`` when the file cannot be edited without changing more of it.
     """

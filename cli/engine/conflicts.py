@@ -76,7 +76,7 @@ def parse_conflicts(messages: Iterable[tuple[str, str]]) -> list[Conflict]:
     for urn, text in messages:
         match = _CONFLICT.search(text)
         if match and urn:
-            conflicts.setdefault(urn, Conflict(urn, tuple(_parse_fields(scrub(match["said"])))))
+            conflicts.setdefault(urn, Conflict(urn, tuple(_parse_fields(scrub(match["message"])))))
     return list(conflicts.values())
 
 

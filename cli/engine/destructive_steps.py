@@ -35,7 +35,7 @@ _REPLACE_OPERATIONS = {"replace", "create-replacement", "import-replacement"}
 
 @dataclass(frozen=True)
 class DestructiveStep:
-    """One resource that goes. `name` is its logical name, `within` those of the components around it.
+    """One resource that goes. `name` is its logical name, `ancestors` those of the components around it.
 
     `protected` tells that the engine refuses it, `retained` that the object stays: only the state forgets it, or it was
     there before.

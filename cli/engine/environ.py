@@ -28,7 +28,7 @@ def mark() -> str:
 
 
 def trust_bundle_path() -> Path:
-    """Where `trust` writes."""
+    """Where `write_trust_bundle` writes."""
     return lab_directory() / "trust.pem"
 
 

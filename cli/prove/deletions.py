@@ -139,7 +139,7 @@ def _is_provider_resource(urn: str) -> bool:
 
 
 def prove(scratch: Scratch, folder: Path, *, pairs: int, seed: int, on_result: Callable[[Step], None]) -> list[Step]:
-    """Walk through ``pairs`` pairs of configurations; ``told`` hears of each. Raises ``Failed``."""
+    """Walk through ``pairs`` pairs of configurations; ``on_result`` gets each. Raises ``Failed``."""
     walk, results = RandomWalk(scratch, seed), []
     walk.start()
     for number in range(1, pairs + 1):

@@ -168,7 +168,7 @@ def prove(
     through_paif: bool,
     on_result: Callable[[Verdict], None],
 ) -> list[Verdict]:
-    """All cases, or a random ``share`` of them drawn with ``seed``; ``told`` hears of each. Raises ``Failed``."""
+    """All cases, or a random ``share`` of them drawn with ``seed``; ``on_result`` gets each. Raises ``Failed``."""
     rng, results = random.Random(seed), []  # noqa: S311 - which cases are tried is no secret
     operations, ways = list(operations), list(ways)
     for env in environments:

@@ -117,7 +117,7 @@ class Kills:
         jitter: float,
         which: float,
     ) -> str:
-        """Wait for the moment and kill; what was killed. Raises ``Missed``."""
+        """Wait for the moment and kill; what was killed. Raises ``NothingToKill``."""
         urns = self._phase_urns(phase)
         threshold = int(share * len(urns))
 
@@ -247,7 +247,7 @@ def prove(
     seed: int,
     on_result: Callable[[Kill], None],
 ) -> list[Kill]:
-    """``kills`` kills in each phase, what is killed in turn; ``told`` hears of each. Raises ``Failed``."""
+    """``kills`` kills in each phase, what is killed in turn; ``on_result`` gets each. Raises ``Failed``."""
     cases, results = Kills(sandbox, seed), []
     cases.prepare()
     phases, victims = list(phases), list(victims)

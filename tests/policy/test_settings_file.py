@@ -29,7 +29,7 @@ def test_a_file_that_says_nothing_of_the_pack_gives_its_defaults(
         ("- a\n- {b: c}\n", "expected a mapping with a section for each pack"),
         ("licensing: [a]\n", "licensing: expected a mapping"),
         ("licensing: {", "is no YAML"),
-        ("licensing: {}\n", "licensing: expected only"),
+        ("lisensing: {}\n", "lisensing: expected only"),
     ],
 )
 def test_a_file_of_another_shape_is_one_readable_message(

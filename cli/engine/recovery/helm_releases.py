@@ -43,7 +43,7 @@ class UnreachableError(Exception):
 
 @dataclass(frozen=True)
 class ReleaseLocation:
-    """Where a release of a stack is or would be. ``known`` tells that the state has it as installed."""
+    """Where a release of a stack is or would be. ``installed`` tells that the state has it as installed."""
 
     provider: str
     namespace: str

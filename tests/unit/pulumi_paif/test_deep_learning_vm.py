@@ -332,7 +332,7 @@ def test_the_vsphere_sdk_is_loaded_only_for_its_route() -> None:
         ({"name": "Alice"}, "name"),
         ({"name": "1-alice"}, "name"),
         ({"proxy": {"https": "http://p"}}, "proxy.no_proxy"),
-        ({"properties": {"vgpu-license": "x"}}, 'properties["vgpu-license"]'),
+        ({"properties": {"vgpu-licens": "x"}}, 'properties["vgpu-licens"]'),
         ({"vsphere": _PLACE, "license_token": "x"}, "license_token"),
         ({"vsphere": _PLACE, "vm_service": _ARGS.get("vm_service")}, "vsphere"),
         ({"vm_service": None}, "vm_service"),
