@@ -21,6 +21,8 @@ _ALLOWED = {
     "lab": {"paif_catalog"},
     "cli": {"lab", "stacks", "paif_catalog", "tools"},
     "tools": set[str](),
+    # As programs elsewhere do.
+    "examples": {"pulumi_paif"},
 }
 _PACKAGES = set(_ALLOWED)
 # Those that are in order: files of a size that one reads, none of which needs itself by way of another.
