@@ -97,9 +97,9 @@ def test_the_cluster_of_a_stack_file_is_admitted(supervisor: httpx.Client, stack
 _POOLS = _ARGS["pools"]
 _VARIANTS: dict[str, Object] = {
     "as it is": {},
-    "with an authority": {"trusted_ca": "PEM"},
+    "with an authority": {"ca_bundle": "PEM"},
     "with a range": {
-        "pools": [_POOLS[0], {"name": "g", "vm_class": "g", "gpu": True, "min_replicas": 1, "max_replicas": 4}]
+        "pools": [_POOLS[0], {"name": "g", "vm_class": "g", "gpu_count": 1, "min_replicas": 1, "max_replicas": 4}]
     },
     "from zero": {
         "pools": [
@@ -107,10 +107,10 @@ _VARIANTS: dict[str, Object] = {
             {
                 "name": "g",
                 "vm_class": "g",
-                "gpu": True,
+                "gpu_count": 1,
                 "min_replicas": 0,
                 "max_replicas": 4,
-                "capacity": {"cpu_count": 16, "memory_gib": 128, "gpus": 2},
+                "capacity": {"cpu_count": 16, "memory_gib": 128},
             },
         ]
     },
