@@ -1,4 +1,4 @@
-"""What somebody else has changed on purpose and this program leaves alone: `paif:kept` of a stack file."""
+"""What somebody else has changed on purpose and this program leaves alone: `paif:ignoreChanges` of a stack file."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pulumi
 
 
 class IgnoredChanges:
-    """Gives resources the option to ignore changes of what is kept, and knows which entries have met none."""
+    """Gives resources the option `ignoreChanges`, and knows which entries have met no resource."""
 
-    def __init__(self, kept: Mapping[str, Sequence[str]]) -> None:
-        self._ignored = kept
+    def __init__(self, ignored: Mapping[str, Sequence[str]]) -> None:
+        self._ignored = ignored
         self.matched: set[str] = set()
 
     def __call__(self, args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
@@ -24,14 +24,15 @@ class IgnoredChanges:
         return pulumi.ResourceTransformationResult(args.props, pulumi.ResourceOptions.merge(args.opts, ignored))
 
     def warn_unmatched(self) -> None:
-        """Warn of entries for what a program that builds all phases has not made: they keep nothing."""
+        """Warn of entries for what a program that builds all phases has not made: they change nothing."""
         for name in sorted(self._ignored.keys() - self.matched):
-            pulumi.log.warn(f"paif:kept names {name}, and nothing of that kind and name is made here: take it out")
+            reason = "and nothing of that kind and name is made here: take it out"
+            pulumi.log.warn(f"paif:ignoreChanges names {name}, {reason}")
 
 
-def ignore_changes(kept: Mapping[str, Sequence[str]]) -> IgnoredChanges:
-    """Leave what is kept alone in everything that is declared from now on."""
-    result = IgnoredChanges(kept)
-    if kept:
+def ignore_changes(ignored: Mapping[str, Sequence[str]]) -> IgnoredChanges:
+    """Ignore these changes in everything that is declared from now on."""
+    result = IgnoredChanges(ignored)
+    if ignored:
         pulumi.runtime.register_stack_transformation(result)
     return result

@@ -81,7 +81,7 @@ def run(read: Callable[[str], Environment], find: Callable[[Environment], Connec
     sdk.keep_own_frames()
     with sdk.recording_failures():
         env = read(pulumi.get_stack())
-        left_alone = ignored_changes.ignore_changes(env.kept)
+        left_alone = ignored_changes.ignore_changes(env.ignore_changes)
         connections = find(env)
         _refuse_to_stop_unasked(options)
         told = build(env, connections, options)

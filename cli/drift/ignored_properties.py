@@ -1,4 +1,4 @@
-"""What somebody else has changed on purpose, written into a stack file as left alone (`paif:kept`).
+"""What somebody else has changed on purpose, written into a stack file as left alone (`paif:ignoreChanges`).
 
 The file is edited as text that keeps its comments and its form. Where that cannot be done the text to put in is told.
 """
@@ -18,7 +18,7 @@ from cli.output.console import Failed
 from lab.state import ROOT, write_atomically
 from stacks.problems import NAMESPACE
 
-_KEY = f"{NAMESPACE}:kept"
+_KEY = f"{NAMESPACE}:ignoreChanges"
 _INDEX = re.compile(r"\[(?!\")")
 
 

@@ -82,7 +82,10 @@ def keep(stack: Stack) -> None:
     for line in added:
         show(f"left alone from now on: {line}")
     if added:
-        show(f"{stack.file.name} says so under paif:kept: commit it. What it says of these elsewhere has no effect")
+        show(
+            f"{stack.file.name} says so under paif:ignoreChanges: commit it. "
+            "What it says of these elsewhere has no effect"
+        )
     recording = read_preview(stack.name, preview)
     if recording.failed:
         raise Failed("\n".join([f"{stack.name}: whether all of it is left alone is not known:", *recording.problems]))

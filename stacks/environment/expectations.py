@@ -12,6 +12,8 @@ from paif_catalog.predicates import PERSONAS
 from stacks.environment.model import Environment
 from stacks.problems import Path, join_names
 
+_FORMER_KEYS = {"kept": "ignoreChanges"}
+"""Keys that were called otherwise before, where the new name does not look like the old one."""
 _TYPES = {
     "string_type": "text",
     "int_type": "a whole number",
@@ -28,7 +30,7 @@ def expectation(error: Any, path: Path) -> tuple[str, str]:
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
         keys = known_keys(path[:-1])
-        return f"one of the keys {join_names(keys)}", nearest(path[-1], keys)
+        return f"one of the keys {join_names(keys)}", nearest_key(path)
     if kind == "missing":
         hint = _description(path)
         return f"a value: this key is required{f' ({hint})' if hint else ''}", ""
@@ -77,6 +79,12 @@ def _fields(path: Path) -> dict[str, Any]:
 def known_keys(path: Path) -> list[str]:
     """Keys that the model has below `path`."""
     return list(_fields(path))
+
+
+def nearest_key(path: Path) -> str:
+    """The key that one which is not known was meant to be: what it is called now, or the nearest name; "" for none."""
+    keys, key = known_keys(path[:-1]), str(path[-1])
+    return _FORMER_KEYS[key] if _FORMER_KEYS.get(key) in keys else nearest(key, keys)
 
 
 def _description(path: Path) -> str:

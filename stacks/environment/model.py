@@ -28,7 +28,7 @@ from stacks.environment.sections.vsphere_tags import VsphereTags
 from stacks.environment.sections.workstations import Workstation
 from stacks.environment.types import (
     ChartRepository,
-    KeptProperty,
+    IgnoredProperty,
     LabelValue,
     NonEmptyText,
     PlatformName,
@@ -75,9 +75,9 @@ class Environment(Section):
     conditions: dict[str, list[NonEmptyText]] = Field(
         default={}, description="wait conditions instead of the catalog's"
     )
-    kept: dict[str, list[KeptProperty]] = Field(
+    ignore_changes: dict[str, list[IgnoredProperty]] = Field(
         default={},
-        description="properties that somebody else has changed and that are left alone, by resource, e.g. "
+        description="properties whose changes by somebody else are ignored, by resource, e.g. "
         "VirtualMachine/acme-dev-dlvm-alice: [spec.powerState]; `./paif drift ENV --keep` writes it",
     )
 

@@ -90,8 +90,8 @@ LabelValue = Annotated[
     ),
 ]
 NonEmptyText = Annotated[str, matching(r"(?s).*\S.*", "some text")]
-_KEPT_RESOURCE = re.compile(r"[A-Z][A-Za-z0-9]*/\S+")
-KeptProperty = Annotated[
+_RESOURCE = re.compile(r"[A-Z][A-Za-z0-9]*/\S+")
+IgnoredProperty = Annotated[
     str,
     matching(
         r'[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*|\["[^"\]]+"\])*',

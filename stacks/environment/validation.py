@@ -9,9 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 import paif_catalog as catalog
-from paif_catalog.nearest_names import nearest
 from stacks.environment.defaults import with_defaults
-from stacks.environment.expectations import expectation, known_keys
+from stacks.environment.expectations import expectation, nearest_key
 from stacks.environment.findings import Findings
 from stacks.environment.model import SECRETS, Environment
 from stacks.environment.rules import contradictions
@@ -111,7 +110,7 @@ def _meant(error: Any, data: dict[str, Any]) -> Iterator[Path]:
     """The key that one which does not exist was meant to be, unless that is there too."""
     if error["type"] == "extra_forbidden":
         *outer, key = error["loc"]
-        near = nearest(key, known_keys(tuple(outer)))
+        near = nearest_key((*outer, key))
         if near and _at(data, (*outer, near)) is _NOTHING:
             yield (*outer, near)
 

@@ -249,7 +249,7 @@ def test_a_machine_that_is_off_is_told_in_words_after_a_refresh_and_may_stay_off
         keeping("drift", "dev", "--forge", "github")
         assert forge.issues[0]["state"] == "closed"
     kept = (copy.root / "stacks" / "Pulumi.dev.yaml").read_text()
-    assert kept.endswith("  paif:kept:\n    VirtualMachine/acme-dev-dlvm-alice:\n      - spec.powerState\n")
+    assert kept.endswith("  paif:ignoreChanges:\n    VirtualMachine/acme-dev-dlvm-alice:\n      - spec.powerState\n")
     assert hand.supervisor("GET", f"{_VMS}/acme-dev-dlvm-alice")["spec"]["powerState"] == "PoweredOff"
     paif("up", "dev", "--take-over")
     assert hand.supervisor("GET", f"{_VMS}/acme-dev-dlvm-alice")["spec"]["powerState"] == "PoweredOn"

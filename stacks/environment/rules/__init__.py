@@ -16,7 +16,7 @@ from stacks.environment.rules import (
     content_libraries,
     database,
     duplicates,
-    kept,
+    ignore_changes,
     model_endpoints,
     names,
     namespace,
@@ -44,5 +44,5 @@ def contradictions(env: Environment, findings: Findings) -> Iterator[LocatedProb
     yield from charts.check(env, findings)
     yield from target.check(env, findings)
     yield from namespace.check(env)
-    yield from kept.check(env)
+    yield from ignore_changes.check(env)
     yield from conditions.check(env)

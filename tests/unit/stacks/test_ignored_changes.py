@@ -22,10 +22,10 @@ _ACCESS = "kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachineService"
 
 
 def _run(left_alone: dict[str, list[str]]) -> Declared:
-    env = environment({"kept": left_alone})
+    env = environment({"ignoreChanges": left_alone})
 
     def whole() -> dict[str, Any]:
-        alone = ignored_changes.ignore_changes(env.kept)
+        alone = ignored_changes.ignore_changes(env.ignore_changes)
         outputs = build(env, CONNECTIONS, RunOptions())
         alone.warn_unmatched()
         return outputs
@@ -51,7 +51,7 @@ def test_an_entry_for_what_is_not_made_is_warned_of(monkeypatch: pytest.MonkeyPa
 
 
 def _validated(left_alone: dict[str, Any]) -> tuple[Environment | None, list[Problem]]:
-    found, problems = validate({**COMPLETE, "kept": left_alone}, "dev", set(COMPLETE))
+    found, problems = validate({**COMPLETE, "ignoreChanges": left_alone}, "dev", set(COMPLETE))
     return found, [problem for _, problem in problems]
 
 

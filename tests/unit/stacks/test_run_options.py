@@ -55,7 +55,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
         did.clear()
         for name, value in options.variables().items():
             monkeypatch.setenv(name, value)
-        env = environment({"kept": {"VirtualMachine/gone": ["spec.powerState"]}})
+        env = environment({"ignoreChanges": {"VirtualMachine/gone": ["spec.powerState"]}})
 
         def build() -> dict[str, Any]:
             program.run(lambda _: env, lambda _: CONNECTIONS)

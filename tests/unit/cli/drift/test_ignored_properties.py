@@ -32,7 +32,7 @@ def test_everything_else_in_the_file_stays(file: Path) -> None:
     found = read(file)
     assert found.problems == []
     assert found.environment is not None
-    assert found.environment.kept == _WANTED
+    assert found.environment.ignore_changes == _WANTED
 
 
 def test_what_is_there_already_is_not_written_twice(file: Path) -> None:
@@ -49,7 +49,9 @@ def test_what_is_there_already_is_not_written_twice(file: Path) -> None:
 def test_a_file_that_would_lose_its_form_is_left_and_the_text_is_told(file: Path, change: str) -> None:
     file.write_text(file.read_text() + change)
     before = file.read_text()
-    with pytest.raises(Failed, match=r"paif:kept:\n  VirtualMachine/acme-dev-dlvm-alice:\n    - spec.powerState"):
+    with pytest.raises(
+        Failed, match=r"paif:ignoreChanges:\n  VirtualMachine/acme-dev-dlvm-alice:\n    - spec.powerState"
+    ):
         ignored_properties.add_ignored(file, _WANTED)
     assert file.read_text() == before
 

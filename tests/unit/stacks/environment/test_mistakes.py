@@ -146,4 +146,21 @@ def test_the_samples_have_every_key_somewhere() -> None:
     missing = {info.alias for info in Environment.model_fields.values()} - used
     # Keys below `kept` are names of resources, which only a run knows: none is misspelled here.
     charts = {"chartRepository", "chartUsername", "chartPassword", "chartCaBundle"}
-    assert missing == charts | {"vcenterPassword", "kubeconfig", "libraryToken", "libraryPassword", "kept"}
+    assert missing == charts | {"vcenterPassword", "kubeconfig", "libraryToken", "libraryPassword", "ignoreChanges"}
+
+
+@pytest.mark.parametrize(
+    ("former", "present"),
+    [
+        ("organisation", "organization"),
+        ("costCentre", "costCenter"),
+        ("licenceToken", "licenseToken"),
+        ("kept", "ignoreChanges"),
+    ],
+)
+def test_a_key_of_before_is_told_by_its_present_name(former: str, present: str) -> None:
+    values = changed({})
+    values[former] = values.pop(present, {})
+    _, problems = validate(values, "dev", set(values) & set(SECRETS))
+    [problem] = [each for each in problems if each.path == property_path((former,))]
+    assert problem.nearest == present

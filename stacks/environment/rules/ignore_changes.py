@@ -1,4 +1,4 @@
-"""What is left alone: named as the state names it."""
+"""Resources whose changes are ignored: named as the state names them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from stacks.environment.model import Environment
 from stacks.problems import LocatedProblem, located_problem
 
-_KEPT_RESOURCE = re.compile(r"[A-Z][A-Za-z0-9]*/\S+")
+_RESOURCE = re.compile(r"[A-Z][A-Za-z0-9]*/\S+")
 
 
 def check(env: Environment) -> Iterator[LocatedProblem]:
     """Entries that name no resource."""
-    for key in env.kept:
-        if _KEPT_RESOURCE.fullmatch(key) is None:
+    for key in env.ignore_changes:
+        if _RESOURCE.fullmatch(key) is None:
             expected = "kind and name of a resource, such as VirtualMachine/acme-dev-dlvm-alice"
-            yield located_problem(("kept", key), expected, key)
+            yield located_problem(("ignoreChanges", key), expected, key)
