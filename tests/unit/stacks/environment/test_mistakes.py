@@ -162,5 +162,5 @@ def test_a_key_of_before_is_told_by_its_present_name(former: str, present: str) 
     values = changed({})
     values[former] = values.pop(present, {})
     _, problems = validate(values, "dev", set(values) & set(SECRETS))
-    [problem] = [each for each in problems if each.path == property_path((former,))]
+    [problem] = [problem for path, problem in problems if path == (former,)]
     assert problem.nearest == present
