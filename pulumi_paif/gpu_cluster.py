@@ -8,6 +8,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 import paif_catalog as catalog
+from paif_catalog.defaults import CLUSTER
 from paif_catalog.predicates import CONTROL_PLANE_REPLICAS
 from pulumi_paif import vcf
 from pulumi_paif._arguments import Labels, SecretOutput, derived, given_or, present
@@ -173,8 +174,8 @@ class GpuCluster(Component):
             },
             spec={
                 "clusterNetwork": {
-                    "pods": {"cidrBlocks": [given_or(args.get("pod_network"), "192.168.156.0/20")]},
-                    "services": {"cidrBlocks": [given_or(args.get("service_network"), "10.96.0.0/12")]},
+                    "pods": {"cidrBlocks": [given_or(args.get("pod_network"), CLUSTER.pod_network)]},
+                    "services": {"cidrBlocks": [given_or(args.get("service_network"), CLUSTER.service_network)]},
                     "serviceDomain": "cluster.local",
                 },
                 "topology": topology,
@@ -356,7 +357,9 @@ def _pool(pool: NodePoolArgs, worker_class: str, os_image: dict[str, str], label
     if pool.get("gpu_count"):
         node["taints"] = [_GPU_TAINT]
     if pool.get("gpu_count") or "container_storage_gib" in pool:
-        capacity = derived(given_or(pool.get("container_storage_gib"), 200), lambda size: f"{size}Gi")
+        capacity = derived(
+            given_or(pool.get("container_storage_gib"), CLUSTER.container_storage_gib), lambda size: f"{int(size)}Gi"
+        )
         volume = {"name": "containerd", "mountPath": "/var/lib/containerd", "capacity": capacity}
         overrides.append({"name": "volumes", "value": [volume]})
     overrides.append({"name": "node", "value": node})

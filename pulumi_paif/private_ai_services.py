@@ -6,6 +6,7 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from paif_catalog.defaults import POSTGRES_PORT
 from pulumi_paif._arguments import Labels, SecretInput, given_or, member, present
 from pulumi_paif._component import (
     Check,
@@ -217,7 +218,7 @@ class PrivateAiServices(Component):
 
 def _host_and_port(address: list[Any]) -> str:
     host, port = address
-    return str(host) if port in (None, 5432) else f"{host}:{int(port)}"
+    return str(host) if port in (None, POSTGRES_PORT) else f"{host}:{int(port)}"
 
 
 def _url(entry: dict[str, Any] | None, port: float | None) -> str | None:

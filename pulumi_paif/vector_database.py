@@ -7,6 +7,7 @@ import pulumi_kubernetes as kubernetes
 from pulumi.output import UNKNOWN
 
 import paif_catalog as catalog
+from paif_catalog.defaults import DATABASE, POSTGRES_PORT
 from pulumi_paif import vcf
 from pulumi_paif._arguments import Labels, SecretInput, SecretOutput, derived, given_or, present
 from pulumi_paif._component import (
@@ -225,7 +226,10 @@ class VectorDatabase(Component):
         self, name: str, args: VectorDatabaseArgs, create: CreatedDatabaseArgs
     ) -> tuple[KubernetesObject, vcf.Readiness]:
         labels, maintenance = args.get("labels"), create.get("maintenance") or {}
-        database, username = given_or(create.get("database"), "pais"), given_or(create.get("username"), "pgadmin")
+        database, username = (
+            given_or(create.get("database"), DATABASE.database),
+            given_or(create.get("username"), DATABASE.username),
+        )
         depends: list[pulumi.Resource] = []
         version = given_or(create.get("version"), self.platform.versions["dsm-postgresql"].version)
         spec: dict[str, pulumi.Input[object]] = {
@@ -234,13 +238,15 @@ class VectorDatabase(Component):
             "databaseName": database,
             "replicas": derived(given_or(create.get("high_availability"), False), int),
             "infrastructurePolicy": {"name": create["infrastructure_policy"]},
-            "vmClass": {"name": given_or(create.get("vm_class"), "best-effort-large")},
+            "vmClass": {"name": given_or(create.get("vm_class"), DATABASE.vm_class)},
             "storagePolicyName": create["storage_policy"],
-            "storageSpace": derived(given_or(create.get("storage_gib"), 60), lambda size: f"{int(size)}Gi"),
+            "storageSpace": derived(
+                given_or(create.get("storage_gib"), DATABASE.storage_gib), lambda size: f"{int(size)}Gi"
+            ),
             "maintenanceWindow": {
-                "startDay": given_or(maintenance.get("day"), Weekday.SATURDAY),
-                "startTime": given_or(maintenance.get("time"), "22:00"),
-                "duration": given_or(maintenance.get("duration"), "6h0m0s"),
+                "startDay": given_or(maintenance.get("day"), DATABASE.maintenance_day),
+                "startTime": given_or(maintenance.get("time"), DATABASE.maintenance_time),
+                "duration": given_or(maintenance.get("duration"), DATABASE.maintenance_duration),
             },
             "blockDatabaseConnections": False,
         }
@@ -262,7 +268,7 @@ class VectorDatabase(Component):
         if backup := create.get("backup"):
             spec["backupLocation"] = {"name": backup["location"]}
             spec["backupConfig"] = {
-                "backupRetentionDays": given_or(backup.get("retention_days"), 30),
+                "backupRetentionDays": given_or(backup.get("retention_days"), DATABASE.backup_retention_days),
                 "schedules": [
                     {"name": "full-weekly", "type": "full", "schedule": "0 0 * * 0"},
                     {"name": "incremental-daily", "type": "incremental", "schedule": "0 0 * * 1-6"},
@@ -325,7 +331,7 @@ class VectorDatabase(Component):
 
     def _use(self, name: str, args: VectorDatabaseArgs, there: ExternalDatabaseArgs) -> "kubernetes.core.v1.Secret":
         self.host = pulumi.Output.from_input(there["host"])
-        self.port = pulumi.Output.from_input(given_or(there.get("port"), 5432))
+        self.port = pulumi.Output.from_input(given_or(there.get("port"), POSTGRES_PORT))
         self.database_name = pulumi.Output.from_input(there["database"])
         self.username = pulumi.Output.from_input(there["username"])
         self.password = pulumi.Output.secret(there["password"])

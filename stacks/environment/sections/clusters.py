@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from paif_catalog import defaults
 from stacks.environment.sections.section import FullName, Section, StoragePolicy, VmClassName
 from stacks.environment.types import Network, ShortName
 
@@ -20,7 +21,9 @@ class NodePool(Section):
         default=None, ge=0, le=150, description="least nodes, for the Cluster Autoscaler, instead of replicas"
     )
     max_replicas: int | None = Field(default=None, ge=1, le=150, description="most nodes, for the Cluster Autoscaler")
-    container_storage_gib: int = Field(default=200, ge=20, description="volume for images on a GPU node, in GiB")
+    container_storage_gib: int = Field(
+        default=defaults.CLUSTER.container_storage_gib, ge=20, description="volume for images on a GPU node, in GiB"
+    )
 
     @property
     def largest(self) -> int:
@@ -55,6 +58,8 @@ class Cluster(Section):
     control_plane: ControlPlane = ControlPlane()
     pools: list[NodePool] = Field(min_length=1)
     storage_policy: StoragePolicy = None
-    pod_network: Network = Field(default="192.168.156.0/20", description="network of pods, in CIDR form")
-    service_network: Network = Field(default="10.96.0.0/12", description="network of services, in CIDR form")
+    pod_network: Network = Field(default=defaults.CLUSTER.pod_network, description="network of pods, in CIDR form")
+    service_network: Network = Field(
+        default=defaults.CLUSTER.service_network, description="network of services, in CIDR form"
+    )
     gpu_operator: GpuOperator = GpuOperator()

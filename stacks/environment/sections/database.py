@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import ConfigDict, Field
 
+from paif_catalog import defaults
 from stacks.environment.certificates import DatabasePem
 from stacks.environment.sections.section import FullName, Section, StoragePolicy, UsesVmClass, VmClassName
 from stacks.environment.types import Label, NonEmptyText, PostgresName, ShortName, matching
@@ -19,24 +20,30 @@ class Backup(Section):
     """Where backups go, and how many days they are kept."""
 
     location: NonEmptyText = Field(description="backup location of DSM")
-    retention_days: int = Field(default=30, gt=0, le=365, description="days that backups are kept")
+    retention_days: int = Field(
+        default=defaults.DATABASE.backup_retention_days, gt=0, le=365, description="days that backups are kept"
+    )
 
 
 class Maintenance(Section):
     """When the database may be changed by its operator."""
 
     start_day: Literal["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"] = Field(
-        default="SATURDAY", description="day on which the maintenance window begins"
+        default=defaults.DATABASE.maintenance_day, description="day on which the maintenance window begins"
     )
-    start_time: Annotated[str, matching(r"([01]\d|2[0-3]):[0-5]\d", "a time such as 22:00")] = "22:00"
-    duration: Annotated[str, matching(r"\d+h(\d+m(\d+s)?)?", "a duration such as 6h0m0s")] = "6h0m0s"
+    start_time: Annotated[str, matching(r"([01]\d|2[0-3]):[0-5]\d", "a time such as 22:00")] = (
+        defaults.DATABASE.maintenance_time
+    )
+    duration: Annotated[str, matching(r"\d+h(\d+m(\d+s)?)?", "a duration such as 6h0m0s")] = (
+        defaults.DATABASE.maintenance_duration
+    )
 
 
 class ExternalDatabase(Section):
     """A PostgreSQL outside of DSM. Its password is paif:databasePassword, its authority paif:database.caBundle."""
 
     host: Annotated[str, matching(r"[A-Za-z0-9.:-]+", "a host name or address, as the server's certificate has it")]
-    port: int = Field(default=5432, gt=0, le=65535, description="TCP port")
+    port: int = Field(default=defaults.POSTGRES_PORT, gt=0, le=65535, description="TCP port")
     database: NonEmptyText = Field(description="database that is there")
     username: NonEmptyText = Field(description="role that may create extensions in it")
 
@@ -57,14 +64,14 @@ class Database(Section):
     name: Annotated[ShortName, FullName("database")] = "vectors"
     version: str | None = Field(default=None, description="DSM release; the catalog's by default")
     high_availability: bool = Field(default=False, description="primary, replica and monitor; on in staging and prod")
-    vm_class: VmClassName = Field(default="best-effort-large", alias="class")
-    storage_gib: int = Field(default=60, ge=20, le=16384, description="disk in GiB")
+    vm_class: VmClassName = Field(default=defaults.DATABASE.vm_class, alias="class")
+    storage_gib: int = Field(default=defaults.DATABASE.storage_gib, ge=20, le=16384, description="disk in GiB")
     storage_policy: StoragePolicy = None
     infrastructure_policy: NonEmptyText | None = Field(
         default=None, description="required for a database that DSM creates"
     )
-    database_name: PostgresName = "pais"
-    admin_username: PostgresName = "pgadmin"
+    database_name: PostgresName = defaults.DATABASE.database
+    admin_username: PostgresName = defaults.DATABASE.username
     maintenance: Maintenance = Maintenance()
     backup: Backup | None = None
     ca_bundle: DatabasePem = Field(default="", description="PEM of the authority that signed the server's certificate")
