@@ -358,7 +358,7 @@ def _pool(pool: NodePoolArgs, worker_class: str, os_image: dict[str, str], label
         node["taints"] = [_GPU_TAINT]
     if pool.get("gpu_count") or "container_storage_gib" in pool:
         capacity = derived(
-            given_or(pool.get("container_storage_gib"), CLUSTER.container_storage_gib), lambda size: f"{int(size)}Gi"
+            given_or(pool.get("container_storage_gib"), CLUSTER.container_storage_gib), lambda size: f"{size}Gi"
         )
         volume = {"name": "containerd", "mountPath": "/var/lib/containerd", "capacity": capacity}
         overrides.append({"name": "volumes", "value": [volume]})

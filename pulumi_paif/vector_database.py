@@ -241,7 +241,7 @@ class VectorDatabase(Component):
             "vmClass": {"name": given_or(create.get("vm_class"), DATABASE.vm_class)},
             "storagePolicyName": create["storage_policy"],
             "storageSpace": derived(
-                given_or(create.get("storage_gib"), DATABASE.storage_gib), lambda size: f"{int(size)}Gi"
+                given_or(create.get("storage_gib"), DATABASE.storage_gib), lambda size: f"{size}Gi"
             ),
             "maintenanceWindow": {
                 "startDay": given_or(maintenance.get("day"), DATABASE.maintenance_day),
