@@ -58,12 +58,20 @@ def _is_engine(process: psutil.Process) -> bool:
         return False
 
 
-def engine_of(process: Run) -> psutil.Process | None:
-    """The engine of a run, once it is there."""
-    try:
-        return next(filter(_is_engine, psutil.Process(process.pid).children(recursive=True)), None)
-    except psutil.Error:
-        return None
+def engine_of(process: Run) -> psutil.Process:
+    """The engine of a run, waited for: what the run before had made is in the checkpoint from the first moment on."""
+    found: list[psutil.Process] = []
+
+    def there() -> bool:
+        assert process.poll() is None, f"the run was over before its engine was seen:\n{process.said()[-3000:]}"
+        try:
+            found.extend(filter(_is_engine, psutil.Process(process.pid).children(recursive=True)))
+        except psutil.Error:
+            return False
+        return bool(found)
+
+    wait_until(there, "the run has an engine")
+    return found[0]
 
 
 def plugins_of(process: Run) -> list[psutil.Process]:

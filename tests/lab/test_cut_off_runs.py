@@ -18,9 +18,7 @@ from tests.lab.cut_off import Run, Runs, checkpoint, completes, engine_of, plugi
 def test_kill_9_and_ctrl_c_of_the_engine_and_its_plugins(paif: Paif, tmp_path: Path) -> None:
     runs = Runs(paif)
     for resources in (8, 18):
-        engine = engine_of(runs.at(resources))
-        assert engine is not None
-        engine.kill()
+        engine_of(runs.at(resources)).kill()
         assert runs.over()
     process = runs.at(22)
     wait_until(lambda: bool(plugins_of(process)), "the run has plugins")
@@ -67,7 +65,6 @@ def _uids(paif: Paif, folder: Path) -> dict[str, str]:
 def _kill(process: Run, what: str) -> None:
     """Kill the engine or the plugins of a run, and wait for the run's end."""
     engine = engine_of(process)
-    assert engine is not None
     for each in [engine] if what == "engine" else plugins_of(process):
         each.kill()
     assert process.over()
@@ -82,7 +79,6 @@ def test_kill_9_of_the_engine_while_it_destroys(paif: Paif) -> None:
         lambda: any(deleting <= each.items() for each in checkpoint(paif).get("pending_operations") or []), "deletes"
     )
     engine = engine_of(process)
-    assert engine is not None
     engine.kill()
     assert process.over()
     completes(paif, "dev")
