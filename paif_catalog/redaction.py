@@ -42,8 +42,8 @@ _NAMES = re.compile(
     rf"(?i)(?:^|[._-])(?:\w*(?:{_PASSWORD}|{_KEY}|token|secret|credentials?)|client_configuration_token\.tok"
     r"|client-key-data|kubeconfig|\.?dockerconfigjson|user-data|config-json|vgpu-license)$"
 )
-# passwordRef.name or pullSecrets are names of Secrets: a reviewer must see those.
-_REFERENCES = re.compile(r"(?i)(?:ref|refs|secretname|pullsecrets?)(?:\.|$)")
+# passwordRef.name, pullSecrets or password_secret are names of Secrets: a reviewer must see those.
+_REFERENCES = re.compile(r"(?i)(?:ref|refs|secret_?name|(?:pull|password)_?secrets?)(?:\.|$)")
 # Narrower than for objects whose properties are known: a chart's existingSecret or ngcAPISecret names a Secret.
 _CREDENTIALS = re.compile(
     rf"(?i)(?:{_PASSWORD}|{_KEY}|(?<!account)token|(?<!existing)secret[_-]?(?:access[_-]?)?key|client[_-]?secret)$"

@@ -236,7 +236,7 @@ def test_what_is_secret_by_its_name_is_hidden_by_all_that_show_data(kind: str, p
     "path",
     [
         "spec.adminPasswordRef.name", "passwordRef", "imagePullSecret", "pullSecrets", "secretName", "spec.tokens",
-        "data.key", "metadata.name", "keyboard", "passwordless",
+        "data.key", "metadata.name", "keyboard", "passwordless", "connection.pull_secret", "connection.password_secret",
     ],
 )  # fmt: skip
 def test_the_name_of_a_secret_and_what_is_called_alike_is_shown(path: str) -> None:
