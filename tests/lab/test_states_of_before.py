@@ -20,6 +20,7 @@ from tests.lab.conftest import ROOT, Paif
 
 ENVIRONMENTS = ("dev", "qa", "staging", "prod")
 _HARMLESS = {"same", "update", "read", "refresh"}
+_WAITS = {"vcf:index:NamespaceContents", "vcf:index:Readiness"}
 _PACKAGES = {"paif": "pulumi_paif", "vcf": "pulumi_resource_vcf"}
 _LOST = re.compile(r"^ +\S+ *\d+ (?:to )?(?:delete|replace)d?$", re.MULTILINE)
 """A line of the counts that a run ends with, as `-  2 to delete` or `+- 1 replaced`."""
@@ -57,9 +58,13 @@ class _Stack:
             ]
             pytest.fail(f"pulumi preview {' '.join(options)} of a state of before fails:\n" + "\n".join(said))
         steps: list[dict[str, Any]] = seen["steps"]
-        # A component that is new groups what is there.
-        groups = [each for each in steps if each["op"] == "create" and not each["newState"]["custom"]]
-        return [each for each in steps if each["op"] not in _HARMLESS and each not in groups]
+        # A component that is new groups what is there, and a wait that is new makes nothing.
+        new = [
+            each
+            for each in steps
+            if each["op"] == "create" and (not each["newState"]["custom"] or each["newState"]["type"] in _WAITS)
+        ]
+        return [each for each in steps if each["op"] not in _HARMLESS and each not in new]
 
 
 @pytest.fixture(scope="module")
