@@ -144,10 +144,18 @@ class Runs:
         paif.without("dev")
         self._paif = paif
         self._process: Run | None = None
+        self._made_before = 0
 
     def at(self, count: int) -> Run:
-        """A run under way, with that many resources made."""
-        return self.until(lambda: resources(self._paif) >= count, f"the run has made {count} resources")
+        """A run under way, with that many resources made, one of them at least by itself.
+
+        What the run before was about to make may be more than that many: the next one has not even begun then.
+        """
+
+        def far_enough() -> bool:
+            return resources(self._paif) >= max(count, self._made_before + 1)
+
+        return self.until(far_enough, f"the run has made {count} resources")
 
     def until(self, condition: Callable[[], bool], what: str) -> Run:
         """A run under way, when the condition holds; a run that failed before is followed by the next."""
@@ -157,6 +165,7 @@ class Runs:
             nonlocal process
             if process is None or process.poll() is not None:
                 assert process is None or process.returncode, "the run was over before anything was killed"
+                self._made_before = resources(self._paif)
                 process = Run(self._paif, "up", "dev")
                 return False
             return condition()
