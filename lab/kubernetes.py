@@ -136,6 +136,7 @@ def control_plane_names(name: str) -> list[str]:
 def control_plane_parts(ports: Ports, name: str, *, guest: bool) -> list[Part]:
     """API server, controller manager and scheduler of cluster ``name``, in the order to start them."""
     lab = ports.directory
+    api_server, controller_manager, scheduler = control_plane_names(name)
     authority = _authority(lab, name)
     etcd = Authority.load_or_create(lab / "pki" / "etcd", "paif lab etcd (simulation)")
     etcd_client = etcd.issue("apiserver", client=True)
@@ -145,7 +146,7 @@ def control_plane_parts(ports: Ports, name: str, *, guest: bool) -> list[Part]:
         ips=["127.0.0.1", "10.96.0.1"],
     )
     accounts = authority.issue("service-accounts", client=True)
-    port = ports.port(f"{name}-apiserver")
+    port = ports.port(api_server)
     url = f"https://127.0.0.1:{port}"
     configs = {}
     for component in ("kube-controller-manager", "kube-scheduler"):
@@ -158,7 +159,7 @@ def control_plane_parts(ports: Ports, name: str, *, guest: bool) -> list[Part]:
     _write_yaml(kubeconfig_path(lab, name), admin_kubeconfig(ports, name))
     return [
         Part(
-            name=f"{name}-apiserver",
+            name=api_server,
             argv=[
                 str(bin_directory() / "kube-apiserver"),
                 f"--etcd-servers=https://127.0.0.1:{ports.port('etcd')}",
@@ -187,7 +188,7 @@ def control_plane_parts(ports: Ports, name: str, *, guest: bool) -> list[Part]:
             ready=Ready(url=f"{url}/readyz", ca=authority.cert, seconds=60),
         ),
         Part(
-            name=f"{name}-controller-manager",
+            name=controller_manager,
             argv=[
                 str(bin_directory() / "kube-controller-manager"),
                 f"--kubeconfig={configs['kube-controller-manager']}",
@@ -201,7 +202,7 @@ def control_plane_parts(ports: Ports, name: str, *, guest: bool) -> list[Part]:
             ],
         ),
         Part(
-            name=f"{name}-scheduler",
+            name=scheduler,
             argv=[
                 str(bin_directory() / "kube-scheduler"),
                 f"--kubeconfig={configs['kube-scheduler']}",

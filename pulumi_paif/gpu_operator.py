@@ -9,7 +9,8 @@ import pulumi_kubernetes as kubernetes
 
 from pulumi_paif import vcf
 from pulumi_paif._arguments import Labels, SecretInput, derived, given_or, present, with_labels
-from pulumi_paif._component import Check, Component, awaited_object, digest, hashed_name, told
+from pulumi_paif._component import Check, Component, awaited_object, digest, told
+from pulumi_paif._license import license_config_map
 from pulumi_paif._pull_secret import pull_secret_content
 from pulumi_paif.enums import GpuMode
 from pulumi_paif.gpu_cluster import GpuPoolArgs, pool_label
@@ -212,16 +213,8 @@ class GpuOperator(Component):
         labels = args.get("labels")
         token, key = given_or(args.get("license_token"), ""), given_or(args.get("ngc_api_key"), "")
         guest, registry = self.platform.versions["gpu-guest-driver"], self.platform.versions["ngc-registry"].version
-        license_config = kubernetes.core.v1.ConfigMap(
-            f"{name}-license",
-            # Operator 24.9 reads the token from a ConfigMap, and only notices a new one by its name.
-            metadata={
-                "name": hashed_name("licensing-config", token),
-                "namespace": namespace,
-                "labels": labels,
-            },
-            data=pulumi.Output.secret({"gridd.conf": "FeatureType=1", "client_configuration_token.tok": token}),
-            opts=self.replaceable(additional_secret_outputs=["data"], aliases=[pulumi.Alias(name=f"{name}-licence")]),
+        license_config = license_config_map(
+            self, name, prefix="licensing-config", namespace=namespace, labels=labels, token=token
         )
         content = pull_secret_content(registry, "$oauthtoken", key)
         pull = kubernetes.core.v1.Secret(

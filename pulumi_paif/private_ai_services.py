@@ -17,6 +17,7 @@ from pulumi_paif._component import (
     published_secret,
     told,
 )
+from pulumi_paif._license import license_config_map
 from pulumi_paif._pull_secret import pull_secret_content
 from pulumi_paif.enums import GpuMode
 from pulumi_paif.vector_database import DatabaseConnection
@@ -174,18 +175,9 @@ class PrivateAiServices(Component):
         namespace, labels = args["namespace"], args.get("labels")
         if args["gpu_mode"] == GpuMode.VGPU:
             token, key = given_or(args.get("license_token"), ""), given_or(args.get("ngc_api_key"), "")
-            license_config = kubernetes.core.v1.ConfigMap(
-                f"{name}-license",
-                metadata={
-                    # As in environments that are there: the name of a ConfigMap cannot change in place.
-                    "name": hashed_name("nvidia-licence", token),
-                    "namespace": namespace,
-                    "labels": labels,
-                },
-                data=pulumi.Output.secret({"gridd.conf": "FeatureType=1", "client_configuration_token.tok": token}),
-                opts=self.replaceable(
-                    additional_secret_outputs=["data"], aliases=[pulumi.Alias(name=f"{name}-licence")]
-                ),
+            # The prefix is that of environments that are there: the name of a ConfigMap cannot change in place.
+            license_config = license_config_map(
+                self, name, prefix="nvidia-licence", namespace=namespace, labels=labels, token=token
             )
             registry = self.platform.versions["ngc-registry"].version
             pull = kubernetes.core.v1.Secret(
