@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 from .bindings import allowed
 from .errors import VcfError
 from .kubernetes import Supervisor
-from .resource import Context
+from .resource import LOOK_AHEAD_SECONDS, Context
 from .values import Props
 
 if TYPE_CHECKING:
     import httpx
 
-_SECONDS: Final = 10
 _AT_ONCE: Final = 4
 _LONGEST: Final = 500
 _WITNESSES: Final = 5
@@ -41,7 +40,7 @@ async def platform(context: Context, args: Props) -> Props:
         return {**found, "unanswered": _same(args, "the vcf provider has no `kubeconfig` of the Supervisor")}
     try:
         access = Supervisor(context.kubeconfig)
-        async with access.client(await access.authenticate(), _SECONDS) as client:
+        async with access.client(await access.authenticate(), LOOK_AHEAD_SECONDS) as client:
             asked = _Round(client, access.server)
             await asked.all(args, found)
     except (VcfError, httpx.HTTPError) as error:

@@ -15,12 +15,11 @@ from .errors import GoneError, VcfError
 from .function import Function, object_of, out
 from .http import pem_bundle
 from .platform_look_up import GET_PLATFORM
-from .resource import Context
+from .resource import LOOK_AHEAD_SECONDS, Context
 from .values import Props
 from .vcenter import VCenter, find_compute_cluster, find_library, find_supervisor, segment
 
 _T = TypeVar("_T")
-_SECONDS: Final = 10.0
 _FOUND, _MISSING, _DENIED = "found", "missing", "denied"
 _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
 
@@ -28,9 +27,9 @@ _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
 async def _within(work: Awaitable[_T], what: str) -> _T:
     """The result, if it comes in time for a look ahead. Raises VcfError."""
     try:
-        return await asyncio.wait_for(work, _SECONDS)
+        return await asyncio.wait_for(work, LOOK_AHEAD_SECONDS)
     except TimeoutError:
-        raise VcfError(f"{what} did not answer within {_SECONDS:.0f} s") from None
+        raise VcfError(f"{what} did not answer within {LOOK_AHEAD_SECONDS:.0f} s") from None
 
 
 async def _principals(context: Context, args: Props) -> Props:

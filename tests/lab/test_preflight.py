@@ -234,7 +234,9 @@ def test_all_that_is_wrong_is_told_in_one_preview_at_its_line_and_nothing_is_mad
     told = [line for line in answer.stderr.splitlines() if line.startswith("stacks/Pulumi.wrong.yaml:")]
     lines = bad.splitlines()
     for mistake in mistakes:
-        [said] = [line for line in told if mistake.at in lines[int(line.split(":")[1]) - 1] and mistake.says[0] in line]
+        at_its_line = [line for line in told if mistake.at in lines[int(line.split(":")[1]) - 1]]
+        said = next((line for line in at_its_line if mistake.says[0] in line), None)
+        assert said is not None, f"{mistake.name} is not told:\n{answer.stdout}{answer.stderr}"
         for part in mistake.says:
             assert part in said, mistake.name
     assert len(told) == len(mistakes)
