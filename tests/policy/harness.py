@@ -206,10 +206,11 @@ class Engine:
     config: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
 
-    def prepare(self) -> None:
+    def prepare(self, *packages: str) -> None:
+        """Make the project; simulated providers of these packages beside the usual ones."""
         bin_ = self.folder / "bin"
         plugins = []
-        for name in ("kubernetes", "vcf", "vsphere", "test"):
+        for name in sorted({"kubernetes", "vcf", "vsphere", "test", *packages}):
             home = self.folder / "providers" / name
             home.mkdir(parents=True)
             script = home / f"pulumi-resource-{name}"
