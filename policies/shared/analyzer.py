@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Generic
 
-from paif_catalog import Baseline, UnknownBaselineError, baseline
-from paif_catalog.predicates import KINDS, Kind
-from policies.shared.configuration import ConfigurationError, Exemption, load, schema
+from paif_catalog.predicates import Guards
+from policies.shared.configuration import Exemption, schema
 from policies.shared.diagnostics import (
     error_location,
     exemption_terms,
@@ -27,19 +26,9 @@ from policies.shared.pack import VERSION, M, Pack, S
 from policies.shared.properties import Decoder, decode, set_strings
 from policies.shared.protocol import LEVEL_OF, LEVELS, SEVERITIES, messages
 from policies.shared.redaction import Redactor
+from policies.shared.runs import RunInfo, expected_guards, settings_of, start, statements
 
 NAMESPACE = "paif:"
-
-
-@dataclass
-class _RunInfo:
-    """What the engine said of the run, before any resource."""
-
-    stack: str
-    project: str
-    dry_run: bool
-    environment: dict[str, Any] = field(default_factory=dict)
-    secrets: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -56,12 +45,14 @@ class _Evaluation(Generic[S, M]):
 class Analyzer(Generic[S, M]):
     """Serves one pack. Not thread-safe: the server runs one call at a time."""
 
-    def __init__(self, pack: Pack[S, M]) -> None:
+    def __init__(self, pack: Pack[S, M], *, first: bool = True) -> None:
+        """`first`: the only pack of its process, or the one that says what is the same for all of them."""
         self.pack = pack
+        self._first = first
         self._pack_config: dict[str, Any] = {}
         self._overrides: dict[str, Level] = {}
         self._reported: dict[str, Level] = {}
-        self._run_info: _RunInfo | None = None
+        self._run_info: RunInfo | None = None
         self._run: Run[S, M] | None = None
         self._preamble_reported = False
         self._dispatch: dict[str, tuple[bool, list[Rule[S, M]]]] = {}
@@ -71,51 +62,19 @@ class Analyzer(Generic[S, M]):
 
     # What a run is.
 
-    def _settings(self, stack: str) -> S:
-        return load(
-            self.pack.settings, self.pack.name, stack, self._pack_config, [rule.name for rule in self.pack.rules]
-        )
-
-    def _kind(self, settings: S, run_info: _RunInfo | None) -> Kind:
-        if settings.kind is not None:
-            return settings.kind
-        kind = run_info.environment.get("kind") if run_info else None
-        # Nothing says how much there is to lose, so it is checked as if it were everything.
-        return kind if kind in KINDS else "prod"
-
-    def _platform(self, settings: S, started: _RunInfo) -> Baseline:
-        """What is known of the platform. Raises ConfigurationError for one that is not known, or where none is said."""
-        name = settings.platform_version or started.environment.get("platform") or None
-        try:
-            return baseline(name)
-        except UnknownBaselineError as error:
-            where = f"platformVersion of policies/config/{started.stack}.yaml, or paif:platform of the stack"
-            raise ConfigurationError(f"{where}: {error}") from None
-
     def _ensure_run(self, urn: str) -> Run[S, M]:
         """The run that a resource belongs to; the first resource starts it."""
         if self._run is None:
             if self._run_info is None:
                 stack, project = urn.split("::")[:2]
-                self._run_info = _RunInfo(stack.removeprefix("urn:pulumi:"), project, dry_run=True)
-            settings = self._settings(self._run_info.stack)
-            self._run = Run(
-                stack=self._run_info.stack,
-                project=self._run_info.project,
-                kind=self._kind(settings, self._run_info),
-                platform=self._platform(settings, self._run_info),
-                settings=settings,
-                observations=self.pack.observations(),
-                environment=self._run_info.environment,
-                secrets=self._run_info.secrets,
-                dry_run=self._run_info.dry_run,
-            )
+                self._run_info = RunInfo(stack.removeprefix("urn:pulumi:"), project, dry_run=True)
+            self._run = start(self.pack, self._run_info, self._pack_config)
             self._preamble_reported = False
             self._used_exemptions, self._evaluations, self._readers = set(), {}, {}
         return self._run
 
-    def _level(self, rule: Rule[S, M], settings: S, kind: Kind) -> Level:
-        return self._overrides.get(rule.name) or settings.enforcement.get(rule.name) or rule.levels[kind]
+    def _level(self, rule: Rule[S, M], settings: S, guards: Guards) -> Level:
+        return self._overrides.get(rule.name) or settings.enforcement.get(rule.name) or rule.levels[guards.levels]
 
     # The protocol.
 
@@ -131,15 +90,15 @@ class Analyzer(Generic[S, M]):
                 secrets[name] = text
             else:
                 environment[name] = _parse_value(text)
-        self._run_info = _RunInfo(request.stack, request.project, request.dry_run, environment, secrets)
+        self._run_info = RunInfo(request.stack, request.project, request.dry_run, environment, secrets)
         self._run = None
         self._pack_config, self._overrides = {}, {}
-        self._settings(request.stack)
+        settings_of(self.pack, self._run_info, self._pack_config)
 
     def describe(self, info: Any) -> None:
         """Add every rule as a policy of its own, at the level that it has in this environment."""
-        settings = self._settings(self._run_info.stack) if self._run_info else self.pack.settings()
-        kind = self._kind(settings, self._run_info)
+        settings = settings_of(self.pack, self._run_info, self._pack_config)
+        guards = expected_guards(settings, self._run_info)
         configuration = info.policies.add(
             name=self.pack.configuration,
             description=f"Settings of the pack {self.pack.name}",
@@ -155,7 +114,7 @@ class Analyzer(Generic[S, M]):
         )
         self._overrides = {}
         for rule in self.pack.rules:
-            self._reported[rule.name] = self._level(rule, settings, kind)
+            self._reported[rule.name] = self._level(rule, settings, guards)
             info.policies.add(
                 name=rule.name,
                 description=rule.reason,
@@ -178,7 +137,7 @@ class Analyzer(Generic[S, M]):
                 self._overrides[name] = level
         self._run = None
         if self._run_info:
-            self._settings(self._run_info.stack)
+            settings_of(self.pack, self._run_info, self._pack_config)
 
     def analyze(self, request: Any, decoded: Callable[[], Resource], response: Any) -> None:
         """Run every rule that looks at the resource's type."""
@@ -186,8 +145,8 @@ class Analyzer(Generic[S, M]):
         if not self._preamble_reported:
             # Not when the run begins: a remediation begins it, and its answer has no room for them.
             self._preamble_reported = True
-            self._compare_with_stack(run, request.urn, response)
-            self._list_exemptions(run, request.urn, response)
+            for name, text, level, severity in statements(self.pack, run, self._overrides, first=self._first):
+                self._report(response, name, text, level, severity, request.urn)
         observed, rules = self._rules_for(request.type)
         if not observed and not rules:
             return
@@ -230,7 +189,7 @@ class Analyzer(Generic[S, M]):
             return
         run = self._ensure_run(request.urn)
         rules = [rule for rule in self._rules_for(request.type)[1] if rule.remediate is not None]
-        rules = [rule for rule in rules if self._level(rule, run.settings, run.kind) is Level.REMEDIATE]
+        rules = [rule for rule in rules if self._level(rule, run.settings, run.guards) is Level.REMEDIATE]
         resource = decode(request) if rules else None
         for rule in rules:
             assert resource is not None and rule.remediate is not None  # noqa: S101, PT018 - for the type checker
@@ -283,7 +242,7 @@ class Analyzer(Generic[S, M]):
     def _evaluate(self, evaluation: _Evaluation[S, M], run: Run[S, M], response: Any, *, last: bool = False) -> None:
         """Run a rule on a resource, and report what it has not said of it yet. `last`: no resource comes any more."""
         rule, resource = evaluation.rule, evaluation.resource
-        level = self._level(rule, run.settings, run.kind)
+        level = self._level(rule, run.settings, run.guards)
         if level is Level.DISABLED:
             return
         # What a remediation put right is no violation any more; what it could not is one.
@@ -339,31 +298,6 @@ class Analyzer(Generic[S, M]):
                 self._used_exemptions.add(index)
                 return each
         return None
-
-    def _compare_with_stack(self, run: Run[S, M], urn: str, response: Any) -> None:
-        for key, name, given, what in (
-            ("kind", "kind", run.settings.kind, "its guards would be another kind's"),
-            ("platform", "platformVersion", run.settings.platform_version, "it would be judged by another platform"),
-        ):
-            own = run.environment.get(key)
-            if given is not None and own is not None and own != given:
-                text = (
-                    f"the settings say {name} {given}, the stack's configuration says {own}: {what}\n"
-                    f"do: remove {name} from policies/config/{run.stack}.yaml (or --policy-pack-config), or set {own}"
-                )
-                self._report(response, self.pack.configuration, text, Level.MANDATORY, Severity.CRITICAL, urn)
-
-    def _list_exemptions(self, run: Run[S, M], urn: str, response: Any) -> None:
-        for each in run.settings.exemptions:
-            if each.expires >= run.today:
-                text = f"{each.rule} is exempted for {each.resource} {exemption_terms(each)}"
-                self._report(response, self.pack.exemptions, text, Level.ADVISORY, Severity.LOW, urn)
-            else:
-                text = (
-                    f"the exemption of {each.resource} from {each.rule} has expired on {each.expires} "
-                    f"({each.owner}: {each.reason})\ndo: mend the resource and remove the exemption, or renew it"
-                )
-                self._report(response, self.pack.exemptions, text, Level.MANDATORY, Severity.HIGH, urn)
 
     def _report(self, response: Any, name: str, text: str, level: Level, severity: Severity, urn: str) -> None:
         response.diagnostics.add(

@@ -33,7 +33,7 @@ class Service:
 
     def __init__(self, name: str, description: str, packs: Sequence[Pack[Any, Any]]) -> None:
         self._name, self._description = name, description
-        self._analyzers: list[Analyzer[Any, Any]] = [Analyzer(pack) for pack in packs]
+        self._analyzers: list[Analyzer[Any, Any]] = [Analyzer(pack, first=pack is packs[0]) for pack in packs]
 
     @property
     def has_remediations(self) -> bool:

@@ -391,7 +391,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "platform": {
         "mixedProfileSizes": False,
         "hostDriver": {"branch": 550, "nvaieMajor": 5},
-        "trustedRegistries": ["nvcr.io", "helm.ngc.nvidia.com", "harbor.example.test"],
+        "trustedRegistries": ["harbor.example.test"],
         "existingClasses": {
             GPU_CLASS: {"profiles": ["grid_a100-40c"]},
             DIRECTPATH_CLASS: {"devices": 1},

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import paif_catalog as catalog
 from policies.naming.configuration import Context, NamingObservations, NamingSettings
 from policies.naming.convention import organization_of
 from policies.naming.sources import CONVENTION, K8S_LABELS
+from policies.shared.configuration import is_label_key
 from policies.shared.model import (
     Findings,
     Level,
@@ -24,7 +26,6 @@ from policies.shared.types import KUBERNETES, LABELED, VM, VSPHERE_VM
 
 RULES: Rules[NamingSettings, NamingObservations] = Rules()
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
-_LABEL_KEY = re.compile(r"(?:[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 
 def _required_labels(run: Context) -> dict[str, str]:
@@ -32,11 +33,14 @@ def _required_labels(run: Context) -> dict[str, str]:
     keys = catalog.naming().labels
     values = {
         "organization": organization_of(run),
-        "environment": run.stack,
+        "environment": next(run.settings.codes_of(run.stack, run.kind), run.stack),
         "owner": run.environment.get("owner"),
         "costCenter": run.environment.get("costCenter"),
     }
-    return {keys.get(name, name): str(values.get(name) or "") for name in run.settings.required_labels}
+    return {
+        run.settings.label(name) if name in keys else name: str(values.get(name) or "")
+        for name in run.settings.required_labels
+    }
 
 
 def _add_labels(resource: Resource, run: Context) -> dict[str, dict[str, str]]:
@@ -63,10 +67,18 @@ def required_labels(resource: Resource, run: Context) -> Findings:
         yield Violation(f"labels are missing: {', '.join(missing)}", "metadata.labels")
 
 
-def _fix_environment_label(resource: Resource, run: Context) -> dict[str, dict[str, str]]:
-    key = catalog.naming().labels["environment"]
+def _wrong_environment(resource: Resource, run: Context) -> tuple[str, str, Any]:
+    """The environment label's key, the value it should have, and the wrong one; "" where it is right or missing."""
+    key = run.settings.label("environment")
     value = require_known(resource.labels().get(key))
-    return {"metadata.labels": {key: run.stack}} if value not in {None, "", run.stack} else {}
+    codes = list(run.settings.codes_of(run.stack, run.kind))
+    right = value in {None, "", run.stack, *codes}
+    return key, codes[0] if codes else run.stack, "" if right else value
+
+
+def _fix_environment_label(resource: Resource, run: Context) -> dict[str, dict[str, str]]:
+    key, expected, value = _wrong_environment(resource, run)
+    return {"metadata.labels": {key: expected}} if value else {}
 
 
 @RULES.rule(
@@ -80,10 +92,9 @@ def _fix_environment_label(resource: Resource, run: Context) -> dict[str, dict[s
     remediate=_fix_environment_label,
 )
 def environment_label(resource: Resource, run: Context) -> Findings:
-    key = catalog.naming().labels["environment"]
-    value = require_known(resource.labels().get(key))
-    if value not in {None, "", run.stack}:
-        yield Violation(f"the environment label is not {run.stack}", f"metadata.labels.{key}", value)
+    key, expected, value = _wrong_environment(resource, run)
+    if value:
+        yield Violation(f"the environment label is not {expected}", f"metadata.labels.{key}", value)
 
 
 @RULES.rule(
@@ -95,7 +106,7 @@ def environment_label(resource: Resource, run: Context) -> Findings:
     source=CONVENTION,
 )
 def persona_label(resource: Resource, run: Context) -> Findings:
-    key = catalog.naming().labels["persona"]
+    key = run.settings.label("persona")
     if not require_known(resource.labels().get(key)):
         yield Violation(f"label {key} is missing", "metadata.labels")
 
@@ -132,7 +143,7 @@ def vsphere_tags(resource: Resource, run: Context) -> Findings:
 def label_syntax(resource: Resource, run: Context) -> Findings:
     for key, value in resource.labels().items():
         path = f"metadata.labels.{key}"
-        if _LABEL_KEY.fullmatch(key) is None:
+        if not is_label_key(key):
             yield Violation(f"{key!r} is no label key", path)
         elif isinstance(value, Unknown):
             yield Undecided(value.path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import paif_catalog as catalog
 from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import GUARD
 from policies.shared.model import Findings, Resource, Rules, Severity, Violation, require_known
@@ -10,6 +9,11 @@ from policies.shared.sources import GUIDE
 from policies.shared.types import VM
 
 RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
+
+
+def _of_any_kind(run: Context) -> set[str]:
+    """Personas that get a Deep Learning VM somewhere."""
+    return {each for guards in run.settings.guards().values() for each in guards.workstation_personas}
 
 
 @RULES.rule(
@@ -21,9 +25,9 @@ RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
     source=f"{GUIDE} (part 2: who gets what)",
 )
 def dlvm_persona(resource: Resource, run: Context) -> Findings:
-    key = catalog.naming().labels["persona"]
+    key = run.settings.label("persona")
     persona = require_known(resource.labels().get(key))
-    allowed = {each for personas in run.settings.personas.values() for each in personas}
+    allowed = _of_any_kind(run)
     if persona is not None and persona not in allowed:
         yield Violation(f"expected {' or '.join(sorted(allowed))}", f"metadata.labels.{key}", persona)
 
@@ -37,9 +41,8 @@ def dlvm_persona(resource: Resource, run: Context) -> Findings:
     source=GUARD,
 )
 def dlvm_in_production(resource: Resource, run: Context) -> Findings:
-    key = catalog.naming().labels["persona"]
+    key = run.settings.label("persona")
     persona = require_known(resource.labels().get(key))
-    allowed = run.settings.personas.get(run.kind, [])
-    everywhere_allowed = {each for personas in run.settings.personas.values() for each in personas}
-    if persona in everywhere_allowed and persona not in allowed:
+    allowed = run.guards.workstation_personas
+    if persona in _of_any_kind(run) and persona not in allowed:
         yield Violation(f"in {run.kind} expected {' or '.join(allowed) or 'none'}", f"metadata.labels.{key}", persona)
