@@ -26,7 +26,7 @@ TRUSTED_REGISTRIES = ("nvcr.io", "helm.ngc.nvidia.com", "registry.k8s.io", "proj
 
 def _guard(name: str, example: object) -> str:
     place = f"kinds: {{prod: {{{name}: {example}}}}}"
-    return f"nothing: it is a guard of a kind of environment, at the top of the file, as {place}"
+    return f"it is a guard of a kind of environment, at the top of the file, as {place}"
 
 
 class PlatformSettings(MachineSettings):
@@ -58,7 +58,7 @@ class PlatformSettings(MachineSettings):
     networks: list[str] = Field(default=[], description="networks in use around the clusters, in CIDR form")
     container_storage_gib: int = Field(default=100, description="GiB for images on GPU nodes at least")
 
-    former: ClassVar[Mapping[str, str]] = {
+    moved: ClassVar[Mapping[str, str]] = {
         "personas": _guard("workstationPersonas", "[mlops-engineer]"),
         "endpointReplicas": _guard("endpointReplicas", 3),
         "controlPlaneReplicas": _guard("controlPlaneReplicas", 3),

@@ -39,6 +39,7 @@ class Vocabulary:
     """Names that settings may use: the pack's rules, and the kinds of environment with the site's own."""
 
     rules: frozenset[str] = frozenset()
+    renamed_rules: Mapping[str, str] = field(default_factory=dict)
     kinds: tuple[str, ...] = tuple(GUARDS)
     today: dt.date = field(default_factory=dt.date.today)
 
@@ -59,6 +60,8 @@ def _known_kind(value: str, info: ValidationInfo) -> str:
 def _known_rule(value: str, info: ValidationInfo) -> str:
     known = _vocabulary(info)
     if known is not None and value not in known.rules:
+        if value in known.renamed_rules:
+            raise unexpected(f"{known.renamed_rules[value]}, as it is called now")
         raise unexpected("the name of a rule; docs/policies.md lists them", nearest(value, known.rules))
     return value
 
@@ -121,8 +124,6 @@ class Model(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True
     )
-    former: ClassVar[Mapping[str, str]] = {}
-    """Keys that it does not have any more, and what there is instead."""
 
 
 class Exemption(Model):
@@ -138,7 +139,15 @@ class Exemption(Model):
 
 
 class Settings(Model):
-    """What every pack can be told."""
+    """What every pack can be told.
+
+    `organization_files` are settings that stand in a file of their own beside those of the stacks, since they are the
+    same for all: key -> file. `moved` and `renamed_rules` tell what keys and rules of before are now.
+    """
+
+    organization_files: ClassVar[Mapping[str, str]] = {}
+    moved: ClassVar[Mapping[str, str]] = {}
+    renamed_rules: ClassVar[Mapping[str, str]] = {}
 
     kind: KindName | None = Field(
         default=None, description="kind of the environment; that of the stack's configuration by default, else prod"

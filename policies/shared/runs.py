@@ -14,7 +14,7 @@ from policies.shared.configuration import ConfigurationError, Settings
 from policies.shared.diagnostics import exemption_terms
 from policies.shared.model import Level, Rule, Run, Severity
 from policies.shared.pack import M, Pack, S
-from policies.shared.settings_files import load, locate
+from policies.shared.settings_files import load, locate, organization_files
 
 
 @dataclass
@@ -32,7 +32,8 @@ def settings_of(pack: Pack[S, M], info: RunInfo | None, overrides: Mapping[str, 
     """Settings of a pack for a stack, or those by default where none is named. Raises ConfigurationError."""
     # The engine starts a pack in the program's folder.
     file = locate(info.project, info.stack, Path.cwd()) if info else None
-    return load(pack.settings, pack.name, file, overrides, [rule.name for rule in pack.rules])
+    shared = organization_files(pack.settings, Path.cwd())
+    return load(pack.settings, pack.name, file, overrides, [rule.name for rule in pack.rules], shared)
 
 
 def kind_of(settings: Settings, info: RunInfo | None) -> str:

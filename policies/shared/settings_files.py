@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +23,6 @@ from paif_catalog.predicates import GUARDS
 from policies.shared.configuration import (
     LEVELS_EXPECTED,
     ConfigurationError,
-    Model,
     Settings,
     Vocabulary,
     kinds_without_levels,
@@ -66,6 +65,31 @@ class SettingsFile:
     path: Path
     name: str
 
+    def content(self) -> tuple[str, Any]:
+        """Its text and what that says. Raises ConfigurationError."""
+        try:
+            text = self.path.read_text("utf-8")
+            return text, yaml.load(text, Loader=YAML_LOADER) or {}  # noqa: S506
+        except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
+            raise ConfigurationError(f"{self.name} is no YAML: {error}") from None
+
+
+def _there(file: Path, program: Path) -> list[SettingsFile]:
+    """The files of this path in the folders of settings that count for a program, the nearest first."""
+    above = [program, *program.parents]
+    top = next((each for each in above if (each / ".git").exists()), None) or next(
+        (each for each in above if (each / "Pulumi.yaml").is_file()), program
+    )
+    folders = [each for each in above if each.is_relative_to(top)]
+    places = [(each / CALLERS_FOLDER / file, top) for each in folders] + [(FOLDER / file, FOLDER.parents[1])]
+    return [SettingsFile(path, str(path.relative_to(root))) for path, root in places if path.is_file()]
+
+
+def organization_files(model: type[Settings], program: Path) -> dict[str, SettingsFile]:
+    """Files of settings that are the same for all stacks of an organization, by key: the nearest to a program each."""
+    found = {key: _there(Path(name), program) for key, name in model.organization_files.items()}
+    return {key: files[0] for key, files in found.items() if files}
+
 
 def locate(project: str, stack: str, program: Path) -> SettingsFile | None:
     """The settings of a project's stack, whose program is in a folder; None when nobody has written any.
@@ -73,13 +97,7 @@ def locate(project: str, stack: str, program: Path) -> SettingsFile | None:
     Raises ConfigurationError when there are two, or one where they were looked for formerly.
     """
     own = Path(project) / f"{stack}.yaml"
-    above = [program, *program.parents]
-    top = next((each for each in above if (each / ".git").exists()), None) or next(
-        (each for each in above if (each / "Pulumi.yaml").is_file()), program
-    )
-    folders = [each for each in above if each.is_relative_to(top)]
-    places = [(each / CALLERS_FOLDER / own, top) for each in folders] + [(FOLDER / own, FOLDER.parents[1])]
-    found = [SettingsFile(file, str(file.relative_to(root))) for file, root in places if file.is_file()]
+    found = _there(own, program)
     if len(found) > 1:
         names = " and ".join(each.name for each in found)
         raise ConfigurationError(f"{names} are both settings of stack {stack} of project {project}: keep one of them")
@@ -109,9 +127,17 @@ T = TypeVar("T", bound=Settings)
 
 
 def judge(
-    pack: str, model: type[T], rules: Collection[str], data: Mapping[str, Any], overrides: Mapping[str, Any]
+    pack: str,
+    model: type[T],
+    rules: Collection[str],
+    data: Mapping[str, Any],
+    overrides: Mapping[str, Any],
+    shared: Mapping[str, Any] | None = None,
 ) -> tuple[T | None, list[SettingsProblem]]:
-    """A pack's settings of a file's content, or what is wrong with them."""
+    """A pack's settings of a file's content, or what is wrong with them.
+
+    `shared` are contents of the organization's files by key; what is wrong in one is at the key, without the pack.
+    """
     section = {} if data.get(pack) is None else data[pack]
     if not isinstance(section, dict):
         return None, [SettingsProblem((pack,), "a mapping with the pack's settings", section)]
@@ -122,17 +148,19 @@ def judge(
     ]
     aliases = {str(info.alias) for info in model.model_fields.values()}
     common = {key: data[key] for key in OF_ALL_PACKS if key in data and key in aliases}
-    values = {**common, **{key: each for key, each in section.items() if key not in OF_ALL_PACKS}, **overrides}
+    own = {key: each for key, each in section.items() if key not in OF_ALL_PACKS}
+    above = {**common, **(shared or {})}
+    values = {**above, **own, **overrides}
     kinds = values.get("kinds")
     names = [str(name) for name in kinds] if isinstance(kinds, dict) else []
-    vocabulary = Vocabulary(frozenset(rules), tuple(dict.fromkeys((*GUARDS, *names))))
+    vocabulary = Vocabulary(frozenset(rules), model.renamed_rules, tuple(dict.fromkeys((*GUARDS, *names))))
     settings = None
     try:
         settings = model.model_validate(values, context=vocabulary)
     except ValidationError as error:
         for each in error.errors(include_url=False):
             first, *_ = each["loc"] or ("",)
-            place = () if first in common and first not in overrides else (pack,)
+            place = () if first in above and first not in own and first not in overrides else (pack,)
             problems.append(_problem(place, model, each))
     return (None if problems else settings), problems
 
@@ -142,9 +170,9 @@ def _problem(place: KeyPath, model: type[Settings], error: Any) -> SettingsProbl
     where: KeyPath = (*place, *loc)
     context = error.get("ctx", {})
     if error["type"] == "extra_forbidden":
-        former = _model_at(model, loc[:-1]).former.get(str(loc[-1]))
-        if former:
-            return SettingsProblem(where, former)
+        moved = model.moved.get(".".join(map(str, loc)))
+        if moved:
+            return SettingsProblem(where, f"nothing: {moved}")
         keys = _keys(model.model_json_schema(by_alias=True), loc[:-1])
         # Of a pack's section: what all packs know stands at the top.
         keys = [each for each in keys if len(where) != 2 or each not in OF_ALL_PACKS]
@@ -153,6 +181,8 @@ def _problem(place: KeyPath, model: type[Settings], error: Any) -> SettingsProbl
         return SettingsProblem(where, "a value: it is required")
     if error["type"] == "paif":
         return SettingsProblem(where, context["expected"], error["input"], context["near"])
+    if error["type"] == "value_error":
+        return SettingsProblem(where, error["msg"].removeprefix("Value error, "))
     if error["type"] in {"literal_error", "enum"}:
         choices = re.findall(r"'([^']*)'", context["expected"])
         return SettingsProblem(where, f"one of {', '.join(choices)}", error["input"], nearest(error["input"], choices))
@@ -163,11 +193,6 @@ def _problem(place: KeyPath, model: type[Settings], error: Any) -> SettingsProbl
 def _is_form(part: str | int) -> bool:
     """Whether a part of an error's place is the tag of one form of a value that has several."""
     return isinstance(part, str) and part.startswith("<")
-
-
-def _model_at(model: type[Model], loc: KeyPath) -> type[Model]:
-    """The settings' own model when nothing is below it: only that one has former keys."""
-    return Model if loc else model
 
 
 def _keys(schema: dict[str, Any], loc: KeyPath) -> list[str]:
@@ -202,44 +227,47 @@ def position_of(problem: SettingsProblem, places: Mapping[KeyPath, tuple[int, in
 
 
 def load(
-    model: type[T], pack: str, file: SettingsFile | None, overrides: Mapping[str, Any], rules: Collection[str]
+    model: type[T],
+    pack: str,
+    file: SettingsFile | None,
+    overrides: Mapping[str, Any],
+    rules: Collection[str],
+    shared: Mapping[str, SettingsFile] | None = None,
 ) -> T:
-    """A pack's settings: a file's section, overridden by what the engine handed over.
+    """A pack's settings: a file's section and the organization's files, overridden by what the engine handed over.
 
     Raises ConfigurationError with every problem.
     """
-    text = ""
-    data: Any = {}
-    if file is not None:
-        try:
-            text = file.path.read_text("utf-8")
-            data = yaml.load(text, Loader=YAML_LOADER) or {}  # noqa: S506
-        except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
-            raise ConfigurationError(f"{file.name} is no YAML: {error}") from None
+    text, data = file.content() if file else ("", {})
+    contents = {key: each.content() for key, each in (shared or {}).items()}
     problems = list(file_problems(data))
     settings = None
     if isinstance(data, dict):
-        settings, own = judge(pack, model, rules, data, overrides)
+        settings, own = judge(pack, model, rules, data, overrides, {key: each[1] for key, each in contents.items()})
         problems += own
     if settings is None or problems:
-        raise ConfigurationError(
-            f"the settings of policy pack {pack} are wrong:\n"
-            + "\n".join(f"  {line}" for line in _told(problems, file, text, pack, overrides))
-        )
+        told = []
+        for each in problems:
+            first = each.where[0] if each.where else ""
+            if shared and first in contents:
+                below = replace(each, where=each.where[1:])
+                said = _placed(below, shared[str(first)], contents[str(first)][0])
+            elif file is None or (first == pack and each.where[1:2] and each.where[1] in overrides):
+                said = f"--policy-pack-config: {_said(each)}"
+            else:
+                said = _placed(each, file, text)
+            told.append(f"  {said}")
+        raise ConfigurationError(f"the settings of policy pack {pack} are wrong:\n" + "\n".join(told))
     return settings
 
 
-def _told(
-    problems: list[SettingsProblem], file: SettingsFile | None, text: str, pack: str, overrides: Mapping[str, Any]
-) -> Iterator[str]:
-    node = yaml.compose(text, Loader=yaml.SafeLoader) if text else None
-    places = dict(positions(node)) if node else {}
-    for each in problems:
-        hint = f" (did you mean {each.near!r}?)" if each.near else ""
-        # Not what stands there: it may be anything.
-        said = f"{each.path}: expected {each.expected}{hint}"
-        if file is None or (each.where[:1] == (pack,) and each.where[1:2] and each.where[1] in overrides):
-            yield f"--policy-pack-config: {said}"
-        else:
-            line, column = position_of(each, places)
-            yield f"{file.name}:{line}:{column}: {said}"
+def _said(problem: SettingsProblem) -> str:
+    # Not what stands there: it may be anything.
+    hint = f" (did you mean {problem.near!r}?)" if problem.near else ""
+    return f"{problem.path}: expected {problem.expected}{hint}"
+
+
+def _placed(problem: SettingsProblem, file: SettingsFile, text: str) -> str:
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    line, column = position_of(problem, dict(positions(node)) if node else {})
+    return f"{file.name}:{line}:{column}: {_said(problem)}"

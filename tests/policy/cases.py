@@ -99,7 +99,6 @@ def kinds(
     return Case(rule, by(bad), by(bad, config={"kind": kind}, settings={"kind": kind}), path)
 
 
-LONG = "acme-dev-dlvm-" + "x" * 60
 NAMING = [
     one("name-pattern", VM, {"metadata>name": "alice-workstation"}, says="acme-dev-dlvm-<name>"),
     one("name-environment", NAMESPACE_, {"name": "acme-prod-ns-ai"}, says="prod"),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+from pydantic import Field
 
 from policies.licensing.configuration import LicensingSettings
 from policies.platform.configuration import TRUSTED_REGISTRIES, PlatformSettings
 from policies.shared import settings_files
-from policies.shared.configuration import ConfigurationError
-from policies.shared.settings_files import SettingsFile, load, locate
+from policies.shared.configuration import ConfigurationError, Settings
+from policies.shared.settings_files import SettingsFile, load, locate, organization_files
 
 
 def _load(folder: Path, text: str) -> LicensingSettings:
@@ -115,3 +118,31 @@ def test_a_kind_of_a_sites_own_has_the_guards_of_the_one_whose_levels_it_has(tmp
     guards = _load(tmp_path, "kinds: {preprod: {levels: staging, endpointReplicas: 5}}\nkind: preprod\n").guards()
     assert guards["preprod"] == guards["staging"].model_copy(update={"endpoint_replicas": 5})
     assert guards["prod"].endpoint_replicas == 3
+
+
+class _Owned(Settings):
+    """Settings of which one key stands in a file of the organization's."""
+
+    organization_files: ClassVar[Mapping[str, str]] = {"owned": "owned.yaml"}
+    renamed_rules: ClassVar[Mapping[str, str]] = {"rule-of-before": "rule-of-now"}
+
+    owned: dict[str, int] = Field(default={})
+
+
+def test_what_is_the_same_for_all_stacks_stands_in_a_file_of_its_own_with_mistakes_told_there(program: Path) -> None:
+    file = program / "paif-policies" / "owned.yaml"
+    file.parent.mkdir()
+    file.write_text("gpus: 8\n")
+    (settings_files.FOLDER / "owned.yaml").write_text("gpus: 99\n")
+    shared = organization_files(_Owned, program)
+    assert load(_Owned, "licensing", None, {}, [], shared).owned == {"gpus": 8}
+    assert load(_Owned, "licensing", None, {"owned": {"gpus": 1}}, [], shared).owned == {"gpus": 1}
+    file.write_text("hosts: 1\ngpus: many\n")
+    with pytest.raises(ConfigurationError, match=r"gpu/paif-policies/owned\.yaml:2:7: gpus: expected a valid integer"):
+        load(_Owned, "licensing", None, {}, [], shared)
+
+
+def test_a_rule_of_before_is_told_what_it_is_called_now() -> None:
+    overrides = {"enforcement": {"rule-of-before": "advisory"}}
+    with pytest.raises(ConfigurationError, match="rule-of-before: expected rule-of-now, as it is called now"):
+        load(_Owned, "licensing", None, overrides, ["rule-of-now"])
