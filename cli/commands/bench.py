@@ -80,7 +80,10 @@ def bench_environments() -> None:
 
 @bench_app.command("policy")
 def bench_policy(rounds: Annotated[int, typer.Option(min=1, help="pairs of previews; medians are shown")] = 5) -> None:
-    """What the policy packs add to a small preview and to one of 300 resources, in pairs."""
+    """What the policy packs add to a small preview, to one of 300 and to one of 1,000 resources, in pairs.
+
+    On a lab of their own. Exit status 1 when they add more than is promised.
+    """
     from cli.bench import policies as bench  # noqa: PLC0415 - it loads the SDKs
     from cli.bench import scratch  # noqa: PLC0415 - few need it
 
@@ -88,11 +91,10 @@ def bench_policy(rounds: Annotated[int, typer.Option(min=1, help="pairs of previ
         raise typer.Exit(scratch.run_on_own_lab("bench", "policy", "--rounds", str(rounds)))
     found = bench.run(rounds)
     sheet = columns("resources", "without s", "with packs s", "added s", "added %", "promised")
-    for each, promise in zip(found, (f"{bench.MAX_SECONDS:g} s", f"{bench.MAX_RATIO - 1:.0%}"), strict=True):
+    promises = (f"at most {bench.MAX_SECONDS:g} s", f"at most {bench.MAX_RATIO - 1:.0%}", "")
+    for each, promise in zip(found, promises, strict=True):
         added, share = f"{each.added:.2f}", f"{100 * (each.ratio - 1):.0f}"
-        sheet.add_row(
-            str(each.resources), f"{each.without:.2f}", f"{each.with_packs:.2f}", added, share, f"at most {promise}"
-        )
+        sheet.add_row(str(each.resources), f"{each.without:.2f}", f"{each.with_packs:.2f}", added, share, promise)
     table(sheet)
     if not bench.within_limit(found):
         raise typer.Exit(1)
