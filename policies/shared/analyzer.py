@@ -22,9 +22,10 @@ from policies.shared.diagnostics import (
     unresolved_message,
     violation_message,
 )
-from policies.shared.model import Level, Resource, Rule, Run, Severity, TableKey, Undecided, UndecidedError, Violation
+from policies.shared.judging import judge
+from policies.shared.model import Level, Resource, Rule, Run, Severity, TableKey, UndecidedError, WrongFormError
 from policies.shared.pack import VERSION, M, Pack, S
-from policies.shared.properties import Decoder, decode, set_strings
+from policies.shared.properties import Decoder, decode, judged_type, set_strings
 from policies.shared.protocol import LEVEL_OF, LEVELS, SEVERITIES, messages
 from policies.shared.redaction import Redactor
 
@@ -188,7 +189,7 @@ class Analyzer(Generic[S, M]):
             self._preamble_reported = True
             self._compare_with_stack(run, request.urn, response)
             self._list_exemptions(run, request.urn, response)
-        observed, rules = self._rules_for(request.type)
+        observed, rules = self._rules_for(judged_type(request.type))
         if not observed and not rules:
             return
         resource = decoded()
@@ -229,7 +230,7 @@ class Analyzer(Generic[S, M]):
         if not self.has_remediations or (self._run is None and self._run_info is None):
             return
         run = self._ensure_run(request.urn)
-        rules = [rule for rule in self._rules_for(request.type)[1] if rule.remediate is not None]
+        rules = [rule for rule in self._rules_for(judged_type(request.type))[1] if rule.remediate is not None]
         rules = [rule for rule in rules if self._level(rule, run.settings, run.kind) is Level.REMEDIATE]
         resource = decode(request) if rules else None
         for rule in rules:
@@ -238,7 +239,7 @@ class Analyzer(Generic[S, M]):
                 continue
             try:
                 changes = rule.remediate(resource, run)
-            except UndecidedError:
+            except (UndecidedError, WrongFormError):
                 continue
             except Exception as error:
                 remediation = response.remediations.add(policyName=rule.name, policyPackName=self.pack.name)
@@ -271,8 +272,8 @@ class Analyzer(Generic[S, M]):
             return
         try:
             self.pack.observe(resource, run)
-        except UndecidedError:
-            # Whoever needs what is not known yet finds it missing in the resource itself.
+        except (UndecidedError, WrongFormError):
+            # Whoever needs what is not known yet, or not readable, finds it so in the resource itself.
             return
         except Exception as error:
             text = (
@@ -288,20 +289,8 @@ class Analyzer(Generic[S, M]):
             return
         # What a remediation put right is no violation any more; what it could not is one.
         level = Level.MANDATORY if level is Level.REMEDIATE else level
-        violations: list[Violation] = []
-        undecided: list[Undecided] = []
-        crash = ""
         run.reads.clear()
-        try:
-            for each in rule.check(resource, run):
-                if isinstance(each, Undecided):
-                    undecided.append(each)
-                else:
-                    violations.append(each)
-        except UndecidedError as error:
-            undecided.append(error.undecided)
-        except Exception as error:
-            crash = error_location(error)
+        violations, undecided, crash = judge(rule, resource, run, level)
         if run.reads:
             key = (rule.name, resource.urn)
             self._evaluations[key] = evaluation
