@@ -162,7 +162,7 @@ class Analyzer(Generic[S, M]):
                 enforcementLevel=LEVELS[self._reported[rule.name]],
                 severity=SEVERITIES[rule.severity],
                 remediation_steps=rule.remedy,
-                url=rule.source if rule.source.startswith("https://") else "",
+                url=rule.address,
                 policy_type=messages.POLICY_TYPE_RESOURCE,
             )
 
