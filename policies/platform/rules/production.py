@@ -81,7 +81,7 @@ def backup_retention(resource: Resource, run: Context) -> Findings:
     DATABASE + CLUSTER,
     severity=Severity.HIGH,
     reason="one wrong rename replaces what holds data or serves people",
-    remedy="protect it (paif:protection), and lift it for a planned removal with ./paif unprotect",
+    remedy="protect it (option protect; in a stack file paif:protection); ./paif unprotect lifts it for a removal",
     source="https://www.pulumi.com/docs/iac/concepts/resources/options/protect/",
 )
 def protection(resource: Resource, run: Context) -> Findings:
