@@ -59,11 +59,16 @@ def expected_guards(settings: Settings, info: RunInfo | None) -> Guards:
         return GUARDS["prod"]
 
 
+def platform_name(settings: Settings, info: RunInfo | None) -> str:
+    """The version of the platform that settings or stack name, or nothing."""
+    return settings.platform_version or str((info.environment.get("platform") if info else None) or "")
+
+
 def start(pack: Pack[S, M], info: RunInfo, overrides: Mapping[str, Any]) -> Run[S, M]:
     """A run of which nothing has been seen yet. Raises ConfigurationError for settings that are wrong."""
     settings = settings_of(pack, info, overrides)
     try:
-        platform = baseline(settings.platform_version or info.environment.get("platform") or None)
+        platform = baseline(platform_name(settings, info) or None)
     except UnknownBaselineError as error:
         raise ConfigurationError(f"platformVersion of the settings, or paif:platform of the stack: {error}") from None
     kind = kind_of(settings, info)

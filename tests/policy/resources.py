@@ -390,6 +390,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     "platform": {
         "mixedProfileSizes": False,
+        "gpus": {"A100": 1},
         "hostDriver": {"branch": 550, "nvaieMajor": 5},
         "trustedRegistries": ["harbor.example.test"],
         "existingClasses": {

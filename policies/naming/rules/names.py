@@ -35,9 +35,7 @@ from policies.shared.types import (
 RULES: Rules[NamingSettings, NamingObservations] = Rules()
 
 _RFC1123 = "https://www.rfc-editor.org/rfc/rfc1123"
-_VSPHERE = (
-    "paif_catalog/naming.yaml; of vSphere's own 80 characters: https://knowledge.broadcom.com (VMware KB 2051649)"
-)
+_VSPHERE = "https://kb.vmware.com/s/article/2051649 (80 characters); the rest: paif_catalog/naming.yaml"
 _DNS_NAMED = (
     *(each for each in NAMED_TYPES if each not in VSPHERE_VM),
     *KUBERNETES_NAMESPACE,

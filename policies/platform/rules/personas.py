@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import GUARD
-from policies.shared.model import Findings, Resource, Rules, Severity, Violation, require_known
+from policies.shared.deep_learning_vms import personas
+from policies.shared.model import Findings, Resource, Rules, Severity, Violation
 from policies.shared.sources import GUIDE
-from policies.shared.types import VM
+from policies.shared.types import VM_SERVICE, VSPHERE_VM
 
 RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
@@ -18,31 +19,30 @@ def _of_any_kind(run: Context) -> set[str]:
 
 @RULES.rule(
     "dlvm-persona",
-    VM,
+    VM_SERVICE + VSPHERE_VM,
     severity=Severity.HIGH,
     reason="Deep Learning VMs are for data scientists and MLOps engineers; app developers get addresses of endpoints",
     remedy="take the machine out, and give the person an endpoint's address and routing name",
     source=f"{GUIDE} (part 2: who gets what)",
 )
 def dlvm_persona(resource: Resource, run: Context) -> Findings:
-    key = run.settings.label("persona")
-    persona = require_known(resource.labels().get(key))
     allowed = _of_any_kind(run)
-    if persona is not None and persona not in allowed:
-        yield Violation(f"expected {' or '.join(sorted(allowed))}", f"metadata.labels.{key}", persona)
+    for path, persona in personas(resource, run):
+        if persona not in allowed:
+            yield Violation(f"expected {' or '.join(sorted(allowed))}", path, persona)
 
 
 @RULES.rule(
     "dlvm-in-production",
-    VM,
+    VM_SERVICE + VSPHERE_VM,
     severity=Severity.HIGH,
     reason="where models only run, nobody experiments: those who push models get a machine, nobody else",
     remedy="keep it in dev or qa",
     source=GUARD,
 )
 def dlvm_in_production(resource: Resource, run: Context) -> Findings:
-    key = run.settings.label("persona")
-    persona = require_known(resource.labels().get(key))
     allowed = run.guards.workstation_personas
-    if persona in _of_any_kind(run) and persona not in allowed:
-        yield Violation(f"in {run.kind} expected {' or '.join(allowed) or 'none'}", f"metadata.labels.{key}", persona)
+    allowed_somewhere = _of_any_kind(run)
+    for path, persona in personas(resource, run):
+        if persona in allowed_somewhere and persona not in allowed:
+            yield Violation(f"in {run.kind} expected {' or '.join(allowed) or 'none'}", path, persona)
