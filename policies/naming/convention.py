@@ -7,6 +7,7 @@ from functools import cache
 
 import paif_catalog as catalog
 from policies.naming.configuration import Context, filled
+from policies.shared.deep_learning_vms import is_deep_learning_vm
 from policies.shared.model import Resource
 from policies.shared.selectors import is_type
 from policies.shared.types import CLUSTER, DATABASE, ENDPOINT, NAMESPACE, RELEASE, VM_CLASS, WORKSTATION
@@ -26,6 +27,16 @@ NAMED_TYPES = WORKSTATION + CLUSTER + DATABASE + ENDPOINT + NAMESPACE + VM_CLASS
 def kind_of(resource: Resource) -> str:
     """Kind of the naming catalog, or nothing for a type that has none."""
     return next((kind for types, kind in _KINDS if is_type(resource, types)), "")
+
+
+def is_followed_by(resource: Resource, run: Context) -> bool:
+    """Whether the convention is about a resource: of machines only those that people work on with a GPU.
+
+    A bastion or a file server is none. A clone with a PCI device is one also where nothing else tells.
+    """
+    if not is_type(resource, WORKSTATION):
+        return True
+    return bool(resource.items("pciDeviceIds")) or is_deep_learning_vm(resource, run)
 
 
 def name_path(resource: Resource) -> str:

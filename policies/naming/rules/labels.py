@@ -7,7 +7,7 @@ from typing import Any
 
 import paif_catalog as catalog
 from policies.naming.configuration import Context, NamingObservations, NamingSettings
-from policies.naming.convention import organization_of
+from policies.naming.convention import is_followed_by, organization_of
 from policies.naming.sources import CONVENTION, K8S_LABELS
 from policies.shared.configuration import is_label_key
 from policies.shared.model import (
@@ -47,6 +47,8 @@ def _required_labels(run: Context) -> dict[str, str]:
 def _add_labels(resource: Resource, run: Context) -> dict[str, dict[str, str]]:
     present = resource.labels()
     missing = {key: value for key, value in _required_labels(run).items() if value and not present.get(key)}
+    if not is_followed_by(resource, run):
+        return {}
     # An object without any labels is left to its author: what would be put right is not one text, but a structure.
     return {"metadata.labels": missing} if missing and present else {}
 
@@ -64,7 +66,7 @@ def _add_labels(resource: Resource, run: Context) -> dict[str, dict[str, str]]:
 def required_labels(resource: Resource, run: Context) -> Findings:
     present = resource.labels()
     missing = [key for key in _required_labels(run) if not require_known(present.get(key))]
-    if missing:
+    if missing and is_followed_by(resource, run):
         yield Violation(f"labels are missing: {', '.join(missing)}", "metadata.labels")
 
 
@@ -108,7 +110,7 @@ def environment_label(resource: Resource, run: Context) -> Findings:
 )
 def persona_label(resource: Resource, run: Context) -> Findings:
     key = run.settings.label("persona")
-    if not require_known(resource.labels().get(key)):
+    if is_followed_by(resource, run) and not require_known(resource.labels().get(key)):
         yield Violation(f"label {key} is missing", "metadata.labels")
 
 

@@ -9,6 +9,7 @@ from policies.naming.configuration import Context, NamingObservations, NamingSet
 from policies.naming.convention import (
     DNS_LABEL,
     NAMED_TYPES,
+    is_followed_by,
     kind_of,
     matches,
     name_of,
@@ -59,7 +60,7 @@ def _adopted(resource: Resource) -> bool:
 )
 def name_pattern(resource: Resource, run: Context) -> Findings:
     name = name_of(resource)
-    if name is None or _adopted(resource):
+    if name is None or _adopted(resource) or not is_followed_by(resource, run):
         return
     kind = kind_of(resource)
     if not matches(name, kind, run):
