@@ -90,6 +90,6 @@ def charts(resource: Resource) -> Iterator[tuple[str, str]]:
 
 def find_references(text: str) -> Iterator[str]:
     """Everything in a text that is written like an image or an address: host, and what is below it."""
-    for match in re.finditer(r"[\w.-]+(?::\d+)?(?:/[\w.@:-]+)+", text):
+    for match in re.finditer(r"(?<![\w.-])[\w.-]+(?::\d+)?(?:/[\w.@:-]+)+", text):
         if has_host(match[0]):
             yield match[0]

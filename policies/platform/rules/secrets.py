@@ -72,12 +72,20 @@ def _secret_inputs(resource: Resource) -> Iterator[tuple[str, Any]]:
 
 _REFERENCE = re.compile(r"\$[({].*[)}]|(?i:true|false|null|none)|\d{0,3}", re.DOTALL)
 _INLINE_PASSWORD = re.compile(
-    r"(?im)^[\s-]*(?:export\s+)?[\"']?"
+    r"(?im)^[ \t-]*(?:export\s+)?[\"']?"
     r"(?:plain_text_passwd|hashed_passwd|passwd|password|[A-Z_]*(?:API_KEY|PASSWORD|PASSWD)|passwd-hash)"
     r"[\"']?\s*[:=]\s*[\"']?(?!\s|[\"'$*!]|(?:true|false|null|none)\b)\S"
-    r"|^\s*chpasswd:[^\n]*\n(?:.*\n)*?[\s-]+[\w-]+:(?!\s|R$|RANDOM$)\S"
 )
-"""What a text that starts a machine names a password or key, or gives to a user as one."""
+"""What a text that starts a machine names a password or key."""
+_USER_PASSWORD = re.compile(r"(?m)^[ \t-]*[\"']?[\w-]+:(?!\s|//|R$|RANDOM$|\$)\S+$")
+"""A line of cloud-init's chpasswd: who, and as what."""
+
+
+def _has_password(text: str) -> bool:
+    if has_token_shape(text) or _INLINE_PASSWORD.search(text):
+        return True
+    given = text.partition("chpasswd:")[2]
+    return _USER_PASSWORD.search(given[:10_000]) is not None
 
 
 def _plain_texts(resource: Resource) -> Iterator[Violation | Undecided]:
@@ -90,7 +98,7 @@ def _plain_texts(resource: Resource) -> Iterator[Violation | Undecided]:
             if isinstance(each, Undecided):
                 if not resource.is_secret(each.path):
                     yield each
-            elif not resource.is_secret(each[0]) and (has_token_shape(each[1]) or _INLINE_PASSWORD.search(each[1])):
+            elif not resource.is_secret(each[0]) and _has_password(each[1]):
                 told.add(each[0])
                 yield Violation("a secret stands in the text: [secret]", each[0])
     if is_type(resource, PROVIDER + CONFIG_MAP):
