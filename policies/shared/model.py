@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -329,6 +330,12 @@ class Rule(Generic[S, M]):
     remedy: str
     source: str
     remediate: Callable[[Resource, Run[S, M]], Mapping[str, Mapping[str, str]]] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where the source can be read; empty when it is no page."""
+        found = re.search(r"https://[^ ;,)]+", self.source)
+        return found.group() if found else ""
 
 
 class Rules(Generic[S, M]):

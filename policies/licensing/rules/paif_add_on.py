@@ -12,7 +12,7 @@ from policies.shared.types import ENDPOINT, PAIS, ROOT, VM_SERVICE, VSPHERE_VM
 
 RULES: Rules[LicensingSettings, LicensingObservations] = Rules()
 
-_CORES = "Broadcom KB 313548, from memory (cores are counted per socket, 16 at least)"
+_CORES = "https://knowledge.broadcom.com/external/article/313548 (physical cores of each CPU, 16 at least)"
 
 
 @RULES.rule(

@@ -7,15 +7,18 @@ import re
 from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import VM_OPERATOR
 from policies.shared.model import Findings, Resource, Rules, Severity, UndecidedError, Violation, require_known
-from policies.shared.sources import GUIDE
+from policies.shared.sources import GUIDE, VSPHERE_PROVIDER
 from policies.shared.types import DRS_OVERRIDE, SNAPSHOT, VM_CLASS, VSPHERE_VM
 from policies.shared.vm_classes import class_devices, class_profiles, unreserved_memory
 
 RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
-_VCENTER_PCI = "vSphere 8 Networking, DirectPath I/O (docs.vmware.com GUID-BF2770C3, GUID-5B3CAB26)"
+_VCENTER_PCI = (
+    "https://docs.vmware.com/en/VMware-vSphere/8.0/vsphere-networking/GUID-BF2770C3-39ED-4BC5-A8EF-77D55EFE924C.html "
+    "(features unavailable with DirectPath I/O)"
+)
 _MMIO = "https://docs.nvidia.com/ai-enterprise/release-5/5.2/appendix/appendix-misc.html"
-_DRS = "https://github.com/vmware/terraform-provider-vsphere docs/resources/drs_vm_override.md"
+_DRS = f"{VSPHERE_PROVIDER}/drs_vm_override.md; {_VCENTER_PCI}"
 
 
 def has_fixed_device(resource: Resource) -> bool:

@@ -6,16 +6,17 @@ import re
 
 import paif_catalog as catalog
 from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
-from policies.platform.sources import VKS
+from policies.platform.sources import VKS, VKS_CLASSES
 from policies.shared.model import Findings, Resource, Rules, Severity, Violation, raw_value_at
 from policies.shared.selectors import is_gpu_operator
+from policies.shared.sources import OWN
 from policies.shared.types import CLUSTER, DATABASE, EXTENSION, RELEASE
 
 RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
-_VERSIONS = "versions.yaml of the platform's version (paif_catalog/baselines)"
-_APIS = "api_versions.yaml of the platform's version (paif_catalog/baselines)"
-_CLASSES = "cluster_classes.yaml of the platform's version (paif_catalog/baselines)"
+_VERSIONS = f"{OWN}: versions.yaml of the platform's version (paif_catalog/baselines), each with its address"
+_APIS = f"{OWN}: api_versions.yaml of the platform's version (paif_catalog/baselines), each with its address"
+_CLASSES = f"{VKS_CLASSES} (variables by class); cluster_classes.yaml of the platform's version: captured live"
 
 
 def _unsupported(version: str, fact: str, run: Context) -> str:

@@ -116,7 +116,7 @@ def class_one_gpu_model(resource: Resource, run: Context) -> Findings:
     severity=Severity.MEDIUM,
     reason="a machine may have MIG profiles of one kind only",
     remedy="use the same MIG profile for all vGPUs of the class",
-    source=f"{GPU_GUIDE} §11.5.3",
+    source=f"{GPU_GUIDE} (11.5.3)",
 )
 def mig_one_kind(resource: Resource, run: Context) -> Findings:
     slices = [(path, profile.name) for path, profile in class_profiles(resource) if profile.slices]
@@ -131,7 +131,7 @@ def mig_one_kind(resource: Resource, run: Context) -> Findings:
     severity=Severity.CRITICAL,
     reason="a vGPU guest driver loads with a host driver of its own branch or of the next one, never of an older",
     remedy="take a guest driver of the hosts' branch or of the branch before, or update the hosts first",
-    source=f"{GPU_GUIDE} §11.6",
+    source=f"{GPU_GUIDE} (11.6)",
 )
 def driver_branch(resource: Resource, run: Context) -> Findings:
     host = run.settings.host_driver
