@@ -2,8 +2,9 @@
 
 The facts live in YAML files, each with its source and a grade. What belongs to one version of the platform is in a
 folder of `baselines/` (versions, API versions, wait conditions, ClusterClasses, properties of the Deep Learning VM),
-what is the same for all (GPUs, names) beside this file. Code asks here and holds no versions, device ids or condition
-names of its own. Every file is read once, when it is asked for first; importing reads nothing.
+what is the same for all (GPUs, names, kinds of environment) beside this file. Code asks here and holds no versions,
+device ids or condition names of its own. Every file is read once, when it is asked for first; importing reads nothing,
+`predicates` excepted, which makes a type of the kinds of environment.
 
 Raises `pydantic.ValidationError` when a file breaks its model, which the unit tests rule out for a committed tree.
 """

@@ -256,6 +256,8 @@ class Naming(CatalogModel):
     """Codes of the naming convention, and the keys of the labels that everything carries."""
 
     kinds: dict[str, NameKind]
+    vsphere_max_length: int
+    """Characters of a machine that is made through vSphere."""
     labels: dict[str, str]
 
 

@@ -6,7 +6,7 @@ import re
 
 import paif_catalog as catalog
 from policies.naming.configuration import Context, NamingObservations, NamingSettings
-from policies.naming.convention import name_of, pattern_of
+from policies.naming.convention import matches, name_of
 from policies.naming.sources import CONVENTION
 from policies.shared.model import (
     Findings,
@@ -91,5 +91,4 @@ def directpath_class_name(resource: Resource, run: Context) -> Findings:
 
 def _own_name(name: str, run: Context) -> str:
     """The part of a name that is not the pattern's."""
-    match = pattern_of("vm-class", run)[1].fullmatch(name)
-    return match["name"] if match is not None and "name" in match.groupdict() else name
+    return next((each["name"] for each in matches(name, "vm-class", run) if "name" in each.groupdict()), name)
