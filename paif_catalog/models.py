@@ -66,6 +66,8 @@ class ApiGroup(Fact):
     """The version of an API group that is used, and the kinds of it that are made or read."""
 
     version: str
+    served: list[str] = []
+    """Older versions that are served beside it, and not deprecated."""
     kinds: list[str] = []
 
 

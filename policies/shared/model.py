@@ -216,6 +216,13 @@ def value_at(data: Any, path: str, default: Any = None) -> Any:
     return require_known(raw_value_at(data, path, default))
 
 
+def list_of(value: Any, path: str) -> list[Any]:
+    """A list that no form tells of, empty when there is none. Raises UndecidedError and WrongFormError."""
+    if require_known(value) is not None and not isinstance(value, list):
+        raise WrongFormError(path, value, "a list")
+    return value or []
+
+
 def require_known(value: Any) -> Any:
     """The value. Raises UndecidedError when it is not known yet."""
     if isinstance(value, Unknown):

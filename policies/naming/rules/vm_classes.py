@@ -41,7 +41,7 @@ def vgpu_class_name(resource: Resource, run: Context) -> Findings:
     if not profiles or name is None:
         return
     own = _own_name(name, run)
-    expression = run.settings.class_patterns.get("vgpu", r"vgpu-[a-z0-9]+(?:-\d)?-\d+[cqba](?:-x\d+)?")
+    expression = run.settings.class_patterns.get("vgpu", r"vgpu-[a-z0-9]+(?:-[a-z0-9]+)*?(?:-\d)?-\d+[cqba](?:-x\d+)?")
     if re.fullmatch(expression, own) is None:
         yield Violation(f"{own!r} does not tell its GPU and profile size", "name", name)
 
@@ -57,16 +57,15 @@ def vgpu_class_name(resource: Resource, run: Context) -> Findings:
 def vgpu_class_name_true(resource: Resource, run: Context) -> Findings:
     profiles = class_profiles(resource)
     name = name_of(resource)
-    match = re.search(r"vgpu-([a-z0-9]+)-(\d+)([cqba])", name or "")
+    match = re.search(r"vgpu-([a-z0-9]+(?:-[a-z0-9]+)*?)(?:-\d)?-(\d+)([cqba])", name or "")
     if not profiles or match is None:
         return
     for path, each in profiles:
         profile = catalog.parse_profile(str(require_known(each)))
         if profile is None:
             continue
-        gpu = profile.prefix.split("_", 1)[1]
-        named_profile = (match[1], int(match[2]), match[3])
-        if not (gpu.startswith(named_profile[0]) and named_profile[1:] == (profile.framebuffer_gib, profile.series)):
+        same_size = (match[2], match[3]) == (str(profile.framebuffer_gib), profile.series)
+        if not (same_size and catalog.names_gpu(match[1], profile, catalog.gpus())):
             yield Violation(f"the name promises {match[0]}, the profile is {profile.name}", path, profile.name)
 
 
