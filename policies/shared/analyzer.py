@@ -199,7 +199,11 @@ class Analyzer(Generic[S, M]):
         readers = {key: None for table_key in run.writes for key in self._readers.get(table_key, ())}
         repeated = [self._evaluations[key] for key in readers if key[1] != resource.urn]
         for rule in rules:
-            self._evaluate(_Evaluation(rule, resource), run, response)
+            evaluation = _Evaluation(rule, resource, pending=rule.at_end)
+            if rule.at_end:
+                self._evaluations[rule.name, resource.urn] = evaluation
+            else:
+                self._evaluate(evaluation, run, response)
         for evaluation in repeated:
             if not evaluation.blocked:
                 self._evaluate(evaluation, run, response)

@@ -123,6 +123,8 @@ class Resource:
     ignore_changes: frozenset[str] = frozenset()
     """Paths of properties whose changes are ignored: of what is there already they say what is there."""
     provider: Provider | None = None
+    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What rules have found out about the resource by looking through all of it, for the rules after them."""
 
     def get(self, path: str, default: Any = None) -> Any:
         """The value at a dotted path such as spec.topology.class. Raises UndecidedError when it is not known yet."""
@@ -280,6 +282,8 @@ class Rule(Generic[S, M]):
     remedy: str
     source: str
     remediate: Callable[[Resource, Run[S, M]], Mapping[str, Mapping[str, str]]] | None = None
+    at_end: bool = False
+    """It is asked once, at the end of a preview, about all that was seen."""
 
 
 class Rules(Generic[S, M]):
@@ -299,12 +303,13 @@ class Rules(Generic[S, M]):
         remedy: str,
         source: str,
         remediate: Callable[[Resource, Run[S, M]], Mapping[str, Mapping[str, str]]] | None = None,
+        at_end: bool = False,
     ) -> Callable[[Check[S, M]], Check[S, M]]:
         """Make a rule of a check; it is mandatory everywhere unless `levels` says otherwise."""
 
         def add(check: Check[S, M]) -> Check[S, M]:
             levels_ = levels or everywhere()
-            self.all.append(Rule(name, types, check, severity, levels_, reason, remedy, source, remediate))
+            self.all.append(Rule(name, types, check, severity, levels_, reason, remedy, source, remediate, at_end))
             return check
 
         return add

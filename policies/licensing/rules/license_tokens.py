@@ -26,9 +26,10 @@ from policies.shared.model import (
     raw_value_at,
     require_known,
 )
-from policies.shared.selectors import has_vgpu_driver, is_gpu_operator, mapping_entries
+from policies.shared.operators import gpu_operators
+from policies.shared.selectors import is_type, mapping_entries
 from policies.shared.sources import GPU_GUIDE, GUIDE, NVAIE_VGPU
-from policies.shared.types import CONFIG_MAP, RELEASE, ROOT, SECRET, VM, VSPHERE_VM
+from policies.shared.types import CONFIG_MAP, GPU_OPERATOR, ROOT, SECRET, VM, VSPHERE_VM
 
 RULES: Rules[LicensingSettings, LicensingObservations] = Rules()
 
@@ -179,7 +180,7 @@ def vgpu_license_token(resource: Resource, run: Context) -> Findings:
 
 @RULES.rule(
     "license-token-wasted",
-    VM + VSPHERE_VM + RELEASE + ROOT,
+    VM + VSPHERE_VM + GPU_OPERATOR + ROOT,
     severity=Severity.LOW,
     levels=everywhere(Level.ADVISORY),
     reason="DirectPath I/O needs no NVIDIA license for the GPU: a token there takes a seat from somebody who does",
@@ -193,10 +194,11 @@ def license_token_wasted(resource: Resource, run: Context) -> Findings:
     elif resource.type in VSPHERE_VM:
         if resource.items("pciDeviceIds") and OVF_TOKEN_KEY in resource.mapping("vapp.properties"):
             yield Violation("the machine has a whole GPU and a license token", f"vapp.properties.{OVF_TOKEN_KEY}")
-    elif resource.type in RELEASE:
-        data_center = is_gpu_operator(resource) and not has_vgpu_driver(resource)
-        if data_center and resource.get("values.driver.licensingConfig"):
-            yield Violation("the data-center driver gets a vGPU license", "values.driver.licensingConfig")
+    elif is_type(resource, GPU_OPERATOR):
+        for operator in gpu_operators(resource):
+            if operator.driver_kind() == "data-center" and operator.license_key()[1]:
+                path = operator.driver_setting("licensingConfig")
+                yield Violation("the data-center driver gets a vGPU license", path)
     else:
         found = gpu_class(raw_value_at(resource.properties, "spec.className"), run, run.observations.classes)
         if found is not None and found.devices and _has_token(resource, run):
@@ -205,19 +207,23 @@ def license_token_wasted(resource: Resource, run: Context) -> Findings:
 
 @RULES.rule(
     "gpu-operator-license",
-    RELEASE,
+    GPU_OPERATOR,
     severity=Severity.HIGH,
     reason="the operator licenses vGPU guests with the token of a ConfigMap; without it every node runs unlicensed",
     remedy="set driver.licensingConfig.configMapName, and nlsEnabled to true",
     source=_OPERATOR,
 )
 def gpu_operator_license(resource: Resource, run: Context) -> Findings:
-    if not is_gpu_operator(resource) or not has_vgpu_driver(resource):
-        return
-    if not resource.get("values.driver.licensingConfig.configMapName"):
-        yield Violation("the vGPU driver has no license configuration", "values.driver.licensingConfig.configMapName")
-    elif resource.get("values.driver.licensingConfig.nlsEnabled") is not True:
-        yield Violation("the license system of the token is switched off", "values.driver.licensingConfig.nlsEnabled")
+    for operator in gpu_operators(resource):
+        if operator.driver_kind() != "vgpu":
+            continue
+        key, name = operator.license_key()
+        switch = "licensingConfig.nlsEnabled"
+        # Only in an object that no chart has made it is off by default (ClusterPolicy's IsNLSEnabled).
+        if not name:
+            yield Violation("the vGPU driver has no license configuration", operator.driver_setting(key))
+        elif operator.driver(switch, operator.form != "policy") is not True:
+            yield Violation("the license system of the token is switched off", operator.driver_setting(switch))
 
 
 @RULES.rule(

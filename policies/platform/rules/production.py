@@ -5,7 +5,9 @@ from __future__ import annotations
 from paif_catalog.predicates import CONTROL_PLANE_REPLICAS
 from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import GUARD
+from policies.shared.clusters import is_vks_cluster
 from policies.shared.model import Findings, Resource, Rules, Severity, Violation, value_at
+from policies.shared.selectors import is_type
 from policies.shared.types import CLUSTER, DATABASE, ENDPOINT
 
 RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
@@ -86,6 +88,8 @@ def backup_retention(resource: Resource, run: Context) -> Findings:
 def protection(resource: Resource, run: Context) -> Findings:
     # A deliberate removal says so in the run's own configuration, never here.
     resource.get("metadata.name")
+    if is_type(resource, CLUSTER) and not is_vks_cluster(resource):
+        return
     if run.kind in run.settings.protected and not resource.protect:
         yield Violation(f"in {run.kind} expected the option protect")
 
@@ -99,6 +103,8 @@ def protection(resource: Resource, run: Context) -> Findings:
     source=GUARD,
 )
 def control_plane_replicas(resource: Resource, run: Context) -> Findings:
+    if not is_vks_cluster(resource):
+        return
     minimum = run.settings.control_plane_replicas.get(run.kind, 1)
     path = "spec.topology.controlPlane.replicas"
     replicas = resource.get(path, 1)
@@ -117,5 +123,5 @@ def control_plane_replicas(resource: Resource, run: Context) -> Findings:
 def control_plane_odd(resource: Resource, run: Context) -> Findings:
     path = "spec.topology.controlPlane.replicas"
     replicas = resource.get(path, 1)
-    if replicas not in CONTROL_PLANE_REPLICAS:
+    if is_vks_cluster(resource) and replicas not in CONTROL_PLANE_REPLICAS:
         yield Violation(f"expected {' or '.join(map(str, CONTROL_PLANE_REPLICAS))}", path, replicas)

@@ -9,6 +9,7 @@ from typing import Any
 from paif_catalog.redaction import has_secret_shape, is_credential_name, is_secret_path, leaves
 from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import VM_OPERATOR
+from policies.shared.charts import charts_of
 from policies.shared.model import (
     Findings,
     Resource,
@@ -21,7 +22,7 @@ from policies.shared.model import (
     value_at,
 )
 from policies.shared.selectors import is_type
-from policies.shared.types import CONFIG_MAP, LIBRARY, NIM, PROVIDER, RELEASE, SECRET, VM, VSPHERE_VM, WORKLOAD
+from policies.shared.types import CHART, CONFIG_MAP, KUBERNETES, LIBRARY, NIM, PROVIDER, SECRET, VM, VSPHERE_VM
 
 RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
@@ -30,7 +31,7 @@ _PULUMI_SECRETS = "https://www.pulumi.com/docs/iac/concepts/secrets/"
 
 @RULES.rule(
     "no-plain-secrets",
-    (*SECRET, *CONFIG_MAP, *PROVIDER, *VSPHERE_VM, *LIBRARY, *RELEASE, *WORKLOAD, *NIM, "vcf:index:*"),
+    (*PROVIDER, *VSPHERE_VM, *LIBRARY, *KUBERNETES, "vcf:index:*"),
     severity=Severity.CRITICAL,
     reason="what is not marked secret lies in plain text in state, plans, logs and pull requests",
     remedy="pass it as pulumi.Output.secret, or keep it in configuration with --secret",
@@ -50,8 +51,13 @@ def no_plain_secrets(resource: Resource, run: Context) -> Findings:
 
 def _secret_inputs(resource: Resource) -> Iterator[tuple[str, Any]]:
     """Path and value of what is a secret by its name."""
-    if is_type(resource, RELEASE + WORKLOAD + NIM):
+    if is_type(resource, CHART + NIM):
         yield from _credentials(resource.properties, "")
+        return
+    if is_type(resource, KUBERNETES) and not is_type(resource, SECRET + CONFIG_MAP):
+        for chart in charts_of(resource):
+            yield from _credentials(chart.values, chart.values_path)
+        yield from _variables(resource.properties, "")
         return
     for path, value in leaves(resource.properties):
         whole = isinstance(value, Unknown) and is_secret_path(resource.type, f"{path}.*")
@@ -81,6 +87,20 @@ def _credentials(data: Any, path: str) -> Iterator[tuple[str, Any]]:
                 yield inner, value
         elif is_credential_name(str(name)) and _REFERENCE.fullmatch(str(value)) is None:
             yield inner, value
+
+
+def _variables(data: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Passwords and keys among environment variables, of whatever runs in an object and wherever it stands there."""
+    if isinstance(data, list):
+        for index, each in enumerate(data):
+            yield from _variables(each, f"{path}.{index}")
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            inner = f"{path}.{key}" if path else str(key)
+            if key == "env":
+                yield from _credentials({key: value}, inner.rpartition(".")[0])
+            else:
+                yield from _variables(value, inner)
 
 
 def _is_path(value: str, opaque: bool) -> bool:
