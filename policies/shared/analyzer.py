@@ -306,12 +306,12 @@ class Analyzer(Generic[S, M]):
             undecided.append(error.undecided)
         except Exception as error:
             crash = error_location(error)
-        if run.reads:
+        evaluation.pending = any(each.declare for each in undecided)
+        if run.reads or evaluation.pending:
             key = (rule.name, resource.urn)
             self._evaluations[key] = evaluation
             for table_key in run.reads:
                 self._readers.setdefault(table_key, {})[key] = None
-        evaluation.pending = any(each.declare for each in undecided)
         if not violations and not undecided and not crash:
             return
         redactor = Redactor(resource, run.secrets.values())

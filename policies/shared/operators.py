@@ -151,11 +151,13 @@ def _of_chart(chart: Chart) -> Iterator[GpuOperator]:
         return
     dependencies = chart.folder.dependencies if chart.folder is not None else {}
     own = {alias: version for alias, (name, version) in dependencies.items() if _is_name(name)}
-    for path, settings in _brought(chart.values, chart.values_path):
-        alias = path.rsplit(".", 1)[-1]
-        yield _part(chart, settings, path, own.pop(alias, ""))
     for alias, version in own.items():
-        yield _part(chart, {}, f"{chart.values_path}.{alias}", version)
+        settings = raw_value_at(chart.values, alias, {})
+        if isinstance(settings, Unknown) or raw_value_at(settings, "enabled") is not False:
+            yield _part(chart, settings, f"{chart.values_path}.{alias}", version)
+    for path, settings in _brought(chart.values, chart.values_path):
+        if path.removeprefix(f"{chart.values_path}.") not in own:
+            yield _part(chart, settings, path, "")
 
 
 def _part(chart: Chart, settings: Any, path: str, version: str) -> GpuOperator:

@@ -80,17 +80,17 @@ def gpu_operator_runtime(resource: Resource, run: Context) -> Findings:
     GPU_OPERATOR,
     severity=Severity.HIGH,
     reason="vGPU guests need NVIDIA's licensed driver image from a private registry",
-    remedy="set driver.repository, image, version and imagePullSecrets",
+    remedy="set driver.repository, version and imagePullSecrets, and image where it has a name of its own",
     source=OPERATOR,
 )
 def gpu_operator_vgpu_driver(resource: Resource, run: Context) -> Findings:
     for operator in gpu_operators(resource):
         if operator.driver_kind() != "vgpu":
             continue
-        for key in ("repository", "image", "version", "imagePullSecrets"):
-            # A site that builds the driver may keep the chart's name of it; an image may name its repository itself.
-            by_default = key == "image" or (key == "repository" and "/" in str(operator.driver("image", "")))
-            if not by_default and not operator.driver(key):
+        for key in ("repository", "version", "imagePullSecrets"):
+            # An image may name its repository itself.
+            by_image = key == "repository" and not operator.driver(key) and "/" in str(operator.driver("image", ""))
+            if not by_image and not operator.driver(key):
                 yield Violation(f"driver.{key} is missing", operator.driver_setting(key))
 
 
