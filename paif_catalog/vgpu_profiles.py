@@ -18,9 +18,11 @@ class Profile(CatalogModel):
     slices: int | None = None
 
 
-# Both prefixes are in use, depending on the host driver's release; MIG profiles name their slices before the size.
+# Both prefixes are in use, depending on the host driver's release; Blackwell's names hold several words, and MIG's
+# profiles name their slices before the size.
 _PROFILE = re.compile(
-    r"(?P<prefix>(?:grid|nvidia)_[a-z0-9]+)(?:-(?P<slices>\d))?-(?P<size>\d+)(?P<series>[cqba])(?:me)?"
+    r"(?P<prefix>(?:grid|nvidia)_[a-z0-9]+(?:_[a-z0-9]+)*)(?:-(?P<slices>\d))?-(?P<size>\d+)(?P<series>[cqba])"
+    r"(?:me|gfx|(?<=b)4)?"
 )
 
 

@@ -47,7 +47,8 @@ The path must be absolute. Newer language hosts also take the folder (`--policy-
   elsewhere (decisions/0006-order-of-registration.md).
 - A rule that crashes fails its check under its name. Its message says where it crashed, and shows no value.
 - Secrets are shown as `[secret]`: by the engine's marks, by property names, and by the shape of a value.
-- Every rule names its source. "From memory" means that it was not looked up again: check it before you rely on it.
+- Every rule has the address of its source, or says that it is a convention of this toolkit. A rule whose fact is "from
+  memory" refuses nothing.
 - Levels: `advisory` is shown, `mandatory` stops the run, `remediate` puts it right (labels only) or stops the run,
   `disabled` does not run.
 

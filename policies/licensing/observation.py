@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from policies.licensing.configuration import Context
 from policies.licensing.rules.license_tokens import OVF_TOKEN_KEY
-from policies.licensing.rules.seats import MACHINES
 from policies.shared.machines import machine_demands, observe_class
 from policies.shared.model import Resource, Undecided, UndecidedError, Unknown, raw_value_at
 from policies.shared.selectors import is_type
-from policies.shared.types import SECRET, VM_CLASS
+from policies.shared.types import MACHINES, SECRET, VM_CLASS
 
 
 def observe(resource: Resource, run: Context) -> None:

@@ -32,6 +32,9 @@ class PlatformSettings(MachineSettings):
     """What a site may say about its platform and its guards."""
 
     direct_path_gpus_per_vm: int = Field(default=1, ge=1, le=16, description="whole GPUs that one machine may have")
+    gpus: dict[str, int] = Field(
+        default={}, description="GPUs of each model on all hosts, e.g. {A100: 4}, of which each takes one profile size"
+    )
     mixed_profile_sizes: bool = Field(
         default=False,
         description="sizes of one GPU model may differ: there is a GPU for each, or GPUs are in mixed-size mode "
@@ -104,8 +107,8 @@ class PlatformObservations:
     """URN of a resource with a chart -> what of the chart's values cannot be read."""
     judged: tuple[str, ...] = ()
     """Types that rules look at for what they are."""
-    sizes: dict[str, tuple[int, str]] = field(default_factory=dict)
-    """GPU -> profile size and URN of the class."""
+    sizes: dict[str, dict[int, str]] = field(default_factory=dict)
+    """GPU -> its profile sizes in the order of registration, each with the URN of its first class."""
     pinned: dict[str, tuple[str, bool | None]] = field(default_factory=dict)
     """URN of a vSphere machine -> its name, and whether it has a fixed device; None while that is not known."""
     services: dict[str, str] = field(default_factory=dict)

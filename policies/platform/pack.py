@@ -18,6 +18,7 @@ from policies.platform.rules import (
     transport,
     trusted_sources,
     unjudged,
+    unreadable,
     versions,
     vgpu,
 )
@@ -25,6 +26,7 @@ from policies.shared.pack import Pack
 from policies.shared.types import KUBERNETES, NEMO, NIM
 
 RULES = [
+    *unreadable.RULES.all,
     *directpath.RULES.all,
     *vgpu.RULES.all,
     *versions.RULES.all,

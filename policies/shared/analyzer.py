@@ -7,26 +7,34 @@ What a rule cannot decide at preview is listed; what crashes fails its check.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Generic
 
 from paif_catalog import Baseline, UnknownBaselineError, baseline
 from paif_catalog.predicates import KINDS, Kind
+from policies.shared import describing
 from policies.shared.configuration import ConfigurationError, Exemption, load, schema
-from policies.shared.diagnostics import (
-    error_location,
-    exemption_terms,
-    undecided_message,
-    unresolved_message,
-    violation_message,
+from policies.shared.diagnostics import error_location, exemption_terms, messages_of, remedy_for, undecided_message
+from policies.shared.judging import judge
+from policies.shared.model import (
+    Level,
+    Resource,
+    Rule,
+    Run,
+    Severity,
+    TableKey,
+    Undecided,
+    UndecidedError,
+    WrongFormError,
 )
-from policies.shared.model import Level, Resource, Rule, Run, Severity, TableKey, Undecided, UndecidedError, Violation
-from policies.shared.pack import VERSION, M, Pack, S
-from policies.shared.properties import Decoder, decode, set_strings
+from policies.shared.pack import M, Pack, S
+from policies.shared.properties import Decoder, decode, judged_type
 from policies.shared.protocol import LEVEL_OF, LEVELS, SEVERITIES, messages
 from policies.shared.redaction import Redactor
+from policies.shared.remediation import put_right
+from policies.shared.reporting import Finding, Reporter
 
 NAMESPACE = "paif:"
 
@@ -56,8 +64,9 @@ class _Evaluation(Generic[S, M]):
 class Analyzer(Generic[S, M]):
     """Serves one pack. Not thread-safe: the server runs one call at a time."""
 
-    def __init__(self, pack: Pack[S, M]) -> None:
+    def __init__(self, pack: Pack[S, M], reporter: Reporter | None = None) -> None:
         self.pack = pack
+        self._reporter = reporter or Reporter(pack.name)
         self._pack_config: dict[str, Any] = {}
         self._overrides: dict[str, Level] = {}
         self._reported: dict[str, Level] = {}
@@ -82,6 +91,10 @@ class Analyzer(Generic[S, M]):
         kind = run_info.environment.get("kind") if run_info else None
         # Nothing says how much there is to lose, so it is checked as if it were everything.
         return kind if kind in KINDS else "prod"
+
+    def _platform_name(self, settings: S) -> str:
+        told = self._run_info.environment.get("platform") if self._run_info else None
+        return settings.platform_version or str(told or "")
 
     def _platform(self, settings: S, started: _RunInfo) -> Baseline:
         """What is known of the platform. Raises ConfigurationError for one that is not known, or where none is said."""
@@ -140,6 +153,7 @@ class Analyzer(Generic[S, M]):
         """Add every rule as a policy of its own, at the level that it has in this environment."""
         settings = self._settings(self._run_info.stack) if self._run_info else self.pack.settings()
         kind = self._kind(settings, self._run_info)
+        project = self._run_info.project if self._run_info else ""
         configuration = info.policies.add(
             name=self.pack.configuration,
             description=f"Settings of the pack {self.pack.name}",
@@ -156,15 +170,16 @@ class Analyzer(Generic[S, M]):
         self._overrides = {}
         for rule in self.pack.rules:
             self._reported[rule.name] = self._level(rule, settings, kind)
-            info.policies.add(
+            policy = info.policies.add(
                 name=rule.name,
                 description=rule.reason,
                 enforcementLevel=LEVELS[self._reported[rule.name]],
                 severity=SEVERITIES[rule.severity],
-                remediation_steps=rule.remedy,
-                url=rule.source if rule.source.startswith("https://") else "",
+                remediation_steps=remedy_for(project, rule),
+                url=rule.address,
                 policy_type=messages.POLICY_TYPE_RESOURCE,
             )
+            describing.fill(policy, rule, self.pack.name, self._platform_name(settings))
 
     def configure(self, request: Any) -> None:
         """Take a --policy-pack-config file. The engine names every rule: what equals our own level was not set."""
@@ -188,7 +203,7 @@ class Analyzer(Generic[S, M]):
             self._preamble_reported = True
             self._compare_with_stack(run, request.urn, response)
             self._list_exemptions(run, request.urn, response)
-        observed, rules = self._rules_for(request.type)
+        observed, rules = self._rules_for(judged_type(request.type))
         if not observed and not rules:
             return
         resource = decoded()
@@ -224,41 +239,25 @@ class Analyzer(Generic[S, M]):
                     self._report(response, self.pack.exemptions, text, Level.ADVISORY, Severity.LOW, "")
 
     @property
+    def run(self) -> Run[S, M] | None:
+        """The run under way."""
+        return self._run
+
+    @property
     def has_remediations(self) -> bool:
         """Whether any rule can put something right."""
         return any(rule.remediate for rule in self.pack.rules)
 
     def remediate(self, request: Any, response: Any) -> None:
-        """Put right what can be put right safely. Only texts below one mapping change; all else stays as it came."""
+        """Put right what can be put right safely."""
         if not self.has_remediations or (self._run is None and self._run_info is None):
             return
         run = self._ensure_run(request.urn)
-        rules = [rule for rule in self._rules_for(request.type)[1] if rule.remediate is not None]
+        rules = [rule for rule in self._rules_for(judged_type(request.type))[1] if rule.remediate is not None]
         rules = [rule for rule in rules if self._level(rule, run.settings, run.kind) is Level.REMEDIATE]
-        resource = decode(request) if rules else None
-        for rule in rules:
-            assert resource is not None and rule.remediate is not None  # noqa: S101, PT018 - for the type checker
-            if self._exemption(rule.name, resource.urn, run) is not None:
-                continue
-            try:
-                changes = rule.remediate(resource, run)
-            except UndecidedError:
-                continue
-            except Exception as error:
-                remediation = response.remediations.add(policyName=rule.name, policyPackName=self.pack.name)
-                remediation.diagnostic = f"could not be put right: {error_location(error)}"
-                continue
-            if changes:
-                properties = request.properties
-                for path, texts in changes.items():
-                    set_strings(properties, path, texts)
-                response.remediations.add(
-                    policyName=rule.name,
-                    policyPackName=self.pack.name,
-                    policyPackVersion=VERSION,
-                    description=rule.reason,
-                    properties=properties,
-                )
+        rules = [rule for rule in rules if self._exemption(rule.name, request.urn, run) is None]
+        if rules:
+            put_right(self.pack.name, rules, decode(request), run, request, response)
 
     # Judging.
 
@@ -275,8 +274,8 @@ class Analyzer(Generic[S, M]):
             return
         try:
             self.pack.observe(resource, run)
-        except UndecidedError:
-            # Whoever needs what is not known yet finds it missing in the resource itself.
+        except (UndecidedError, WrongFormError):
+            # Whoever needs what is not known yet, or not readable, finds it so in the resource itself.
             return
         except Exception as error:
             text = (
@@ -292,50 +291,35 @@ class Analyzer(Generic[S, M]):
             return
         # What a remediation put right is no violation any more; what it could not is one.
         level = Level.MANDATORY if level is Level.REMEDIATE else level
-        violations: list[Violation] = []
-        undecided: list[Undecided] = []
-        crash = ""
+        key = (rule.name, resource.urn)
         run.reads.clear()
-        try:
-            for each in rule.check(resource, run):
-                if isinstance(each, Undecided):
-                    undecided.append(each)
-                else:
-                    violations.append(each)
-        except UndecidedError as error:
-            undecided.append(error.undecided)
-        except Exception as error:
-            crash = error_location(error)
+        violations, undecided, crash = judge(rule, resource, run, level)
         evaluation.pending = any(each.declare for each in undecided)
         if run.reads or evaluation.pending:
-            key = (rule.name, resource.urn)
             self._evaluations[key] = evaluation
             for table_key in run.reads:
                 self._readers.setdefault(table_key, {})[key] = None
+        waiting = [each for each in dict.fromkeys(undecided) if run.dry_run and not (last and _must_be_told(each))]
+        self._reporter.count_undecided(self.pack.name, *key, len(waiting))
         if not violations and not undecided and not crash:
             return
         redactor = Redactor(resource, run.secrets.values())
+        missing = [each for each in dict.fromkeys(undecided) if each not in waiting]
+        failures = messages_of(rule, resource, run, redactor, violations=violations, crash=crash, missing=missing)
         exemption = self._exemption(rule.name, resource.urn, run)
-        failures = [violation_message(rule, resource, each, redactor) for each in violations]
-        if crash:
-            failures.append(
-                f"{resource.label}: the check itself failed, so the resource counts as violating ({crash})\n"
-                f"do: report the rule {rule.name} of pack {self.pack.name}; an exemption lets the resource through"
-            )
-        notes = []
-        for each in dict.fromkeys(undecided):
-            if not run.dry_run or (last and each.declare and not each.unnamed):
-                failures.append(unresolved_message(rule, resource, each, run, redactor))
-            else:
-                notes.append(undecided_message(resource, each, redactor))
         if exemption is not None:
-            failures = [f"exempted {exemption_terms(exemption)}\n{text}" for text in failures]
+            terms = f"exempted {exemption_terms(exemption)}"
+            failures = [(f"{terms}\n{text}", (terms, cause)) for text, cause in failures]
             level = Level.ADVISORY
         evaluation.blocked = not run.dry_run and bool(failures) and level is Level.MANDATORY
-        for message, level_ in [*((text, level) for text in failures), *((text, Level.ADVISORY) for text in notes)]:
+        told: list[tuple[str, Level, Hashable]] = [(text, level, cause) for text, cause in failures]
+        if self._reporter.each:
+            told += [(undecided_message(resource, each, redactor), Level.ADVISORY, None) for each in waiting]
+        for message, level_, cause in told:
             if message not in evaluation.reported:
                 evaluation.reported.add(message)
-                self._report(response, rule.name, message, level_, rule.severity, resource.urn)
+                name = redactor.text(resource.label)
+                self._report(response, rule.name, message, level_, rule.severity, resource.urn, name, cause)
 
     def _exemption(self, rule: str, urn: str, run: Run[S, M]) -> Exemption | None:
         for index, each in enumerate(run.settings.exemptions):
@@ -369,16 +353,24 @@ class Analyzer(Generic[S, M]):
                 )
                 self._report(response, self.pack.exemptions, text, Level.MANDATORY, Severity.HIGH, urn)
 
-    def _report(self, response: Any, name: str, text: str, level: Level, severity: Severity, urn: str) -> None:
-        response.diagnostics.add(
-            policyName=name,
-            policyPackName=self.pack.name,
-            policyPackVersion=VERSION,
-            message=text,
-            enforcementLevel=LEVELS[level],
-            severity=SEVERITIES[severity],
-            urn=urn,
-        )
+    def _report(
+        self,
+        response: Any,
+        name: str,
+        text: str,
+        level: Level,
+        severity: Severity,
+        urn: str,
+        label: str = "",
+        cause: Hashable = None,
+    ) -> None:
+        finding = Finding(self.pack.name, name, level, severity, urn, text, label, cause)
+        self._reporter.tell(response, finding, dry_run=self._run is None or self._run.dry_run)
+
+
+def _must_be_told(what: Undecided) -> bool:
+    """Whether it is refused when no resource comes any more that could tell it."""
+    return bool(what.declare) and not what.unnamed
 
 
 def _parse_value(text: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -84,6 +85,27 @@ class Unknown:
         raise UndecidedError(self.path)
 
 
+class WrongFormError(Exception):
+    """A value has another form than the platform takes there: at which path, and what was expected."""
+
+    def __init__(self, path: str, value: Any, expected: str) -> None:
+        super().__init__(path)
+        self.path, self.value, self.expected = path, value, expected
+
+
+class Unreadable(Unknown):
+    """A value of a form that nobody can read, in its place: whoever needs it finds it as good as unknown.
+
+    It is told once, by the rule unreadable-value, whichever rules needed it.
+    """
+
+    __slots__ = ("expected", "value")
+
+    def __init__(self, path: str, value: Any, expected: str) -> None:
+        super().__init__(path)
+        self.value, self.expected = value, expected
+
+
 _MISSING: Any = object()
 
 
@@ -123,6 +145,12 @@ class Resource:
     ignore_changes: frozenset[str] = frozenset()
     """Paths of properties whose changes are ignored: of what is there already they say what is there."""
     provider: Provider | None = None
+    partial: bool = False
+    """It is a patch: what it does not name stands in the object already, and cannot be judged here."""
+    unreadable: tuple[Unreadable, ...] = ()
+    """Values of a form that nobody can read; each stands in its place among the properties."""
+    told: set[str] = field(default_factory=set, compare=False)
+    """Paths of those for which the resource was refused already, by any rule of any pack in this process."""
     memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
     """What rules have found out about the resource by looking through all of it, for the rules after them."""
 
@@ -132,13 +160,28 @@ class Resource:
 
     def items(self, path: str) -> list[Any]:
         """The list at a dotted path, empty when there is none. Raises UndecidedError."""
-        value = self.get(path)
-        return value if isinstance(value, list) else []
+        return self._of_form(path, list, "a list") or []
 
     def mapping(self, path: str) -> Mapping[str, Any]:
         """The mapping at a dotted path, empty when there is none. Raises UndecidedError."""
-        value = self.get(path)
-        return value if isinstance(value, dict) else {}
+        return self._of_form(path, dict, "a mapping") or {}
+
+    def text(self, path: str, default: str = "") -> str:
+        """The text at a dotted path. Raises UndecidedError and WrongFormError."""
+        return str(self._of_form(path, str, "text", default))
+
+    def number(self, path: str, default: float = 0) -> Any:
+        """The number at a dotted path. Raises UndecidedError and WrongFormError."""
+        value = self._of_form(path, (int, float), "a number", default)
+        if isinstance(value, bool):
+            raise WrongFormError(path, value, "a number")
+        return value
+
+    def _of_form(self, path: str, form: Any, expected: str, default: Any = None) -> Any:
+        value = self.get(path, default)
+        if value is not None and not isinstance(value, form):
+            raise WrongFormError(path, value, expected)
+        return value
 
     def is_secret(self, path: str) -> bool:
         """Whether the value at this path, or something that holds it, is marked secret."""
@@ -160,14 +203,14 @@ class Resource:
 
 
 def raw_value_at(data: Any, path: str, default: Any = None) -> Any:
-    """The value at a dotted path, `Unknown` included."""
+    """The value at a dotted path, `Unknown` included; null counts as nothing, as platforms have it."""
     for part in path.split("."):
         if isinstance(data, Unknown):
             return data
         if not isinstance(data, dict) or part not in data:
             return default
         data = data[part]
-    return data
+    return default if data is None else data
 
 
 def value_at(data: Any, path: str, default: Any = None) -> Any:
@@ -284,6 +327,12 @@ class Rule(Generic[S, M]):
     remediate: Callable[[Resource, Run[S, M]], Mapping[str, Mapping[str, str]]] | None = None
     at_end: bool = False
     """It is asked once, at the end of a preview, about all that was seen."""
+
+    @property
+    def address(self) -> str:
+        """Where the source can be read; empty when it is no page."""
+        found = re.search(r"https://[^ ;,)]+", self.source)
+        return found.group() if found else ""
 
 
 class Rules(Generic[S, M]):

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from policies.shared.configuration import Settings
 from policies.shared.model import Resource, Rule, Run
 
-VERSION = "1.0.0"
+_FOLDER = Path(__file__).resolve().parents[1]
+
+
+def _version() -> str:
+    """The library's version: a built pack has it in a file, a checkout in its project."""
+    built = _FOLDER / "VERSION"
+    if built.is_file():
+        return built.read_text(encoding="utf-8").strip()
+    project = tomllib.loads((_FOLDER.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    return str(project["project"]["version"])
+
+
+VERSION = _version()
+"""Version of every pack, which is that of paif."""
 
 S = TypeVar("S", bound=Settings)
 M = TypeVar("M")

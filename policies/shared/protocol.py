@@ -21,7 +21,9 @@ _ALIAS = "policies.shared._messages"
 def _load() -> tuple[ModuleType, ModuleType]:
     found = importlib.util.find_spec("pulumi")
     if found is None or not found.submodule_search_locations:
-        raise ImportError("the package pulumi is not installed in this Python; ./paif doctor tells how to mend it")
+        raise ImportError(
+            "the package pulumi is not installed in this Python: install the requirements of the pack there"
+        )
     package = ModuleType(_ALIAS)
     package.__path__ = [str(Path(found.submodule_search_locations[0]) / "runtime" / "proto")]
     sys.modules[_ALIAS] = package

@@ -21,11 +21,6 @@ def matches(kind: str, types: tuple[str, ...]) -> bool:
     return any(fnmatchcase(kind, each) for each in types)
 
 
-def profiles_key(vm_class: Resource) -> str:
-    """Property of a VM class that holds its vGPU profiles: vSphere's own plugin calls it otherwise."""
-    return "vgpuDevices" if vm_class.type.startswith("vsphere:") else "vgpuProfiles"
-
-
 def mapping_entries(resource: Resource, keys: Mapping[str, Collection[str]]) -> Iterator[tuple[str, str] | Undecided]:
     """Path and text of entries of mappings, such as a Secret's data: mapping -> keys in it."""
     for path, entry_keys in keys.items():

@@ -22,6 +22,7 @@ from policies.shared.model import Resource
 from policies.shared.pack import VERSION, Pack
 from policies.shared.properties import decode
 from policies.shared.protocol import messages, plugin
+from policies.shared.reporting import Reporter, list_command
 
 
 class Service:
@@ -33,7 +34,8 @@ class Service:
 
     def __init__(self, name: str, description: str, packs: Sequence[Pack[Any, Any]]) -> None:
         self._name, self._description = name, description
-        self._analyzers: list[Analyzer[Any, Any]] = [Analyzer(pack) for pack in packs]
+        self._reporter = Reporter(name)
+        self._analyzers: list[Analyzer[Any, Any]] = [Analyzer(pack, self._reporter) for pack in packs]
 
     @property
     def has_remediations(self) -> bool:
@@ -50,6 +52,7 @@ class Service:
         return empty_pb2.Empty()
 
     def configure_stack(self, request: Any) -> Any:
+        self._reporter.begin()
         for each in self._analyzers:
             each.configure_stack(request)
         return messages.AnalyzerStackConfigureResponse()
@@ -82,8 +85,13 @@ class Service:
 
     def analyze_stack(self, _request: Any) -> Any:
         response = messages.AnalyzeResponse()
+        self._reporter.hold()
         for each in self._analyzers:
             each.analyze_stack(response)
+        run = next((each.run for each in self._analyzers if each.run), None)
+        if run is not None:
+            command = list_command(run.project, run.stack)
+            self._reporter.finish(response, dry_run=run.dry_run, command=command)
         return response
 
     def remediate(self, request: Any) -> Any:

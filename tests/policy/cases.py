@@ -265,6 +265,7 @@ def _network(pods: str) -> dict[str, Any]:
 
 
 PLATFORM = [
+    one("unreadable-value", VM, {"metadata>labels": ["a"]}, "", says="expected a mapping, this is a list"),
     one("directpath-gpu-count", VSPHERE_VM, {"pciDeviceIds": ["0000:3b:00.0", "0000:5e:00.0"]}, says="2 whole GPUs"),
     one("directpath-pinned-host", VSPHERE_VM, {"hostSystemId": GONE}, "pciDeviceIds"),
     one("directpath-memory", VSPHERE_VM, {"memoryReservation": 65536}, says="65536"),
@@ -296,8 +297,15 @@ PLATFORM = [
     one("directpath-hardware", VSPHERE_VM, {"hardwareVersion": 13}),
     Case(
         "profile-homogeneous",
-        by(VM_CLASS, changed(_SMALL, {"vgpuProfiles": ["grid_l40s-24c"]})),
+        by(VM_CLASS, _SMALL, settings={"gpus": {"A100": 2}}),
         by(VM_CLASS, _SMALL),
+        "vgpuProfiles",
+        "40 GiB",
+    ),
+    Case(
+        "profile-sizes",
+        by(VM_CLASS, changed(_SMALL, {"vgpuProfiles": ["grid_l40s-24c"]}), settings={"gpus": {}}),
+        by(VM_CLASS, _SMALL, settings={"gpus": {}}),
         "vgpuProfiles",
         "40 GiB",
     ),

@@ -82,8 +82,10 @@ def struct(value: Any) -> struct_pb2.Struct:
 class Process:
     """A started pack, spoken to over the engine's protocol."""
 
-    def __init__(self, argv: list[str]) -> None:
-        self._process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    def __init__(self, argv: list[str], **variables: str) -> None:
+        # Each finding at its resource, so that a test sees what is said of it.
+        env = {**os.environ, "PAIF_POLICY_REPORT": "each", **variables}
+        self._process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=env)
         assert self._process.stdout is not None
         self._channel = grpc.insecure_channel(f"127.0.0.1:{int(self._process.stdout.readline())}")
 
@@ -185,9 +187,9 @@ def _diagnostic(each: Any) -> Diagnostic:
 
 
 @contextmanager
-def started(pack: str) -> Iterator[Process]:
-    """A pack's process, as the engine starts the executable."""
-    process = Process([str(executable(pack)), "127.0.0.1:1"])
+def started(pack: str, **variables: str) -> Iterator[Process]:
+    """A pack's process, as the engine starts the executable, with these environment variables."""
+    process = Process([str(executable(pack)), "127.0.0.1:1"], **variables)
     try:
         yield process
     finally:
@@ -244,6 +246,7 @@ class Engine:
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "TEST_CREATED": str(self.folder / "created"),
+            "PAIF_POLICY_REPORT": "each",
         }
 
     def run(self, *arguments: str, packs: Sequence[str] = (), check: bool = True, **values: str) -> Any:

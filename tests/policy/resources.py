@@ -396,6 +396,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     "platform": {
         "mixedProfileSizes": False,
+        "gpus": {"A100": 1},
         "hostDriver": {"branch": 550, "nvaieMajor": 5},
         "trustedRegistries": ["nvcr.io", "helm.ngc.nvidia.com", "harbor.example.test"],
         "existingClasses": {

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from policies.shared.pack import VERSION
 from tests.policy.cases import CASES
 from tests.policy.harness import PACKS, ROOT, Engine, RequestedResource, executable, urn
 from tests.policy.resources import (
@@ -198,7 +199,7 @@ def test_all_packs_in_one_process_refuse_under_their_own_names(engine: Engine) -
     arguments = ("up", "--yes", "--stack", "dev", "--policy-pack-config", str(settings))
     answer = engine.run(*arguments, packs=("all",), check=False)
     assert answer.returncode != 0
-    assert "platform@v1.0.0" in answer.stdout
+    assert f"platform@v{VERSION}" in answer.stdout
     assert "dlvm-persona" in answer.stdout
     assert engine.created() == []
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from policies.reference import FILE, PACKS, render
+from policies.shared.model import Level
+from policies.shared.sources import FROM_MEMORY, OWN
 
 
 def test_the_committed_reference_is_that_of_the_rules() -> None:
@@ -20,3 +22,21 @@ def test_every_rule_says_why_what_to_do_and_where_it_comes_from() -> None:
         for rule in pack.rules:
             assert all(len(part) > 5 for part in (rule.reason, rule.remedy, rule.source)), rule.name
             assert set(rule.levels) == {"dev", "qa", "staging", "prod"}, rule.name
+
+
+def test_a_source_is_an_address_or_says_that_the_rule_is_a_convention_of_this_toolkit() -> None:
+    rules = [rule for pack in PACKS for rule in pack.rules]
+    wrong = [
+        f"{rule.name}: {rule.source}" for rule in rules if not rule.source.startswith(("https://", OWN, FROM_MEMORY))
+    ]
+    assert wrong == []
+
+
+def test_what_is_from_memory_refuses_nothing() -> None:
+    refusing = [
+        rule.name
+        for pack in PACKS
+        for rule in pack.rules
+        if FROM_MEMORY in rule.source.lower() and set(rule.levels.values()) - {Level.ADVISORY, Level.DISABLED}
+    ]
+    assert refusing == []

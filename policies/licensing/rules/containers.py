@@ -53,7 +53,7 @@ def _unlicensed(resource: Resource, run: Context, patterns: Iterable[str], what:
     severity=Severity.CRITICAL,
     reason="NIM microservices need NVIDIA AI Enterprise on either GPU path, also with DirectPath I/O",
     remedy="declare the entitlement, or serve an open model with vLLM",
-    source=f"{GPU_GUIDE} §11.5.1; https://docs.nvidia.com/nim-operator/latest/pipelines.html (its kinds)",
+    source=f"{GPU_GUIDE} (11.5.1); https://docs.nvidia.com/nim-operator/latest/pipelines.html (its kinds)",
 )
 def nim_entitlement(resource: Resource, run: Context) -> Findings:
     what = "this is a NIM microservice"
@@ -70,7 +70,7 @@ def nim_entitlement(resource: Resource, run: Context) -> Findings:
     severity=Severity.CRITICAL,
     reason="containers of NVIDIA AI Enterprise may only be used with its license, on either GPU path",
     remedy="declare the entitlement, or use the public container",
-    source=f"{GPU_GUIDE} §11.5.1",
+    source=f"{GPU_GUIDE} (11.5.1)",
 )
 def nvaie_container_entitlement(resource: Resource, run: Context) -> Findings:
     if is_type(resource, NEMO) and not entitlements_of("nvaie", run):

@@ -6,7 +6,7 @@ import datetime as dt
 
 from policies.licensing.configuration import Context, LicensingObservations, LicensingSettings
 from policies.licensing.declarations import class_vgpu_profiles
-from policies.licensing.sources import ISSUE, VGPU_LICENSING
+from policies.licensing.sources import ISSUE, NVAIE_EULA, VGPU_LICENSING
 from policies.shared.model import Findings, Level, Resource, Rules, Severity, Violation, everywhere
 from policies.shared.types import ROOT, VM_CLASS
 
@@ -52,9 +52,9 @@ def entitlement_expires_soon(resource: Resource, run: Context) -> Findings:
     "evaluation-in-production",
     ROOT + VM_CLASS,
     severity=Severity.HIGH,
-    reason="evaluation licenses exclude production use",
+    reason="an evaluation has terms of its own and ends on its day, whatever stands on it",
     remedy="buy seats for this environment",
-    source="NVIDIA AI Enterprise license agreement, from memory (evaluation excludes production)",
+    source=f"{NVAIE_EULA} (1.2: offers for evaluation have terms of their own)",
 )
 def evaluation_in_production(resource: Resource, run: Context) -> Findings:
     if resource.type not in ROOT and not class_vgpu_profiles(resource):

@@ -17,7 +17,7 @@ RULES: Rules[LicensingSettings, LicensingObservations] = Rules()
     severity=Severity.MEDIUM,
     reason="guests of AI Enterprise 6 and newer (vGPU 18) get no license from an older DLS",
     remedy="update the license server to DLS 3.4 or newer",
-    source=f"{GPU_GUIDE} §11.6",
+    source=f"{GPU_GUIDE} (11.6)",
 )
 def license_server_version(resource: Resource, run: Context) -> Findings:
     server = run.settings.license_server

@@ -73,7 +73,7 @@ def _decoded(text: str) -> str:
     severity=Severity.HIGH,
     reason="a guest that cannot read its token runs unlicensed, and says so only in a log",
     remedy="paste the whole token file as it was downloaded: one line, no quotes; convert Windows line ends",
-    source=f"{GPU_GUIDE} §11.6 (no CRLF in the token); that it is a JWT: "
+    source=f"{GPU_GUIDE} (11.6: no CRLF in the token); that it is a JWT: "
     "https://git.collinwebdesigns.de/oscar.krause/fastapi-dls (signs one in a license server's place)",
 )
 def license_token_form(resource: Resource, run: Context) -> Findings:

@@ -9,7 +9,7 @@ from policies.licensing.configuration import EDITION_OF_SERIES, Context, Licensi
 from policies.licensing.declarations import class_vgpu_profiles, entitlements_of, gpu_mode
 from policies.shared.machines import configured_classes
 from policies.shared.model import Findings, Resource, Rules, Severity, Undecided, Unknown, Violation, mandatory_in
-from policies.shared.sources import GPU_GUIDE, NVAIE_VGPU
+from policies.shared.sources import GPU_GUIDE, NVAIE_VGPU, POWERCLI_PAIF
 from policies.shared.types import ROOT, VM_CLASS
 
 RULES: Rules[LicensingSettings, LicensingObservations] = Rules()
@@ -53,7 +53,7 @@ def vgpu_entitlement(resource: Resource, run: Context) -> Findings:
     severity=Severity.HIGH,
     reason="each series of profiles is licensed by its own product: C by AI Enterprise, Q by vWS, B by vPC, A by vApps",
     remedy="use a profile of a licensed series, or declare an entitlement of that edition",
-    source=f"{GPU_GUIDE} §11.6",
+    source=f"{GPU_GUIDE} (11.6)",
 )
 def profile_edition(resource: Resource, run: Context) -> Findings:
     if not run.settings.entitlements:
@@ -79,7 +79,7 @@ def profile_edition(resource: Resource, run: Context) -> Findings:
     levels=mandatory_in("staging", "prod"),
     reason="graphics profiles have no place on an AI platform: they cost another license and limit CUDA",
     remedy="use the C profile of the same size",
-    source=f"{GPU_GUIDE} §11.11.2",
+    source=f"{GPU_GUIDE} (11.11.2)",
 )
 def profile_compute(resource: Resource, run: Context) -> Findings:
     for each in _parsed(resource):
@@ -95,7 +95,7 @@ def profile_compute(resource: Resource, run: Context) -> Findings:
     severity=Severity.MEDIUM,
     reason="a name that is no vGPU profile tells nothing of the license it takes",
     remedy="use a profile name as the inventory shows it, such as grid_a100-40c",
-    source="https://github.com/vmware/PowerCLI-Example-Scripts (PAIF-N)",
+    source=f"{POWERCLI_PAIF} (names of profiles)",
 )
 def profile_known(resource: Resource, run: Context) -> Findings:
     for path, each in class_vgpu_profiles(resource):

@@ -40,7 +40,7 @@ def secret_name(resource: Resource, run: Context) -> Findings:
     severity=Severity.HIGH,
     reason="names of nodes are made of cluster and pool with two hashes behind, and must fit 63 characters",
     remedy="use short DNS labels, each once per cluster",
-    source="https://github.com/kubernetes-sigs/cluster-api (names of topology machine deployments)",
+    source="https://github.com/kubernetes-sigs/cluster-api/tree/v1.9.0 (names of topology machine deployments)",
 )
 def node_pool_name(resource: Resource, run: Context) -> Findings:
     cluster = name_of(resource) or ""

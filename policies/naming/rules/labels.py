@@ -20,6 +20,7 @@ from policies.shared.model import (
     mandatory_in,
     require_known,
 )
+from policies.shared.sources import VSPHERE_PROVIDER
 from policies.shared.types import KUBERNETES, LABELED, VM, VSPHERE_VM
 
 RULES: Rules[NamingSettings, NamingObservations] = Rules()
@@ -108,7 +109,7 @@ def persona_label(resource: Resource, run: Context) -> Findings:
     reason="in vCenter a machine is found by its tags, and backup and chargeback go by them; they are counted only, "
     "since a tag is attached by its id, which tells nothing of its category",
     remedy="attach tags for owner, cost center, environment and persona; or set requireVsphereTags to false",
-    source="https://github.com/vmware/terraform-provider-vsphere docs/resources/virtual_machine.md (tags)",
+    source=f"{VSPHERE_PROVIDER}/virtual_machine.md (tags)",
 )
 def vsphere_tags(resource: Resource, run: Context) -> Findings:
     if not run.settings.require_vsphere_tags:

@@ -6,6 +6,7 @@ import re
 
 from policies.naming.configuration import Context, NamingObservations, NamingSettings
 from policies.shared.model import Findings, Resource, Rules, Severity, Violation
+from policies.shared.sources import PAIS_ENDPOINTS
 from policies.shared.types import ENDPOINT, GALLERY_MODEL
 
 RULES: Rules[NamingSettings, NamingObservations] = Rules()
@@ -67,7 +68,7 @@ def gallery_project(resource: Resource, run: Context) -> Findings:
     severity=Severity.MEDIUM,
     reason="clients send it as the model's name, and gateways route by it",
     remedy="use letters, digits and . _ - / only, at most 128 characters",
-    source="https://github.com/vsphere-tmm/Supervisor-Services (ModelEndpoint examples)",
+    source=PAIS_ENDPOINTS,
 )
 def routing_name(resource: Resource, run: Context) -> Findings:
     name = resource.get("spec.routingName")
@@ -81,7 +82,7 @@ def routing_name(resource: Resource, run: Context) -> Findings:
     severity=Severity.HIGH,
     reason="with two endpoints under one routing name a client gets either model",
     remedy="give each endpoint a routing name of its own, or raise the replicas of one",
-    source="https://github.com/vsphere-tmm/Supervisor-Services (ModelEndpoint examples)",
+    source=PAIS_ENDPOINTS,
 )
 def routing_name_unique(resource: Resource, run: Context) -> Findings:
     route = route_of(resource)

@@ -26,7 +26,7 @@ from policies.shared.types import (
 RULES: Rules[NamingSettings, NamingObservations] = Rules()
 
 _RFC1123 = "https://www.rfc-editor.org/rfc/rfc1123"
-_VSPHERE = "paif_catalog/naming.yaml; vSphere's own limit of 80 characters is from memory"
+_VSPHERE = "https://kb.vmware.com/s/article/2051649 (80 characters); the rest: paif_catalog/naming.yaml"
 
 
 def _adopted(resource: Resource) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from policies.naming.configuration import Context, NamingObservations, NamingSettings
 from policies.naming.convention import NAMED_TYPES, name_of, name_path
-from policies.naming.sources import K8S_LABELS, K8S_NAMES
+from policies.naming.sources import K8S_LABELS, K8S_NAMESPACES
 from policies.shared.model import Findings, Level, Resource, Rules, Severity, Violation, everywhere
 from policies.shared.types import CONFIG_MAP, KUBERNETES, KUBERNETES_NAMESPACE, SECRET
 
@@ -17,7 +17,7 @@ RULES: Rules[NamingSettings, NamingObservations] = Rules()
     severity=Severity.HIGH,
     reason="names with these prefixes belong to the platform, which may take over or delete what has them",
     remedy="choose another name",
-    source=f"{K8S_NAMES}; reserved prefixes of the Supervisor: vmware-system-, svc-",
+    source=f"{K8S_NAMESPACES} (kube-); the Supervisor's vmware-system- and svc- by paif_catalog/naming.yaml",
 )
 def reserved_prefix(resource: Resource, run: Context) -> Findings:
     name = name_of(resource)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import paif_catalog as catalog
 from policies.naming.configuration import Context, NamingObservations, NamingSettings
@@ -18,12 +17,11 @@ from policies.shared.model import (
     Violation,
     everywhere,
     mandatory_in,
-    raw_value_at,
     require_known,
 )
-from policies.shared.selectors import profiles_key
 from policies.shared.sources import GUIDE
 from policies.shared.types import VM_CLASS
+from policies.shared.vm_classes import class_devices, class_profiles
 
 RULES: Rules[NamingSettings, NamingObservations] = Rules()
 
@@ -38,7 +36,7 @@ RULES: Rules[NamingSettings, NamingObservations] = Rules()
     source=f"{GUIDE} (class names vgpu-a100-40c, vgpu-a100-80c)",
 )
 def vgpu_class_name(resource: Resource, run: Context) -> Findings:
-    profiles = require_known(_profiles(resource))
+    profiles = class_profiles(resource)
     name = name_of(resource)
     if not profiles or name is None:
         return
@@ -57,21 +55,19 @@ def vgpu_class_name(resource: Resource, run: Context) -> Findings:
     source=f"{GUIDE} (class names vgpu-a100-40c, vgpu-a100-80c)",
 )
 def vgpu_class_name_true(resource: Resource, run: Context) -> Findings:
-    profiles = require_known(_profiles(resource))
+    profiles = class_profiles(resource)
     name = name_of(resource)
     match = re.search(r"vgpu-([a-z0-9]+)-(\d+)([cqba])", name or "")
     if not profiles or match is None:
         return
-    for index, each in enumerate(profiles):
+    for path, each in profiles:
         profile = catalog.parse_profile(str(require_known(each)))
         if profile is None:
             continue
         gpu = profile.prefix.split("_", 1)[1]
         named_profile = (match[1], int(match[2]), match[3])
         if not (gpu.startswith(named_profile[0]) and named_profile[1:] == (profile.framebuffer_gib, profile.series)):
-            yield Violation(
-                f"the name promises {match[0]}, the profile is {profile.name}", f"vgpuProfiles.{index}", profile.name
-            )
+            yield Violation(f"the name promises {match[0]}, the profile is {profile.name}", path, profile.name)
 
 
 @RULES.rule(
@@ -84,7 +80,7 @@ def vgpu_class_name_true(resource: Resource, run: Context) -> Findings:
     source=CONVENTION,
 )
 def directpath_class_name(resource: Resource, run: Context) -> Findings:
-    devices = resource.items("directPathDevices")
+    devices = class_devices(resource)
     name = name_of(resource)
     if not devices or name is None:
         return
@@ -92,10 +88,6 @@ def directpath_class_name(resource: Resource, run: Context) -> Findings:
     expression = run.settings.class_patterns.get("directpath", r"(?:gpu|directpath|dp)-[a-z0-9]+(?:-x\d+)?")
     if re.fullmatch(expression, own) is None:
         yield Violation(f"{own!r} does not tell that it has whole GPUs, and which", "name", name)
-
-
-def _profiles(resource: Resource) -> Any:
-    return raw_value_at(resource.properties, profiles_key(resource)) or []
 
 
 def _own_name(name: str, run: Context) -> str:

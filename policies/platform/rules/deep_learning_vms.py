@@ -5,6 +5,7 @@ from __future__ import annotations
 from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import VM_OPERATOR
 from policies.shared.model import Findings, Resource, Rules, Severity, Violation, mandatory_in, value_at
+from policies.shared.sources import OWN, VSPHERE_PROVIDER
 from policies.shared.types import VM, VSPHERE_VM
 
 RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
@@ -30,7 +31,7 @@ def bootstrap_exclusive(resource: Resource, run: Context) -> Findings:
     levels=mandatory_in("staging", "prod"),
     reason="a property that the image does not have is refused or ignored, after minutes",
     remedy="use the keys of dlvm_properties.yaml, or add the image's own to it",
-    source="dlvm_properties.yaml of the platform's version (paif_catalog/baselines)",
+    source=f"{OWN}: dlvm_properties.yaml of the platform's version (paif_catalog/baselines), extended by the site",
 )
 def ovf_property_known(resource: Resource, run: Context) -> Findings:
     for index, each in enumerate(resource.items("spec.bootstrap.vAppConfig.properties")):
@@ -45,7 +46,7 @@ def ovf_property_known(resource: Resource, run: Context) -> Findings:
     severity=Severity.HIGH,
     reason="guest customization and OVF properties both set host name and network, and the provider refuses both",
     remedy="use vapp.properties alone",
-    source="https://github.com/vmware/terraform-provider-vsphere docs/resources/virtual_machine.md (vapp)",
+    source=f"{VSPHERE_PROVIDER}/virtual_machine.md (vapp)",
 )
 def clone_customization(resource: Resource, run: Context) -> Findings:
     if resource.get("vapp") and resource.get("clone.customize"):

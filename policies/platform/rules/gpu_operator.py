@@ -65,7 +65,7 @@ def _is_part(urn: str, owner: str) -> bool:
     levels=everywhere(Level.ADVISORY),
     reason="nodes of VKS run containerd, which the operator finds out by itself: another runtime here only misleads",
     remedy="set operator.defaultRuntime to containerd, or leave it out",
-    source="https://github.com/NVIDIA/gpu-operator controllers/state_manager.go (getRuntime asks the nodes)",
+    source="https://github.com/NVIDIA/gpu-operator/blob/v24.9.0/controllers/state_manager.go (getRuntime)",
 )
 def gpu_operator_runtime(resource: Resource, run: Context) -> Findings:
     for each in gpu_operators(resource):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from paif_catalog.predicates import CONTROL_PLANE_REPLICAS
 from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
-from policies.platform.sources import GUARD
+from policies.platform.sources import GUARD, VKS
 from policies.shared.clusters import is_vks_cluster
 from policies.shared.model import Findings, Resource, Rules, Severity, Violation, value_at
 from policies.shared.selectors import is_type
@@ -13,6 +12,8 @@ from policies.shared.types import CLUSTER, DATABASE, ENDPOINT
 RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
 _DSM = "https://developer.broadcom.com/xapis/vmware-data-services-manager-kubernetes-api/9.0.1.0/"
+_REPLICAS = (1, 3, 5)
+"""Machines that VKS takes as a control plane."""
 
 
 @RULES.rule(
@@ -82,7 +83,7 @@ def backup_retention(resource: Resource, run: Context) -> Findings:
     DATABASE + CLUSTER,
     severity=Severity.HIGH,
     reason="one wrong rename replaces what holds data or serves people",
-    remedy="protect it (paif:protection), and lift it for a planned removal with ./paif unprotect",
+    remedy="protect it (option protect; in a stack file paif:protection); ./paif unprotect lifts it for a removal",
     source="https://www.pulumi.com/docs/iac/concepts/resources/options/protect/",
 )
 def protection(resource: Resource, run: Context) -> Findings:
@@ -116,12 +117,12 @@ def control_plane_replicas(resource: Resource, run: Context) -> Findings:
     "control-plane-odd",
     CLUSTER,
     severity=Severity.MEDIUM,
-    reason="etcd needs a majority: an even number tolerates no more failures than one less; VKS takes 1 or 3",
-    remedy="use 1 or 3 machines",
-    source="https://etcd.io/docs/v3.5/faq/",
+    reason="etcd needs a majority: an even number tolerates no more failures than one less; VKS takes 1, 3 or 5",
+    remedy="use 1, 3 or 5 machines",
+    source=f"https://etcd.io/docs/v3.5/faq/; {VKS} (control_plane.replicas)",
 )
 def control_plane_odd(resource: Resource, run: Context) -> Findings:
     path = "spec.topology.controlPlane.replicas"
     replicas = resource.get(path, 1)
-    if is_vks_cluster(resource) and replicas not in CONTROL_PLANE_REPLICAS:
-        yield Violation(f"expected {' or '.join(map(str, CONTROL_PLANE_REPLICAS))}", path, replicas)
+    if is_vks_cluster(resource) and replicas not in _REPLICAS:
+        yield Violation("expected 1, 3 or 5", path, replicas)

@@ -20,7 +20,7 @@ RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
     severity=Severity.HIGH,
     reason="Private AI Services run on a Supervisor with one zone only",
     remedy="use one zone, or another Supervisor for Private AI Services",
-    source="https://drpranayjha.com (PAIF on VCF 9, p=6988); catalog grade: community",
+    source="https://drpranayjha.com/?p=6996 (single-zone Supervisor; a practitioner's page, not the vendor's)",
 )
 def supervisor_single_zone(resource: Resource, run: Context) -> Findings:
     zones = resource.items("zones")

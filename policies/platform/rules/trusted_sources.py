@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 
 from policies.platform.concern import is_private_ai, stack_is_private_ai
 from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
-from policies.platform.sources import PAIS_EXAMPLES
+from policies.platform.sources import OPERATOR, PAIS_EXAMPLES
 from policies.shared.containers import charts, images
 from policies.shared.model import Findings, Resource, Rules, Severity, Undecided, Violation, mandatory_in
+from policies.shared.sources import OWN, POWERCLI_PAIF
 from policies.shared.types import CHART, CHART_OBJECT, ENDPOINT, GALLERY_LOGIN, GALLERY_MODEL, KUBERNETES, LIBRARY
 
 RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
@@ -22,7 +23,7 @@ RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
     severity=Severity.HIGH,
     reason="machines start from these images: who changes them on the way owns the machines",
     remedy="subscribe over https to the vendor or to your own mirror, and name the mirror in libraryHosts",
-    source="https://github.com/vmware/PowerCLI-Example-Scripts (PAIF-N, content libraries)",
+    source=f"{POWERCLI_PAIF} (content libraries)",
 )
 def library_source(resource: Resource, run: Context) -> Findings:
     path = "subscription.subscriptionUrl"
@@ -52,7 +53,7 @@ def _registry(image: str) -> str:
     severity=Severity.HIGH,
     reason="images and models run with access to GPUs and data, so that they come from where somebody looks at them",
     remedy="copy it to the gallery, or add the host to trustedRegistries",
-    source="https://github.com/NVIDIA/gpu-operator values.yaml (nvcr.io); the organization's own list",
+    source=f"{OWN}: the organization's own list; NVIDIA's registry by {OPERATOR}",
 )
 def trusted_registry(resource: Resource, run: Context) -> Findings:
     if resource.type in GALLERY_MODEL + GALLERY_LOGIN:

@@ -7,6 +7,7 @@ from collections import Counter
 from policies.platform.concern import stack_is_private_ai
 from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.shared.model import Findings, Level, Resource, Rules, Severity, Violation, everywhere
+from policies.shared.sources import OWN
 from policies.shared.types import ROOT
 
 RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
@@ -22,7 +23,7 @@ _SHOWN = 5
     reason="a kind of the platform's API groups that no rule knows passes unseen, as does what a chart does by files "
     "that cannot be read",
     remedy="look at them yourself; listUnjudged: true names every one",
-    source="convention of this toolkit: nothing is silently fine",
+    source=f"{OWN}: nothing is silently fine",
     at_end=True,
 )
 def unjudged_objects(resource: Resource, run: Context) -> Findings:

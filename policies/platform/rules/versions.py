@@ -6,18 +6,19 @@ import re
 
 import paif_catalog as catalog
 from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
-from policies.platform.sources import VKS
+from policies.platform.sources import VKS, VKS_CLASSES
 from policies.shared.clusters import is_vks_cluster
 from policies.shared.model import Findings, Resource, Rules, Severity, Undecided, Violation, raw_value_at, require_known
 from policies.shared.operators import gpu_operators
 from policies.shared.selectors import is_type
+from policies.shared.sources import OWN
 from policies.shared.types import CLUSTER, DATABASE, EXTENSION, GPU_OPERATOR
 
 RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
-_VERSIONS = "versions.yaml of the platform's version (paif_catalog/baselines)"
-_APIS = "api_versions.yaml of the platform's version (paif_catalog/baselines)"
-_CLASSES = "cluster_classes.yaml of the platform's version (paif_catalog/baselines)"
+_VERSIONS = f"{OWN}: versions.yaml of the platform's version (paif_catalog/baselines), each with its address"
+_APIS = f"{OWN}: api_versions.yaml of the platform's version (paif_catalog/baselines), each with its address"
+_CLASSES = f"{VKS_CLASSES} (variables by class); cluster_classes.yaml of the platform's version: captured live"
 
 
 def _unsupported(version: str, fact: str, run: Context) -> str:
