@@ -37,7 +37,7 @@ _ALSO = {
     "cli/prove/sandbox.py": {"pulumi_resource_vcf"},
     "cli/prove/plugins/refusal": {"policies"},
     "cli/engine/recovery/helm_releases.py": {"pulumi_resource_vcf"},
-    "cli/policy/settings.py": {"policies"},
+    "cli/policy": {"policies"},
 }
 
 
