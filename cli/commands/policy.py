@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.commands.arguments import AsJson, Environment
+from cli.configuration.stack_files import stack_names
 from cli.engine import runs
 from cli.output.console import BAD_INPUT, json_result, show, stop
 from cli.policy import packs
@@ -56,6 +57,31 @@ def policy_check(
     else:
         show("\n".join(report.lines(undecided=undecided)) or f"the packs have nothing to say of {env}")
     if report.refused:
+        raise typer.Exit(1)
+
+
+@policy_app.command("audit")
+def policy_audit(
+    envs: Annotated[
+        list[str] | None, typer.Argument(metavar="[ENV]...", help="environments; all of them by default")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="folder for the evidence, as JSON and as a table")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge what is already there: every rule on every resource in the states; nothing is changed.
+
+    Exit status 1 when something is there that `up` would refuse.
+    """
+    from cli.policy import audit  # noqa: PLC0415 - it loads the packs' rules
+
+    evidence = audit.audit(envs or stack_names())
+    if output is not None:
+        audit.write(evidence, output)
+    if as_json:
+        json_result(evidence.as_dict())
+    else:
+        show(audit.table(evidence))
+    if evidence.refused:
         raise typer.Exit(1)
 
 
