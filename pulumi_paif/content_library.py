@@ -16,7 +16,7 @@ class SubscriptionArgs(TypedDict):
     """A published library that a library follows."""
 
     url: SecretInput
-    """https:// address of the published library; it may hold a token."""
+    """Address (https://) of the published library; it may hold a token."""
     on_demand: NotRequired[pulumi.Input[bool] | None]
     """Fetch an item's files when they are first used, true by default."""
     automatic_sync: NotRequired[pulumi.Input[bool] | None]

@@ -41,8 +41,7 @@ class VmServiceArgs(TypedDict):
     labels: NotRequired[Labels | None]
     """Labels of all objects."""
     renewal: NotRequired[str | None]
-    """Any label, e.g. autumn: another one makes the machine anew, with what is given now; what is on its disks is lost.
-    """
+    """Any label, e.g. autumn: another one makes the machine anew, with what is given now; its disks are lost."""
     wait_for: NotRequired[list[str] | None]
     """Wait conditions of the machine instead of the catalog's."""
     access_wait_for: NotRequired[list[str] | None]

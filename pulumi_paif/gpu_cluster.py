@@ -83,7 +83,7 @@ class GpuClusterArgs(TypedDict):
     control_plane_class: pulumi.Input[str]
     """VM class of the control plane."""
     control_plane_replicas: NotRequired[pulumi.Input[int] | None]
-    """1 (by default) or 3 machines."""
+    """Number of machines: 1 (by default) or 3."""
     pools: list[NodePoolArgs]
     """Node pools; at least one without GPU, where the GPU Operator itself runs."""
     pod_network: NotRequired[pulumi.Input[str] | None]

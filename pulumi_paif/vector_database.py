@@ -62,7 +62,7 @@ class CreatedDatabaseArgs(TypedDict):
     infrastructure_policy: pulumi.Input[str]
     """Infrastructure policy of DSM."""
     storage_policy: pulumi.Input[str]
-    """vSphere storage policy."""
+    """The vSphere storage policy."""
     vm_class: NotRequired[pulumi.Input[str] | None]
     """VM class, best-effort-large by default; a single server wants at least 4 vCPUs."""
     storage_gib: NotRequired[pulumi.Input[int] | None]

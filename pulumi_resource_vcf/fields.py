@@ -52,6 +52,14 @@ class Field:
 Fields = Mapping[str, Field]
 
 
+def sentence(doc: str) -> str:
+    """A property's description as a whole sentence, for those who read the schema."""
+    first = doc.partition(" ")[0]
+    # A name such as vCenter, or a form such as project/…/model, begins as it is written.
+    begun = doc if re.search(r"[^a-z,;:'-]", first) else doc[0].upper() + doc[1:]
+    return begun if begun.endswith((".", "?")) else f"{begun}."
+
+
 def inputs_of(fields: Fields) -> dict[str, Field]:
     """The properties a program may set."""
     return {name: field for name, field in fields.items() if not field.output}

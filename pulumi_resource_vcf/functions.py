@@ -199,7 +199,7 @@ _LIBRARY_ITEM = _object(
     {
         "id": _out("string", "id"),
         "name": _out("string", "name"),
-        "type": _out("string", "ovf, iso, vm-template, …"),
+        "type": _out("string", "kind of its content: ovf, iso, vm-template, …"),
     },
 )
 
@@ -241,7 +241,7 @@ FUNCTIONS = {
                 "name": f.Field(kind="string", doc="name of the item", required=True),
                 "timeoutSeconds": f.Field(kind="integer", doc="how long to wait", minimum=0, default=900),
                 "id": _out("string", "id of the item"),
-                "type": _out("string", "ovf, iso, vm-template, …"),
+                "type": _out("string", "kind of its content: ovf, iso, vm-template, …"),
             },
             _library_item,
         ),

@@ -41,8 +41,8 @@ _OS_IMAGE = object_of(
     "OsImage",
     "an OS image of a Kubernetes release",
     {
-        "os": out("string", "ubuntu, photon, …"),
-        "version": out("string", "22.04, …"),
+        "os": out("string", "name of its operating system: ubuntu, photon, …"),
+        "version": out("string", "version of its operating system: 22.04, …"),
         "library": out("string", "its content library, as a cluster selects it"),
     },
 )
@@ -101,7 +101,10 @@ _CLUSTER = object_of(
 _UNKNOWN = object_of(
     "Unanswered",
     "what could not be read",
-    {"what": out("string", "apis, releases, images, offers or databases"), "reason": out("string", "why")},
+    {
+        "what": out("string", "what was asked for: apis, releases, images, offers or databases"),
+        "reason": out("string", "why"),
+    },
 )
 
 GET_PLATFORM: Final = Function(

@@ -222,7 +222,7 @@ _MODEL_ANSWER = object_of(
     "ModelAnswer",
     "whether it is there",
     {
-        "status": out("string", 'found, missing, denied, or "" when it is not known'),
+        "status": out("string", 'what the gallery says: found, missing, denied, or "" when it is not known'),
         "tags": out("array", "tags of its repository, when it is missing", _TEXT),
         "repositories": out("array", "repositories there are, when its own is missing", _TEXT),
         "reason": out("string", "why it is denied, or not known"),
@@ -243,7 +243,7 @@ _CHART_ANSWER = object_of(
     "ChartAnswer",
     "its versions",
     {
-        "status": out("string", 'found, missing, or "" when it is not known'),
+        "status": out("string", 'what the repository says: found, missing, or "" when it is not known'),
         "versions": out("array", "its versions", _TEXT),
         "reason": out("string", "what is missing, or why it is not known"),
     },
@@ -296,7 +296,7 @@ LOOK_UPS: Final = (
         "vcf:index:getCharts",
         "Tells which versions there are of these charts.",
         {
-            "charts": f.Field(kind="array", doc="charts", items=_CHART, required=True, secret=True),
+            "charts": f.Field(kind="array", doc="charts to look for", items=_CHART, required=True, secret=True),
             "answers": out("array", "one for each, in their order", _CHART_ANSWER),
         },
         _charts,

@@ -130,9 +130,9 @@ def _quoted(text: str) -> str:
 def _type(name: str, schema: Schema, types: Schema) -> str:
     if "enum" in schema:
         members = "".join(f"    {_constant(each['value'])} = {_quoted(each['value'])}\n" for each in schema["enum"])
-        return f"class {name}(StrEnum):\n{_docstring(_sentence(schema['description']), 4)}\n{members}"
+        return f"class {name}(StrEnum):\n{_docstring(schema['description'], 4)}\n{members}"
     required = set(schema["required"])
-    doc = _docstring(_sentence(schema["description"]) + _listed(schema["properties"]), 4)
+    doc = _docstring(schema["description"] + _listed(schema["properties"]), 4)
     lines = "".join(
         f"    {_snake(key)}: {_spelled(each, types)}{_absent(required=key in required)}\n"
         for key, each in sorted(schema["properties"].items(), key=lambda item: item[0] not in required)
@@ -197,7 +197,7 @@ def _getter(key: str, schema: Schema, types: Schema) -> str:
     kind = _spelled(schema, types, argument=False) if plain else "Any"
     return (
         f"\n    @property\n    def {_snake(key)}(self) -> pulumi.Output[{kind}]:\n"
-        f"{_docstring(_sentence(schema['description']), 8)}        return output(self, {_quoted(key)})\n"
+        f"{_docstring(schema['description'], 8)}        return output(self, {_quoted(key)})\n"
     )
 
 
@@ -205,13 +205,9 @@ def _listed(properties: Schema) -> str:
     """What each argument is, and what holds without it."""
     lines = []
     for key, each in properties.items():
-        absent = f" ({each['default']} without it)" if "default" in each else ""
+        absent = f" Default: {each['default']}." if "default" in each else ""
         lines.append(f"\n- `{_snake(key)}`: {each['description']}{absent}")
     return "\n" + "".join(lines)
-
-
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
 def _docstring(text: str, indent: int) -> str:

@@ -62,7 +62,7 @@ def _properties(fields: f.Fields, types: dict[str, Any]) -> dict[str, Any]:
 def _property(field: f.Field, types: dict[str, Any]) -> dict[str, Any]:
     result = _type(field, types)
     if field.doc:
-        result["description"] = field.doc
+        result["description"] = f.sentence(field.doc)
     if field.default is not None:
         result["default"] = field.default
     if field.secret:
@@ -76,7 +76,7 @@ def _type(field: f.Field, types: dict[str, Any]) -> dict[str, Any]:
     if field.choices:
         token = f"vcf:index:{field.type_name}"
         values = [{"name": each.title().replace("-", ""), "value": each} for each in field.choices]
-        types[token] = {"type": "string", "description": field.doc, "enum": values}
+        types[token] = {"type": "string", "description": f.sentence(field.doc), "enum": values}
         return {"$ref": f"#/types/{token}"}
     if field.kind == "array" and field.items:
         return {"type": "array", "items": _type(field.items, types)}
@@ -84,7 +84,7 @@ def _type(field: f.Field, types: dict[str, Any]) -> dict[str, Any]:
         token = f"vcf:index:{field.type_name}"
         types[token] = {
             "type": "object",
-            "description": field.doc,
+            "description": f.sentence(field.doc),
             "properties": _properties(field.fields, types),
             "required": _required(field.fields),
         }

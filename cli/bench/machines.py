@@ -243,7 +243,7 @@ def figures(samples: list[Sample]) -> list[Figure]:
 
 
 def run(machines: list[int], rounds: int) -> list[Figure]:
-    """Measure on the running lab; LIMIT is the ratio that this project promises.
+    """Measure on this process's lab; LIMIT is the ratio that this project promises.
 
     Raises ``Failed`` when a run fails; nothing is left on the lab.
     """

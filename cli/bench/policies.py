@@ -1,4 +1,4 @@
-"""``./paif bench policy``: what the three packs add to a preview of 300 resources, and to a small one."""
+"""``./paif bench policy``: what the three packs add to a small preview, to one of 300 resources and to one of 1,000."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from cli.output.console import Failed, say
 from cli.policy.packs import policy_pack_options
 from lab.state import state_directory
 
-SMALL, LARGE = 1, 73
-"""Workstations: 73 of them, each with what belongs to it, make 300 resources."""
-MAX_RATIO, MAX_SECONDS = 1.3, 2.0
-"""What is promised: at most 30 % of the large preview, and at most 2 s of the small one."""
+SMALL, LARGE, LARGEST = 1, 73, 248
+"""Workstations: 73 of them, each with what belongs to it, make 300 resources, and 248 a thousand."""
+MAX_RATIO, MAX_SECONDS = 1.3, 1.0
+"""What is promised: at most 30 % of the large preview, and at most 1 s of the small one. The largest is only shown."""
 
 _SETTINGS: dict[str, dict[str, Any]] = {
     "naming-configuration": {"organization": "acme"},
@@ -101,12 +101,12 @@ class _Previews:
 
 
 def run(rounds: int = 5) -> list[Overhead]:
-    """Measure on the running lab, in pairs: the small preview, then the large one. Raises ``Failed``."""
+    """Measure on this process's lab, in pairs: the small preview, then the larger ones. Raises ``Failed``."""
     daemon.up(lab_configuration().get("paif:platform"))
     (state_directory() / "run").mkdir(parents=True, exist_ok=True)
     result = []
     with tempfile.TemporaryDirectory(dir=state_directory() / "run") as folder:
-        for machines in (SMALL, LARGE):
+        for machines in (SMALL, LARGE, LARGEST):
             bench = _Previews(Path(folder) / str(machines), machines)
             try:
                 resources = bench.resources()
@@ -132,5 +132,5 @@ def _overhead(resources: int, pairs: list[tuple[float, float]]) -> Overhead:
 
 def within_limit(results: list[Overhead]) -> bool:
     """Whether the promise holds for the small and the large preview."""
-    small, large = results
+    small, large, _ = results
     return small.added <= MAX_SECONDS and large.ratio <= MAX_RATIO

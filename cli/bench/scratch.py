@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
+from lab.process import die_with_parent
 from lab.state import ROOT
 
+_OWN_LAB = "PAIF_BENCH_OWN_LAB"
 _REQUIRED_KEYS = (
     "target",
     "kind",
@@ -46,6 +51,31 @@ def isolated_lab_variables(state: Path) -> dict[str, str]:
     foreign = ("PULUMI_", "PAIF_")
     variables = {name: value for name, value in os.environ.items() if not name.startswith(foreign) or name in shared}
     return variables | {"PAIF_STATE": str(state), "PAIF_LAB_OWNER": str(os.getpid())}
+
+
+def has_own_lab() -> bool:
+    """Whether this process has been started by ``run_on_own_lab``."""
+    return _OWN_LAB in os.environ
+
+
+def run_on_own_lab(*arguments: str) -> int:
+    """Run ``./paif`` with these arguments on a lab that nobody else uses, and end the lab; the exit status.
+
+    On the user's lab environments hold GPUs that a benchmark then waits for in vain, and slow down what is measured.
+    """
+    with tempfile.TemporaryDirectory(prefix="paif-bench-") as folder:
+        variables = isolated_lab_variables(Path(folder) / "state") | {_OWN_LAB: "1"}
+        paif = [sys.executable, str(ROOT / "paif")]
+        try:
+            return subprocess.run(
+                [*paif, *arguments],
+                cwd=ROOT,
+                env=variables,
+                check=False,
+                preexec_fn=lambda: die_with_parent(signal.SIGINT),
+            ).returncode
+        finally:
+            subprocess.run([*paif, "lab", "down"], cwd=ROOT, env=variables, check=False, capture_output=True)
 
 
 def copy_checkout(folder: Path) -> None:

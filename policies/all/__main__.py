@@ -12,4 +12,5 @@ from policies.platform.pack import PACK as PLATFORM  # noqa: E402
 from policies.shared.server import serve  # noqa: E402
 
 if __name__ == "__main__":
-    serve(NAMING, LICENSING, PLATFORM, name="paif", description="Naming, licensing and platform rules together")
+    # The platform first: a value that nobody can read is told by its rule for that, not by whichever needs it first.
+    serve(PLATFORM, NAMING, LICENSING, name="paif", description="Naming, licensing and platform rules together")

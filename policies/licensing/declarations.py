@@ -6,7 +6,7 @@ from typing import Any
 
 from policies.licensing.configuration import Context, Edition, Entitlement
 from policies.shared.model import Resource
-from policies.shared.selectors import profiles_key
+from policies.shared.vm_classes import class_profiles
 
 
 def entitlements_of(edition: Edition, run: Context) -> list[Entitlement]:
@@ -16,8 +16,7 @@ def entitlements_of(edition: Edition, run: Context) -> list[Entitlement]:
 
 def class_vgpu_profiles(resource: Resource) -> list[tuple[str, Any]]:
     """Path and value of every vGPU profile of a class. Raises UndecidedError when their number is not known."""
-    key = profiles_key(resource)
-    return [(f"{key}.{index}", each) for index, each in enumerate(resource.items(key))]
+    return class_profiles(resource)
 
 
 def gpu_mode(run: Context) -> str:

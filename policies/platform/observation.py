@@ -26,7 +26,7 @@ def observe(resource: Resource, run: Context) -> None:
     elif is_type(resource, VM_CLASS):
         observe_class(resource, run, seen.classes)
         for profile in (each for _, each in class_profiles(resource) if not each.slices):
-            seen.sizes.setdefault(profile.prefix, (profile.framebuffer_gib, resource.urn))
+            seen.sizes.setdefault(profile.prefix, {}).setdefault(profile.framebuffer_gib, resource.urn)
     elif is_type(resource, PAIS):
         seen.services.setdefault(str(resource.get("metadata.namespace", "")), resource.urn)
 

@@ -15,6 +15,7 @@ from policies.platform.rules import (
     supervisor,
     transport,
     trusted_sources,
+    unreadable,
     versions,
     vgpu,
 )
@@ -25,6 +26,7 @@ PACK: Pack[PlatformSettings, PlatformObservations] = Pack(
     description="What the platform of a Private AI environment can do, and what production demands",
     settings=PlatformSettings,
     rules=[
+        *unreadable.RULES.all,
         *directpath.RULES.all,
         *vgpu.RULES.all,
         *versions.RULES.all,

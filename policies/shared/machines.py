@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,11 +18,15 @@ from policies.shared.model import (
     Undecided,
     UndecidedError,
     Unknown,
+    WrongFormError,
     raw_value_at,
     require_known,
     value_at,
 )
-from policies.shared.selectors import profiles_key
+from policies.shared.quantities import quantity
+from policies.shared.selectors import is_type
+from policies.shared.types import CLUSTER, ENDPOINT, VM, VM_REPLICA_SET, VSPHERE_VM
+from policies.shared.vm_classes import class_devices, class_name, class_profiles
 
 _AUTOSCALER = "cluster.x-k8s.io/cluster-api-autoscaler-node-group"
 
@@ -52,7 +57,10 @@ Classes = dict[str, GpuClass | Undecided]
 
 def observe_class(resource: Resource, run: Run[Any, Any], classes: Classes) -> None:
     """Note what a VM class has, as undecided while its GPUs are not known."""
-    name = raw_value_at(resource.properties, "name")
+    name = class_name(resource)
+    if resource.partial:
+        # What a patch leaves out of a class, nothing here tells.
+        return
     if isinstance(name, Unknown):
         run.record_unnamed(classes)
     elif isinstance(name, str):
@@ -61,9 +69,9 @@ def observe_class(resource: Resource, run: Run[Any, Any], classes: Classes) -> N
 
 def _resource_class(resource: Resource, name: str) -> GpuClass | Undecided:
     try:
-        profiles = [str(require_known(each)) for each in resource.items(profiles_key(resource))]
-        return GpuClass(profiles=profiles, devices=len(resource.items("directPathDevices")))
-    except UndecidedError:
+        profiles = [str(require_known(each)) for _, each in class_profiles(resource)]
+        return GpuClass(profiles=profiles, devices=len(class_devices(resource)))
+    except (UndecidedError, WrongFormError):
         return Undecided(f"content of class {name}")
 
 
@@ -114,20 +122,104 @@ class MachineDemand:
 
     consumer: str
     vm_class: Any
+    """Name of the class; may be Unknown. None where `gpu` tells what each machine has."""
     count: int
+    gpu: GpuClass | Undecided | None = None
+    """What each machine has without any class: a clone's devices."""
 
 
 def machine_demands(resource: Resource) -> Iterator[MachineDemand]:
     """Machines that a resource brings, autoscaling's maximum included. Raises UndecidedError for an unknown number."""
-    kind = resource.type.rsplit(":", 1)[1]
-    if kind == "VirtualMachine" and resource.type.startswith("kubernetes:"):
-        yield MachineDemand(f"workstation {resource.label}", raw_value_at(resource.properties, "spec.className"), 1)
-    elif kind == "Cluster":
+    if is_type(resource, VM):
+        yield MachineDemand(f"workstation {resource.label}", machine_class(resource), 1)
+    elif is_type(resource, VM_REPLICA_SET):
+        yield MachineDemand(
+            f"workstations {resource.label}", machine_class(resource), _count(resource, "spec.replicas")
+        )
+    elif is_type(resource, VSPHERE_VM):
+        gpu = clone_gpu(resource)
+        if isinstance(gpu, Undecided) or gpu.has_gpu:
+            yield MachineDemand(f"workstation {resource.label}", None, 1, gpu)
+    elif is_type(resource, CLUSTER):
         for pool in node_pools(resource):
             yield MachineDemand(f"cluster {resource.label}, pool {pool.name}", pool.vm_class, pool.max_nodes)
-    elif kind == "ModelEndpoint":
+    elif is_type(resource, ENDPOINT):
         vm_class = raw_value_at(resource.properties, "spec.virtualMachineClassName")
-        yield MachineDemand(f"endpoint {resource.label}", vm_class, int(resource.get("spec.replicas", 1)))
+        yield MachineDemand(f"endpoint {resource.label}", vm_class, _count(resource, "spec.replicas"))
+
+
+def demand_gpu(demand: MachineDemand, run: Run[Any, Any], classes: Classes) -> GpuClass | Undecided | None:
+    """What each machine of a demand has; None when it names no class."""
+    return demand.gpu if demand.gpu is not None else class_or_undecided(demand.vm_class, run, classes)
+
+
+def _count(resource: Resource, path: str) -> int:
+    """A number of machines, one when none is said. Raises UndecidedError and WrongFormError."""
+    return whole_number(resource.get(path, 1), path)
+
+
+def whole_number(value: Any, path: str) -> int:
+    """A whole number, also written as text, as annotations must. Raises UndecidedError and WrongFormError."""
+    number = None if isinstance(require_known(value), bool) else quantity(value)
+    if number is None or not float(number).is_integer():
+        raise WrongFormError(path, value, "a whole number")
+    return int(number)
+
+
+def machine_spec(resource: Resource) -> str:
+    """Dotted path of a VM Service machine's specification: of one machine, or of a set's."""
+    return "spec.template.spec" if is_type(resource, VM_REPLICA_SET) else "spec"
+
+
+def machine_class(resource: Resource) -> Any:
+    """Name of a VM Service machine's class; may be Unknown. From v1alpha5 on it may be named by `class` instead."""
+    spec = machine_spec(resource)
+    name = raw_value_at(resource.properties, f"{spec}.className")
+    return raw_value_at(resource.properties, f"{spec}.class.name") if name is None else name
+
+
+def machine_labels(resource: Resource) -> tuple[str, Mapping[str, Any]]:
+    """Path and labels of a VM Service machine, or of those that a set makes. Raises UndecidedError."""
+    path = "spec.template.metadata.labels" if is_type(resource, VM_REPLICA_SET) else "metadata.labels"
+    return path, resource.mapping(path)
+
+
+_VGPU = re.compile(r"(?i)pciPassthru\d+\.vgpu")
+_PROFILE_LISTS = ("vgpus", "vgpuProfiles", "sharedPciDeviceIds")
+"""Lists of vGPU profiles that plugins beside vSphere's own give a machine."""
+
+
+def clone_profiles(resource: Resource) -> list[tuple[str, Any]]:
+    """Path and value of every vGPU profile of a vSphere machine; a value may be Unknown. Raises UndecidedError."""
+    found = [
+        (f"extraConfig.{key}", value)
+        for key, value in resource.mapping("extraConfig").items()
+        if _VGPU.fullmatch(key) and value is not None and (isinstance(value, Unknown) or value != "")
+    ]
+    return found + [
+        (f"{path}.{index}", each) for path in _PROFILE_LISTS for index, each in enumerate(resource.items(path))
+    ]
+
+
+def clone_gpu(resource: Resource) -> GpuClass | Undecided:
+    """What a vSphere machine has by its own devices."""
+    try:
+        profiles = [str(require_known(each)) for _, each in clone_profiles(resource)]
+        return GpuClass(profiles=profiles, devices=len(resource.items("pciDeviceIds")))
+    except UndecidedError as error:
+        return error.undecided
+    except WrongFormError as error:
+        return Undecided(error.path)
+
+
+def machine_gpu(resource: Resource, run: Run[Any, Any], classes: Classes) -> GpuClass | None:
+    """What a machine has, by its class or by its own devices; None when it names no class. Raises UndecidedError."""
+    if not is_type(resource, VSPHERE_VM):
+        return gpu_class(machine_class(resource), run, classes)
+    found = clone_gpu(resource)
+    if isinstance(found, Undecided):
+        raise UndecidedError(found.path)
+    return found
 
 
 @dataclass(frozen=True)
@@ -160,19 +252,24 @@ class NodePool:
     @property
     def min_size(self) -> int | None:
         """The autoscaler's lower bound, if there is one. Raises UndecidedError."""
-        value = self.annotation(f"{_AUTOSCALER}-min-size")
-        return None if value is None else int(value)
+        return self._bound("min")
 
     @property
     def max_size(self) -> int | None:
         """The autoscaler's upper bound, if there is one. Raises UndecidedError."""
-        value = self.annotation(f"{_AUTOSCALER}-max-size")
-        return None if value is None else int(value)
+        return self._bound("max")
 
     @property
     def max_nodes(self) -> int:
         """Most nodes that the pool may have. Raises UndecidedError."""
-        return self.max_size if self.max_size is not None else int(value_at(self.data, "replicas", 1) or 0)
+        if self.max_size is not None:
+            return self.max_size
+        return whole_number(value_at(self.data, "replicas", 1), f"{self.path}.replicas")
+
+    def _bound(self, which: str) -> int | None:
+        name = f"{_AUTOSCALER}-{which}-size"
+        value = self.annotation(name)
+        return None if value is None else whole_number(value, f"{self.path}.metadata.annotations.{name}")
 
 
 def _variables(listed: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Generic, NoReturn, TypeVar
 
 from paif_catalog import Baseline
-from paif_catalog.predicates import KINDS, Kind
+from paif_catalog.predicates import RULE_LEVELS, Guards, RuleLevels
 
 STACK = "pulumi:pulumi:Stack"
 """Type of the root resource. It is registered first: what a rule refuses here stops a run before anything exists."""
@@ -85,6 +85,27 @@ class Unknown:
         raise UndecidedError(self.path)
 
 
+class WrongFormError(Exception):
+    """A value has another form than the platform takes there: at which path, and what was expected."""
+
+    def __init__(self, path: str, value: Any, expected: str) -> None:
+        super().__init__(path)
+        self.path, self.value, self.expected = path, value, expected
+
+
+class Unreadable(Unknown):
+    """A value of a form that nobody can read, in its place: whoever needs it finds it as good as unknown.
+
+    It is told once, by the rule unreadable-value, whichever rules needed it.
+    """
+
+    __slots__ = ("expected", "value")
+
+    def __init__(self, path: str, value: Any, expected: str) -> None:
+        super().__init__(path)
+        self.value, self.expected = value, expected
+
+
 _MISSING: Any = object()
 
 
@@ -124,6 +145,12 @@ class Resource:
     ignore_changes: frozenset[str] = frozenset()
     """Paths of properties whose changes are ignored: of what is there already they say what is there."""
     provider: Provider | None = None
+    partial: bool = False
+    """It is a patch: what it does not name stands in the object already, and cannot be judged here."""
+    unreadable: tuple[Unreadable, ...] = ()
+    """Values of a form that nobody can read; each stands in its place among the properties."""
+    told: set[str] = field(default_factory=set, compare=False)
+    """Paths of those for which the resource was refused already, by any rule of any pack in this process."""
 
     def get(self, path: str, default: Any = None) -> Any:
         """The value at a dotted path such as spec.topology.class. Raises UndecidedError when it is not known yet."""
@@ -131,13 +158,28 @@ class Resource:
 
     def items(self, path: str) -> list[Any]:
         """The list at a dotted path, empty when there is none. Raises UndecidedError."""
-        value = self.get(path)
-        return value if isinstance(value, list) else []
+        return self._of_form(path, list, "a list") or []
 
     def mapping(self, path: str) -> Mapping[str, Any]:
         """The mapping at a dotted path, empty when there is none. Raises UndecidedError."""
-        value = self.get(path)
-        return value if isinstance(value, dict) else {}
+        return self._of_form(path, dict, "a mapping") or {}
+
+    def text(self, path: str, default: str = "") -> str:
+        """The text at a dotted path. Raises UndecidedError and WrongFormError."""
+        return str(self._of_form(path, str, "text", default))
+
+    def number(self, path: str, default: float = 0) -> Any:
+        """The number at a dotted path. Raises UndecidedError and WrongFormError."""
+        value = self._of_form(path, (int, float), "a number", default)
+        if isinstance(value, bool):
+            raise WrongFormError(path, value, "a number")
+        return value
+
+    def _of_form(self, path: str, form: Any, expected: str, default: Any = None) -> Any:
+        value = self.get(path, default)
+        if value is not None and not isinstance(value, form):
+            raise WrongFormError(path, value, expected)
+        return value
 
     def is_secret(self, path: str) -> bool:
         """Whether the value at this path, or something that holds it, is marked secret."""
@@ -159,19 +201,26 @@ class Resource:
 
 
 def raw_value_at(data: Any, path: str, default: Any = None) -> Any:
-    """The value at a dotted path, `Unknown` included."""
+    """The value at a dotted path, `Unknown` included; null counts as nothing, as platforms have it."""
     for part in path.split("."):
         if isinstance(data, Unknown):
             return data
         if not isinstance(data, dict) or part not in data:
             return default
         data = data[part]
-    return data
+    return default if data is None else data
 
 
 def value_at(data: Any, path: str, default: Any = None) -> Any:
     """The value at a dotted path of plain data. Raises UndecidedError when it, or what holds it, is not known yet."""
     return require_known(raw_value_at(data, path, default))
+
+
+def list_of(value: Any, path: str) -> list[Any]:
+    """A list that no form tells of, empty when there is none. Raises UndecidedError and WrongFormError."""
+    if require_known(value) is not None and not isinstance(value, list):
+        raise WrongFormError(path, value, "a list")
+    return value or []
 
 
 def require_known(value: Any) -> Any:
@@ -194,17 +243,18 @@ _ALL_ENTRIES = object()
 class Run(Generic[S, M]):
     """What a rule may know beside the resource.
 
-    `stack` is the environment's name, `platform` what is known of its platform's version. `environment` is the
-    stack's own configuration without its secrets, parsed, keys without namespace; empty where the engine does not
-    hand it over (`pulumi policy analyze`). `secrets` are the values of its encrypted keys, for rules about their
-    form. `observations` are what the pack remembers of the resources so far, in tables that are written with `record`
-    and read with `lookup` and `all_entries`: resources come in any order, so that whoever has read an entry, also one
-    that was not there, is judged again once it changes.
+    `stack` is the environment's name, `guards` what its kind has at least, `platform` what is known of its platform's
+    version. `environment` is the stack's own configuration without its secrets, parsed, keys without namespace; empty
+    where the engine does not hand it over (`pulumi policy analyze`). `secrets` are the values of its encrypted keys,
+    for rules about their form. `observations` are what the pack remembers of the resources so far, in tables that are
+    written with `record` and read with `lookup` and `all_entries`: resources come in any order, so that whoever has
+    read an entry, also one that was not there, is judged again once it changes.
     """
 
     stack: str
     project: str
-    kind: Kind
+    kind: str
+    guards: Guards
     platform: Baseline
     settings: S
     observations: M
@@ -250,17 +300,17 @@ class Run(Generic[S, M]):
 Findings = Iterator[Violation | Undecided]
 """What a check yields."""
 Check = Callable[[Resource, Run[S, M]], Iterable[Violation | Undecided]]
-Levels = Mapping[Kind, Level]
+Levels = Mapping[RuleLevels, Level]
 
 
 def everywhere(level: Level = Level.MANDATORY) -> Levels:
     """The same level in every kind of environment."""
-    return dict.fromkeys(KINDS, level)
+    return dict.fromkeys(RULE_LEVELS, level)
 
 
-def mandatory_in(*kinds: Kind, otherwise: Level = Level.ADVISORY) -> Levels:
+def mandatory_in(*kinds: RuleLevels, otherwise: Level = Level.ADVISORY) -> Levels:
     """Mandatory in the given kinds of environment, `otherwise` in the others."""
-    return {kind: Level.MANDATORY if kind in kinds else otherwise for kind in KINDS}
+    return {kind: Level.MANDATORY if kind in kinds else otherwise for kind in RULE_LEVELS}
 
 
 @dataclass(frozen=True)

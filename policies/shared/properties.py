@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from paif_catalog.redaction import HIDDEN, SIGNATURE
+from policies.shared.forms import Conformer
 from policies.shared.model import Provider, Resource, Unknown
 
 if TYPE_CHECKING:
@@ -72,20 +73,32 @@ class Decoder:
         return {key: field.string_value for key, field in struct.fields.items() if key != SIGNATURE}
 
 
+_PATCH = "Patch"
+
+
+def judged_type(kind: str) -> str:
+    """The type as which a resource is judged: a patch as the object that it changes."""
+    return kind.removesuffix(_PATCH) if kind.startswith("kubernetes:") else kind
+
+
 def decode(request: Any) -> Resource:
-    """A resource in the engine's words as plain data."""
+    """A resource in the engine's words as plain data, every value in its form or marked as one without."""
     decoder = Decoder()
-    properties = decoder.decode(request.properties)
+    kind = judged_type(request.type)
+    conformer = Conformer(kind)
+    properties = conformer.conform(decoder.decode(request.properties))
     provider = Provider(request.provider.type, request.provider.urn) if request.HasField("provider") else None
     return Resource(
         urn=request.urn,
-        type=request.type,
+        type=kind,
         name=request.name,
         properties=properties,
         secrets=frozenset(decoder.secrets),
         protect=request.options.protect,
         ignore_changes=frozenset(request.options.ignoreChanges),
         provider=provider,
+        partial=kind != request.type,
+        unreadable=tuple(conformer.unreadable),
     )
 
 

@@ -17,7 +17,9 @@ class Redactor(redaction.Redactor):
     def __init__(self, resource: Resource, others: Iterable[str] = ()) -> None:
         """`others` are secret values known from elsewhere, such as the stack's configuration."""
         self._resource = resource
-        own = (value for path, value in redaction.leaves(resource.properties) if self._hidden(path))
+        own = [value for path, value in redaction.leaves(resource.properties) if self._hidden(path)]
+        marked = (pair for each in resource.unreadable for pair in redaction.leaves(each.value, each.path))
+        own = [*own, *(value for path, value in marked if self._hidden(path))]
         super().__init__([*others, *(value for value in own if isinstance(value, str))])
 
     def _hidden(self, path: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from policies.shared.diagnostics import error_location
-from policies.shared.model import Resource, Rule, Run, UndecidedError
+from policies.shared.model import Resource, Rule, Run, UndecidedError, WrongFormError
 from policies.shared.pack import VERSION
 from policies.shared.properties import set_strings
 
@@ -20,7 +20,7 @@ def put_right(
             continue
         try:
             changes = rule.remediate(resource, run)
-        except UndecidedError:
+        except (UndecidedError, WrongFormError):
             continue
         except Exception as error:
             remediation = response.remediations.add(policyName=rule.name, policyPackName=pack)

@@ -25,11 +25,6 @@ def has_vgpu_driver(resource: Resource) -> bool:
     return "vgpu" in f"{resource.get('values.driver.repository', '')}/{resource.get('values.driver.image', '')}"
 
 
-def profiles_key(vm_class: Resource) -> str:
-    """Property of a VM class that holds its vGPU profiles: vSphere's own plugin calls it otherwise."""
-    return "vgpuDevices" if vm_class.type.startswith("vsphere:") else "vgpuProfiles"
-
-
 def properties_named(resource: Resource, keys: Collection[str]) -> Iterator[tuple[str, str] | Undecided]:
     """Path and text of every property that is called so, wherever it is."""
     yield from _text_values(

@@ -5,6 +5,9 @@ from __future__ import annotations
 from policies.shared.model import STACK
 
 VM = ("kubernetes:vmoperator.vmware.com/*:VirtualMachine",)
+VM_REPLICA_SET = ("kubernetes:vmoperator.vmware.com/*:VirtualMachineReplicaSet",)
+VM_SERVICE = VM + VM_REPLICA_SET
+"""Machines of the VM Service: single ones, and sets of the same."""
 VSPHERE_VM = ("vsphere:index/virtualMachine:VirtualMachine",)
 WORKSTATION = VM + VSPHERE_VM
 CLUSTER = ("kubernetes:cluster.x-k8s.io/*:Cluster",)
@@ -12,7 +15,11 @@ DATABASE = ("kubernetes:databases.dataservices.vmware.com/*:PostgresCluster",)
 PAIS = ("kubernetes:pais.vmware.com/*:PAISConfiguration",)
 ENDPOINT = ("kubernetes:pais.vmware.com/*:ModelEndpoint",)
 NAMESPACE = ("vcf:index:Namespace", "vsphere:index/namespace:Namespace")
-VM_CLASS = ("vcf:index:VirtualMachineClass", "vsphere:index/virtualMachineClass:VirtualMachineClass")
+VM_CLASS = (
+    "vcf:index:VirtualMachineClass",
+    "vsphere:index/virtualMachineClass:VirtualMachineClass",
+    "kubernetes:vmoperator.vmware.com/*:VirtualMachineClass",
+)
 SECRET = ("kubernetes:core/v1:Secret",)
 CONFIG_MAP = ("kubernetes:core/v1:ConfigMap",)
 KUBERNETES_NAMESPACE = ("kubernetes:core/v1:Namespace",)
@@ -36,5 +43,7 @@ WORKLOAD = (
 )
 NIM = ("kubernetes:apps.nvidia.com/*:NIM*",)
 """What NVIDIA's NIM Operator makes microservices of: NIMService, NIMCache, NIMPipeline."""
+MACHINES = VM_SERVICE + VSPHERE_VM + CLUSTER + ENDPOINT
+"""What brings machines."""
 LABELED = VM + CLUSTER + DATABASE + PAIS + ENDPOINT
 """Objects that people answer for, so that they carry labels."""

@@ -30,10 +30,10 @@ class GalleryLogin(VcfResource):
     ) -> None:
         """Arguments:
 
-        - `registry`: host or host:port of the registry
-        - `username`: user or robot account
-        - `password`: its password or token
-        - `ca_bundle`: CA certificates as PEM text; the machine's CAs without it
+        - `registry`: Host or host:port of the registry.
+        - `username`: User or robot account.
+        - `password`: Its password or token.
+        - `ca_bundle`: CA certificates as PEM text; the machine's CAs without it.
         """
         super().__init__(resource_name, locals(), opts, secrets=("password",))
 

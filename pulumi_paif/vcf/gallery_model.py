@@ -33,12 +33,12 @@ class GalleryModel(VcfResource):
     ) -> None:
         """Arguments:
 
-        - `registry`: host or host:port of the registry
-        - `repository`: project/…/model
-        - `reference`: tag or digest
-        - `username`: user or robot account
-        - `password`: its password or token
-        - `ca_bundle`: CA certificates as PEM text; the machine's CAs without it
+        - `registry`: Host or host:port of the registry.
+        - `repository`: project/…/model.
+        - `reference`: Tag or digest.
+        - `username`: User or robot account.
+        - `password`: Its password or token.
+        - `ca_bundle`: CA certificates as PEM text; the machine's CAs without it.
         """
         super().__init__(resource_name, locals(), opts, secrets=("password",), outputs=("digest", "ociRef"))
 
@@ -49,7 +49,7 @@ class GalleryModel(VcfResource):
 
     @property
     def repository(self) -> pulumi.Output[str]:
-        """Project/…/model."""
+        """project/…/model."""
         return output(self, "repository")
 
     @property
@@ -74,7 +74,7 @@ class GalleryModel(VcfResource):
 
     @property
     def digest(self) -> pulumi.Output[str]:
-        """Sha256 digest of the manifest."""
+        """Digest of the manifest."""
         return output(self, "digest")
 
     @property

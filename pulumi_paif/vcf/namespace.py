@@ -41,16 +41,16 @@ class Namespace(VcfResource):
     ) -> None:
         """Arguments:
 
-        - `name`: name, unique in the vCenter
-        - `supervisor`: name or id of the Supervisor
-        - `description`: text that vCenter shows beside the name
-        - `access_list`: all permissions; of an adopted namespace only those to add
-        - `storage_specs`: storage policies with limits
-        - `vm_classes`: names of the VM classes that may be used
-        - `content_libraries`: names or ids of the content libraries whose images may be used
-        - `adopt`: share a namespace that exists already: foreign entries and the description stay, and on destroy only
-          what was added is taken away
-        - `exclusive`: of an adopted namespace, remove all entries that are not given here, for good
+        - `name`: Name, unique in the vCenter.
+        - `supervisor`: Name or id of the Supervisor.
+        - `description`: Text that vCenter shows beside the name.
+        - `access_list`: All permissions; of an adopted namespace only those to add.
+        - `storage_specs`: Storage policies with limits.
+        - `vm_classes`: Names of the VM classes that may be used.
+        - `content_libraries`: Names or ids of the content libraries whose images may be used.
+        - `adopt`: Share a namespace that exists already: foreign entries and the description stay, and on destroy only
+          what was added is taken away.
+        - `exclusive`: Of an adopted namespace, remove all entries that are not given here, for good.
         """
         super().__init__(
             resource_name, locals(), opts, outputs=("configStatus", "supervisorId", "resolvedIds", "owner")

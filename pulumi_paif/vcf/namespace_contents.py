@@ -35,10 +35,10 @@ class NamespaceContents(VcfResource):
     ) -> None:
         """Arguments:
 
-        - `namespace`: Supervisor namespace
-        - `vm_classes`: VM classes that must be bound to it
-        - `storage_classes`: Kubernetes storage classes that it must have a quota for
-        - `images`: images of machines, of its own or the whole Supervisor
+        - `namespace`: Supervisor namespace.
+        - `vm_classes`: VM classes that must be bound to it.
+        - `storage_classes`: Kubernetes storage classes that it must have a quota for.
+        - `images`: Images of machines, of its own or the whole Supervisor.
         """
         super().__init__(resource_name, locals(), opts, outputs=("imageNames",))
 

@@ -40,17 +40,18 @@ class PostgresExtension(VcfResource):
     ) -> None:
         """Arguments:
 
-        - `host`: host name or address of the database server
-        - `port`: TCP port (5432 without it)
-        - `database`: database to connect to
-        - `username`: role to log in as
-        - `password`: its password
-        - `ca_bundle`: CA certificates as PEM text; the machine's CAs without it
-        - `ssl_mode`: verify-full checks CA and host name, verify-ca the CA only (verify-full without it)
-        - `adopt`: manage an object that exists already, and give it back as it was on destroy
-        - `extension`: name of the extension
-        - `version`: version; the server's default without it
-        - `minimum_version`: least version that is used, whoever installed it; matters when it is made or taken over
+        - `host`: Host name or address of the database server.
+        - `port`: TCP port. Default: 5432.
+        - `database`: Database to connect to.
+        - `username`: Role to log in as.
+        - `password`: Its password.
+        - `ca_bundle`: CA certificates as PEM text; the machine's CAs without it.
+        - `ssl_mode`: How the server is checked: verify-full checks CA and host name, verify-ca the CA only. Default:
+          verify-full.
+        - `adopt`: Manage an object that exists already, and give it back as it was on destroy.
+        - `extension`: Name of the extension.
+        - `version`: Version; the server's default without it.
+        - `minimum_version`: Least version that is used, whoever installed it; matters when it is made or taken over.
         """
         super().__init__(resource_name, locals(), opts, secrets=("password",), outputs=("installedVersion", "owner"))
 
@@ -86,7 +87,7 @@ class PostgresExtension(VcfResource):
 
     @property
     def ssl_mode(self) -> pulumi.Output[Any]:
-        """Verify-full checks CA and host name, verify-ca the CA only."""
+        """How the server is checked: verify-full checks CA and host name, verify-ca the CA only."""
         return output(self, "sslMode")
 
     @property

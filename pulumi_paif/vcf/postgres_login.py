@@ -36,13 +36,14 @@ class PostgresLogin(VcfResource):
     ) -> None:
         """Arguments:
 
-        - `host`: host name or address of the database server
-        - `port`: TCP port (5432 without it)
-        - `ca_bundle`: CA certificates as PEM text; the machine's CAs without it
-        - `ssl_mode`: verify-full checks CA and host name, verify-ca the CA only (verify-full without it)
-        - `database`: database to connect to
-        - `username`: role to log in as
-        - `password`: its password
+        - `host`: Host name or address of the database server.
+        - `port`: TCP port. Default: 5432.
+        - `ca_bundle`: CA certificates as PEM text; the machine's CAs without it.
+        - `ssl_mode`: How the server is checked: verify-full checks CA and host name, verify-ca the CA only. Default:
+          verify-full.
+        - `database`: Database to connect to.
+        - `username`: Role to log in as.
+        - `password`: Its password.
         """
         super().__init__(resource_name, locals(), opts, secrets=("password",))
 
@@ -63,7 +64,7 @@ class PostgresLogin(VcfResource):
 
     @property
     def ssl_mode(self) -> pulumi.Output[Any]:
-        """Verify-full checks CA and host name, verify-ca the CA only."""
+        """How the server is checked: verify-full checks CA and host name, verify-ca the CA only."""
         return output(self, "sslMode")
 
     @property

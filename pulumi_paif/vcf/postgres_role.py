@@ -39,17 +39,18 @@ class PostgresRole(VcfResource):
     ) -> None:
         """Arguments:
 
-        - `host`: host name or address of the database server
-        - `port`: TCP port (5432 without it)
-        - `database`: database to connect to
-        - `username`: role to log in as
-        - `password`: its password
-        - `ca_bundle`: CA certificates as PEM text; the machine's CAs without it
-        - `ssl_mode`: verify-full checks CA and host name, verify-ca the CA only (verify-full without it)
-        - `adopt`: manage an object that exists already, and give it back as it was on destroy
-        - `name`: name of the role
-        - `login`: whether the role may log in (True without it)
-        - `role_password`: the role's password
+        - `host`: Host name or address of the database server.
+        - `port`: TCP port. Default: 5432.
+        - `database`: Database to connect to.
+        - `username`: Role to log in as.
+        - `password`: Its password.
+        - `ca_bundle`: CA certificates as PEM text; the machine's CAs without it.
+        - `ssl_mode`: How the server is checked: verify-full checks CA and host name, verify-ca the CA only. Default:
+          verify-full.
+        - `adopt`: Manage an object that exists already, and give it back as it was on destroy.
+        - `name`: Name of the role.
+        - `login`: Whether the role may log in. Default: True.
+        - `role_password`: The role's password.
         """
         super().__init__(resource_name, locals(), opts, secrets=("password", "rolePassword"), outputs=("owner",))
 
@@ -85,7 +86,7 @@ class PostgresRole(VcfResource):
 
     @property
     def ssl_mode(self) -> pulumi.Output[Any]:
-        """Verify-full checks CA and host name, verify-ca the CA only."""
+        """How the server is checked: verify-full checks CA and host name, verify-ca the CA only."""
         return output(self, "sslMode")
 
     @property

@@ -27,10 +27,10 @@ class Provider(VcfProvider):
     ) -> None:
         """Arguments:
 
-        - `server`: vCenter host or host:port
-        - `username`: vCenter login, user@domain
-        - `password`: its password
-        - `ca_bundle`: CA certificates as PEM text; the machine's CAs without it
-        - `kubeconfig`: kubeconfig of the Supervisor as YAML text, for getSecret; may use an exec plugin
+        - `server`: vCenter host or host:port.
+        - `username`: vCenter login, user@domain.
+        - `password`: Its password.
+        - `ca_bundle`: CA certificates as PEM text; the machine's CAs without it.
+        - `kubeconfig`: Kubeconfig of the Supervisor as YAML text, for getSecret; may use an exec plugin.
         """
         super().__init__(resource_name, locals(), opts, secrets=("password", "kubeconfig"))

@@ -33,8 +33,8 @@ class Readiness(VcfResource):
     ) -> None:
         """Arguments:
 
-        - `objects`: what to wait for
-        - `kubeconfig`: kubeconfig of the API server as YAML text; the provider's without it
+        - `objects`: What to wait for.
+        - `kubeconfig`: Kubeconfig of the API server as YAML text; the provider's without it.
         """
         super().__init__(resource_name, locals(), opts, secrets=("kubeconfig",), outputs=("values",))
 

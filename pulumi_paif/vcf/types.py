@@ -22,7 +22,7 @@ class NamespaceRole(StrEnum):
 
 
 class SslMode(StrEnum):
-    """Verify-full checks CA and host name, verify-ca the CA only."""
+    """How the server is checked: verify-full checks CA and host name, verify-ca the CA only."""
 
     VERIFY_FULL = "verify-full"
     VERIFY_CA = "verify-ca"
@@ -39,11 +39,11 @@ class SubjectType(StrEnum):
 class AccessEntry:
     """Who may do what in the namespace.
 
-    - `subject_type`: user or group (GROUP without it)
-    - `subject`: name of the user or group, without domain
-    - `domain`: SSO domain of the subject
-    - `role`: what they may do
-    - `identity_provider`: id of the external identity provider that knows the subject; vCenter's own without it
+    - `subject_type`: User or group. Default: GROUP.
+    - `subject`: Name of the user or group, without domain.
+    - `domain`: SSO domain of the subject.
+    - `role`: What they may do.
+    - `identity_provider`: Id of the external identity provider that knows the subject; vCenter's own without it.
     """
 
     subject: Input[str]
@@ -57,8 +57,8 @@ class AccessEntry:
 class AwaitedImage:
     """An image.
 
-    - `name`: name, or id vmi-…
-    - `item_id`: id of its item of a content library, which tells those of one name apart
+    - `name`: Name, or id vmi-….
+    - `item_id`: Id of its item of a content library, which tells those of one name apart.
     """
 
     name: Input[str]
@@ -69,11 +69,11 @@ class AwaitedImage:
 class AwaitedPool:
     """A node pool of the cluster.
 
-    - `name`: name, for messages
-    - `label`: label by which its nodes are known, key=value
-    - `minimum`: least nodes
-    - `maximum`: most nodes
-    - `gpus`: allocatable nvidia.com/gpu of each node
+    - `name`: Name, for messages.
+    - `label`: Label by which its nodes are known, key=value.
+    - `minimum`: Least nodes.
+    - `maximum`: Most nodes.
+    - `gpus`: Allocatable nvidia.com/gpu of each node.
     """
 
     name: Input[str]
@@ -87,11 +87,11 @@ class AwaitedPool:
 class AwaitedNodes:
     """Nodes that the object promises: of a Cluster, or those on which a ClusterPolicy serves GPUs.
 
-    - `secret_name`: Secret in the object's namespace with the kubeconfig of the nodes' cluster
-    - `secret_key`: key in that Secret
-    - `release`: Kubernetes release of every kubelet, in any spelling
-    - `control_plane`: nodes of the control plane
-    - `pools`: node pools
+    - `secret_name`: Secret in the object's namespace with the kubeconfig of the nodes' cluster.
+    - `secret_key`: Key in that Secret.
+    - `release`: Kubernetes release of every kubelet, in any spelling.
+    - `control_plane`: Nodes of the control plane.
+    - `pools`: Node pools.
     """
 
     secret_name: Input[str] | None = None
@@ -105,20 +105,20 @@ class AwaitedNodes:
 class AwaitedObject:
     """An object to wait for.
 
-    - `api_version`: API version
-    - `kind`: kind
-    - `namespace`: namespace; none for an object of the whole cluster
-    - `name`: name; or else `members`
-    - `asked`: digest of what was asked for: another one means that the object is waited for again
-    - `members`: several objects of which all the rest is so: `asked` by name. Their `values` are given out under
-      <name>/<key>
-    - `wait_for`: wait conditions in the syntax of the annotation pulumi.com/waitFor; all of them have to hold
-    - `failed_by`: wait conditions of which none may hold: each says that something has failed
-    - `settle_seconds`: how long a changed object must stay ready before it counts (0 without it)
-    - `patience`: seconds that a reason of a condition or container may last; 0: waiting does not mend it; * is any
-      other
-    - `nodes`: nodes that the object promises: of a Cluster, or those on which a ClusterPolicy serves GPUs
-    - `values`: JSONPaths in the object, by the key in `values` under which what is there is given out
+    - `api_version`: API version.
+    - `kind`: Kind.
+    - `namespace`: Namespace; none for an object of the whole cluster.
+    - `name`: Name; or else `members`.
+    - `asked`: Digest of what was asked for: another one means that the object is waited for again.
+    - `members`: Several objects of which all the rest is so: `asked` by name. Their `values` are given out under
+      <name>/<key>.
+    - `wait_for`: Wait conditions in the syntax of the annotation pulumi.com/waitFor; all of them have to hold.
+    - `failed_by`: Wait conditions of which none may hold: each says that something has failed.
+    - `settle_seconds`: How long a changed object must stay ready before it counts. Default: 0.
+    - `patience`: Seconds that a reason of a condition or container may last; 0: waiting does not mend it; * is any
+      other.
+    - `nodes`: Nodes that the object promises: of a Cluster, or those on which a ClusterPolicy serves GPUs.
+    - `values`: JSONPaths in the object, by the key in `values` under which what is there is given out.
     """
 
     api_version: Input[str]
@@ -139,9 +139,9 @@ class AwaitedObject:
 class DirectPathDevice:
     """A Dynamic DirectPath I/O device.
 
-    - `vendor_id`: PCI vendor id, hex
-    - `device_id`: PCI device id, hex
-    - `custom_label`: hardware label that the host's device must carry
+    - `vendor_id`: PCI vendor id, hex.
+    - `device_id`: PCI device id, hex.
+    - `custom_label`: Hardware label that the host's device must carry.
     """
 
     vendor_id: Input[str]
@@ -153,8 +153,8 @@ class DirectPathDevice:
 class StorageSpec:
     """A storage policy that the namespace may use.
 
-    - `policy`: name or id of the storage policy
-    - `limit_mib`: limit in MiB; without it there is none
+    - `policy`: Name or id of the storage policy.
+    - `limit_mib`: Limit in MiB; without it there is none.
     """
 
     policy: Input[str]

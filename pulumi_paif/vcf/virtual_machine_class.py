@@ -40,17 +40,17 @@ class VirtualMachineClass(VcfResource):
     ) -> None:
         """Arguments:
 
-        - `name`: name of the class
-        - `cpu_count`: vCPUs
-        - `memory_mib`: memory in MiB
-        - `cpu_reservation_percent`: reserved share of the CPUs in percent
-        - `memory_reservation_percent`: reserved share of the memory in percent; 100 with any GPU device, which is then
-          the default
-        - `vgpu_profiles`: vGPU profiles, one per virtual GPU
-        - `direct_path_devices`: Dynamic DirectPath I/O devices, one entry per device
-        - `description`: text that vCenter shows beside the name
-        - `adopt`: manage a class that exists already: its description and what is not given stay, and on destroy it
-          gets its former values back
+        - `name`: Name of the class.
+        - `cpu_count`: vCPUs.
+        - `memory_mib`: Memory in MiB.
+        - `cpu_reservation_percent`: Reserved share of the CPUs in percent.
+        - `memory_reservation_percent`: Reserved share of the memory in percent; 100 with any GPU device, which is then
+          the default.
+        - `vgpu_profiles`: vGPU profiles, one per virtual GPU.
+        - `direct_path_devices`: Dynamic DirectPath I/O devices, one entry per device.
+        - `description`: Text that vCenter shows beside the name.
+        - `adopt`: Manage a class that exists already: its description and what is not given stay, and on destroy it
+          gets its former values back.
         """
         super().__init__(resource_name, locals(), opts, outputs=("owner",))
 
@@ -61,7 +61,7 @@ class VirtualMachineClass(VcfResource):
 
     @property
     def cpu_count(self) -> pulumi.Output[int]:
-        """VCPUs."""
+        """vCPUs."""
         return output(self, "cpuCount")
 
     @property
@@ -81,7 +81,7 @@ class VirtualMachineClass(VcfResource):
 
     @property
     def vgpu_profiles(self) -> pulumi.Output[Sequence[str]]:
-        """VGPU profiles, one per virtual GPU."""
+        """vGPU profiles, one per virtual GPU."""
         return output(self, "vgpuProfiles")
 
     @property

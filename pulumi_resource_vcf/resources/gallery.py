@@ -76,7 +76,7 @@ class GalleryModel(Resource):
         ),
         "digest": f.Field(
             kind="string",
-            doc="sha256 digest of the manifest",
+            doc="digest of the manifest",
             output=True,
             source=("registry", "repository", "reference"),
         ),

@@ -40,7 +40,7 @@ CONNECTION: dict[str, f.Field] = {
     ),
     "sslMode": f.Field(
         kind="string",
-        doc="verify-full checks CA and host name, verify-ca the CA only",
+        doc="how the server is checked: verify-full checks CA and host name, verify-ca the CA only",
         choices=("verify-full", "verify-ca"),
         type_name="SslMode",
         default="verify-full",

@@ -99,14 +99,13 @@ def kinds(
     return Case(rule, by(bad), by(bad, config={"kind": kind}, settings={"kind": kind}), path)
 
 
-LONG = "acme-dev-dlvm-" + "x" * 60
 NAMING = [
     one("name-pattern", VM, {"metadata>name": "alice-workstation"}, says="acme-dev-dlvm-<name>"),
     one("name-environment", NAMESPACE_, {"name": "acme-prod-ns-ai"}, says="prod"),
     one("name-dns-label", VM, {"metadata>name": "acme-dev-dlvm-Alice"}),
     one("name-dns-label", ENDPOINT, {"metadata>name": "acme-dev-ep-bge-1..5"}),
     one("name-length-kubernetes", CLUSTER, {"metadata>name": "acme-dev-vks-" + "x" * 40}, says="at most 42"),
-    one("name-length-vsphere", VSPHERE_VM, {"name": LONG}, says="at most 63"),
+    one("name-length-vsphere", VSPHERE_VM, {"name": "x" * 81}, says="at most 80"),
     Case("environment-name", by(STACK), by(STACK, stack="Dev_1"), ""),
     one("guest-host-name", INLINE_VM, {"spec>bootstrap>vAppConfig>properties>0>value>value": "Alice_1"}),
     one("vgpu-class-name", VM_CLASS, {"name": "acme-dev-class-big"}),
@@ -262,6 +261,7 @@ def _network(pods: str) -> dict[str, Any]:
 
 
 PLATFORM = [
+    one("unreadable-value", VM, {"metadata>labels": ["a"]}, "", says="expected a mapping, this is a list"),
     one("directpath-gpu-count", VSPHERE_VM, {"pciDeviceIds": ["0000:3b:00.0", "0000:5e:00.0"]}, says="2 whole GPUs"),
     one("directpath-pinned-host", VSPHERE_VM, {"hostSystemId": GONE}, "pciDeviceIds"),
     one("directpath-memory", VSPHERE_VM, {"memoryReservation": 65536}, says="65536"),
@@ -293,8 +293,15 @@ PLATFORM = [
     one("directpath-hardware", VSPHERE_VM, {"hardwareVersion": 13}),
     Case(
         "profile-homogeneous",
-        by(VM_CLASS, changed(_SMALL, {"vgpuProfiles": ["grid_l40s-24c"]})),
+        by(VM_CLASS, _SMALL, settings={"gpus": {"A100": 2}}),
         by(VM_CLASS, _SMALL),
+        "vgpuProfiles",
+        "40 GiB",
+    ),
+    Case(
+        "profile-sizes",
+        by(VM_CLASS, changed(_SMALL, {"vgpuProfiles": ["grid_l40s-24c"]}), settings={"gpus": {}}),
+        by(VM_CLASS, _SMALL, settings={"gpus": {}}),
         "vgpuProfiles",
         "40 GiB",
     ),

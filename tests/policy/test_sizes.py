@@ -20,7 +20,7 @@ def _sizes(process: Process, *profiles: str, **settings: Any) -> list[str]:
     _begin(process, **settings)
     classes = [changed(VM_CLASS, {"name": each, "vgpuProfiles": [each]}, each) for each in profiles]
     found = [each for one in classes for each in process.analyze(one)]
-    return [each.message for each in found if each.rule == "profile-homogeneous"]
+    return [each.message for each in found if each.rule in {"profile-homogeneous", "profile-sizes"}]
 
 
 def test_slices_of_a_gpu_may_differ_in_size(packs: dict[str, Process]) -> None:
@@ -28,8 +28,19 @@ def test_slices_of_a_gpu_may_differ_in_size(packs: dict[str, Process]) -> None:
     assert _sizes(packs["platform"], "grid_a100-1-5c", "grid_a100-40c") == []
 
 
-def test_two_sizes_are_refused_with_what_is_assumed_of_the_gpus(packs: dict[str, Process]) -> None:
-    (found,) = _sizes(packs["platform"], "grid_a100-1-5c", "grid_a100-40c", "grid_a100-20c")
+def test_sizes_are_judged_by_the_number_of_gpus(packs: dict[str, Process]) -> None:
+    (found,) = _sizes(packs["platform"], "grid_a100-1-5c", "grid_a100-40c", "grid_a100-20c", gpus={"A100": 1})
+    assert "1 GPU of the model: 40 GiB" in found
+    three = ("grid_a100-40c", "grid_a100-20c", "grid_a100-10c")
+    assert _sizes(packs["platform"], *three, gpus={"A100": 3}) == []
+    (found,) = _sizes(packs["platform"], *three, gpus={"A100": 2})
+    assert "2 GPUs of the model: 20 GiB, 40 GiB" in found
+    other_words = ("nvidia_rtx_pro_6000_blackwell_dc-96q", "nvidia_rtx_pro_6000_blackwell_dc-48q")
+    assert _sizes(packs["platform"], *other_words, gpus={"RTX Pro 6000 Blackwell DC": 2}) == []
+
+
+def test_two_sizes_are_told_with_what_is_assumed_of_the_gpus(packs: dict[str, Process]) -> None:
+    (found,) = _sizes(packs["platform"], "grid_a100-1-5c", "grid_a100-40c", "grid_a100-20c", gpus={"L4": 1})
     assert "has 40 GiB of the same GPU model, and nothing tells that there is a GPU for each size" in found
     assert _sizes(packs["platform"], "grid_a100-40c", "grid_a100-20c", mixedProfileSizes=True) == []
 

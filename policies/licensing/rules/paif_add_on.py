@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from policies.licensing.configuration import Context, LicensingObservations, LicensingSettings
-from policies.shared.machines import gpu_class
-from policies.shared.model import Findings, Resource, Rules, Severity, Violation, raw_value_at
+from policies.shared.deep_learning_vms import is_deep_learning_vm
+from policies.shared.machines import machine_gpu
+from policies.shared.model import Findings, Resource, Rules, Severity, Violation
+from policies.shared.selectors import is_type
 from policies.shared.sources import GUIDE
-from policies.shared.types import ENDPOINT, PAIS, ROOT, VM
+from policies.shared.types import ENDPOINT, PAIS, ROOT, VM_SERVICE, VSPHERE_VM
 
 RULES: Rules[LicensingSettings, LicensingObservations] = Rules()
 
@@ -15,7 +17,7 @@ _CORES = "https://knowledge.broadcom.com/external/article/313548 (physical cores
 
 @RULES.rule(
     "paif-add-on",
-    PAIS + ENDPOINT + VM,
+    PAIS + ENDPOINT + VM_SERVICE + VSPHERE_VM,
     severity=Severity.HIGH,
     reason="Deep Learning VMs and Private AI Services are part of the PAIF add-on to VCF, which is licensed by core",
     remedy="declare the add-on under licensing.paifAddOn, with cores and last day",
@@ -24,8 +26,10 @@ _CORES = "https://knowledge.broadcom.com/external/article/313548 (physical cores
 def paif_add_on(resource: Resource, run: Context) -> Findings:
     if run.settings.paif_add_on is not None:
         return
-    if resource.type.endswith(":VirtualMachine"):
-        found = gpu_class(raw_value_at(resource.properties, "spec.className"), run, run.observations.classes)
+    if is_type(resource, VM_SERVICE + VSPHERE_VM):
+        if not is_deep_learning_vm(resource, run):
+            return
+        found = machine_gpu(resource, run, run.observations.classes)
         if found is not None and not found.has_gpu:
             return
     yield Violation("the PAIF add-on is not declared")

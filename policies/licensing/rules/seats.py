@@ -14,12 +14,11 @@ from policies.licensing.configuration import (
     entitled,
 )
 from policies.licensing.sources import ISSUE, VGPU_LICENSING
-from policies.shared.machines import GpuClass, MachineDemand, class_or_undecided, configured_demands, machine_demands
+from policies.shared.machines import GpuClass, MachineDemand, configured_demands, demand_gpu, machine_demands
 from policies.shared.model import Findings, Resource, Rules, Severity, Undecided, Unknown, Violation, mandatory_in
-from policies.shared.types import CLUSTER, ENDPOINT, ROOT, VM
+from policies.shared.types import MACHINES, ROOT
 
 RULES: Rules[LicensingSettings, LicensingObservations] = Rules()
-MACHINES = VM + CLUSTER + ENDPOINT
 
 
 def _seat_usage(
@@ -32,8 +31,8 @@ def _seat_usage(
             yield Undecided(pool.vm_class.path)
             continue
         name = str(pool.vm_class)
-        if name not in classes:
-            classes[name] = class_or_undecided(pool.vm_class, run, run.observations.classes)
+        if pool.gpu is not None or name not in classes:
+            classes[name] = demand_gpu(pool, run, run.observations.classes)
         found = classes[name]
         if isinstance(found, Undecided):
             yield found

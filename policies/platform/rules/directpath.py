@@ -7,9 +7,9 @@ import re
 from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import VM_OPERATOR
 from policies.shared.model import Findings, Resource, Rules, Severity, UndecidedError, Violation, require_known
-from policies.shared.selectors import profiles_key
 from policies.shared.sources import GUIDE, VSPHERE_PROVIDER
 from policies.shared.types import DRS_OVERRIDE, SNAPSHOT, VM_CLASS, VSPHERE_VM
+from policies.shared.vm_classes import class_devices, class_profiles, unreserved_memory
 
 RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
@@ -35,10 +35,13 @@ def has_fixed_device(resource: Resource) -> bool:
     source=f"{GUIDE} (part 1: DirectPath I/O, one GPU per VM)",
 )
 def directpath_gpu_count(resource: Resource, run: Context) -> Findings:
-    path = "pciDeviceIds" if resource.type in VSPHERE_VM else "directPathDevices"
-    count = len(resource.items(path))
-    if count > run.settings.direct_path_gpus_per_vm:
-        yield Violation(f"{count} whole GPUs, at most {run.settings.direct_path_gpus_per_vm} are allowed", path)
+    if resource.type in VSPHERE_VM:
+        paths = [f"pciDeviceIds.{index}" for index, _ in enumerate(resource.items("pciDeviceIds"))]
+    else:
+        paths = [path for path, _ in class_devices(resource)]
+    allowed = run.settings.direct_path_gpus_per_vm
+    if len(paths) > allowed:
+        yield Violation(f"{len(paths)} whole GPUs, at most {allowed} are allowed", paths[allowed].rsplit(".", 1)[0])
 
 
 @RULES.rule(
@@ -81,10 +84,11 @@ def directpath_memory(resource: Resource, run: Context) -> Findings:
     source=_VCENTER_PCI,
 )
 def gpu_class_memory(resource: Resource, run: Context) -> Findings:
-    has_gpu = bool(resource.get(profiles_key(resource))) or bool(resource.get("directPathDevices"))
-    path = "memoryReservation" if resource.type.startswith("vsphere:") else "memoryReservationPercent"
-    if has_gpu and resource.get(path) != 100:
-        yield Violation("the class has a GPU and does not reserve all memory", path, resource.get(path))
+    if not class_profiles(resource) and not class_devices(resource):
+        return
+    missing = unreserved_memory(resource)
+    if missing is not None:
+        yield Violation("the class has a GPU and does not reserve all memory", *missing)
 
 
 @RULES.rule(
