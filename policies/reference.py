@@ -99,6 +99,8 @@ naming:
       expires: 2027-03-31
 ```
 
+Labels of the components here follow paif_catalog/naming.yaml: who makes things by stack files changes the keys there.
+
 Names of a site's own, of machines of one kind and of several, in an environment that its names call `prd`:
 
 ```yaml

@@ -43,7 +43,8 @@ pulumi preview --policy-pack "$PWD"                    # the folder, by newer la
 pulumi preview --policy-pack "$PWD/{executable}"       # the file, by any
 ```
 
-The path must be absolute. Settings go into a file for `--policy-pack-config`.
+The path must be absolute. Settings are found in `paif-policies/<project>/<stack>.yaml` of the program's
+repository; a file for `--policy-pack-config` overrides them.
 """
 
 

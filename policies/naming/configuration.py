@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 
 import paif_catalog as catalog
 from paif_catalog.nearest_names import nearest
-from policies.shared.configuration import Settings, is_label_key, unexpected
+from policies.shared.configuration import Settings, UnexpectedError, is_label_key
 from policies.shared.model import Run
 
 PATTERN = "{organization}-{environment}-{kind}-{name}"
@@ -39,7 +39,7 @@ def _compiled(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
-        raise unexpected(f"a regular expression of Python ({error})") from None
+        raise UnexpectedError(f"a regular expression of Python ({error})") from None
 
 
 def _expression(value: str) -> str:
@@ -50,27 +50,27 @@ def _expression(value: str) -> str:
 def _pattern(value: str) -> str:
     for name in _PLACEHOLDER.findall(value):
         if name not in PARTS:
-            raise unexpected(f"placeholders {', '.join(f'{{{each}}}' for each in PARTS)}", nearest(name, PARTS))
+            raise UnexpectedError(f"placeholders {', '.join(f'{{{each}}}' for each in PARTS)}", nearest(name, PARTS))
     groups = _compiled(filled(value, {part: f"(?P<{part}>x)" for part in PARTS})).groupindex
     for group in groups:
         # Groups of a site's own are its own business. One that is nearly another was meant to be that.
         near = difflib.get_close_matches(group.lower(), PARTS, n=1, cutoff=0.85)
         if group not in PARTS and near:
-            raise unexpected(f"groups {', '.join(PARTS)}, or of names less like them", near[0])
+            raise UnexpectedError(f"groups {', '.join(PARTS)}, or of names less like them", near[0])
     return value
 
 
 def _kind(value: str) -> str:
     kinds = catalog.naming().kinds
     if value not in kinds:
-        raise unexpected(f"one of {', '.join(kinds)}", nearest(value, kinds))
+        raise UnexpectedError(f"one of {', '.join(kinds)}", nearest(value, kinds))
     return value
 
 
 def _label(value: str) -> str:
     labels = catalog.naming().labels
     if value not in labels and not ("/" in value and is_label_key(value)):
-        raise unexpected(f"one of {', '.join(labels)}, or a label's key with its domain", nearest(value, labels))
+        raise UnexpectedError(f"one of {', '.join(labels)}, or a label's key with its domain", nearest(value, labels))
     return value
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from policies.shared.configuration import Model, unexpected
+from policies.shared.configuration import Model, UnexpectedError
 from policies.shared.machines import Classes, MachineSettings
 from policies.shared.model import Run
 
@@ -79,12 +79,14 @@ class PlatformSettings(MachineSettings):
     def _adds_to_those_trusted_anyway(cls, value: list[str], info: ValidationInfo) -> list[str]:
         repeated = [each for each in value if each in TRUSTED_REGISTRIES]
         if repeated and not info.data.get("only_trusted_registries"):
-            raise unexpected(
+            raise UnexpectedError(
                 f"a list without {', '.join(repeated)}: it adds to what is trusted anyway; where it is all that is "
                 "trusted, say onlyTrustedRegistries: true beside it"
             )
         if any(not each.strip("*.:") for each in value):
-            raise unexpected("hosts: one that is any host would trust everything, as enforcement can do in the open")
+            raise UnexpectedError(
+                "hosts: one that is any host would trust everything, as enforcement can do in the open"
+            )
         return value
 
     @property

@@ -14,7 +14,6 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
 
 import paif_catalog as catalog
 from paif_catalog.nearest_names import nearest
@@ -29,9 +28,12 @@ class ConfigurationError(Exception):
     """A pack's configuration is wrong; the message says where, what was expected and what to do."""
 
 
-def unexpected(expected: str, near: str = "") -> PydanticCustomError:
+class UnexpectedError(ValueError):
     """A value that is none: what was expected there, and the nearest name."""
-    return PydanticCustomError("paif", "{expected}", {"expected": expected, "near": near})
+
+    def __init__(self, expected: str, near: str = "") -> None:
+        super().__init__(expected)
+        self.near = near
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def _vocabulary(info: ValidationInfo) -> Vocabulary | None:
 def _known_kind(value: str, info: ValidationInfo) -> str:
     known = _vocabulary(info)
     if known is not None and value not in known.kinds:
-        raise unexpected(
+        raise UnexpectedError(
             f"one of {', '.join(known.kinds)}, or a kind of your own under kinds", nearest(value, known.kinds)
         )
     return value
@@ -61,22 +63,22 @@ def _known_rule(value: str, info: ValidationInfo) -> str:
     known = _vocabulary(info)
     if known is not None and value not in known.rules:
         if value in known.renamed_rules:
-            raise unexpected(f"{known.renamed_rules[value]}, as it is called now")
-        raise unexpected("the name of a rule; docs/policies.md lists them", nearest(value, known.rules))
+            raise UnexpectedError(f"{known.renamed_rules[value]}, as it is called now")
+        raise UnexpectedError("the name of a rule; docs/policies.md lists them", nearest(value, known.rules))
     return value
 
 
 def _known_platform(value: str) -> str:
     known = catalog.all_baselines()
     if value not in known:
-        raise unexpected(f"one of {', '.join(known)}", nearest(value, known))
+        raise UnexpectedError(f"one of {', '.join(known)}", nearest(value, known))
     return value
 
 
 def _label_name(value: str) -> str:
     known = catalog.naming().labels
     if value not in known:
-        raise unexpected(f"one of {', '.join(known)}", nearest(value, known))
+        raise UnexpectedError(f"one of {', '.join(known)}", nearest(value, known))
     return value
 
 
@@ -87,7 +89,7 @@ def is_label_key(text: str) -> bool:
 
 def _label_key(value: str) -> str:
     if not is_label_key(value):
-        raise unexpected("a label's key, as example.com/owner")
+        raise UnexpectedError("a label's key, as example.com/owner")
     return value
 
 
@@ -96,7 +98,7 @@ def _narrow(value: str) -> str:
     parts = value.split("::")
     own = parts[2:] if len(parts) > 2 else [part for part in parts[-1:] if not part.startswith("urn:")]
     if not re.sub(r"\[.*?\]|[*?:$]", "", "".join(own)):
-        raise unexpected(
+        raise UnexpectedError(
             "a pattern with a resource's type or name in it: for everything set the rule's level under enforcement"
         )
     return value
@@ -106,7 +108,7 @@ def _soon(value: dt.date, info: ValidationInfo) -> dt.date:
     known = _vocabulary(info)
     if known is not None and value > known.today + _LONGEST_EXEMPTION:
         last = known.today + _LONGEST_EXEMPTION
-        raise unexpected(f"{last} at the latest: who exempts something looks at it again within three years")
+        raise UnexpectedError(f"{last} at the latest: who exempts something looks at it again within three years")
     return value
 
 

@@ -24,6 +24,7 @@ from policies.shared.configuration import (
     LEVELS_EXPECTED,
     ConfigurationError,
     Settings,
+    UnexpectedError,
     Vocabulary,
     kinds_without_levels,
 )
@@ -183,10 +184,11 @@ def _problem(place: KeyPath, model: type[Settings], error: Any) -> SettingsProbl
         return SettingsProblem(where, f"one of {', '.join(keys)}", near=nearest(str(loc[-1]), keys))
     if error["type"] == "missing":
         return SettingsProblem(where, "a value: it is required")
-    if error["type"] == "paif":
-        return SettingsProblem(where, context["expected"], error["input"], context["near"])
     if error["type"] == "value_error":
-        return SettingsProblem(where, error["msg"].removeprefix("Value error, "))
+        reason = context["error"]
+        if isinstance(reason, UnexpectedError):
+            return SettingsProblem(where, str(reason), error["input"], reason.near)
+        return SettingsProblem(where, str(reason))
     if error["type"] in {"literal_error", "enum"}:
         choices = re.findall(r"'([^']*)'", context["expected"])
         return SettingsProblem(where, f"one of {', '.join(choices)}", error["input"], nearest(error["input"], choices))
