@@ -131,6 +131,7 @@ def _preview(folder: Path, keys: list[str]) -> dict[str, list[Finding]]:
         check=False,
         PULUMI_ENABLE_STREAMING_JSON_PREVIEW="true",
     )
+    assert "configuring policy pack" not in answer.stderr, answer.stderr
     findings, errors = read(answer.stdout)
     assert not errors or any(each.level == "mandatory" for each in findings), (errors, answer.stderr)
     said: dict[str, list[Finding]] = {key: [] for key in keys}
