@@ -1,5 +1,7 @@
 """The policy pack `platform`."""
 
+from functools import partial
+
 from policies.platform.configuration import PlatformObservations, PlatformSettings
 from policies.platform.observation import OBSERVED, observe
 from policies.platform.rules import (
@@ -15,34 +17,44 @@ from policies.platform.rules import (
     supervisor,
     transport,
     trusted_sources,
+    unjudged,
     unreadable,
     versions,
     vgpu,
 )
 from policies.shared.pack import Pack
+from policies.shared.types import KUBERNETES, NEMO, NIM
 
+RULES = [
+    *unreadable.RULES.all,
+    *directpath.RULES.all,
+    *vgpu.RULES.all,
+    *versions.RULES.all,
+    *personas.RULES.all,
+    *production.RULES.all,
+    *secrets.RULES.all,
+    *transport.RULES.all,
+    *trusted_sources.RULES.all,
+    *deprecated.RULES.all,
+    *gpu_operator.RULES.all,
+    *clusters.RULES.all,
+    *private_ai_services.RULES.all,
+    *deep_learning_vms.RULES.all,
+    *supervisor.RULES.all,
+    *unjudged.RULES.all,
+]
+JUDGED = tuple(
+    sorted(
+        {*NIM, *NEMO, *(kind for rule in RULES for kind in rule.types if kind not in KUBERNETES and kind[-2:] != ":*")}
+    )
+)
+"""Types that rules look at for what they are; of every other object only its version, and what runs in it."""
 PACK: Pack[PlatformSettings, PlatformObservations] = Pack(
     name="platform",
     description="What the platform of a Private AI environment can do, and what production demands",
     settings=PlatformSettings,
-    rules=[
-        *unreadable.RULES.all,
-        *directpath.RULES.all,
-        *vgpu.RULES.all,
-        *versions.RULES.all,
-        *personas.RULES.all,
-        *production.RULES.all,
-        *secrets.RULES.all,
-        *transport.RULES.all,
-        *trusted_sources.RULES.all,
-        *deprecated.RULES.all,
-        *gpu_operator.RULES.all,
-        *clusters.RULES.all,
-        *private_ai_services.RULES.all,
-        *deep_learning_vms.RULES.all,
-        *supervisor.RULES.all,
-    ],
-    observations=PlatformObservations,
+    rules=RULES,
+    observations=partial(PlatformObservations, judged=JUDGED),
     observed=OBSERVED,
     observe=observe,
 )

@@ -56,6 +56,8 @@ class RequestedResource:
     provider: str = "urn:pulumi:dev::paif::pulumi:providers:kubernetes::supervisor"
     after: tuple[str, ...] = ()
     """Names of those that it depends on in a run of the engine, which registers it after them."""
+    via: str = ""
+    """Name of the provider that it goes to in a run of the engine, when it is not the default one."""
 
 
 def wire(value: Any) -> Any:
@@ -230,7 +232,8 @@ class Engine:
         self.run("stack", "init", self.stack)
         values = [part for key, value in self.config.items() for part in ("--plaintext", f"paif:{key}={value}")]
         values += [part for key, value in self.secrets.items() for part in ("--secret", f"paif:{key}={value}")]
-        self.run("config", "set-all", "--stack", self.stack, *values)
+        if values:
+            self.run("config", "set-all", "--stack", self.stack, *values)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -271,6 +274,7 @@ class Engine:
                 "properties": each.properties,
                 "protect": each.protect,
                 "after": each.after,
+                "via": each.via,
             }
             for each in asked
         ]

@@ -10,6 +10,7 @@ from paif_catalog.redaction import has_secret_shape, has_token_shape, is_credent
 from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import VM_OPERATOR
 from policies.shared.boot_texts import boot_texts
+from policies.shared.charts import charts_of
 from policies.shared.deep_learning_vms import inline_properties
 from policies.shared.model import (
     Findings,
@@ -22,15 +23,14 @@ from policies.shared.model import (
 )
 from policies.shared.selectors import is_type
 from policies.shared.types import (
+    CHART,
     CONFIG_MAP,
     KUBERNETES,
     NIM,
     PROVIDER,
-    RELEASE,
     SECRET,
     VM_SERVICE,
     VSPHERE_VM,
-    WORKLOAD,
 )
 
 RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
@@ -62,7 +62,9 @@ def no_plain_secrets(resource: Resource, run: Context) -> Findings:
 def _secret_inputs(resource: Resource) -> Iterator[tuple[str, Any]]:
     """Path and value of what is a secret by its name."""
     if is_type(resource, KUBERNETES) and not is_type(resource, SECRET + CONFIG_MAP):
-        yield from _credentials(resource.properties, "", whole=is_type(resource, RELEASE + WORKLOAD + NIM))
+        yield from _credentials(resource.properties, "", whole=is_type(resource, CHART + NIM))
+        for chart in charts_of(resource):
+            yield from _credentials(chart.values, chart.values_path, whole=True)
         return
     for path, value in leaves(resource.properties):
         whole = isinstance(value, Unknown) and is_secret_path(resource.type, f"{path}.*")
@@ -114,7 +116,7 @@ def _plain_texts(resource: Resource) -> Iterator[Violation | Undecided]:
 def _credentials(data: Any, path: str, *, whole: bool) -> Iterator[tuple[str, Any]]:
     """Passwords and keys by the name of a setting, or of the environment variable that it is the value of.
 
-    `whole`: all of what is not known yet may hold one, as the values of a chart.
+    All of a container's variables may hold one, and with `whole` all of a chart's values.
     """
     if isinstance(data, list):
         for index, each in enumerate(data):
@@ -128,8 +130,7 @@ def _credentials(data: Any, path: str, *, whole: bool) -> Iterator[tuple[str, An
             if not re.search(r"(?i)refs?$", str(key)):
                 yield from _credentials(value, inner, whole=whole)
         elif isinstance(value, Unknown):
-            # All of a chart's values, or of a container's variables, may hold one.
-            if (whole and key in {"values", "env"}) or is_credential_name(str(name)):
+            if key == "env" or (whole and key == "values") or is_credential_name(str(name)):
                 yield inner, value
         elif is_credential_name(str(name)) and _REFERENCE.fullmatch(str(value)) is None:
             yield inner, value
