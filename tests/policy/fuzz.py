@@ -12,9 +12,11 @@ import random
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from ruamel.yaml import YAML
 
 from policies.licensing.pack import PACK as LICENSING
 from policies.naming.pack import PACK as NAMING
@@ -27,7 +29,18 @@ from tests.policy.harness import Process, RequestedResource
 
 RUN = 25
 """Objects of one run: what a pack remembers of earlier ones is part of what is tried."""
+
+
+def _of_programs() -> Iterator[RequestedResource]:
+    """Resources of the table of programs, as strangers write them."""
+    for file in sorted((Path(__file__).parent / "programs").glob("*.yaml")):
+        for program in YAML(typ="safe").load(file.read_text(encoding="utf-8")).get("programs", ()):
+            for each in program["resources"]:
+                yield RequestedResource(each["type"], each.get("name", "it"), each.get("properties", {}))
+
+
 _SAMPLES = [each for _, each in sorted(vars(samples).items()) if isinstance(each, RequestedResource)]
+_SAMPLES += _of_programs()
 _FOREIGN = (
     "aws:ec2/instance:Instance",
     "random:index/randomPassword:RandomPassword",
