@@ -23,7 +23,7 @@ from policies.platform.rules import (
     vgpu,
 )
 from policies.shared.pack import Pack
-from policies.shared.types import KUBERNETES, NEMO, NIM
+from policies.shared.types import KUBERNETES, NEMO, NIM, WITHOUT_RULES
 
 RULES = [
     *unreadable.RULES.all,
@@ -43,7 +43,9 @@ RULES = [
     *supervisor.RULES.all,
     *unjudged.RULES.all,
 ]
-JUDGED = tuple(sorted({*NIM, *NEMO, *(kind for rule in RULES for kind in rule.types if kind not in KUBERNETES)}))
+JUDGED = tuple(
+    sorted({*NIM, *NEMO, *WITHOUT_RULES, *(kind for rule in RULES for kind in rule.types if kind not in KUBERNETES)})
+)
 """Types that rules look at for what they are; of every other object only what runs in it."""
 PACK: Pack[PlatformSettings, PlatformObservations] = Pack(
     name="platform",
