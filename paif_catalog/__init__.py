@@ -2,8 +2,9 @@
 
 The facts live in YAML files, each with its source and a grade. What belongs to one version of the platform is in a
 folder of `baselines/` (versions, API versions, wait conditions, ClusterClasses, properties of the Deep Learning VM),
-what is the same for all (GPUs, names) beside this file. Code asks here and holds no versions, device ids or condition
-names of its own. Every file is read once, when it is asked for first; importing reads nothing.
+what is the same for all (GPUs, names, kinds of environment) beside this file. Code asks here and holds no versions,
+device ids or condition names of its own. Every file is read once, when it is asked for first; importing reads nothing,
+`predicates` excepted, which makes a type of the kinds of environment.
 
 Raises `pydantic.ValidationError` when a file breaks its model, which the unit tests rule out for a committed tree.
 """
@@ -19,7 +20,7 @@ from paif_catalog.models import ClassReference, ClusterClass, ClusterClasses, Co
 from paif_catalog.nearest_names import nearest
 from paif_catalog.reading import YAML_LOADER, read
 from paif_catalog.version_ranges import least, satisfies
-from paif_catalog.vgpu_profiles import Profile, parse_profile
+from paif_catalog.vgpu_profiles import Profile, names_gpu, parse_profile
 
 __all__ = [
     "YAML_LOADER",
@@ -39,6 +40,7 @@ __all__ = [
     "gpus",
     "least",
     "mmio_window_gib",
+    "names_gpu",
     "naming",
     "nearest",
     "parse_profile",

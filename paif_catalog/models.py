@@ -66,6 +66,8 @@ class ApiGroup(Fact):
     """The version of an API group that is used, and the kinds of it that are made or read."""
 
     version: str
+    served: list[str] = []
+    """Older versions that are served beside it, and not deprecated."""
     kinds: list[str] = []
 
 
@@ -254,6 +256,8 @@ class Naming(CatalogModel):
     """Codes of the naming convention, and the keys of the labels that everything carries."""
 
     kinds: dict[str, NameKind]
+    vsphere_max_length: int
+    """Characters of a machine that is made through vSphere."""
     labels: dict[str, str]
 
 

@@ -7,12 +7,14 @@ What follows from one version of the platform is asked of its baseline: `Cluster
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
-Kind = Literal["dev", "qa", "staging", "prod"]
-"""Kind of an environment, by how much there is to lose in it."""
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+from pydantic import Field
+
+from paif_catalog.models import CatalogModel
+from paif_catalog.reading import read
+
 Persona = Literal["data-scientist", "mlops-engineer"]
 """Who gets a Deep Learning VM. Application developers get addresses of endpoints: calling an API needs no GPU."""
 PERSONAS: Final[tuple[Persona, ...]] = get_args(Persona)
@@ -34,39 +36,41 @@ def needs_gpu(engine: str) -> bool:
     return engine == "vLLM"
 
 
-@dataclass(frozen=True)
-class Guards:
+RuleLevels = Literal["dev", "qa", "staging", "prod"]
+"""Kinds of environment for which rules of the policy packs have levels; every other kind has those of one of them."""
+RULE_LEVELS: Final[tuple[RuleLevels, ...]] = get_args(RuleLevels)
+
+
+class Guards(CatalogModel):
     """What an environment of one kind has where nobody says otherwise, and has at least where the packs guard it."""
 
-    endpoint_replicas: int = 1
-    control_plane_replicas: int = 1
-    high_availability: bool = False
-    """Databases have a replica."""
-    protected: bool = False
-    """What holds data or serves people cannot be deleted, and stays when it leaves the program."""
-    backed_up: bool = False
-    """Databases are backed up."""
-    pinned_models: bool = False
-    """Endpoints name a model by its digest."""
-    workstation_personas: tuple[Persona, ...] = PERSONAS
-    """Who gets a Deep Learning VM: where models only run, those who push them."""
+    levels: RuleLevels = Field(default="dev", description="kind whose levels the packs' rules have in it")
+    endpoint_replicas: int = Field(default=1, ge=1, description="replicas of an endpoint")
+    control_plane_replicas: int = Field(default=1, ge=1, description="control plane machines of a cluster")
+    high_availability: bool = Field(default=False, description="databases have a replica")
+    protected: bool = Field(
+        default=False,
+        description="what holds data or serves people cannot be deleted, and stays when it leaves the program",
+    )
+    backed_up: bool = Field(default=False, description="databases are backed up")
+    pinned_models: bool = Field(default=False, description="endpoints name a model by its digest")
+    workstation_personas: tuple[str, ...] = Field(
+        default=PERSONAS, description="who gets a Deep Learning VM: where models only run, those who push them"
+    )
 
 
-_RUNS_MODELS: Final = ("mlops-engineer",)
-GUARDS: Final[Mapping[Kind, Guards]] = {
-    "dev": Guards(),
-    "qa": Guards(),
-    "staging": Guards(2, 3, high_availability=True, pinned_models=True, workstation_personas=_RUNS_MODELS),
-    "prod": Guards(
-        3,
-        3,
-        high_availability=True,
-        protected=True,
-        backed_up=True,
-        pinned_models=True,
-        workstation_personas=_RUNS_MODELS,
-    ),
-}
+class _Kinds(CatalogModel):
+    kinds: dict[str, Guards]
+
+
+GUARDS: Final[Mapping[str, Guards]] = read(Path(__file__).parent / "kinds.yaml", _Kinds).kinds
+KINDS: Final[tuple[str, ...]] = tuple(GUARDS)
+if TYPE_CHECKING:
+    Kind: TypeAlias = str
+else:
+    # Models refuse what is none, and a schema lists them.
+    Kind = Literal[KINDS]
+"""Kind of an environment, by how much there is to lose in it."""
 
 
 def guards_of(kind: object) -> Guards:

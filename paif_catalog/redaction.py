@@ -31,6 +31,8 @@ SECRET_PATHS: tuple[tuple[str, str], ...] = (
     ("pulumi:providers:*", "password"),
     ("vcf:index:Postgres*", "password"),
     ("vcf:index:Gallery*", "password"),
+    ("vsphere:index/license:License", "licenseKey"),
+    ("vsphere:index/host:Host", "license"),
     ("vsphere:index/contentLibrary:ContentLibrary", "subscription*.password"),
     ("kubernetes:helm.sh/v3:Release", "repositoryOpts.password"),
 )
@@ -123,10 +125,12 @@ TOKENS = (
         finding=True,
     ),
     Shape("access key of AWS", re.compile(r"\bAKIA[0-9A-Z]{16}\b"), finding=True),
+    Shape("license key of vSphere", re.compile(r"(?<![\w-])[0-9A-Z]{5}(?:-[0-9A-Z]{5}){4}(?![\w-])"), finding=True),
     # What Pulumi has encrypted is no secret in plain text, and nothing that anybody must read.
     Shape("value that Pulumi encrypted", re.compile(r"\bv1:[A-Za-z0-9+/=]{8,}:[A-Za-z0-9+/=]{16,}")),
 )
 """What is told by its own letters, whatever stands around it."""
+_ADDRESSES = (Shape("password in an address", re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"), finding=True),)
 SHAPES: tuple[Shape, ...] = (
     *TOKENS,
     Shape(
@@ -134,7 +138,7 @@ SHAPES: tuple[Shape, ...] = (
         re.compile(r"(?i)\b((?:proxy-)?authorization\s*[:=]\s*)[^\r\n]+|\b(bearer|basic)\s+[\w.~+/=-]{8,}"),
         replace=lambda found: f"{found[1] or f'{found[2]} '}{HIDDEN}",
     ),
-    Shape("password in an address", re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"), finding=True),
+    *_ADDRESSES,
     # A name alone may be a token; git@ in a ConfigMap is nothing to object to. An address ends where JSON goes on.
     Shape("who logs in by an address", re.compile(r"(?<=://)(?:(?:[^/?#\s\"]|\"(?![,:}\]]))+|[^/\s@]+)(?=@)")),
     Shape("password before a host", re.compile(r"(?<=[\w$.+-]:)[^\s/@:]{4,}(?=@[\w-]+(?:\.[\w-]+|:\d))")),
@@ -170,6 +174,12 @@ _PUBLIC = re.compile(
     r"-----BEGIN (?:CERTIFICATE|PUBLIC KEY)-----.*?-----END (?:CERTIFICATE|PUBLIC KEY)-----", re.DOTALL
 )
 _LOGIN = re.compile(r"(?<=://)\S+(?=@)|[^\s/:@'\"]+:[^\s/@]+(?=@)")
+
+
+def has_token_shape(text: str) -> bool:
+    """Whether text holds something that its own letters tell to be a secret, or an address with a password."""
+    text = _PUBLIC.sub("", text)
+    return any(each.pattern.search(text) for each in (*TOKENS, *_ADDRESSES) if each.finding)
 
 
 def has_secret_shape(text: str) -> bool:

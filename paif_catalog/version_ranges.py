@@ -34,5 +34,6 @@ def least(constraint: str) -> str:
 
 def numbers(version: str) -> tuple[int, ...]:
     """The leading numbers of a version, e.g. (1, 32, 0) of v1.32.0+vmware.6-fips; none of what begins with none."""
-    match = re.match(r"v?(\d+(?:\.\d+)*)", version)
+    # No version has longer ones, and none is worth reading.
+    match = re.match(r"v?(\d{1,18}(?:\.\d{1,18})*)", version)
     return tuple(int(part) for part in match[1].split(".")) if match else ()

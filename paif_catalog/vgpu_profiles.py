@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from paif_catalog.models import CatalogModel
+from paif_catalog.models import CatalogModel, Gpus
 
 
 class Profile(CatalogModel):
@@ -21,9 +21,25 @@ class Profile(CatalogModel):
 # Both prefixes are in use, depending on the host driver's release; Blackwell's names hold several words, and MIG's
 # profiles name their slices before the size.
 _PROFILE = re.compile(
-    r"(?P<prefix>(?:grid|nvidia)_[a-z0-9]+(?:_[a-z0-9]+)*)(?:-(?P<slices>\d))?-(?P<size>\d+)(?P<series>[cqba])"
+    r"(?P<prefix>(?:grid|nvidia)_[a-z0-9]+(?:_[a-z0-9]+)*)(?:-(?P<slices>\d))?-(?P<size>\d{1,4})(?P<series>[cqba])"
     r"(?:me|gfx|(?<=b)4)?"
 )
+
+
+def names_gpu(name: str, profile: Profile, gpus: Gpus) -> bool:
+    """Whether a GPU's name, in any notation, is that of a profile's: the whole name, so that L40 is not L4."""
+    own = _letters(profile.prefix.split("_", 1)[1])
+    aliases = {own} | {
+        _letters(each)
+        for model, gpu in gpus.gpus.items()
+        if profile.prefix in gpu.profile_prefixes
+        for each in (model, *(prefix.split("_", 1)[1] for prefix in gpu.profile_prefixes))
+    }
+    return _letters(name) in aliases
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def parse_profile(name: str) -> Profile | None:

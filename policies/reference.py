@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from paif_catalog.predicates import KINDS
+from paif_catalog.predicates import RULE_LEVELS
 from policies.licensing.pack import PACK as LICENSING
 from policies.naming.pack import PACK as NAMING
 from policies.platform.pack import PACK as PLATFORM
@@ -70,18 +70,26 @@ The path must be absolute. Newer language hosts also take the folder (`--policy-
 
 ## Settings
 
-`policies/config/<environment>.yaml` has a section per pack; an environment without a file is checked with the defaults,
-as the kind that its stack file says, else as prod. `--policy-pack-config FILE` (JSON) overrides it key by key:
+They are found by project and stack: `paif-policies/<project>/<stack>.yaml` in the folder of the program or one above,
+up to the top of its repository, else `policies/config/<project>/<stack>.yaml` beside the packs. Two are refused.
+A stack without a file is checked with the defaults, as the kind that its configuration says, else as prod.
+`--policy-pack-config FILE` (JSON) overrides the file key by key:
 
 ```json
 {{"licensing-configuration": {{"warnDays": 90}}, "dlvm-persona": "advisory"}}
 ```
 
-Every pack knows:
+What all packs know stands once at the top, above a section for each pack:
 
 ```yaml
 kind: dev                         # of the environment; another one than its stack file says is refused
 platformVersion: vcf-9.0.1        # likewise: of the platform; for `pulumi policy analyze`, where several are known
+kinds:                            # guards of kinds of environment that differ (docs/reference/configuration.md)
+  prod: {{endpointReplicas: 5}}
+  preprod: {{levels: staging}}      # a kind of your own: levels of rules, and all other guards, are staging's
+labels: {{persona: example.com/role}} # your own label keys: organization, environment, owner, costCenter, persona
+existingClasses:                  # VM classes that are not made here; neither profiles nor devices: no GPU
+  gpu-large: {{profiles: [grid_a100-40c]}}
 naming:
   enforcement: {{vgpu-class-name: advisory}}
   exemptions:
@@ -92,7 +100,19 @@ naming:
       expires: 2027-03-31
 ```
 
-Exemptions are listed in every run. An expired one fails the run, and so does the violation that it covered; one that
+Names of a site's own, of machines of one kind and of several, in an environment that its names call `prd`:
+
+```yaml
+naming:
+  environmentCodes: {{prd: prod}}
+  patterns:
+    workstation: '(?P<environment>prd|dev)-(?P<site>[a-z]{{5}})-gpu-(?P<name>\\d{{3}})'
+    cluster: ["{{organization}}-{{environment}}-{{name}}", 'k8s-(?P<environment>prd)-(?P<name>[a-z]+)']
+```
+
+What is wrong in a file is told with line, expectation and nearest name, by `./paif check` and by the packs. What
+differs from the defaults (levels, guards) and every exemption is listed in every run. An exemption names a type or a
+resource, and ends within three years. An expired one fails the run, and so does the violation that it covered; one that
 nothing needs is reported. What to declare for `pulumi policy analyze` to judge alike belongs into this file, since the
 engine hands a stack's configuration over in `preview` and `up` only (decisions/0005-policy-data.md).
 """
@@ -123,7 +143,7 @@ def _settings(model: type[Settings]) -> str:
 
 
 def _rule(rule: Rule[Any, Any]) -> str:
-    levels = {kind: rule.levels[kind].value for kind in KINDS}
+    levels = {kind: rule.levels[kind].value for kind in RULE_LEVELS}
     same = len(set(levels.values())) == 1
     shown = levels["prod"] if same else ", ".join(f"{kind} {level}" for kind, level in levels.items())
     short = (kind.rsplit(":", 1)[1].replace("*", "any") for kind in rule.types)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +79,14 @@ def _number(value: _Schema) -> str:
 
 def _by_kind() -> Iterator[str]:
     yield f"| | {' | '.join(GUARDS)} |\n|---|{'---|' * len(GUARDS)}\n"
-    for field in fields(Guards):
-        values = [getattr(each, field.name) for each in GUARDS.values()]
+    for name, field in Guards.model_fields.items():
+        values = [getattr(each, name) for each in GUARDS.values()]
         shown = [", ".join(each) if isinstance(each, tuple) else json.dumps(each) for each in values]
-        yield f"| {field.name.replace('_', ' ')} | {' | '.join(shown)} |\n"
-    yield "\nThe policy packs demand the same of each kind, in `policies/config/<environment>.yaml` to be changed.\n"
+        yield f"| {field.description} | {' | '.join(shown)} |\n"
+    yield (
+        "\nThe policy packs demand the same of each kind, to be changed under `kinds` of their settings\n"
+        "(docs/policies.md). A site's own kind is an entry in `paif_catalog/kinds.yaml`.\n"
+    )
 
 
 def _sentence(description: str) -> str:

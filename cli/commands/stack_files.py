@@ -11,6 +11,7 @@ from cli.commands.arguments import AsJson, Environment
 from cli.configuration.stack_files import check as check_configuration
 from cli.configuration.stack_files import schema_text, stack_names
 from cli.output.console import BAD_INPUT, json_result, show, stop, warn
+from paif_catalog.nearest_names import nearest
 from paif_catalog.predicates import KINDS
 from stacks.environment import SHORT_NAME
 
@@ -41,14 +42,16 @@ def check(
 
 def init(
     env: Environment,
-    kind: Annotated[str, typer.Option(help="dev, qa, staging or prod: decides the defaults")] = "dev",
+    kind: Annotated[str, typer.Option(help=f"decides the defaults: {', '.join(KINDS)}")] = "dev",
     organization: Annotated[str, typer.Option(help="short name that begins every resource's name")] = "acme",
 ) -> None:
     """Make a stack file for an environment of your own on a real VCF, and settings for the policy packs."""
     from cli.configuration.scaffold import create  # noqa: PLC0415 - it loads the packs' rules
 
     if kind not in KINDS:
-        raise stop(f"--kind {kind}: expected one of {', '.join(KINDS)}", BAD_INPUT)
+        near = nearest(kind, KINDS)
+        hint = f" (did you mean {near!r}?)" if near else ""
+        raise stop(f"--kind {kind}: expected one of {', '.join(KINDS)}{hint}", BAD_INPUT)
     for path in create(env, kind, organization):
         show(f"{path} is written; fill it in, then run `./paif check {env}`")
 

@@ -57,7 +57,7 @@ config:
 
 
 def create(name: str, kind: str, organization: str) -> list[str]:
-    """Write ``stacks/Pulumi.<name>.yaml`` and ``policies/config/<name>.yaml``; returns their paths from the root.
+    """Write ``stacks/Pulumi.<name>.yaml`` and ``policies/config/paif/<name>.yaml``; returns their paths from the root.
 
     Of an environment that has a stack file only the settings are written, for the kind and organization it names.
     Raises ``Failed`` when both files are there already, ``Problems`` when a name is no short DNS label or the stack

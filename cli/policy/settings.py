@@ -1,4 +1,4 @@
-"""Settings of the policy packs for an environment, policies/config/ENV.yaml: checked before the engine runs, and made.
+"""Settings of the policy packs for an environment, policies/config/paif/ENV.yaml: checked before a run, and made.
 
 The packs' own models judge them, so that a mistake is told with its line instead of by an engine that does not start.
 """
@@ -12,22 +12,28 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 import paif_catalog as catalog
+from cli.engine.backend import PROJECT
 from lab.state import ROOT
-from paif_catalog.nearest_names import nearest
 from paif_catalog.predicates import KINDS
 from policies.licensing.configuration import Entitlement, edition_of, entitled
 from policies.licensing.pack import PACK as LICENSING
 from policies.naming.pack import PACK as NAMING
-from policies.platform.configuration import PlatformSettings
+from policies.platform.configuration import TRUSTED_REGISTRIES
 from policies.platform.pack import PACK as PLATFORM
 from policies.shared.configuration import Settings
+from policies.shared.settings_files import (
+    NOTHING,
+    SettingsProblem,
+    file_problems,
+    judge,
+    position_of,
+    positions,
+)
 from stacks.document import Mistake, Unreadable, load, mistakes
 from stacks.problems import Problem, display_value
-
-_KeyPath = tuple[str | int, ...]
 
 _PACKS: dict[str, tuple[type[Settings], frozenset[str]]] = {
     pack.name: (pack.settings, frozenset(rule.name for rule in pack.rules)) for pack in (NAMING, LICENSING, PLATFORM)
@@ -51,21 +57,26 @@ licensing:
 platform:
   # The vGPU driver on the hosts, so that guests of another branch are refused.
   # hostDriver: {{branch: 550, nvaieMajor: 5}}
-  # Where images, models and charts may come from. Your model gallery must be among them.
+  # Where images, models and charts may come from, beside {registries}.
+  # Your model gallery must be among them.
   trustedRegistries:
-{registries}
     - harbor.example.com
 """
 
 
+def relative_file(name: str) -> str:
+    """Where the settings of environment ``name`` belong, from the root of the repository."""
+    return f"policies/config/{PROJECT}/{name}.yaml"
+
+
 def settings_file(name: str) -> Path:
     """Where the settings of environment ``name`` belong."""
-    return ROOT / "policies" / "config" / f"{name}.yaml"
+    return ROOT / relative_file(name)
 
 
 def template(name: str, kind: str, organization: str) -> str:
     """Settings to fill in. They are valid as they are, and declare no license that nobody has."""
-    hosts = "\n".join(f"    - {host}" for host in PlatformSettings().trusted_registries)
+    hosts = ", ".join(TRUSTED_REGISTRIES)
     return _TEMPLATE.format(name=name, kind=kind, organization=organization, registries=hosts)
 
 
@@ -74,8 +85,8 @@ def missing(name: str) -> str:
     if settings_file(name).is_file():
         return ""
     return (
-        f"{name} has no policies/config/{name}.yaml: the policy packs use their defaults, by which vGPU, the PAIF "
-        f"add-on and your own gallery are refused; `./paif init {name}` writes one to fill in"
+        f"{name} has no {relative_file(name)}: the policy packs use their defaults, by which vGPU, the "
+        f"PAIF add-on and your own gallery are refused; `./paif init {name}` writes one to fill in"
     )
 
 
@@ -83,18 +94,31 @@ def problems(name: str) -> list[Problem]:
     """Everything that is wrong with the settings of ``name``, in the order of the file; nothing when there are none."""
     file = settings_file(name)
     if not file.is_file():
-        return []
-    here = f"policies/config/{file.name}"
+        former = file.parents[1] / file.name
+        expected = f"nothing: settings are found by project and stack, move it to {relative_file(name)}"
+        here = f"policies/config/{former.name}"
+        return [Problem("the file", expected, file=here, line=1, column=1)] if former.is_file() else []
+    here = relative_file(name)
     try:
         node, data = load(file, here)
     except Unreadable as unreadable:
         return [unreadable.problem]
-    places = {(): (1, 1)} | (dict(_positions(node)) if node else {})
+    places = {(): (1, 1)} | (dict(positions(node)) if node else {})
     found = list(dict.fromkeys(_duplicate_keys(each, here) for each in mistakes(node))) if node else []
-    for where, expected, value, near in (*_validation_problems(data), *_kind_mismatch(data, name)):
-        line, column = next(places[where[:n]] for n in range(len(where), -1, -1) if where[:n] in places)
-        found.append(Problem(_format_path(where), expected, value, near, here, line, column))
-    return sorted(found, key=lambda each: (each.line, each.column))
+    for each in (*_judged(data), *_kind_mismatch(data, name)):
+        line, column = position_of(each, places)
+        given = each.given.isoformat() if isinstance(each.given, dt.date) else each.given
+        value = "" if given is NOTHING else display_value(given)
+        found.append(Problem(each.path, each.expected, value, each.near, here, line, column))
+    return sorted(dict.fromkeys(found), key=lambda each: (each.line, each.column))
+
+
+def _judged(data: Any) -> Iterator[SettingsProblem]:
+    """What the packs would say of the file."""
+    yield from file_problems(data)
+    if isinstance(data, dict):
+        for name, (model, rules) in _PACKS.items():
+            yield from judge(name, model, rules, data, {})[1]
 
 
 def _duplicate_keys(found: Mistake, file: str) -> Problem:
@@ -119,62 +143,8 @@ def entitled_seats(text: str, profiles: Collection[str]) -> int | None:
     return sum(seats[edition] for edition in used or seats)
 
 
-def _positions(node: yaml.Node, where: _KeyPath = ()) -> Iterator[tuple[_KeyPath, tuple[int, int]]]:
-    """Line and column, from 1, of everything in the file: of a key when its value is a mapping or list."""
-    yield where, (node.start_mark.line + 1, node.start_mark.column + 1)
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            inner = (*where, str(key.value))
-            yield from _positions(value, inner)
-            if not isinstance(value, yaml.ScalarNode):
-                yield inner, (key.start_mark.line + 1, key.start_mark.column + 1)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            yield from _positions(value, (*where, index))
-
-
-def _validation_problems(data: Any) -> Iterator[tuple[_KeyPath, str, str, str]]:
-    """Place, expectation, value and nearest valid name of each mistake."""
-    if not isinstance(data, dict):
-        yield (), f"a mapping with kind, platformVersion, {', '.join(_PACKS)}", display_value(data), ""
-        return
-    known = ["kind", "platformVersion", *_PACKS]
-    for key in data:
-        if key not in known:
-            yield (str(key),), f"one of {', '.join(known)}", "", nearest(str(key), known)
-    if "kind" in data and data["kind"] not in KINDS:
-        yield ("kind",), f"one of {', '.join(KINDS)}", display_value(data["kind"]), nearest(str(data["kind"]), KINDS)
-    platforms = catalog.all_baselines()
-    for where, given in _said(data, "platformVersion"):
-        if isinstance(given, str) and given not in platforms:
-            yield where, f"one of {', '.join(platforms)}", display_value(given), nearest(given, platforms)
-    for name, (model, rules) in _PACKS.items():
-        section = data.get(name)
-        if section is None:
-            continue
-        if not isinstance(section, dict):
-            yield (name,), "a mapping with the pack's settings", display_value(section), ""
-            continue
-        try:
-            settings = model.model_validate(section)
-        except ValidationError as error:
-            for each in error.errors(include_url=False):
-                yield _validation_problem(name, model, each)
-            continue
-        named: list[tuple[_KeyPath, str]] = [((name, "enforcement", rule), rule) for rule in settings.enforcement]
-        named += [((name, "exemptions", index, "rule"), each.rule) for index, each in enumerate(settings.exemptions)]
-        for where, rule in named:
-            if rule not in rules:
-                yield (
-                    where,
-                    "the name of a rule; docs/policies.md lists them",
-                    display_value(rule),
-                    nearest(rule, rules),
-                )
-
-
-def _kind_mismatch(data: Any, name: str) -> Iterator[tuple[_KeyPath, str, str, str]]:
-    """Kinds and platforms by which the packs would judge ``name`` otherwise than the environment that it is."""
+def _kind_mismatch(data: Any, name: str) -> Iterator[SettingsProblem]:
+    """Kind and platform by which the packs would judge ``name`` otherwise than the environment that it is."""
     stack = ROOT / "stacks" / f"Pulumi.{name}.yaml"
     try:
         config = load(stack)[1]["config"]
@@ -187,42 +157,7 @@ def _kind_mismatch(data: Any, name: str) -> Iterator[tuple[_KeyPath, str, str, s
         ("kind", "kind", list(KINDS)),
         ("platformVersion", "platform", list(catalog.all_baselines())),
     ):
-        if own[what] in known:
+        said = data.get(key)
+        if own[what] in known and said in known and said != own[what]:
             expected = f"{own[what]}, as stacks/{stack.name} says, or nothing: the packs take the {what} from there"
-            others = [(where, each) for where, each in _said(data, key) if each in known and each != own[what]]
-            yield from ((where, expected, display_value(each), "") for where, each in others)
-
-
-def _said(data: dict[str, Any], key: str) -> list[tuple[_KeyPath, Any]]:
-    """What the file says under this key for all packs, and for each by itself."""
-    sections = [(pack, data[pack]) for pack in _PACKS if isinstance(data.get(pack), dict)]
-    return [((key,), data.get(key)), *(((pack, key), section.get(key)) for pack, section in sections)]
-
-
-def _validation_problem(pack: str, model: type[Settings], error: Any) -> tuple[_KeyPath, str, str, str]:
-    where: _KeyPath = (pack, *(part for part in error["loc"] if part != "[key]"))
-    if error["type"] == "extra_forbidden":
-        keys = _keys(model.model_json_schema(by_alias=True), error["loc"][:-1])
-        return where, f"one of {', '.join(keys)}", "", nearest(str(where[-1]), keys)
-    expected = error["msg"].removeprefix("Input should be ")
-    if error["type"] == "missing":
-        return where, "a value: it is required", "", ""
-    return where, expected[:1].lower() + expected[1:], display_value(error["input"]), ""
-
-
-def _keys(schema: dict[str, Any], loc: _KeyPath) -> list[str]:
-    """Keys that a mapping in the settings may have."""
-    part: Any = schema
-    for step in loc:
-        part = part.get("properties", {}).get(step) or part.get("items") or part.get("additionalProperties") or {}
-        choices = [part, *part.get("anyOf", [])]
-        reference = next((each["$ref"] for each in choices if "$ref" in each), None)
-        part = schema["$defs"][reference.rsplit("/", 1)[1]] if reference else part
-    return sorted(part.get("properties", {}))
-
-
-def _format_path(where: _KeyPath) -> str:
-    text = ""
-    for part in where:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text or "the file"
+            yield SettingsProblem((key,), expected, said)

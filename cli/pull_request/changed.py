@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
+from cli.engine.backend import PROJECT
 from cli.toolkit.checkout import git
 
 _IGNORED_PATTERNS = (
@@ -25,7 +26,7 @@ _IGNORED_PATTERNS = (
 )
 """Files that no preview depends on. Anything else that is not one environment's own counts for all of them."""
 
-_ENVIRONMENT_FILE = re.compile(r"(?:stacks/Pulumi\.|policies/config/)(?P<name>[^/]+)\.yaml")
+_ENVIRONMENT_FILE = re.compile(rf"(?:stacks/Pulumi\.|policies/config/{PROJECT}/)(?P<name>[^/]+)\.yaml")
 
 
 def affected_environments(files: Iterable[str], environments: Iterable[str]) -> list[str]:

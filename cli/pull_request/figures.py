@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from cli.policy.settings import entitled_seats
+from cli.policy.settings import entitled_seats, relative_file
 from cli.preview.model import BeforeAfter, Capacity, Seats
 from cli.toolkit.checkout import git
 from lab.state import ROOT
@@ -41,7 +41,7 @@ def figures(
 
     ``inventory`` is a file in which the program wrote which GPUs there are.
     """
-    stack, licenses = f"stacks/Pulumi.{name}.yaml", f"policies/config/{name}.yaml"
+    stack, licenses = f"stacks/Pulumi.{name}.yaml", relative_file(name)
 
     def at(get: Callable[[str], str | None]) -> tuple[Seats | None, list[Capacity] | None]:
         text = get(stack)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from policies.licensing.configuration import Context
-from policies.licensing.rules.license_tokens import OVF_TOKEN_KEY
+from policies.licensing.rules.license_tokens import OVF_TOKEN_KEY, brings_token
+from policies.shared.boot_texts import boot_texts
 from policies.shared.machines import machine_demands, observe_class
-from policies.shared.model import Resource, Undecided, UndecidedError, Unknown, raw_value_at
+from policies.shared.model import Resource, Undecided, UndecidedError, Unknown, WrongFormError, raw_value_at
 from policies.shared.selectors import is_type
 from policies.shared.types import MACHINES, SECRET, VM_CLASS
 
@@ -31,7 +32,12 @@ def _observe_secret(resource: Resource, run: Context) -> None:
     has: bool | Undecided
     try:
         has = OVF_TOKEN_KEY in {**resource.mapping("data"), **resource.mapping("stringData")}
-    except UndecidedError:
+        for each in () if has else boot_texts(resource):
+            if isinstance(each, Undecided):
+                has = has or each
+            elif brings_token(each[1]):
+                has = True
+    except (UndecidedError, WrongFormError):
         has = Undecided(f"content of Secret {name}")
     run.record(run.observations.tokens, (str(namespace or ""), str(name)), has)
 

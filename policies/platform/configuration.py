@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
-from paif_catalog.predicates import GUARDS, Kind
-from policies.shared.configuration import Model
+from policies.shared.configuration import Model, unexpected
 from policies.shared.machines import Classes, MachineSettings
 from policies.shared.model import Run
 
@@ -20,12 +20,13 @@ class HostDriver(Model):
     nvaie_major: int = Field(gt=0, description="major release of NVIDIA AI Enterprise, e.g. 5")
 
 
-def _more_than_one(guard: str) -> dict[Kind, int]:
-    return {kind: getattr(each, guard) for kind, each in GUARDS.items() if getattr(each, guard) > 1}
+TRUSTED_REGISTRIES = ("nvcr.io", "helm.ngc.nvidia.com", "registry.k8s.io", "projects.packages.broadcom.com")
+"""Hosts that everything may come from unless a site trusts its own only."""
 
 
-def _kinds_with(guard: str) -> list[Kind]:
-    return [kind for kind, each in GUARDS.items() if getattr(each, guard)]
+def _guard(name: str, example: object) -> str:
+    place = f"kinds: {{prod: {{{name}: {example}}}}}"
+    return f"it is a guard of a kind of environment, at the top of the file, as {place}"
 
 
 class PlatformSettings(MachineSettings):
@@ -44,44 +45,52 @@ class PlatformSettings(MachineSettings):
     driver_branches: list[int] = Field(
         default=[525, 535, 550, 570], description="driver branches of AI Enterprise, oldest first"
     )
+    only_trusted_registries: bool = Field(
+        default=False, description="trustedRegistries are all that is trusted, and nothing is anyway"
+    )
     trusted_registries: list[str] = Field(
-        default=["nvcr.io", "helm.ngc.nvidia.com", "registry.k8s.io", "projects.packages.broadcom.com"],
-        description="hosts of images, models and charts; the gallery's must be among them",
+        default=[],
+        description="hosts of images, models and charts beside those that are trusted anyway: "
+        f"{', '.join(TRUSTED_REGISTRIES)}; the gallery's must be among them",
     )
     library_hosts: list[str] = Field(
         default=["dl.broadcom.com", "packages.vmware.com", "wp-content.vmware.com"],
         description="hosts that content libraries may subscribe to",
     )
-    personas: dict[Kind, list[str]] = Field(
-        default={kind: list(each.workstation_personas) for kind, each in GUARDS.items()},
-        description="personas that get a Deep Learning VM, by kind of environment",
-    )
-    endpoint_replicas: dict[Kind, int] = Field(
-        default=_more_than_one("endpoint_replicas"),
-        description="replicas of an endpoint at least, by kind of environment",
-    )
-    control_plane_replicas: dict[Kind, int] = Field(
-        default=_more_than_one("control_plane_replicas"),
-        description="control plane machines at least, by kind of environment",
-    )
-    high_availability: list[Kind] = Field(
-        default=_kinds_with("high_availability"), description="kinds of environment whose databases have a replica"
-    )
-    backups: list[Kind] = Field(
-        default=_kinds_with("backed_up"), description="kinds of environment whose databases are backed up"
-    )
     backup_retention_days: int = Field(default=14, ge=1, description="days that those backups are kept at least")
-    protected: list[Kind] = Field(
-        default=_kinds_with("protected"), description="kinds of environment whose databases and clusters are protected"
-    )
-    pinned_models: list[Kind] = Field(
-        default=_kinds_with("pinned_models"), description="kinds of environment whose endpoints name a model by digest"
-    )
     networks: list[str] = Field(default=[], description="networks in use around the clusters, in CIDR form")
     list_unjudged: bool = Field(
         default=False, description="every object that no rule knows is named, instead of the number of its kind"
     )
     container_storage_gib: int = Field(default=100, description="GiB for images on GPU nodes at least")
+
+    moved: ClassVar[Mapping[str, str]] = {
+        "personas": _guard("workstationPersonas", "[mlops-engineer]"),
+        "endpointReplicas": _guard("endpointReplicas", 3),
+        "controlPlaneReplicas": _guard("controlPlaneReplicas", 3),
+        "highAvailability": _guard("highAvailability", "true"),
+        "backups": _guard("backedUp", "true"),
+        "protected": _guard("protected", "true"),
+        "pinnedModels": _guard("pinnedModels", "true"),
+    }
+
+    @field_validator("trusted_registries")
+    @classmethod
+    def _adds_to_those_trusted_anyway(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        repeated = [each for each in value if each in TRUSTED_REGISTRIES]
+        if repeated and not info.data.get("only_trusted_registries"):
+            raise unexpected(
+                f"a list without {', '.join(repeated)}: it adds to what is trusted anyway; where it is all that is "
+                "trusted, say onlyTrustedRegistries: true beside it"
+            )
+        if any(not each.strip("*.:") for each in value):
+            raise unexpected("hosts: one that is any host would trust everything, as enforcement can do in the open")
+        return value
+
+    @property
+    def registries(self) -> tuple[str, ...]:
+        """Hosts that images, models and charts may come from."""
+        return (*(() if self.only_trusted_registries else TRUSTED_REGISTRIES), *self.trusted_registries)
 
 
 @dataclass

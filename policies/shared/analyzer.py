@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Generic
 
-from paif_catalog import Baseline, UnknownBaselineError, baseline
-from paif_catalog.predicates import KINDS, Kind
+from paif_catalog.predicates import Guards
 from policies.shared import describing
-from policies.shared.configuration import ConfigurationError, Exemption, load, schema
+from policies.shared.configuration import Exemption, schema
 from policies.shared.diagnostics import error_location, exemption_terms, messages_of, remedy_for, undecided_message
 from policies.shared.judging import judge
 from policies.shared.model import (
@@ -35,19 +34,9 @@ from policies.shared.protocol import LEVEL_OF, LEVELS, SEVERITIES, messages
 from policies.shared.redaction import Redactor
 from policies.shared.remediation import put_right
 from policies.shared.reporting import Finding, Reporter
+from policies.shared.runs import RunInfo, expected_guards, platform_name, settings_of, start, statements
 
 NAMESPACE = "paif:"
-
-
-@dataclass
-class _RunInfo:
-    """What the engine said of the run, before any resource."""
-
-    stack: str
-    project: str
-    dry_run: bool
-    environment: dict[str, Any] = field(default_factory=dict)
-    secrets: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -64,13 +53,15 @@ class _Evaluation(Generic[S, M]):
 class Analyzer(Generic[S, M]):
     """Serves one pack. Not thread-safe: the server runs one call at a time."""
 
-    def __init__(self, pack: Pack[S, M], reporter: Reporter | None = None) -> None:
+    def __init__(self, pack: Pack[S, M], reporter: Reporter | None = None, *, first: bool = True) -> None:
+        """`first`: the only pack of its process, or the one that says what is the same for all of them."""
         self.pack = pack
+        self._first = first
         self._reporter = reporter or Reporter(pack.name)
         self._pack_config: dict[str, Any] = {}
         self._overrides: dict[str, Level] = {}
         self._reported: dict[str, Level] = {}
-        self._run_info: _RunInfo | None = None
+        self._run_info: RunInfo | None = None
         self._run: Run[S, M] | None = None
         self._preamble_reported = False
         self._dispatch: dict[str, tuple[bool, list[Rule[S, M]]]] = {}
@@ -80,55 +71,19 @@ class Analyzer(Generic[S, M]):
 
     # What a run is.
 
-    def _settings(self, stack: str) -> S:
-        return load(
-            self.pack.settings, self.pack.name, stack, self._pack_config, [rule.name for rule in self.pack.rules]
-        )
-
-    def _kind(self, settings: S, run_info: _RunInfo | None) -> Kind:
-        if settings.kind is not None:
-            return settings.kind
-        kind = run_info.environment.get("kind") if run_info else None
-        # Nothing says how much there is to lose, so it is checked as if it were everything.
-        return kind if kind in KINDS else "prod"
-
-    def _platform_name(self, settings: S) -> str:
-        told = self._run_info.environment.get("platform") if self._run_info else None
-        return settings.platform_version or str(told or "")
-
-    def _platform(self, settings: S, started: _RunInfo) -> Baseline:
-        """What is known of the platform. Raises ConfigurationError for one that is not known, or where none is said."""
-        name = settings.platform_version or started.environment.get("platform") or None
-        try:
-            return baseline(name)
-        except UnknownBaselineError as error:
-            where = f"platformVersion of policies/config/{started.stack}.yaml, or paif:platform of the stack"
-            raise ConfigurationError(f"{where}: {error}") from None
-
     def _ensure_run(self, urn: str) -> Run[S, M]:
         """The run that a resource belongs to; the first resource starts it."""
         if self._run is None:
             if self._run_info is None:
                 stack, project = urn.split("::")[:2]
-                self._run_info = _RunInfo(stack.removeprefix("urn:pulumi:"), project, dry_run=True)
-            settings = self._settings(self._run_info.stack)
-            self._run = Run(
-                stack=self._run_info.stack,
-                project=self._run_info.project,
-                kind=self._kind(settings, self._run_info),
-                platform=self._platform(settings, self._run_info),
-                settings=settings,
-                observations=self.pack.observations(),
-                environment=self._run_info.environment,
-                secrets=self._run_info.secrets,
-                dry_run=self._run_info.dry_run,
-            )
+                self._run_info = RunInfo(stack.removeprefix("urn:pulumi:"), project, dry_run=True)
+            self._run = start(self.pack, self._run_info, self._pack_config)
             self._preamble_reported = False
             self._used_exemptions, self._evaluations, self._readers = set(), {}, {}
         return self._run
 
-    def _level(self, rule: Rule[S, M], settings: S, kind: Kind) -> Level:
-        return self._overrides.get(rule.name) or settings.enforcement.get(rule.name) or rule.levels[kind]
+    def _level(self, rule: Rule[S, M], settings: S, guards: Guards) -> Level:
+        return self._overrides.get(rule.name) or settings.enforcement.get(rule.name) or rule.levels[guards.levels]
 
     # The protocol.
 
@@ -144,15 +99,15 @@ class Analyzer(Generic[S, M]):
                 secrets[name] = text
             else:
                 environment[name] = _parse_value(text)
-        self._run_info = _RunInfo(request.stack, request.project, request.dry_run, environment, secrets)
+        self._run_info = RunInfo(request.stack, request.project, request.dry_run, environment, secrets)
         self._run = None
         self._pack_config, self._overrides = {}, {}
-        self._settings(request.stack)
+        settings_of(self.pack, self._run_info, self._pack_config)
 
     def describe(self, info: Any) -> None:
         """Add every rule as a policy of its own, at the level that it has in this environment."""
-        settings = self._settings(self._run_info.stack) if self._run_info else self.pack.settings()
-        kind = self._kind(settings, self._run_info)
+        settings = settings_of(self.pack, self._run_info, self._pack_config)
+        guards = expected_guards(settings, self._run_info)
         project = self._run_info.project if self._run_info else ""
         configuration = info.policies.add(
             name=self.pack.configuration,
@@ -169,7 +124,7 @@ class Analyzer(Generic[S, M]):
         )
         self._overrides = {}
         for rule in self.pack.rules:
-            self._reported[rule.name] = self._level(rule, settings, kind)
+            self._reported[rule.name] = self._level(rule, settings, guards)
             policy = info.policies.add(
                 name=rule.name,
                 description=rule.reason,
@@ -179,7 +134,7 @@ class Analyzer(Generic[S, M]):
                 url=rule.address,
                 policy_type=messages.POLICY_TYPE_RESOURCE,
             )
-            describing.fill(policy, rule, self.pack.name, self._platform_name(settings))
+            describing.fill(policy, rule, self.pack.name, platform_name(settings, self._run_info))
 
     def configure(self, request: Any) -> None:
         """Take a --policy-pack-config file. The engine names every rule: what equals our own level was not set."""
@@ -193,7 +148,7 @@ class Analyzer(Generic[S, M]):
                 self._overrides[name] = level
         self._run = None
         if self._run_info:
-            self._settings(self._run_info.stack)
+            settings_of(self.pack, self._run_info, self._pack_config)
 
     def analyze(self, request: Any, decoded: Callable[[], Resource], response: Any) -> None:
         """Run every rule that looks at the resource's type."""
@@ -201,8 +156,8 @@ class Analyzer(Generic[S, M]):
         if not self._preamble_reported:
             # Not when the run begins: a remediation begins it, and its answer has no room for them.
             self._preamble_reported = True
-            self._compare_with_stack(run, request.urn, response)
-            self._list_exemptions(run, request.urn, response)
+            for name, text, level, severity in statements(self.pack, run, self._overrides, first=self._first):
+                self._report(response, name, text, level, severity, request.urn)
         observed, rules = self._rules_for(judged_type(request.type))
         if not observed and not rules:
             return
@@ -254,7 +209,7 @@ class Analyzer(Generic[S, M]):
             return
         run = self._ensure_run(request.urn)
         rules = [rule for rule in self._rules_for(judged_type(request.type))[1] if rule.remediate is not None]
-        rules = [rule for rule in rules if self._level(rule, run.settings, run.kind) is Level.REMEDIATE]
+        rules = [rule for rule in rules if self._level(rule, run.settings, run.guards) is Level.REMEDIATE]
         rules = [rule for rule in rules if self._exemption(rule.name, request.urn, run) is None]
         if rules:
             put_right(self.pack.name, rules, decode(request), run, request, response)
@@ -286,7 +241,7 @@ class Analyzer(Generic[S, M]):
     def _evaluate(self, evaluation: _Evaluation[S, M], run: Run[S, M], response: Any, *, last: bool = False) -> None:
         """Run a rule on a resource, and report what it has not said of it yet. `last`: no resource comes any more."""
         rule, resource = evaluation.rule, evaluation.resource
-        level = self._level(rule, run.settings, run.kind)
+        level = self._level(rule, run.settings, run.guards)
         if level is Level.DISABLED:
             return
         # What a remediation put right is no violation any more; what it could not is one.
@@ -327,31 +282,6 @@ class Analyzer(Generic[S, M]):
                 self._used_exemptions.add(index)
                 return each
         return None
-
-    def _compare_with_stack(self, run: Run[S, M], urn: str, response: Any) -> None:
-        for key, name, given, what in (
-            ("kind", "kind", run.settings.kind, "its guards would be another kind's"),
-            ("platform", "platformVersion", run.settings.platform_version, "it would be judged by another platform"),
-        ):
-            own = run.environment.get(key)
-            if given is not None and own is not None and own != given:
-                text = (
-                    f"the settings say {name} {given}, the stack's configuration says {own}: {what}\n"
-                    f"do: remove {name} from policies/config/{run.stack}.yaml (or --policy-pack-config), or set {own}"
-                )
-                self._report(response, self.pack.configuration, text, Level.MANDATORY, Severity.CRITICAL, urn)
-
-    def _list_exemptions(self, run: Run[S, M], urn: str, response: Any) -> None:
-        for each in run.settings.exemptions:
-            if each.expires >= run.today:
-                text = f"{each.rule} is exempted for {each.resource} {exemption_terms(each)}"
-                self._report(response, self.pack.exemptions, text, Level.ADVISORY, Severity.LOW, urn)
-            else:
-                text = (
-                    f"the exemption of {each.resource} from {each.rule} has expired on {each.expires} "
-                    f"({each.owner}: {each.reason})\ndo: mend the resource and remove the exemption, or renew it"
-                )
-                self._report(response, self.pack.exemptions, text, Level.MANDATORY, Severity.HIGH, urn)
 
     def _report(
         self,

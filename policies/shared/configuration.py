@@ -1,31 +1,121 @@
-"""Configuration of a policy pack: what all packs have in common, where it comes from, and what is wrong with it.
+"""Configuration of a policy pack: what all packs have in common, and which values of it are none.
 
-The file policies/config/<environment>.yaml has one section per pack. A `--policy-pack-config` file overrides it, key by
-key of a section (docs/decisions/0005-policy-data.md).
+Where it comes from is settings_files.py's. A site's own words in it (kinds of environment, rules, label keys, patterns)
+are judged by the models, so that a mistake has its place like any other.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import difflib
-from collections.abc import Collection, Mapping
-from pathlib import Path
-from typing import Any, TypeVar
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
-from paif_catalog import YAML_LOADER
-from paif_catalog.predicates import Kind
+import paif_catalog as catalog
+from paif_catalog.nearest_names import nearest
+from paif_catalog.predicates import GUARDS, RULE_LEVELS, Guards
 from policies.shared.model import Level
 
-_OF_ALL_PACKS = {"kind", "platformVersion"}
-"""What a file says once for all packs."""
-FOLDER = Path(__file__).resolve().parents[1] / "config"
+_LONGEST_EXEMPTION = dt.timedelta(days=3 * 366)
+_LABEL_KEY = re.compile(r"(?:[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 
 class ConfigurationError(Exception):
     """A pack's configuration is wrong; the message says where, what was expected and what to do."""
+
+
+def unexpected(expected: str, near: str = "") -> PydanticCustomError:
+    """A value that is none: what was expected there, and the nearest name."""
+    return PydanticCustomError("paif", "{expected}", {"expected": expected, "near": near})
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Names that settings may use: the pack's rules, and the kinds of environment with the site's own."""
+
+    rules: frozenset[str] = frozenset()
+    renamed_rules: Mapping[str, str] = field(default_factory=dict)
+    kinds: tuple[str, ...] = tuple(GUARDS)
+    today: dt.date = field(default_factory=dt.date.today)
+
+
+def _vocabulary(info: ValidationInfo) -> Vocabulary | None:
+    return info.context if isinstance(info.context, Vocabulary) else None
+
+
+def _known_kind(value: str, info: ValidationInfo) -> str:
+    known = _vocabulary(info)
+    if known is not None and value not in known.kinds:
+        raise unexpected(
+            f"one of {', '.join(known.kinds)}, or a kind of your own under kinds", nearest(value, known.kinds)
+        )
+    return value
+
+
+def _known_rule(value: str, info: ValidationInfo) -> str:
+    known = _vocabulary(info)
+    if known is not None and value not in known.rules:
+        if value in known.renamed_rules:
+            raise unexpected(f"{known.renamed_rules[value]}, as it is called now")
+        raise unexpected("the name of a rule; docs/policies.md lists them", nearest(value, known.rules))
+    return value
+
+
+def _known_platform(value: str) -> str:
+    known = catalog.all_baselines()
+    if value not in known:
+        raise unexpected(f"one of {', '.join(known)}", nearest(value, known))
+    return value
+
+
+def _label_name(value: str) -> str:
+    known = catalog.naming().labels
+    if value not in known:
+        raise unexpected(f"one of {', '.join(known)}", nearest(value, known))
+    return value
+
+
+def is_label_key(text: str) -> bool:
+    """Whether Kubernetes takes a text as a label's key."""
+    return _LABEL_KEY.fullmatch(text) is not None
+
+
+def _label_key(value: str) -> str:
+    if not is_label_key(value):
+        raise unexpected("a label's key, as example.com/owner")
+    return value
+
+
+def _narrow(value: str) -> str:
+    """A pattern of URNs that names a type or a name: one that takes anything would switch its rule off unseen."""
+    parts = value.split("::")
+    own = parts[2:] if len(parts) > 2 else [part for part in parts[-1:] if not part.startswith("urn:")]
+    if not re.sub(r"[*?]", "", "".join(own)):
+        raise unexpected(
+            "a pattern with a resource's type or name in it: for everything set the rule's level under enforcement"
+        )
+    return value
+
+
+def _soon(value: dt.date, info: ValidationInfo) -> dt.date:
+    known = _vocabulary(info)
+    if known is not None and value > known.today + _LONGEST_EXEMPTION:
+        last = known.today + _LONGEST_EXEMPTION
+        raise unexpected(f"{last} at the latest: who exempts something looks at it again within three years")
+    return value
+
+
+KindName = Annotated[str, AfterValidator(_known_kind)]
+"""A kind of environment, of the catalog or of the site's own."""
+RuleName = Annotated[str, AfterValidator(_known_rule)]
+LabelName = Annotated[str, AfterValidator(_label_name)]
+"""What a label says, as the catalog calls it: environment, owner, persona …"""
+LabelKey = Annotated[str, AfterValidator(_label_key)]
 
 
 class Model(BaseModel):
@@ -39,81 +129,64 @@ class Model(BaseModel):
 class Exemption(Model):
     """A violation that is accepted for a time. It is listed in every run, and fails the run once it has expired."""
 
-    rule: str = Field(description="name of the rule")
-    resource: str = Field(description="URN of the resource; * stands for anything", min_length=1)
+    rule: RuleName = Field(description="name of the rule")
+    resource: Annotated[str, AfterValidator(_narrow)] = Field(
+        description="URN of the resource; * stands for anything", min_length=1
+    )
     reason: str = Field(description="why the violation is accepted", min_length=10)
     owner: str = Field(description="who answers for it", min_length=2)
-    expires: dt.date = Field(description="last day on which it holds")
+    expires: Annotated[dt.date, AfterValidator(_soon)] = Field(description="last day on which it holds")
 
 
 class Settings(Model):
-    """What every pack can be told."""
+    """What every pack can be told.
 
-    kind: Kind | None = Field(
+    `organization_files` are settings that stand in a file of their own beside those of the stacks, since they are the
+    same for all: key -> file. `moved` and `renamed_rules` tell what keys and rules of before are now.
+    """
+
+    organization_files: ClassVar[Mapping[str, str]] = {}
+    moved: ClassVar[Mapping[str, str]] = {}
+    renamed_rules: ClassVar[Mapping[str, str]] = {}
+
+    kind: KindName | None = Field(
         default=None, description="kind of the environment; that of the stack's configuration by default, else prod"
     )
-    platform_version: str | None = Field(
+    kinds: dict[str, Guards] = Field(
+        default={},
+        description="guards of kinds of environment that differ from the catalog's, and kinds of the site's own, which "
+        "say whose `levels` rules have in them and get the guards of that one where they say nothing",
+    )
+    platform_version: Annotated[str, AfterValidator(_known_platform)] | None = Field(
         default=None,
         description="version of the platform; that of the stack's configuration by default, else the only one known",
     )
-    enforcement: dict[str, Level] = Field(default={}, description="level per rule, instead of the rule's own")
+    labels: dict[LabelName, LabelKey] = Field(
+        default={}, description="the site's own label keys, by what they say, as persona: example.com/role"
+    )
+    enforcement: dict[RuleName, Level] = Field(default={}, description="level per rule, instead of the rule's own")
     exemptions: list[Exemption] = Field(default=[], description="violations that are accepted for a time")
 
+    def label(self, name: str) -> str:
+        """Key of a label by what it says: the site's own, else the catalog's."""
+        return self.labels.get(name) or catalog.naming().labels[name]
 
-T = TypeVar("T", bound=Settings)
-
-
-def load(model: type[T], pack: str, stack: str, overrides: Mapping[str, Any], rules: Collection[str]) -> T:
-    """A pack's settings for an environment: the committed file's section, overridden by what the engine handed over.
-
-    Raises ConfigurationError with every problem.
-    """
-    file = FOLDER / f"{stack}.yaml"
-    section: dict[str, Any] = {}
-    if file.is_file():
-        import yaml  # noqa: PLC0415 - not every run has a file
-
-        try:
-            loaded = yaml.load(file.read_text("utf-8"), Loader=YAML_LOADER) or {}  # noqa: S506
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise ConfigurationError(f"policies/config/{file.name} is no YAML: {error}") from None
-        if not isinstance(loaded, dict):
-            raise ConfigurationError(f"policies/config/{file.name}: expected a mapping with a section for each pack")
-        known = {*_OF_ALL_PACKS, "naming", "licensing", "platform"}
-        unknown_keys = sorted(str(key) for key in set(loaded) - known)
-        if unknown_keys:
-            raise ConfigurationError(
-                f"policies/config/{file.name}: {', '.join(unknown_keys)}: expected only {', '.join(sorted(known))}"
-            )
-        section = loaded.get(pack) or {}
-        if not isinstance(section, dict):
-            raise ConfigurationError(f"policies/config/{file.name}: {pack}: expected a mapping")
-        section = dict(section)
-        for key in _OF_ALL_PACKS & loaded.keys():
-            section.setdefault(key, loaded[key])
-    try:
-        settings = model.model_validate({**section, **overrides})
-    except ValidationError as error:
-        lines = []
-        for each in error.errors(include_url=False, include_input=False):
-            path = ".".join(str(part) for part in each["loc"])
-            origin = "--policy-pack-config" if each["loc"][0] in overrides else f"policies/config/{file.name}"
-            lines.append(f"  {origin}: {pack}.{path}: {each['msg']}")
-        raise ConfigurationError(f"the configuration of policy pack {pack} is wrong:\n" + "\n".join(lines)) from None
-    named = [("enforcement", name) for name in settings.enforcement]
-    named += [(f"exemptions.{index}.rule", each.rule) for index, each in enumerate(settings.exemptions)]
-    unknown = [(path, name) for path, name in named if name not in rules]
-    if unknown:
-        raise ConfigurationError(
-            f"the configuration of policy pack {pack} is wrong:\n"
-            + "\n".join(f"  {pack}.{path}: no rule is called {name!r}{_hint(name, rules)}" for path, name in unknown)
-        )
-    return settings
+    def guards(self) -> dict[str, Guards]:
+        """Guards of every kind of environment, with the site's own."""
+        found = dict(GUARDS)
+        for name, given in self.kinds.items():
+            base = GUARDS.get(name) or GUARDS[given.levels]
+            found[name] = base.model_copy(update={each: getattr(given, each) for each in given.model_fields_set})
+        return found
 
 
-def _hint(name: str, rules: Collection[str]) -> str:
-    matches = difflib.get_close_matches(name, rules, n=1)
-    return f" (did you mean {matches[0]!r}?)" if matches else "; docs/policies.md lists the rules"
+def kinds_without_levels(kinds: Any) -> list[str]:
+    """Kinds of a site's own that do not say whose levels rules have in them."""
+    own = kinds.items() if isinstance(kinds, dict) else ()
+    return [name for name, given in own if name not in GUARDS and isinstance(given, dict) and "levels" not in given]
+
+
+LEVELS_EXPECTED = f"levels: whose rules a kind of your own has, one of {', '.join(RULE_LEVELS)}"
 
 
 def schema(model: type[Settings]) -> dict[str, Any]:

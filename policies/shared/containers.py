@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from policies.shared.charts import charts_of
-from policies.shared.model import Resource, Undecided, Unknown, raw_value_at, require_known
-from policies.shared.selectors import is_type, mapping_entries
-from policies.shared.types import CHART, CHART_OBJECT, CONFIG_MAP, SECRET, VM, VSPHERE_VM
-
-BOOT_KEYS = ("config-json", "docker-compose-uri", "image-oneliner", "user-data")
-"""OVF properties of the Deep Learning VM image that say what it starts."""
+from policies.shared.model import Resource, Undecided, Unknown, require_known
+from policies.shared.selectors import is_type
+from policies.shared.types import CHART, CHART_OBJECT, CONFIG_MAP, SECRET, VM
 
 _HOST = re.compile(r"localhost(?::\d+)?|\[[0-9a-f:]+\](?::\d+)?|[\w-]+:\d+|[\w-]+(?:\.[\w-]+)+(?::\d+)?")
 # A repository beside one of these is an image's; alone it may be one of Git or of models.
@@ -185,38 +180,8 @@ def charts(resource: Resource) -> Iterator[tuple[str, str]]:
             yield path, require_known(address)
 
 
-def boot_texts(resource: Resource) -> Iterator[tuple[str, str] | Undecided]:
-    """Path and plain text of what a Deep Learning VM starts: of a bootstrap Secret, or of the machine's own properties.
-
-    Raises UndecidedError.
-    """
-    if is_type(resource, VM):
-        path = "spec.bootstrap.vAppConfig.properties"
-        for index, each in enumerate(resource.items(path)):
-            value = raw_value_at(require_known(each), "value.value")
-            if isinstance(value, Unknown):
-                yield Undecided(value.path)
-            elif require_known(each).get("key") in BOOT_KEYS and isinstance(value, str):
-                yield f"{path}.{index}.value.value", _decode_base64(value)
-        return
-    keys = {"stringData": BOOT_KEYS, "data": BOOT_KEYS} if is_type(resource, SECRET) else {}
-    keys = {"vapp.properties": BOOT_KEYS} if is_type(resource, VSPHERE_VM) else keys
-    for each in mapping_entries(resource, keys):
-        if isinstance(each, Undecided):
-            yield each
-        else:
-            yield each[0], _decode_base64(_decode_base64(each[1]) if each[0].startswith("data.") else each[1])
-
-
-def _decode_base64(text: str) -> str:
-    try:
-        return base64.b64decode(text, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return text
-
-
 def find_references(text: str) -> Iterator[str]:
     """Everything in a text that is written like an image or an address: host, and what is below it."""
-    for match in re.finditer(r"[\w.-]+(?::\d+)?(?:/[\w.@:-]+)+", text):
+    for match in re.finditer(r"(?<![\w.-])[\w.-]+(?::\d+)?(?:/[\w.@:-]+)+", text):
         if has_host(match[0]):
             yield match[0]

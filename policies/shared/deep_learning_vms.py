@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 from typing import Any, get_args
 
-import paif_catalog as catalog
 from paif_catalog.predicates import Persona
 from policies.shared.machines import machine_labels, machine_spec
 from policies.shared.model import Resource, Run, Unknown, raw_value_at, require_known, value_at
@@ -42,7 +41,7 @@ def inline_properties(resource: Resource) -> Iterator[tuple[str, str, Any]]:
 
 def is_deep_learning_vm(resource: Resource, run: Run[Any, Any]) -> bool:
     """Whether a machine says that it is one. Raises UndecidedError."""
-    if list(personas(resource)):
+    if list(personas(resource, run)):
         return True
     if not is_type(resource, VSPHERE_VM):
         spec = machine_spec(resource)
@@ -53,14 +52,14 @@ def is_deep_learning_vm(resource: Resource, run: Run[Any, Any]) -> bool:
     return any(key in own for _, key, _ in inline_properties(resource))
 
 
-def personas(resource: Resource) -> Iterator[tuple[str, str]]:
+def personas(resource: Resource, run: Run[Any, Any]) -> Iterator[tuple[str, str]]:
     """Path and name of the persona that a machine is for. Raises UndecidedError.
 
     A VM Service machine carries it as a label. A vSphere machine carries it in its notes (`annotation`, as
     `persona: data-scientist`), in its extra configuration (a key that ends with `persona`), or as the value of a
     custom attribute. Its tags are ids of which nothing here tells the names.
     """
-    key = catalog.naming().labels["persona"]
+    key = run.settings.label("persona")
     if not is_type(resource, VSPHERE_VM):
         path, labels = machine_labels(resource)
         persona = require_known(labels.get(key))

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Generic, NoReturn, TypeVar
 
 from paif_catalog import Baseline
-from paif_catalog.predicates import KINDS, Kind
+from paif_catalog.predicates import RULE_LEVELS, Guards, RuleLevels
 
 STACK = "pulumi:pulumi:Stack"
 """Type of the root resource. It is registered first: what a rule refuses here stops a run before anything exists."""
@@ -218,6 +218,13 @@ def value_at(data: Any, path: str, default: Any = None) -> Any:
     return require_known(raw_value_at(data, path, default))
 
 
+def list_of(value: Any, path: str) -> list[Any]:
+    """A list that no form tells of, empty when there is none. Raises UndecidedError and WrongFormError."""
+    if require_known(value) is not None and not isinstance(value, list):
+        raise WrongFormError(path, value, "a list")
+    return value or []
+
+
 def require_known(value: Any) -> Any:
     """The value. Raises UndecidedError when it is not known yet."""
     if isinstance(value, Unknown):
@@ -238,17 +245,18 @@ _ALL_ENTRIES = object()
 class Run(Generic[S, M]):
     """What a rule may know beside the resource.
 
-    `stack` is the environment's name, `platform` what is known of its platform's version. `environment` is the
-    stack's own configuration without its secrets, parsed, keys without namespace; empty where the engine does not
-    hand it over (`pulumi policy analyze`). `secrets` are the values of its encrypted keys, for rules about their
-    form. `observations` are what the pack remembers of the resources so far, in tables that are written with `record`
-    and read with `lookup` and `all_entries`: resources come in any order, so that whoever has read an entry, also one
-    that was not there, is judged again once it changes.
+    `stack` is the environment's name, `guards` what its kind has at least, `platform` what is known of its platform's
+    version. `environment` is the stack's own configuration without its secrets, parsed, keys without namespace; empty
+    where the engine does not hand it over (`pulumi policy analyze`). `secrets` are the values of its encrypted keys,
+    for rules about their form. `observations` are what the pack remembers of the resources so far, in tables that are
+    written with `record` and read with `lookup` and `all_entries`: resources come in any order, so that whoever has
+    read an entry, also one that was not there, is judged again once it changes.
     """
 
     stack: str
     project: str
-    kind: Kind
+    kind: str
+    guards: Guards
     platform: Baseline
     settings: S
     observations: M
@@ -294,17 +302,17 @@ class Run(Generic[S, M]):
 Findings = Iterator[Violation | Undecided]
 """What a check yields."""
 Check = Callable[[Resource, Run[S, M]], Iterable[Violation | Undecided]]
-Levels = Mapping[Kind, Level]
+Levels = Mapping[RuleLevels, Level]
 
 
 def everywhere(level: Level = Level.MANDATORY) -> Levels:
     """The same level in every kind of environment."""
-    return dict.fromkeys(KINDS, level)
+    return dict.fromkeys(RULE_LEVELS, level)
 
 
-def mandatory_in(*kinds: Kind, otherwise: Level = Level.ADVISORY) -> Levels:
+def mandatory_in(*kinds: RuleLevels, otherwise: Level = Level.ADVISORY) -> Levels:
     """Mandatory in the given kinds of environment, `otherwise` in the others."""
-    return {kind: Level.MANDATORY if kind in kinds else otherwise for kind in KINDS}
+    return {kind: Level.MANDATORY if kind in kinds else otherwise for kind in RULE_LEVELS}
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,9 @@ class Service:
     def __init__(self, name: str, description: str, packs: Sequence[Pack[Any, Any]]) -> None:
         self._name, self._description = name, description
         self._reporter = Reporter(name)
-        self._analyzers: list[Analyzer[Any, Any]] = [Analyzer(pack, self._reporter) for pack in packs]
+        self._analyzers: list[Analyzer[Any, Any]] = [
+            Analyzer(pack, self._reporter, first=pack is packs[0]) for pack in packs
+        ]
 
     @property
     def has_remediations(self) -> bool:

@@ -232,7 +232,7 @@ def _fill_in(site: Reader, ends: dict[str, dict[str, str]]) -> None:
             r"domain: example\.com": "domain: lab.test",
             r'dlvmImage: ""': "dlvmImage: dlvm-9.0.1-simulated",
         },
-        "policies/config/site1.yaml": {
+        "policies/config/paif/site1.yaml": {
             r"entitlements: \[\]\n  #": "entitlements:\n   ",
             r"# paifAddOn": "paifAddOn",
             r"# gpuHosts:\n  #": "gpuHosts:\n   ",

@@ -47,12 +47,12 @@ def test_vgpu_without_a_declared_license_is_refused_before_anything_exists(site:
     assert "Traceback" not in said
     assert "Updating" not in said
     _nothing_exists(site)
-    assert f"{_NAME} has no policies/config/{_NAME}.yaml" in site("check").stderr
+    assert f"{_NAME} has no policies/config/paif/{_NAME}.yaml" in site("check").stderr
 
 
 def test_more_seats_than_licensed_are_refused_before_anything_exists_also_without_a_preview(site: Paif) -> None:
     yaml = YAML(typ="safe")
-    folder = site.root / "policies" / "config"
+    folder = site.root / "policies" / "config" / "paif"
     settings = yaml.load(folder / "dev.yaml")
     settings["licensing"]["entitlements"][0]["seats"] = 1
     yaml.dump(settings, folder / f"{_NAME}.yaml")

@@ -100,14 +100,13 @@ def kinds(
     return Case(rule, by(bad), by(bad, config={"kind": kind}, settings={"kind": kind}), path)
 
 
-LONG = "acme-dev-dlvm-" + "x" * 60
 NAMING = [
     one("name-pattern", VM, {"metadata>name": "alice-workstation"}, says="acme-dev-dlvm-<name>"),
     one("name-environment", NAMESPACE_, {"name": "acme-prod-ns-ai"}, says="prod"),
     one("name-dns-label", VM, {"metadata>name": "acme-dev-dlvm-Alice"}),
     one("name-dns-label", ENDPOINT, {"metadata>name": "acme-dev-ep-bge-1..5"}),
     one("name-length-kubernetes", CLUSTER, {"metadata>name": "acme-dev-vks-" + "x" * 40}, says="at most 42"),
-    one("name-length-vsphere", VSPHERE_VM, {"name": LONG}, says="at most 63"),
+    one("name-length-vsphere", VSPHERE_VM, {"name": "x" * 81}, says="at most 80"),
     Case("environment-name", by(STACK), by(STACK, stack="Dev_1"), ""),
     one("guest-host-name", INLINE_VM, {"spec>bootstrap>vAppConfig>properties>0>value>value": "Alice_1"}),
     one("vgpu-class-name", VM_CLASS, {"name": "acme-dev-class-big"}),

@@ -398,7 +398,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "mixedProfileSizes": False,
         "gpus": {"A100": 1},
         "hostDriver": {"branch": 550, "nvaieMajor": 5},
-        "trustedRegistries": ["nvcr.io", "helm.ngc.nvidia.com", "harbor.example.test"],
+        "trustedRegistries": ["harbor.example.test"],
         "existingClasses": {
             GPU_CLASS: {"profiles": ["grid_a100-40c"]},
             DIRECTPATH_CLASS: {"devices": 1},

@@ -21,6 +21,7 @@ from tests.policy.resources import (
     ENDPOINT,
     GONE,
     GPU_CLASS,
+    NAMESPACE_,
     PAST,
     PLAIN_BOOTSTRAP,
     SETTINGS,
@@ -180,6 +181,33 @@ def test_a_wrong_setting_is_one_readable_message(engine: Engine) -> None:
     said = _failed(engine, "preview")
     assert "licensing-configuration: entitlements.0.expires" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("main", ["", "program"])
+def test_settings_beside_the_program_are_found_by_project_and_stack(engine: Engine, main: str) -> None:
+    if main:
+        # The engine starts packs in the program's folder, which is below the project's.
+        (engine.folder / main).mkdir()
+        (engine.folder / "__main__.py").rename(engine.folder / main / "__main__.py")
+        project = engine.folder / "Pulumi.yaml"
+        project.write_text(f"main: {main}\n{project.read_text()}")
+    engine.run("stack", "init", "team")
+    engine.resources(changed(NAMESPACE_, {"name": "ai-1"}))
+    if main:
+        (engine.folder / "resources.json").rename(engine.folder / main / "resources.json")
+    file = engine.folder / "paif-policies" / "paif" / "team.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text("kind: sandbox\nnaming:\n  patterns: {namespace: 'ai-(?P<name>[0-9]+)'}\n")
+    engine.run("preview", "--stack", "team", packs=("naming",))
+    file.write_text("kind: sandbox\nnaming:\n  patterns: {namespace: 'ai-(?P<name>[a-z]+)'}\n")
+    refused = engine.run("preview", "--stack", "team", packs=("naming",), check=False)
+    assert "name-pattern" in refused.stdout
+    file.write_text("kind: sandbx\n")
+    wrong = engine.run("preview", "--stack", "team", packs=("naming",), check=False)
+    assert wrong.returncode
+    said = wrong.stdout + wrong.stderr
+    assert "paif-policies/paif/team.yaml:1:7: kind: expected one of" in said
+    assert "did you mean 'sandbox'?" in said
 
 
 def test_a_crash_in_a_rule_fails_the_run_under_its_name(engine: Engine) -> None:

@@ -150,7 +150,7 @@ def test_an_exemption_lets_it_through_and_is_listed(packs: dict[str, Process], p
 def test_an_expired_exemption_fails_the_run(packs: dict[str, Process], pack: str, case: Case) -> None:
     exemption = {
         "rule": case.rule,
-        "resource": "*",
+        "resource": f"*::{case.bad.resources[-1].name}",
         "reason": "agreed with the owner of the rule",
         "owner": "platform team",
         "expires": PAST,

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from policies.licensing.configuration import Context, LicensingObservations, LicensingSettings
 from policies.licensing.declarations import entitlements_of
-from policies.shared.containers import boot_texts, charts, find_references, images
+from policies.shared.boot_texts import boot_texts
+from policies.shared.containers import charts, find_references, images
 from policies.shared.model import Findings, Resource, Rules, Severity, Undecided, Violation
 from policies.shared.selectors import is_type
 from policies.shared.sources import GPU_GUIDE

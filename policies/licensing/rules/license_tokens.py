@@ -13,7 +13,9 @@ from typing import Any
 from policies.licensing.configuration import Context, LicensingObservations, LicensingSettings
 from policies.licensing.declarations import entitlements_of, gpu_mode
 from policies.licensing.sources import VGPU_LICENSING
-from policies.shared.machines import gpu_class
+from policies.shared.boot_texts import boot_texts
+from policies.shared.deep_learning_vms import inline_properties
+from policies.shared.machines import machine_gpu, machine_spec
 from policies.shared.model import (
     Findings,
     Level,
@@ -21,6 +23,7 @@ from policies.shared.model import (
     Rules,
     Severity,
     Undecided,
+    UndecidedError,
     Violation,
     everywhere,
     raw_value_at,
@@ -29,7 +32,7 @@ from policies.shared.model import (
 from policies.shared.operators import gpu_operators
 from policies.shared.selectors import is_type, mapping_entries
 from policies.shared.sources import GPU_GUIDE, GUIDE, NVAIE_VGPU
-from policies.shared.types import CONFIG_MAP, GPU_OPERATOR, ROOT, SECRET, VM, VSPHERE_VM
+from policies.shared.types import CONFIG_MAP, GPU_OPERATOR, ROOT, SECRET, VM_SERVICE, VSPHERE_VM
 
 RULES: Rules[LicensingSettings, LicensingObservations] = Rules()
 
@@ -126,28 +129,50 @@ def license_token_expired(resource: Resource, run: Context) -> Findings:
                 yield Violation(f"the license token has expired on {day}", path)
 
 
-def _bootstrap(resource: Resource) -> Any:
-    """Name of the Secret with a machine's OVF properties, or None; may be Unknown."""
-    return raw_value_at(resource.properties, "spec.bootstrap.vAppConfig.rawProperties")
+_TOKEN_FILE = re.compile(r"ClientConfigToken|client_configuration_token|vgpu-license")
+"""What a text names that puts a license token where the guest driver looks for it."""
+
+
+def brings_token(text: str) -> bool:
+    """Whether a machine that is started with this text gets a license token by it."""
+    return _TOKEN_FILE.search(text) is not None
+
+
+def _bootstrap_secrets(resource: Resource) -> list[Any]:
+    """Names of the Secrets that a VM Service machine is started with; each may be Unknown."""
+    spec = machine_spec(resource)
+    paths = ("bootstrap.vAppConfig.rawProperties", "bootstrap.cloudInit.rawCloudConfig.name", "vmMetadata.secretName")
+    names = [raw_value_at(resource.properties, f"{spec}.{path}") for path in paths]
+    return [each for each in names if each is not None]
 
 
 def _inline_token(resource: Resource) -> bool:
-    listed = resource.items("spec.bootstrap.vAppConfig.properties")
-    return any(require_known(each).get("key") == OVF_TOKEN_KEY for each in listed)
+    if any(key == OVF_TOKEN_KEY for _, key, _ in inline_properties(resource)):
+        return True
+    undecided: Undecided | None = None
+    for each in boot_texts(resource):
+        if isinstance(each, Undecided):
+            undecided = each
+        elif brings_token(each[1]):
+            return True
+    if undecided is not None:
+        raise UndecidedError(undecided.path)
+    return False
 
 
 def _has_token(resource: Resource, run: Context) -> bool:
-    """Whether a VM Service machine gets a license token. Raises UndecidedError, also when nothing tells."""
+    """Whether a machine gets a license token. Raises UndecidedError, also when nothing tells."""
     if _inline_token(resource):
         return True
-    name = require_known(_bootstrap(resource))
-    if name is None:
-        return False
+    return any(_secret_has_token(str(require_known(name)), resource, run) for name in _bootstrap_secrets(resource))
+
+
+def _secret_has_token(name: str, resource: Resource, run: Context) -> bool:
     for namespace in (str(resource.get("metadata.namespace", "")), None):
-        recorded = run.lookup(run.observations.tokens, (namespace, str(name)))
+        recorded = run.lookup(run.observations.tokens, (namespace, name))
         if recorded is not None:
             return recorded
-    declared = run.settings.existing_bootstrap_secrets.get(str(name))
+    declared = run.settings.existing_bootstrap_secrets.get(name)
     if declared is None:
         raise run.missing_entry(
             run.observations.tokens,
@@ -160,10 +185,10 @@ def _has_token(resource: Resource, run: Context) -> bool:
 
 @RULES.rule(
     "vgpu-license-token",
-    VM + ROOT,
+    VM_SERVICE + VSPHERE_VM + ROOT,
     severity=Severity.HIGH,
     reason="a guest without token runs its vGPU unlicensed: slowed down, then without CUDA",
-    remedy="pulumi config set --secret paif:licenseToken; the component makes it OVF property vgpu-license",
+    remedy="hand the token over: as OVF property vgpu-license, or by cloud-init as a file in ClientConfigToken",
     source=NVAIE_VGPU,
 )
 def vgpu_license_token(resource: Resource, run: Context) -> Findings:
@@ -171,38 +196,39 @@ def vgpu_license_token(resource: Resource, run: Context) -> Findings:
         if gpu_mode(run) == "vgpu" and "licenseToken" not in run.secrets and "licenseToken" not in run.environment:
             yield Violation("the configuration uses vGPU and has no license token")
         return
-    found = gpu_class(raw_value_at(resource.properties, "spec.className"), run, run.observations.classes)
+    found = machine_gpu(resource, run, run.observations.classes)
     if found is None or not found.profiles:
         return
     if not _has_token(resource, run):
-        yield Violation("the machine has a vGPU and gets no license token", "spec.bootstrap.vAppConfig")
+        yield Violation("the machine has a vGPU and gets no license token", _bootstrap_path(resource))
+
+
+def _bootstrap_path(resource: Resource) -> str:
+    return "vapp.properties" if is_type(resource, VSPHERE_VM) else f"{machine_spec(resource)}.bootstrap.vAppConfig"
 
 
 @RULES.rule(
     "license-token-wasted",
-    VM + VSPHERE_VM + GPU_OPERATOR + ROOT,
+    VM_SERVICE + VSPHERE_VM + GPU_OPERATOR + ROOT,
     severity=Severity.LOW,
     levels=everywhere(Level.ADVISORY),
-    reason="DirectPath I/O needs no NVIDIA license for the GPU: a token there takes a seat from somebody who does",
-    remedy="remove the token; NIM and AI Enterprise containers are covered by the entitlement, not by a token",
+    reason="the data-center driver of a whole GPU asks no license server: is a vGPU meant, or is the token left over?",
+    remedy="remove the token, or give the machine a vGPU; containers of AI Enterprise need the license, not a token",
     source=f"{GUIDE} (part 1: DirectPath I/O without NVAIE)",
 )
 def license_token_wasted(resource: Resource, run: Context) -> Findings:
     if resource.type in ROOT:
         if gpu_mode(run) == "directpath" and "licenseToken" in {*run.secrets, *run.environment}:
             yield Violation("paif:gpu.mode is directpath and there is a license token", "paif:licenseToken")
-    elif resource.type in VSPHERE_VM:
-        if resource.items("pciDeviceIds") and OVF_TOKEN_KEY in resource.mapping("vapp.properties"):
-            yield Violation("the machine has a whole GPU and a license token", f"vapp.properties.{OVF_TOKEN_KEY}")
     elif is_type(resource, GPU_OPERATOR):
         for operator in gpu_operators(resource):
             if operator.driver_kind() == "data-center" and operator.license_key()[1]:
                 path = operator.driver_setting("licensingConfig")
                 yield Violation("the data-center driver gets a vGPU license", path)
     else:
-        found = gpu_class(raw_value_at(resource.properties, "spec.className"), run, run.observations.classes)
-        if found is not None and found.devices and _has_token(resource, run):
-            yield Violation("the machine has a whole GPU and a license token", "spec.bootstrap.vAppConfig")
+        found = machine_gpu(resource, run, run.observations.classes)
+        if found is not None and found.devices and not found.profiles and _has_token(resource, run):
+            yield Violation("the machine has a whole GPU and a license token", _bootstrap_path(resource))
 
 
 @RULES.rule(

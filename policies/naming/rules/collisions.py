@@ -9,7 +9,7 @@ from policies.naming.sources import CONVENTION
 from policies.shared.machines import entries
 from policies.shared.model import Findings, Resource, Rules, Severity, Violation
 from policies.shared.selectors import is_type
-from policies.shared.types import CONFIG_MAP, ROOT, SECRET
+from policies.shared.types import CONFIG_MAP, ROOT, SECRET, VSPHERE_VM
 
 RULES: Rules[NamingSettings, NamingObservations] = Rules()
 
@@ -33,7 +33,8 @@ def name_collision(resource: Resource, run: Context) -> Findings:
     if urn != resource.urn:
         other = urn.rsplit("::", 1)[1]
         own = name_of(resource)
-        cut = "" if name == own else f", whose name {name} is the same within {len(identity[2])} characters"
+        length = f"within {len(identity[2])} characters" if len(name) > len(identity[2]) else "but for capitals"
+        cut = "" if name == own else f", whose name {name} is the same {length}"
         yield Violation(f"{other} has the same name{cut}", name_path(resource), own)
 
 
@@ -46,9 +47,15 @@ def identity_of(resource: Resource) -> tuple[str, str, str] | None:
     name = name_of(resource)
     if name is None:
         return None
+    provider = resource.provider.urn if resource.provider else ""
+    if is_type(resource, VSPHERE_VM):
+        # As vCenter compares them: the same name in another folder is another machine.
+        folder = str(resource.get("folder", "") or "").strip("/")
+        return "vSphere machine", f"{provider}/{resource.get('datacenterId', '')}/{folder}", name.lower()
     kind = kind_of(resource) or resource.type
     where = str(resource.get("metadata.namespace", "")) if resource.type.startswith("kubernetes:") else ""
-    provider = resource.provider.urn if resource.provider and resource.type.startswith("kubernetes:") else ""
+    # What a namespace or class is called counts on its vCenter, whichever provider makes it.
+    provider = provider if resource.type.startswith("kubernetes:") else ""
     return kind, f"{provider}/{where}", name[: _limit(kind_of(resource))]
 
 

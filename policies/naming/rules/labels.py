@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import paif_catalog as catalog
 from policies.naming.configuration import Context, NamingObservations, NamingSettings
-from policies.naming.convention import organization_of
+from policies.naming.convention import is_followed_by, organization_of
 from policies.naming.sources import CONVENTION, K8S_LABELS
+from policies.shared.configuration import is_label_key
 from policies.shared.model import (
     Findings,
     Level,
@@ -25,7 +27,6 @@ from policies.shared.types import KUBERNETES, LABELED, VM, VSPHERE_VM
 
 RULES: Rules[NamingSettings, NamingObservations] = Rules()
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
-_LABEL_KEY = re.compile(r"(?:[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 
 def _required_labels(run: Context) -> dict[str, str]:
@@ -33,16 +34,21 @@ def _required_labels(run: Context) -> dict[str, str]:
     keys = catalog.naming().labels
     values = {
         "organization": organization_of(run),
-        "environment": run.stack,
+        "environment": next(run.settings.codes_of(run.stack, run.kind), run.stack),
         "owner": run.environment.get("owner"),
         "costCenter": run.environment.get("costCenter"),
     }
-    return {keys.get(name, name): str(values.get(name) or "") for name in run.settings.required_labels}
+    return {
+        run.settings.label(name) if name in keys else name: str(values.get(name) or "")
+        for name in run.settings.required_labels
+    }
 
 
 def _add_labels(resource: Resource, run: Context) -> dict[str, dict[str, str]]:
     present = resource.labels()
     missing = {key: value for key, value in _required_labels(run).items() if value and not present.get(key)}
+    if not is_followed_by(resource, run):
+        return {}
     # An object without any labels is left to its author: what would be put right is not one text, but a structure.
     return {"metadata.labels": missing} if missing and present else {}
 
@@ -60,14 +66,22 @@ def _add_labels(resource: Resource, run: Context) -> dict[str, dict[str, str]]:
 def required_labels(resource: Resource, run: Context) -> Findings:
     present = resource.labels()
     missing = [key for key in _required_labels(run) if not require_known(present.get(key))]
-    if missing:
+    if missing and is_followed_by(resource, run):
         yield Violation(f"labels are missing: {', '.join(missing)}", "metadata.labels")
 
 
-def _fix_environment_label(resource: Resource, run: Context) -> dict[str, dict[str, str]]:
-    key = catalog.naming().labels["environment"]
+def _wrong_environment(resource: Resource, run: Context) -> tuple[str, str, Any]:
+    """The environment label's key, the value it should have, and the wrong one; "" where it is right or missing."""
+    key = run.settings.label("environment")
     value = require_known(resource.labels().get(key))
-    return {"metadata.labels": {key: run.stack}} if value not in {None, "", run.stack} else {}
+    codes = list(run.settings.codes_of(run.stack, run.kind))
+    right = value in {None, "", run.stack, *codes}
+    return key, codes[0] if codes else run.stack, "" if right else value
+
+
+def _fix_environment_label(resource: Resource, run: Context) -> dict[str, dict[str, str]]:
+    key, expected, value = _wrong_environment(resource, run)
+    return {"metadata.labels": {key: expected}} if value else {}
 
 
 @RULES.rule(
@@ -81,10 +95,9 @@ def _fix_environment_label(resource: Resource, run: Context) -> dict[str, dict[s
     remediate=_fix_environment_label,
 )
 def environment_label(resource: Resource, run: Context) -> Findings:
-    key = catalog.naming().labels["environment"]
-    value = require_known(resource.labels().get(key))
-    if value not in {None, "", run.stack}:
-        yield Violation(f"the environment label is not {run.stack}", f"metadata.labels.{key}", value)
+    key, expected, value = _wrong_environment(resource, run)
+    if value:
+        yield Violation(f"the environment label is not {expected}", f"metadata.labels.{key}", value)
 
 
 @RULES.rule(
@@ -96,8 +109,8 @@ def environment_label(resource: Resource, run: Context) -> Findings:
     source=CONVENTION,
 )
 def persona_label(resource: Resource, run: Context) -> Findings:
-    key = catalog.naming().labels["persona"]
-    if not require_known(resource.labels().get(key)):
+    key = run.settings.label("persona")
+    if is_followed_by(resource, run) and not require_known(resource.labels().get(key)):
         yield Violation(f"label {key} is missing", "metadata.labels")
 
 
@@ -133,7 +146,7 @@ def vsphere_tags(resource: Resource, run: Context) -> Findings:
 def label_syntax(resource: Resource, run: Context) -> Findings:
     for key, value in resource.labels().items():
         path = f"metadata.labels.{key}"
-        if _LABEL_KEY.fullmatch(key) is None:
+        if not is_label_key(key):
             yield Violation(f"{key!r} is no label key", path)
         elif isinstance(value, Unknown):
             yield Undecided(value.path)

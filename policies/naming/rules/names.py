@@ -5,9 +5,19 @@ from __future__ import annotations
 import re
 
 import paif_catalog as catalog
-from paif_catalog.predicates import KINDS
 from policies.naming.configuration import Context, NamingObservations, NamingSettings
-from policies.naming.convention import DNS_LABEL, NAMED_TYPES, kind_of, name_of, name_path, organization_of, pattern_of
+from policies.naming.convention import (
+    DNS_LABEL,
+    NAMED_TYPES,
+    is_followed_by,
+    kind_of,
+    matches,
+    name_of,
+    name_path,
+    organization_of,
+    other_environment,
+    shown_patterns,
+)
 from policies.naming.sources import CONVENTION, K8S_NAMES
 from policies.shared.model import Findings, Resource, Rules, Severity, Violation, everywhere, value_at
 from policies.shared.selectors import is_type
@@ -27,6 +37,12 @@ RULES: Rules[NamingSettings, NamingObservations] = Rules()
 
 _RFC1123 = "https://www.rfc-editor.org/rfc/rfc1123"
 _VSPHERE = "https://kb.vmware.com/s/article/2051649 (80 characters); the rest: paif_catalog/naming.yaml"
+_DNS_NAMED = (
+    *(each for each in NAMED_TYPES if each not in VSPHERE_VM),
+    *KUBERNETES_NAMESPACE,
+    "kubernetes:core/v1:Service",
+)
+"""What the platform makes host names of. Guests of machines that are made through vSphere have names of their own."""
 
 
 def _adopted(resource: Resource) -> bool:
@@ -44,11 +60,11 @@ def _adopted(resource: Resource) -> bool:
 )
 def name_pattern(resource: Resource, run: Context) -> Findings:
     name = name_of(resource)
-    if name is None or _adopted(resource):
+    if name is None or _adopted(resource) or not is_followed_by(resource, run):
         return
-    shown, expression = pattern_of(kind_of(resource), run)
-    if expression.fullmatch(name) is None:
-        yield Violation(f"the name does not follow {shown}", name_path(resource), name)
+    kind = kind_of(resource)
+    if not matches(name, kind, run):
+        yield Violation(f"the name does not follow {shown_patterns(kind, run)}", name_path(resource), name)
 
 
 @RULES.rule(
@@ -63,8 +79,10 @@ def name_environment(resource: Resource, run: Context) -> Findings:
     name = name_of(resource)
     if name is None or _adopted(resource):
         return
-    other = _other_environment(name, run)
-    if other and pattern_of(kind_of(resource), run)[1].fullmatch(name) is None:
+    followed = matches(name, kind_of(resource), run)
+    said = [other_environment(each, run) for each in followed]
+    other = said[0] if said and all(said) else "" if said else _other_environment(name, run)
+    if other:
         yield Violation(f"the name belongs to environment {other}, the stack is {run.stack}", name_path(resource), name)
 
 
@@ -73,19 +91,21 @@ def _other_environment(name: str, run: Context) -> str:
     organization = organization_of(run)
     own = organization and name.startswith(f"{organization}-")
     rest = name[len(organization) + 1 :] if own else name.partition("-")[2]
+    own_names = (run.stack, *run.settings.codes_of(run.stack, run.kind))
+    others = {*run.settings.guards(), *run.settings.environment_codes} - {*own_names}
     # One part more than the environment's place: a site's pattern may put the kind before it.
     for _ in range(2):
-        if f"{rest}-".startswith(f"{run.stack}-"):
+        if any(f"{rest}-".startswith(f"{each}-") for each in own_names):
             return ""
         token, _, rest = rest.partition("-")
-        if token in KINDS:
+        if token in others:
             return token
     return ""
 
 
 @RULES.rule(
     "name-dns-label",
-    NAMED_TYPES + KUBERNETES_NAMESPACE + ("kubernetes:core/v1:Service",),
+    _DNS_NAMED,
     severity=Severity.HIGH,
     reason="the platform makes host names and addresses of it and refuses anything else, some time after the start",
     remedy="use lower-case letters, digits and inner hyphens only",
@@ -123,13 +143,15 @@ def name_length_kubernetes(resource: Resource, run: Context) -> Findings:
     "name-length-vsphere",
     VSPHERE_VM + VM_CLASS + NAMESPACE,
     severity=Severity.HIGH,
-    reason="vSphere refuses longer names, and a guest's host name is cut at 63 characters",
+    reason="vSphere refuses longer names, and the Supervisor longer names of classes and namespaces",
     remedy="shorten the name; paif_catalog/naming.yaml has the limit of each kind",
     source=_VSPHERE,
 )
 def name_length_vsphere(resource: Resource, run: Context) -> Findings:
     name = name_of(resource)
-    limit = catalog.naming().kinds[kind_of(resource)].max_length
+    naming = catalog.naming()
+    machine = is_type(resource, VSPHERE_VM)
+    limit = naming.vsphere_max_length if machine else naming.kinds[kind_of(resource)].max_length
     if name is not None and len(name) > limit:
         yield Violation(f"the name has {len(name)} characters, at most {limit} fit", "name", name)
 
@@ -146,7 +168,7 @@ def environment_name(resource: Resource, run: Context) -> Findings:
     if re.fullmatch(r"[a-z](?:[-a-z0-9]{0,18}[a-z0-9])?", run.stack) is None:
         yield Violation(f"stack {run.stack!r} is no short DNS label")
     kind = run.environment.get("kind")
-    if isinstance(kind, str) and run.stack in KINDS and kind != run.stack:
+    if isinstance(kind, str) and run.stack in run.settings.guards() and kind != run.stack:
         yield Violation(f"stack {run.stack} says that it is of kind {kind}: names and rules would disagree")
 
 

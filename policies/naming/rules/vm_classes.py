@@ -6,7 +6,7 @@ import re
 
 import paif_catalog as catalog
 from policies.naming.configuration import Context, NamingObservations, NamingSettings
-from policies.naming.convention import name_of, pattern_of
+from policies.naming.convention import matches, name_of
 from policies.naming.sources import CONVENTION
 from policies.shared.model import (
     Findings,
@@ -41,7 +41,7 @@ def vgpu_class_name(resource: Resource, run: Context) -> Findings:
     if not profiles or name is None:
         return
     own = _own_name(name, run)
-    expression = run.settings.class_patterns.get("vgpu", r"vgpu-[a-z0-9]+(?:-\d)?-\d+[cqba](?:-x\d+)?")
+    expression = run.settings.class_patterns.get("vgpu", r"vgpu-[a-z0-9]+(?:-[a-z0-9]+)*?(?:-\d)?-\d+[cqba](?:-x\d+)?")
     if re.fullmatch(expression, own) is None:
         yield Violation(f"{own!r} does not tell its GPU and profile size", "name", name)
 
@@ -57,16 +57,15 @@ def vgpu_class_name(resource: Resource, run: Context) -> Findings:
 def vgpu_class_name_true(resource: Resource, run: Context) -> Findings:
     profiles = class_profiles(resource)
     name = name_of(resource)
-    match = re.search(r"vgpu-([a-z0-9]+)-(\d+)([cqba])", name or "")
+    match = re.search(r"vgpu-([a-z0-9]+(?:-[a-z0-9]+)*?)(?:-\d)?-(\d+)([cqba])", name or "")
     if not profiles or match is None:
         return
     for path, each in profiles:
         profile = catalog.parse_profile(str(require_known(each)))
         if profile is None:
             continue
-        gpu = profile.prefix.split("_", 1)[1]
-        named_profile = (match[1], int(match[2]), match[3])
-        if not (gpu.startswith(named_profile[0]) and named_profile[1:] == (profile.framebuffer_gib, profile.series)):
+        same_size = (match[2], match[3]) == (str(profile.framebuffer_gib), profile.series)
+        if not (same_size and catalog.names_gpu(match[1], profile, catalog.gpus())):
             yield Violation(f"the name promises {match[0]}, the profile is {profile.name}", path, profile.name)
 
 
@@ -92,5 +91,4 @@ def directpath_class_name(resource: Resource, run: Context) -> Findings:
 
 def _own_name(name: str, run: Context) -> str:
     """The part of a name that is not the pattern's."""
-    match = pattern_of("vm-class", run)[1].fullmatch(name)
-    return match["name"] if match is not None and "name" in match.groupdict() else name
+    return next((each["name"] for each in matches(name, "vm-class", run) if "name" in each.groupdict()), name)

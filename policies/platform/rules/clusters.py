@@ -19,6 +19,7 @@ from policies.shared.model import (
     UndecidedError,
     Unknown,
     Violation,
+    list_of,
     mandatory_in,
     require_known,
     value_at,
@@ -80,9 +81,10 @@ def gpu_pool_image(resource: Resource, run: Context) -> Findings:
 )
 def gpu_pool_taint(resource: Resource, run: Context) -> Findings:
     for pool in _gpu_pools(resource, run):
-        taints = value_at(require_known(pool.variables.get("node")) or {}, "taints", [])
+        path = f"{pool.path}.variables.overrides"
+        taints = list_of(value_at(require_known(pool.variables.get("node")), "taints"), path)
         if not any(value_at(each, "key") == "nvidia.com/gpu" for each in taints):
-            yield Violation(f"GPU pool {pool.name} has no taint nvidia.com/gpu", f"{pool.path}.variables.overrides")
+            yield Violation(f"GPU pool {pool.name} has no taint nvidia.com/gpu", path)
 
 
 @RULES.rule(
@@ -96,9 +98,9 @@ def gpu_pool_taint(resource: Resource, run: Context) -> Findings:
 def gpu_pool_storage(resource: Resource, run: Context) -> Findings:
     minimum = run.settings.container_storage_gib
     for pool in _gpu_pools(resource, run):
-        volumes = require_known(pool.variables.get("volumes")) or []
-        sizes = [value_at(each, "capacity") for each in volumes if value_at(each, "mountPath") == "/var/lib/containerd"]
         path = f"{pool.path}.variables.overrides"
+        volumes = list_of(pool.variables.get("volumes"), path)
+        sizes = [value_at(each, "capacity") for each in volumes if value_at(each, "mountPath") == "/var/lib/containerd"]
         quantities = [quantity(size) for size in sizes]
         for size, number in zip(sizes, quantities, strict=True):
             if number is None:

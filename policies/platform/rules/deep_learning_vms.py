@@ -4,29 +4,32 @@ from __future__ import annotations
 
 from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import VM_OPERATOR
-from policies.shared.model import Findings, Resource, Rules, Severity, Violation, mandatory_in, value_at
+from policies.shared.deep_learning_vms import inline_properties, is_deep_learning_vm
+from policies.shared.machines import machine_spec
+from policies.shared.model import Findings, Resource, Rules, Severity, Violation, mandatory_in
 from policies.shared.sources import OWN, VSPHERE_PROVIDER
-from policies.shared.types import VM, VSPHERE_VM
+from policies.shared.types import VM_SERVICE, VSPHERE_VM
 
 RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
 
 @RULES.rule(
     "bootstrap-exclusive",
-    VM,
+    VM_SERVICE,
     severity=Severity.HIGH,
     reason="the VM Service refuses cloud-init beside OVF properties, and the image reads the latter",
     remedy="use vAppConfig alone; its property user-data carries cloud-init",
     source=VM_OPERATOR,
 )
 def bootstrap_exclusive(resource: Resource, run: Context) -> Findings:
-    if resource.get("spec.bootstrap.cloudInit") and resource.get("spec.bootstrap.vAppConfig"):
-        yield Violation("cloudInit and vAppConfig are both given", "spec.bootstrap")
+    path = f"{machine_spec(resource)}.bootstrap"
+    if resource.get(f"{path}.cloudInit") and resource.get(f"{path}.vAppConfig"):
+        yield Violation("cloudInit and vAppConfig are both given", path)
 
 
 @RULES.rule(
     "ovf-property-known",
-    VM,
+    VM_SERVICE + VSPHERE_VM,
     severity=Severity.MEDIUM,
     levels=mandatory_in("staging", "prod"),
     reason="a property that the image does not have is refused or ignored, after minutes",
@@ -34,10 +37,12 @@ def bootstrap_exclusive(resource: Resource, run: Context) -> Findings:
     source=f"{OWN}: dlvm_properties.yaml of the platform's version (paif_catalog/baselines), extended by the site",
 )
 def ovf_property_known(resource: Resource, run: Context) -> Findings:
-    for index, each in enumerate(resource.items("spec.bootstrap.vAppConfig.properties")):
-        key = value_at(each, "key")
+    # Images of other machines have properties of their own.
+    if not is_deep_learning_vm(resource, run):
+        return
+    for path, key, _ in inline_properties(resource):
         if key not in run.platform.dlvm_properties.properties:
-            yield Violation("the image has no such property", f"spec.bootstrap.vAppConfig.properties.{index}.key", key)
+            yield Violation("the image has no such property", path.removesuffix("value.value") + "key", key)
 
 
 @RULES.rule(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 
 from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
-from policies.shared.containers import boot_texts
+from policies.shared.boot_texts import boot_texts
 from policies.shared.model import Findings, Level, Resource, Rules, Severity, Undecided, Violation, everywhere
 from policies.shared.sources import GUIDE
-from policies.shared.types import SECRET
+from policies.shared.types import CONFIG_MAP, SECRET, VM_SERVICE, VSPHERE_VM
 
 RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
+_BOOTED = SECRET + CONFIG_MAP + VM_SERVICE + VSPHERE_VM
 
 
 def _mentions(resource: Resource, pattern: str, problem: str) -> Findings:
@@ -23,7 +24,7 @@ def _mentions(resource: Resource, pattern: str, problem: str) -> Findings:
 
 @RULES.rule(
     "deprecated-tensorflow",
-    SECRET,
+    _BOOTED,
     severity=Severity.LOW,
     levels=everywhere(Level.ADVISORY),
     reason="the TensorFlow bundle is deprecated since Deep Learning VM 9.0.1 and goes in the next release",
@@ -36,7 +37,7 @@ def deprecated_tensorflow(resource: Resource, run: Context) -> Findings:
 
 @RULES.rule(
     "deprecated-pais-cli",
-    SECRET,
+    _BOOTED,
     severity=Severity.LOW,
     levels=everywhere(Level.ADVISORY),
     reason="the pais CLI of the image is deprecated since Deep Learning VM 9.0.1",
@@ -44,12 +45,14 @@ def deprecated_tensorflow(resource: Resource, run: Context) -> Findings:
     source=f"{GUIDE} (part 2, 4.7)",
 )
 def deprecated_pais_cli(resource: Resource, run: Context) -> Findings:
-    yield from _mentions(resource, r"\bpais (?:models?|login)\b", "the machine calls the pais CLI")
+    # As a command, or as words of a list in either notation of YAML.
+    command = r"\bpais(?:[\s\"',]+(?:-\s+)?[\"']?)(?:models?|login)\b"
+    yield from _mentions(resource, command, "the machine calls the pais CLI")
 
 
 @RULES.rule(
     "proxy-exceptions",
-    SECRET,
+    _BOOTED,
     severity=Severity.MEDIUM,
     levels=everywhere(Level.ADVISORY),
     reason="behind an HTTPS proxy without exceptions the guest driver's download fails (DLVM 9.0)",

@@ -12,6 +12,11 @@ from policies.shared.types import VM_SERVICE, VSPHERE_VM
 RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
 
+def _of_any_kind(run: Context) -> set[str]:
+    """Personas that get a Deep Learning VM somewhere."""
+    return {each for guards in run.settings.guards().values() for each in guards.workstation_personas}
+
+
 @RULES.rule(
     "dlvm-persona",
     VM_SERVICE + VSPHERE_VM,
@@ -21,8 +26,8 @@ RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
     source=f"{GUIDE} (part 2: who gets what)",
 )
 def dlvm_persona(resource: Resource, run: Context) -> Findings:
-    allowed = {each for listed in run.settings.personas.values() for each in listed}
-    for path, persona in personas(resource):
+    allowed = _of_any_kind(run)
+    for path, persona in personas(resource, run):
         if persona not in allowed:
             yield Violation(f"expected {' or '.join(sorted(allowed))}", path, persona)
 
@@ -36,8 +41,8 @@ def dlvm_persona(resource: Resource, run: Context) -> Findings:
     source=GUARD,
 )
 def dlvm_in_production(resource: Resource, run: Context) -> Findings:
-    allowed = run.settings.personas.get(run.kind, [])
-    allowed_somewhere = {each for listed in run.settings.personas.values() for each in listed}
-    for path, persona in personas(resource):
+    allowed = run.guards.workstation_personas
+    allowed_somewhere = _of_any_kind(run)
+    for path, persona in personas(resource, run):
         if persona in allowed_somewhere and persona not in allowed:
             yield Violation(f"in {run.kind} expected {' or '.join(allowed) or 'none'}", path, persona)

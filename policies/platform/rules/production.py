@@ -21,11 +21,11 @@ _REPLICAS = (1, 3, 5)
     ENDPOINT,
     severity=Severity.HIGH,
     reason="one replica is an outage at every update and every lost host",
-    remedy="raise replicas, or lower endpointReplicas for this kind of environment",
+    remedy="raise replicas, or lower endpointReplicas of this kind of environment (kinds of the settings)",
     source=GUARD,
 )
 def endpoint_replicas(resource: Resource, run: Context) -> Findings:
-    minimum = run.settings.endpoint_replicas.get(run.kind, 1)
+    minimum = run.guards.endpoint_replicas
     replicas = resource.get("spec.replicas", 1)
     if replicas < minimum:
         yield Violation(f"in {run.kind} expected at least {minimum}", "spec.replicas", replicas)
@@ -40,7 +40,7 @@ def endpoint_replicas(resource: Resource, run: Context) -> Findings:
     source=_DSM,
 )
 def database_high_availability(resource: Resource, run: Context) -> Findings:
-    if run.kind in run.settings.high_availability and resource.get("spec.replicas", 0) < 1:
+    if run.guards.high_availability and resource.get("spec.replicas", 0) < 1:
         yield Violation(f"in {run.kind} expected a replica", "spec.replicas", resource.get("spec.replicas", 0))
 
 
@@ -53,7 +53,7 @@ def database_high_availability(resource: Resource, run: Context) -> Findings:
     source=_DSM,
 )
 def database_backup(resource: Resource, run: Context) -> Findings:
-    if run.kind not in run.settings.backups:
+    if not run.guards.backed_up:
         return
     if not resource.get("spec.backupLocation.name"):
         yield Violation("the database is not backed up", "spec.backupLocation")
@@ -70,7 +70,7 @@ def database_backup(resource: Resource, run: Context) -> Findings:
     source=GUARD,
 )
 def backup_retention(resource: Resource, run: Context) -> Findings:
-    if run.kind not in run.settings.backups:
+    if not run.guards.backed_up:
         return
     days = resource.get("spec.backupConfig.backupRetentionDays")
     minimum = run.settings.backup_retention_days
@@ -91,7 +91,7 @@ def protection(resource: Resource, run: Context) -> Findings:
     resource.get("metadata.name")
     if is_type(resource, CLUSTER) and not is_vks_cluster(resource):
         return
-    if run.kind in run.settings.protected and not resource.protect:
+    if run.guards.protected and not resource.protect:
         yield Violation(f"in {run.kind} expected the option protect")
 
 
@@ -106,7 +106,7 @@ def protection(resource: Resource, run: Context) -> Findings:
 def control_plane_replicas(resource: Resource, run: Context) -> Findings:
     if not is_vks_cluster(resource):
         return
-    minimum = run.settings.control_plane_replicas.get(run.kind, 1)
+    minimum = run.guards.control_plane_replicas
     path = "spec.topology.controlPlane.replicas"
     replicas = resource.get(path, 1)
     if replicas < minimum:

@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from paif_catalog.redaction import has_secret_shape, is_credential_name, is_secret_path, leaves
+from paif_catalog.redaction import has_secret_shape, has_token_shape, is_credential_name, is_secret_path, leaves
 from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import VM_OPERATOR
+from policies.shared.boot_texts import boot_texts
 from policies.shared.charts import charts_of
+from policies.shared.deep_learning_vms import inline_properties
 from policies.shared.model import (
     Findings,
     Resource,
@@ -18,11 +20,18 @@ from policies.shared.model import (
     Undecided,
     Unknown,
     Violation,
-    raw_value_at,
-    value_at,
 )
 from policies.shared.selectors import is_type
-from policies.shared.types import CHART, CONFIG_MAP, KUBERNETES, LIBRARY, NIM, PROVIDER, SECRET, VM, VSPHERE_VM
+from policies.shared.types import (
+    CHART,
+    CHART_OBJECT,
+    CONFIG_MAP,
+    KUBERNETES,
+    PROVIDER,
+    SECRET,
+    VM_SERVICE,
+    VSPHERE_VM,
+)
 
 RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
@@ -31,7 +40,7 @@ _PULUMI_SECRETS = "https://www.pulumi.com/docs/iac/concepts/secrets/"
 
 @RULES.rule(
     "no-plain-secrets",
-    (*PROVIDER, *VSPHERE_VM, *LIBRARY, *KUBERNETES, "vcf:index:*"),
+    (*KUBERNETES, *PROVIDER, "vsphere:index/*", "vcf:index:*", "vcfa:*"),
     severity=Severity.CRITICAL,
     reason="what is not marked secret lies in plain text in state, plans, logs and pull requests",
     remedy="pass it as pulumi.Output.secret, or keep it in configuration with --secret",
@@ -47,17 +56,16 @@ def no_plain_secrets(resource: Resource, run: Context) -> Findings:
         elif isinstance(value, str) and value and not resource.is_secret(path) and not _is_path(value, opaque):
             # Its path alone: of an environment variable nothing in the path says that the value is a secret.
             yield Violation("a secret is in plain text: [secret]", path)
+    yield from _plain_texts(resource)
 
 
 def _secret_inputs(resource: Resource) -> Iterator[tuple[str, Any]]:
     """Path and value of what is a secret by its name."""
-    if is_type(resource, CHART + NIM):
-        yield from _credentials(resource.properties, "")
-        return
     if is_type(resource, KUBERNETES) and not is_type(resource, SECRET + CONFIG_MAP):
-        for chart in charts_of(resource):
-            yield from _credentials(chart.values, chart.values_path)
-        yield from _variables(resource.properties, "")
+        yield from _credentials(resource.properties, "", chart=is_type(resource, CHART))
+        for each in charts_of(resource) if is_type(resource, CHART_OBJECT) else ():
+            # What stands there as text, or under a name, is put in its place.
+            yield from _credentials(each.values, each.values_path, chart=True)
         return
     for path, value in leaves(resource.properties):
         whole = isinstance(value, Unknown) and is_secret_path(resource.type, f"{path}.*")
@@ -65,14 +73,56 @@ def _secret_inputs(resource: Resource) -> Iterator[tuple[str, Any]]:
             yield path, value
 
 
-_REFERENCE = re.compile(r"\$[({].*[)}]|(?i:true|false)", re.DOTALL)
+_REFERENCE = re.compile(r"\$[({].*[)}]|(?i:true|false|null|none)|\d{0,3}", re.DOTALL)
+_INLINE_PASSWORD = re.compile(
+    r"(?im)^[ \t-]*(?:export\s+)?[\"']?"
+    r"(?:plain_text_passwd|hashed_passwd|passwd|password|[A-Z_]*(?:API_KEY|PASSWORD|PASSWD)|passwd-hash)"
+    r"[\"']?\s*[:=]\s*[\"']?(?!\s|[\"'$*!]|(?:true|false|null|none)\b)\S"
+)
+"""What a text that starts a machine names a password or key."""
+_USER_PASSWORD = re.compile(r"(?m)^[ \t-]*[\"']?[\w-]+:(?!\s|//|R$|RANDOM$|\$)\S+$")
+"""A line of cloud-init's chpasswd: who, and as what."""
 
 
-def _credentials(data: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Passwords and keys by the name of a setting, or of the environment variable that it is the value of."""
+def _has_password(text: str) -> bool:
+    if has_token_shape(text) or _INLINE_PASSWORD.search(text):
+        return True
+    given = text.partition("chpasswd:")[2]
+    return _USER_PASSWORD.search(given[:10_000]) is not None
+
+
+def _plain_texts(resource: Resource) -> Iterator[Violation | Undecided]:
+    """Secrets inside of texts: by their letters in any property, by their names in what starts a machine."""
+    if is_type(resource, SECRET):
+        return
+    told: set[str] = set()
+    if is_type(resource, VM_SERVICE + VSPHERE_VM + CONFIG_MAP):
+        for each in boot_texts(resource):
+            if isinstance(each, Undecided):
+                if not resource.is_secret(each.path):
+                    yield each
+            elif not resource.is_secret(each[0]) and _has_password(each[1]):
+                told.add(each[0])
+                yield Violation("a secret stands in the text: [secret]", each[0])
+    if is_type(resource, PROVIDER + CONFIG_MAP):
+        # What a ConfigMap holds besides has a rule of its own.
+        return
+    for path, value in leaves(resource.properties):
+        if path in told or not isinstance(value, str) or resource.is_secret(path):
+            continue
+        if has_token_shape(value) and not is_secret_path(resource.type, path):
+            yield Violation("a secret stands in the text: [secret]", path)
+
+
+def _credentials(data: Any, path: str, *, chart: bool) -> Iterator[tuple[str, Any]]:
+    """Passwords and keys by the name of a setting, or of the environment variable that it is the value of.
+
+    `chart`: all of the values of a chart may hold one while they are not known yet, as a container's variables may.
+    Beside the name of a Secret stand keys in it.
+    """
     if isinstance(data, list):
         for index, each in enumerate(data):
-            yield from _credentials(each, f"{path}.{index}")
+            yield from _credentials(each, f"{path}.{index}", chart=chart)
     if not isinstance(data, dict):
         return
     for key, value in data.items():
@@ -80,27 +130,12 @@ def _credentials(data: Any, path: str) -> Iterator[tuple[str, Any]]:
         name = data.get("name") if key == "value" and isinstance(data.get("name"), str) else key
         if isinstance(value, dict | list):
             if not re.search(r"(?i)refs?$", str(key)):
-                yield from _credentials(value, inner)
+                yield from _credentials(value, inner, chart=chart)
         elif isinstance(value, Unknown):
-            # All of a chart's values, or of a container's variables, may hold one.
-            if key in {"values", "env"} or is_credential_name(str(name)):
+            if key == "env" or (chart and key == "values") or is_credential_name(str(name)):
                 yield inner, value
-        elif is_credential_name(str(name)) and _REFERENCE.fullmatch(str(value)) is None:
+        elif is_credential_name(str(name)) and "secretName" not in data and _REFERENCE.fullmatch(str(value)) is None:
             yield inner, value
-
-
-def _variables(data: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Passwords and keys among environment variables, of whatever runs in an object and wherever it stands there."""
-    if isinstance(data, list):
-        for index, each in enumerate(data):
-            yield from _variables(each, f"{path}.{index}")
-    elif isinstance(data, dict):
-        for key, value in data.items():
-            inner = f"{path}.{key}" if path else str(key)
-            if key == "env":
-                yield from _credentials({key: value}, inner.rpartition(".")[0])
-            else:
-                yield from _variables(value, inner)
 
 
 def _is_path(value: str, opaque: bool) -> bool:
@@ -126,7 +161,7 @@ def no_secrets_in_config_maps(resource: Resource, run: Context) -> Findings:
 
 @RULES.rule(
     "no-inline-secrets",
-    VM,
+    VM_SERVICE,
     severity=Severity.CRITICAL,
     reason="OVF properties that stand in the machine itself are readable by everybody who may look at it",
     remedy="put them into a Secret, and name it as rawProperties or with from",
@@ -134,7 +169,6 @@ def no_secrets_in_config_maps(resource: Resource, run: Context) -> Findings:
 )
 def no_inline_secrets(resource: Resource, run: Context) -> Findings:
     secret = {key for key, each in run.platform.dlvm_properties.properties.items() if each.secret}
-    for index, each in enumerate(resource.items("spec.bootstrap.vAppConfig.properties")):
-        if value_at(each, "key") in secret and raw_value_at(each, "value.value") is not None:
-            path = f"spec.bootstrap.vAppConfig.properties.{index}.value.value"
-            yield Violation(f"{value_at(each, 'key')} is given in plain text", path)
+    for path, key, value in inline_properties(resource):
+        if key in secret and value is not None:
+            yield Violation(f"{key} is given in plain text", path)

@@ -38,7 +38,7 @@ def library_source(resource: Resource, run: Context) -> Findings:
 
 
 def _trusted(host: str, run: Context) -> bool:
-    return any(fnmatchcase(host, each) for each in run.settings.trusted_registries)
+    return any(fnmatchcase(host, each) for each in run.settings.registries)
 
 
 def _registry(image: str) -> str:
@@ -98,7 +98,7 @@ def chart_source(resource: Resource, run: Context) -> Findings:
     source=PAIS_EXAMPLES,
 )
 def model_pinned(resource: Resource, run: Context) -> Findings:
-    if run.kind not in run.settings.pinned_models:
+    if not run.guards.pinned_models:
         return
     reference = resource.get("spec.model.ociRef")
     if isinstance(reference, str) and "@sha256:" not in reference:

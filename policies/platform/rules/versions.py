@@ -105,7 +105,7 @@ def cluster_class(resource: Resource, run: Context) -> Findings:
     (
         "kubernetes:run.tanzu.vmware.com/*:*",
         "kubernetes:cluster.x-k8s.io/*:Cluster",
-        "kubernetes:vmoperator.vmware.com/*:VirtualMachine",
+        "kubernetes:vmoperator.vmware.com/*:*",
         "kubernetes:pais.vcf.broadcom.com/*:*",
     ),
     severity=Severity.HIGH,
@@ -123,6 +123,8 @@ def api_version(resource: Resource, run: Context) -> Findings:
     elif group == "pais.vcf.broadcom.com":
         expected = run.platform.api_version("PAISConfiguration")
         yield Violation(f"this API group does not exist: use {expected}")
+    elif group_version in {f"{group}/{each}" for each in run.platform.api_versions.groups[group].served}:
+        return
     elif group_version != (expected := run.platform.api_versions.of_group(group)):
         yield Violation(f"expected {expected}", "apiVersion", raw_value_at(resource.properties, "apiVersion"))
 

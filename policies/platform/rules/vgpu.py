@@ -80,13 +80,8 @@ def _further_sizes(resource: Resource, run: Context) -> Iterator[tuple[str, cata
 
 def _gpus_of(profile: catalog.Profile, run: Context) -> int | None:
     """How many GPUs of a profile's model there are; None when it is not declared."""
-    own = profile.prefix.split("_", 1)[1]
-    for name, count in run.settings.gpus.items():
-        model = catalog.gpus().gpus.get(name)
-        prefixes = model.profile_prefixes if model else ()
-        if profile.prefix in prefixes or re.sub(r"[^a-z0-9]", "", name.lower()) == own.replace("_", ""):
-            return count
-    return None
+    counts = run.settings.gpus.items()
+    return next((count for name, count in counts if catalog.names_gpu(name, profile, catalog.gpus())), None)
 
 
 def class_profiles(resource: Resource) -> Iterator[tuple[str, catalog.Profile]]:

@@ -43,6 +43,7 @@ SAMPLES: dict[str, list[str]] = {
         )
     ],
     "access key of AWS": ["AKIAPLANTED012345678"],
+    "license key of vSphere": ["key: 0J2K4-PLANT-EDAB9-CDEFG-12345", "0PLAN-TED01-00000-00000-00000"],
     "value that Pulumi encrypted": ["v1:PLANTEDa:PLANTED0123456789+/="],
     "authorization header": [
         "Authorization: Negotiate PLANTED",
@@ -82,6 +83,7 @@ NEAR_MISSES: dict[str, list[str]] = {
     "key of NVIDIA's": ["nvapi-<key>", "nvapi-short"],
     "token of a forge, chat or vault": ["ghp_short", "glpat-", "gpul-something", "hvs-something"],
     "access key of AWS": ["AKIA", "AKIAlowercase0123456"],
+    "license key of vSphere": ["ABCDE-12345-ABCDE-12345", "XABCDE-12345-ABCDE-12345-ABCDE-12345", "a-b-c-d-e"],
     "value that Pulumi encrypted": ["v1:a:b", "v1.32.1:rest"],
     "authorization header": ["the bearer token", "no authorization", "basic"],
     "password in an address": ["https://harbor.example.test:8443/a:b", "https://harbor.example.test/a@b"],
@@ -108,11 +110,12 @@ FINDINGS = tuple(
         "key of NVIDIA's",
         "token of a forge, chat or vault",
         "access key of AWS",
+        "license key of vSphere",
         "password in an address",
         "random letters",
     }
 )
-_MARK = re.compile(r"PLANTED|UExBTlRFR|cm9ib3QkcGFpZ|0123456789abcdef0123", re.I)
+_MARK = re.compile(r"PLANTED|PLANT-ED|PLAN-TED|UExBTlRFR|cm9ib3QkcGFpZ|0123456789abcdef0123", re.I)
 
 
 def _resource(kind: str = "kubernetes:core/v1:ConfigMap", **properties: Any) -> Resource:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from cli.engine import pulumi_cli, selection
 from cli.labctl import daemon
 from cli.output.console import Failed
 from cli.policy import settings
+from paif_catalog.predicates import KINDS
+from policies.shared.settings_files import OF_ALL_PACKS, PACKS
 
 
 @pytest.fixture
@@ -73,11 +76,11 @@ naming:
   exemptions:
     - {rule: nonsense, resource: "*", reason: long enough, owner: me, expires: 2099-12-31}
 """
-    here = "policies/config/site1.yaml"
+    here = "policies/config/paif/site1.yaml"
+    kinds = f"one of {', '.join(KINDS)}, or a kind of your own under kinds"
     assert found(written, text) == [
-        f"{here}:1:7: kind is 'production': expected one of dev, qa, staging, prod (did you mean 'prod'?)",
-        f"{here}:2:1: namings: expected one of kind, platformVersion, naming, licensing, platform "
-        "(did you mean 'naming'?)",
+        f"{here}:1:7: kind is 'production': expected {kinds} (did you mean 'prod'?)",
+        f"{here}:2:1: namings: expected one of {', '.join((*OF_ALL_PACKS, *PACKS))} (did you mean 'naming'?)",
         f"{here}:5:31: licensing.entitlements[0].seats is -1: expected greater than or equal to 0",
         f"{here}:6:7: licensing.entitlements[1].expires: expected a value: it is required",
         f"{here}:7:3: licensing.paifAddon: expected one of {', '.join(_licensing_keys())} (did you mean 'paifAddOn'?)",
@@ -86,6 +89,10 @@ naming:
         "lists them (did you mean 'name-pattern'?)",
         f"{here}:13:14: naming.exemptions[0].rule is 'nonsense': expected the name of a rule; docs/policies.md lists "
         "them",
+        f"{here}:13:34: naming.exemptions[0].resource is '*': expected a pattern with a resource's type or name in it: "
+        "for everything set the rule's level under enforcement",
+        f"{here}:13:80: naming.exemptions[0].expires is '2099-12-31': expected {_longest_exemption()} at the latest: "
+        "who exempts something looks at it again within three years",
     ]
 
 
@@ -109,7 +116,12 @@ def test_without_a_readable_declaration_no_seats_are_told(text: str) -> None:
 
 
 def _licensing_keys() -> list[str]:
-    return settings._keys(settings._PACKS["licensing"][0].model_json_schema(by_alias=True), ())
+    model = settings._PACKS["licensing"][0]
+    return sorted({str(each.alias) for each in model.model_fields.values()} - set(OF_ALL_PACKS))
+
+
+def _longest_exemption() -> dt.date:
+    return dt.datetime.now(dt.UTC).date() + dt.timedelta(days=3 * 366)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +131,7 @@ def _licensing_keys() -> list[str]:
         ("- a\n", "the file is a list: expected a mapping"),
         ("licensing: 3\n", "licensing is 3: expected a mapping"),
         ("naming: {\n", "YAML: expected valid YAML"),
-        ("kind: [dev]\n", "kind is a list: expected one of"),
+        ("kind: [dev]\n", "kind is a list: expected a valid string"),
     ],
 )
 def test_what_is_no_settings_at_all_is_one_problem(written: Path, text: str, said: str) -> None:
@@ -145,48 +157,46 @@ def test_nothing_is_run_with_wrong_settings(written: Path, monkeypatch: pytest.M
 def test_check_tells_of_wrong_and_of_missing_settings(written: Path) -> None:
     result = CliRunner().invoke(commands.app, ["check"])
     assert result.exit_code == 0
-    assert "dev has no policies/config/dev.yaml" in result.stderr
+    assert "dev has no policies/config/paif/dev.yaml" in result.stderr
     written.write_text("kind: production\n")
     result = CliRunner().invoke(commands.app, ["check"])
     assert result.exit_code == 2
-    assert "policies/config/site1.yaml:1:7: kind is 'production'" in result.stderr
+    assert "policies/config/paif/dev.yaml:1:7: kind is 'production'" in result.stderr
 
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty checkout."""
-    for folder in ("stacks", "policies/config"):
+    for folder in ("stacks", "policies/config/paif"):
         (tmp_path / folder).mkdir(parents=True)
     for module in (initial, settings):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("kind: dev\n", "1:7: kind is 'dev'"),
-        ("kind: prod\nnaming: {kind: dev}\n", "2:16: naming.kind is 'dev'"),
-    ],
-)
-def test_the_packs_may_not_take_an_environment_for_another_kind_than_its_stack_file_says(
-    root: Path, text: str, told: str
-) -> None:
+def test_the_packs_may_not_take_an_environment_for_another_kind_than_its_stack_file_says(root: Path) -> None:
     (root / "stacks/Pulumi.site1.yaml").write_text("config:\n  paif:kind: prod\n")
-    file = root / "policies/config/site1.yaml"
-    assert found(file, text) == [
-        f"policies/config/site1.yaml:{told}: expected prod, as stacks/Pulumi.site1.yaml says, or nothing: the packs "
-        "take the kind from there"
+    file = root / "policies/config/paif/site1.yaml"
+    assert found(file, "kind: dev\n") == [
+        "policies/config/paif/site1.yaml:1:7: kind is 'dev': expected prod, as stacks/Pulumi.site1.yaml says, or "
+        "nothing: the packs take the kind from there"
     ]
-    assert found(file, "kind: prod\nnaming: {kind: prod}\n") == []
+    assert found(file, "kind: prod\n") == []
+
+
+def test_settings_where_they_were_formerly_are_told_their_new_place(root: Path) -> None:
+    (root / "policies/config/site1.yaml").write_text("kind: dev\n")
+    assert [str(each) for each in settings.problems("site1")] == [
+        "policies/config/site1.yaml:1:1: the file: expected nothing: settings are found by project and stack, move it "
+        "to policies/config/paif/site1.yaml"
+    ]
 
 
 def test_a_platform_version_is_one_that_is_known_and_that_of_the_stack_file(root: Path) -> None:
-    file, known = root / "policies/config/site1.yaml", catalog.baseline().name
+    file, known = root / "policies/config/paif/site1.yaml", catalog.baseline().name
     wrong = f"is 'vcf-9.0.9': expected one of {known} (did you mean {known!r}?)"
-    assert found(file, "platformVersion: vcf-9.0.9\nnaming: {platformVersion: vcf-9.0.9}\n") == [
-        f"policies/config/site1.yaml:1:18: platformVersion {wrong}",
-        f"policies/config/site1.yaml:2:27: naming.platformVersion {wrong}",
+    assert found(file, "platformVersion: vcf-9.0.9\n") == [
+        f"policies/config/paif/site1.yaml:1:18: platformVersion {wrong}"
     ]
     (root / "stacks/Pulumi.site1.yaml").write_text(f"config:\n  paif:kind: prod\n  paif:platform: {known}\n")
     assert found(file, f"platformVersion: {known}\n") == []
@@ -196,13 +206,13 @@ def test_a_platform_version_is_one_that_is_known_and_that_of_the_stack_file(root
 def test_a_stack_file_that_names_no_kind_contradicts_nothing(root: Path, stack: str | None) -> None:
     if stack is not None:
         (root / "stacks/Pulumi.site1.yaml").write_text(stack)
-    assert found(root / "policies/config/site1.yaml", "kind: dev\n") == []
+    assert found(root / "policies/config/paif/site1.yaml", "kind: dev\n") == []
 
 
 def test_init_writes_the_stack_file_and_the_settings(root: Path) -> None:
-    assert initial.create("site1", "qa", "umbrella") == ["stacks/Pulumi.site1.yaml", "policies/config/site1.yaml"]
+    assert initial.create("site1", "qa", "umbrella") == ["stacks/Pulumi.site1.yaml", "policies/config/paif/site1.yaml"]
     assert "paif:organization: umbrella" in (root / "stacks/Pulumi.site1.yaml").read_text()
-    text = (root / "policies/config/site1.yaml").read_text()
+    text = (root / "policies/config/paif/site1.yaml").read_text()
     assert "kind: qa" in text
     assert "organization: umbrella" in text
     with pytest.raises(Failed, match="are there already"):
@@ -213,8 +223,8 @@ def test_init_adds_settings_to_an_environment_that_has_none(root: Path) -> None:
     stack = root / "stacks" / "Pulumi.site1.yaml"
     text = (Path(__file__).resolve().parents[4] / "stacks" / "Pulumi.prod.yaml").read_text()
     stack.write_text(text)
-    assert initial.create("site1", "dev", "other") == ["policies/config/site1.yaml"]
-    settings_text = (root / "policies/config/site1.yaml").read_text()
+    assert initial.create("site1", "dev", "other") == ["policies/config/paif/site1.yaml"]
+    settings_text = (root / "policies/config/paif/site1.yaml").read_text()
     assert "kind: prod" in settings_text
     assert "organization: acme" in settings_text
     assert stack.read_text() == text
@@ -224,4 +234,4 @@ def test_init_leaves_a_wrong_stack_file_alone(root: Path) -> None:
     (root / "stacks" / "Pulumi.site1.yaml").write_text("config: {paif:kind: production}\n")
     with pytest.raises(Problems):
         initial.create("site1", "dev", "acme")
-    assert not (root / "policies/config/site1.yaml").exists()
+    assert not (root / "policies/config/paif/site1.yaml").exists()

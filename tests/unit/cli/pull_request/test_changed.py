@@ -18,7 +18,10 @@ ALL = ["dev", "prod", "qa", "staging"]
 
 
 def test_own_files_of_an_environment_touch_that_one_only() -> None:
-    assert changed.affected_environments(["stacks/Pulumi.qa.yaml", "policies/config/prod.yaml"], ALL) == ["prod", "qa"]
+    assert changed.affected_environments(["stacks/Pulumi.qa.yaml", "policies/config/paif/prod.yaml"], ALL) == [
+        "prod",
+        "qa",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +52,7 @@ def test_documents_tests_and_workflows_touch_none() -> None:
 
 
 def test_removed_stack_file_is_no_environment_to_preview_but_a_removed_one() -> None:
-    files = ["stacks/Pulumi.old.yaml", "stacks/Pulumi.qa.yaml", "policies/config/never.yaml", "stacks/program.py"]
+    files = ["stacks/Pulumi.old.yaml", "stacks/Pulumi.qa.yaml", "policies/config/paif/never.yaml", "stacks/program.py"]
     assert changed.affected_environments(files[:1], ALL) == []
     assert changed.removed_environments(files, ALL) == ["old"]
 

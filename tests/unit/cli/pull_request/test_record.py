@@ -296,9 +296,9 @@ def test_a_change_that_mends_the_bytes_of_a_file_has_figures_after_it(
         subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.test", *arguments], cwd=tmp_path, check=True)
 
     good = (ROOT / "stacks" / "Pulumi.staging.yaml").read_bytes()
-    for name in ("stacks", "policies/config"):
+    for name in ("stacks", "policies/config/paif"):
         (tmp_path / name).mkdir(parents=True)
-    (tmp_path / "policies/config/staging.yaml").write_bytes(b"licensing: caf\xe9\n")
+    (tmp_path / "policies/config/paif/staging.yaml").write_bytes(b"licensing: caf\xe9\n")
     (tmp_path / "stacks/Pulumi.staging.yaml").write_bytes(good + b"# caf\xe9\n")
     git("init", "-q")
     git("add", ".")
