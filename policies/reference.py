@@ -32,7 +32,22 @@ pulumi policy analyze -s dev --policy-pack "$PWD/policies/all/pulumi-analyzer-pa
 ```
 
 The path must be absolute. Newer language hosts also take the folder (`--policy-pack "$PWD/policies/naming"`).
-`./paif policy check ENV --json --sarif FILE` is for CI: exit status 1 when `up` would refuse.
+[policy-packs-elsewhere.md](policy-packs-elsewhere.md) tells how another project uses them, or has rules of its own.
+
+## What is told
+
+- A preview tells a cause at the first resource that has it, and counts the others in one line at its end: an unknown
+  class of forty machines is one finding. During `up` what is refused is told at each resource, before it is created.
+- What only `up` can decide is a count in that line; `./paif policy check ENV --undecided` lists it. The variable
+  `PAIF_POLICY_REPORT=each` makes the packs tell everything at its resource.
+- `./paif policy check ENV --json` is for CI: exit status 1 when `up` would refuse. `--sarif FILE`, `--junit FILE` and
+  `--code-quality FILE` (GitLab) have each finding at the line of the stack file or the settings that mends it, and
+  rules that found nothing. Builds of pull requests keep all three ([pull-requests.md](pull-requests.md)).
+- `--topic gpu-operator` keeps the rules of a topic (or of a pack, or one rule); `./paif policy rules` lists them by
+  topic. Each policy has its topic as a tag.
+- `./paif policy audit` judges what is already there: every rule on every resource in the states. `--output FOLDER`
+  leaves evidence, JSON and a table: rule, resource, verdict, commit, digests of settings and stack file. It runs
+  nightly with the comparison for drift.
 
 ## How a rule decides
 

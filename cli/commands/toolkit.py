@@ -12,7 +12,7 @@ import typer
 from cli.commands.arguments import AsJson
 from cli.engine import environ
 from cli.output.console import BAD_INPUT, columns, json_result, show, stop, table
-from cli.toolkit import completion, distributions
+from cli.toolkit import completion, distributions, policy_packs
 from cli.toolkit import doctor as doctoring
 from lab.state import ROOT
 
@@ -44,11 +44,11 @@ def dist(
     folder: Path,
     tag: Annotated[str | None, typer.Option(help="fail unless the version is that of this tag, e.g. v1.2.3")] = None,
 ) -> None:
-    """Build what others install (pulumi-resource-vcf, pulumi-paif) as wheels into a folder, without network."""
+    """Build what others install into a folder, without network: wheels, and the policy packs each by itself."""
     if tag is not None and tag != f"v{distributions.version()}":
         raise stop(f"tag {tag} is not that of version {distributions.version()} in pyproject.toml", BAD_INPUT)
-    for wheel in distributions.build(folder):
-        show(str(wheel))
+    for made in (*distributions.build(folder), *policy_packs.build(folder)):
+        show(str(made))
 
 
 def run_tests(

@@ -11,6 +11,13 @@ from tools.spec import pulumi_home
 
 def select(stack: Stack) -> None:
     """Make the stack on first use. The committed salt stays as it is. Raises ``Failed``."""
+    require_backend(stack)
+    repair.repair_checkpoint(stack)
+    pulumi_cli.capture(stack, "stack", "select", stack.name, "--create")
+
+
+def require_backend(stack: Stack) -> None:
+    """Raise ``Failed`` when nobody said where states are kept."""
     has_backend = (
         environ.full_environment(lab=stack.lab).get("PULUMI_BACKEND_URL")
         or (pulumi_home() / "credentials.json").exists()
@@ -20,5 +27,3 @@ def select(stack: Stack) -> None:
             f"{stack.name} targets a real VCF and no Pulumi backend is chosen; expected PULUMI_BACKEND_URL (an S3, "
             "Azure Blob or GCS bucket, PostgreSQL, or file://…) or `pulumi login`. docs/real-vcf.md tells more."
         )
-    repair.repair_checkpoint(stack)
-    pulumi_cli.capture(stack, "stack", "select", stack.name, "--create")

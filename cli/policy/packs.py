@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -15,9 +15,9 @@ from cli.output.causes import by_cause, root_errors, without_name
 from cli.output.console import Failed
 from lab.state import ROOT
 
-_SARIF = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
-_SEVERITY = {"critical": "9.5", "high": "8.0", "medium": "5.0", "low": "2.0"}
-"""Scores by which forges rank findings of a code scan."""
+_SEVERITIES = ("critical", "high", "medium", "low")
+EACH_FINDING = {"PAIF_POLICY_REPORT": "each"}
+"""Makes the packs tell each finding at its resource, for those who sum up themselves."""
 
 
 def policy_pack_options(settings: Path | None = None) -> list[str]:
@@ -40,6 +40,11 @@ class Finding:
     severity: str
     resource: str
     message: str
+
+    @property
+    def id(self) -> str:
+        """The rule with its pack."""
+        return f"{self.pack}/{self.rule}"
 
     @property
     def undecided(self) -> bool:
@@ -81,79 +86,39 @@ class Report:
             ],
         }
 
-    def lines(self) -> list[str]:
-        """The report for people, one entry for each cause; empty when there is nothing to say."""
+    def only(self, rules: Collection[str]) -> Report:
+        """What rules, each as pack/name, say; and what is wrong with the settings, which all rules rest on."""
+        kept = [each for each in self.findings if each.id in rules or each.rule.endswith("-configuration")]
+        return Report(self.environment, kept)
+
+    def lines(self, *, undecided: bool = False) -> list[str]:
+        """The report for people, one entry for each cause; empty when there is nothing to say.
+
+        What is undecided is counted in a last line, or listed.
+        """
+        waiting = [each for each in self.findings if each.undecided]
         found = []
-        for group in by_cause(self.findings, lambda each: (each.level, each.pack, each.rule, each.cause)):
+        for group in by_cause((each for each in self.findings if undecided or not each.undecided), _cause):
             each = group[0]
             names = ", ".join(dict.fromkeys(filter(None, (without_name(one.message)[0] for one in group))))
+            rules = ", ".join(dict.fromkeys(f"{one.pack}/{one.rule}" for one in group))
             first, *rest = (f"{names}: {each.cause}" if names else each.cause).splitlines()
-            found.append(f"[{each.level}] {each.pack}/{each.rule} ({each.severity}) {first}")
+            found.append(f"[{each.level}] {rules} ({each.severity}) {first}")
             found += [f"    {line}" for line in rest]
+        if waiting and not undecided:
+            found.append(
+                f"{len(waiting)} checks of {len({each.rule for each in waiting})} rules are undecided until `up`: "
+                f"`./paif policy check {self.environment} --undecided` lists them"
+            )
         return found
 
-    def sarif(self) -> dict[str, Any]:
-        """SARIF 2.1.0 of the findings; each points at the place in the stack file that its resource comes from."""
-        stack_file = f"stacks/Pulumi.{self.environment}.yaml"
-        lines = _lines(ROOT / stack_file)
-        return {
-            "$schema": _SARIF,
-            "version": "2.1.0",
-            "runs": [
-                {
-                    "tool": {"driver": {"name": "paif-policies", "rules": _rules(self.findings)}},
-                    "results": [_result(each, stack_file, lines) for each in self.findings],
-                }
-            ],
-        }
 
-
-def _rules(findings: Iterable[Finding]) -> list[dict[str, Any]]:
-    rules: dict[str, dict[str, Any]] = {}
-    # What is undecided says neither why nor what to do; a violation of the same rule does.
-    for each in sorted(findings, key=lambda each: each.undecided):
-        text = {part.partition(": ")[0]: part.partition(": ")[2] for part in each.message.splitlines()[1:]}
-        rules.setdefault(
-            f"{each.pack}/{each.rule}",
-            {
-                "id": f"{each.pack}/{each.rule}",
-                "shortDescription": {"text": text.get("why", each.rule)},
-                "help": {"text": text.get("do", "docs/policies.md")},
-                "properties": {"security-severity": _SEVERITY.get(each.severity, "5.0")},
-            },
-        )
-    return list(rules.values())
-
-
-def _result(finding: Finding, stack_file: str, lines: list[str]) -> dict[str, Any]:
-    region = {"startLine": _line(finding.name, lines)}
-    location = {"artifactLocation": {"uri": stack_file}, "region": region}
-    result: dict[str, Any] = {
-        "ruleId": f"{finding.pack}/{finding.rule}",
-        "level": "error" if finding.level == "mandatory" else "note" if finding.undecided else "warning",
-        "message": {"text": finding.message},
-        "locations": [{"physicalLocation": location, "logicalLocations": [{"fullyQualifiedName": finding.resource}]}],
-        "partialFingerprints": {"paif/v1": f"{finding.pack}/{finding.rule}/{finding.resource}"},
-    }
-    if finding.exempted:
-        terms = finding.message.splitlines()[0]
-        result["suppressions"] = [{"kind": "external", "justification": terms}]
-    return result
-
-
-def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
-
-
-def _line(name: str, lines: list[str]) -> int:
-    """Line of the stack file that names the thing: its whole name, or the longest end of it; else the first line."""
-    tokens = name.split("-")
-    for start in range(len(tokens)):
-        end = re.escape("-".join(tokens[start:]))
-        for number, line in enumerate(lines, 1):
-            if re.search(rf"\bname:\s*[\"']?{end}[\"']?\s*(?:[,}}#]|$)", line):
-                return number
-    return 1
+def _cause(finding: Finding) -> tuple[str, ...]:
+    """What findings have in common that are told once: what nothing tells is one cause, whichever rules need it."""
+    first, *rest = finding.cause.splitlines()
+    if "so that it cannot be checked" in first:
+        return (finding.level, first, *(line for line in rest if line.startswith("do: ")))
+    return (finding.level, finding.id, finding.cause)
 
 
 def check(stack: Stack, extra: dict[str, str] | None = None) -> Report:
@@ -161,7 +126,7 @@ def check(stack: Stack, extra: dict[str, str] | None = None) -> Report:
 
     Raises ``Failed`` when the preview itself fails, which tells nothing of the policies.
     """
-    variables = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true", **(extra or {})}
+    variables = {**EACH_FINDING, "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true", **(extra or {})}
     options = ["--stack", stack.name, "--json", *policy_pack_options()]
     answer = pulumi_cli.capture(stack, "preview", *options, check=False, extra=variables)
     findings, errors = read(answer.stdout)
@@ -197,10 +162,11 @@ def read(events: str) -> tuple[list[Finding], list[str]]:
     return sorted(dict.fromkeys(findings), key=_sort_key), root_errors(errors)
 
 
-def _sort_key(finding: Finding) -> tuple[int, int, str]:
-    levels, severities = ("mandatory", "remediate", "advisory"), list(_SEVERITY)
-    severity = severities.index(finding.severity) if finding.severity in severities else len(severities)
-    return levels.index(finding.level), severity, finding.rule
+def _sort_key(finding: Finding) -> tuple[int, int, int, str]:
+    """What a reviewer can act on comes first: what is refused, by its severity; what nobody has to mend comes last."""
+    severity = _SEVERITIES.index(finding.severity) if finding.severity in _SEVERITIES else len(_SEVERITIES)
+    waiting = 2 if finding.undecided else 1 if finding.exempted else 0
+    return ("mandatory", "remediate", "advisory").index(finding.level), waiting, severity, finding.rule
 
 
 def _plain(text: str) -> str:

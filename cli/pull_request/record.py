@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from cli.engine import pulumi_cli, selection
 from cli.engine.stack import Stack
 from cli.labctl import daemon
 from cli.output.console import BAD_INPUT, Failed
-from cli.policy import packs, settings
+from cli.policy import formats, packs, places, rules, settings
 from cli.preview.documents import read_event_log
 from cli.preview.model import BeforeAfter, Capacity, Recording, Seats
 from cli.preview.steps import preview_redactor
@@ -73,7 +74,11 @@ def _preview(stack: Stack, target: Path, options: list[str], inventory: Path) ->
             *("--event-log", str(events), "--show-sames", *options, *packs.policy_pack_options()),
             check=False,
             # The engine hides the option for its event log without the first of these.
-            extra={"PULUMI_DEBUG_COMMANDS": "true", **RunOptions(inventory_file=inventory).variables()},
+            extra={
+                "PULUMI_DEBUG_COMMANDS": "true",
+                **packs.EACH_FINDING,
+                **RunOptions(inventory_file=inventory).variables(),
+            },
         )
         try:
             preview = json.loads(answer.stdout)
@@ -81,11 +86,22 @@ def _preview(stack: Stack, target: Path, options: list[str], inventory: Path) ->
             _write(target / "failure.txt", _failure_text(answer.stderr or answer.stdout, answer.returncode, Redactor()))
             return 1
         lines = [json.dumps(each, sort_keys=True) for each in slim_events(read_event_log(events), preview)]
+        findings = packs.read(events.read_text(encoding="utf-8", errors="replace"))[0] if events.is_file() else []
+    _write_findings(target, stack.name, findings, preview_redactor(preview))
     _write(target / "preview.json", slim(preview))
     _write(target / "events.jsonl", "\n".join(lines))
     if answer.returncode:
         _write(target / "failure.txt", _failure_text(answer.stderr, answer.returncode, preview_redactor(preview)))
     return int(answer.returncode != 0)
+
+
+def _write_findings(target: Path, name: str, findings: list[packs.Finding], redactor: Redactor) -> None:
+    """What the packs say, for forges: at the lines of a change, and as its tests."""
+    told = [replace(each, message=redactor.text(each.message)) for each in findings]
+    report, where, asked = packs.Report(name, told), places.Places(name), rules.described()
+    _write(target / "policies.sarif", formats.sarif(report, where, asked))
+    _write(target / "policies.junit.xml", formats.junit(report, where, asked))
+    _write(target / "policies.code-quality.json", formats.code_quality(report, where))
 
 
 def _failure_text(output: str, status: int, redactor: Redactor) -> str:

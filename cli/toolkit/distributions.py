@@ -8,13 +8,14 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from cli.output.console import Failed
 from lab.state import ROOT
 
-DISTRIBUTIONS = ("pulumi_resource_vcf", "pulumi_paif")
+DISTRIBUTIONS = ("pulumi_resource_vcf", "pulumi_paif", "policies")
 """Folders with a pyproject.toml of a distribution, in the order in which they need each other."""
 
 
@@ -28,7 +29,7 @@ def build(folder: Path) -> list[Path]:
 
 
 def version() -> str:
-    """The version of both."""
+    """The version of all."""
     return str(_project()["version"])
 
 
@@ -61,13 +62,25 @@ def _stage(name: str, root: dict[str, Any], source: Path) -> None:
     for package in asked["packages"]:
         left_out = shutil.ignore_patterns("__pycache__", "pyproject.toml")
         shutil.copytree(ROOT / package, source / package, ignore=left_out)
+        (source / package / "VERSION").write_text(f"{root['version']}\n", encoding="utf-8")
     shutil.copy2(ROOT / "LICENSE", source)
-    version, pins = root["version"], {_name(each): each for each in root["dependencies"]}
+    version, pins = root["version"], _pins(root)
     (source / "VERSION").write_text(f"{version}\n", encoding="utf-8")
     beside = [f"{each}=={version}" for each in asked.get("beside", ())]
     _requirements(source / "requirements.txt", [*(pins[each] for each in asked["requires"]), *beside])
     for extra, needed in asked.get("extra", {}).items():
         _requirements(source / f"requirements-{extra}.txt", [pins[each] for each in needed])
+
+
+def write_requirements(path: Path, names: Iterable[str]) -> None:
+    """Write what the project says of these packages as a file for pip."""
+    pins = _pins(_project())
+    _requirements(path, [pins[each] for each in names])
+
+
+def _pins(root: dict[str, Any]) -> dict[str, str]:
+    optional = (each for listed in root["optional-dependencies"].values() for each in listed)
+    return {_name(each): each for each in (*root["dependencies"], *optional)}
 
 
 def _requirements(path: Path, lines: list[str]) -> None:

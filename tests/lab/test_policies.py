@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
-from tests.lab.conftest import Paif
+from tests.lab.conftest import ROOT, Paif
 from tests.lab.connections import lab_api
 
 _NAME = "site1"
@@ -64,3 +66,25 @@ def test_more_seats_than_licensed_are_refused_before_anything_exists_also_withou
         assert part in answer.stdout
     assert "Previewing" not in answer.stdout
     _nothing_exists(site)
+
+
+def test_the_unchanged_dev_environment_previews_with_at_most_two_lines_of_the_packs(paif: Paif) -> None:
+    paif("lab", "up")
+    paif.pulumi("stack", "select", "dev", "--create")
+    answer = paif.pulumi("preview", "--stack", "dev", "--policy-pack", f"{ROOT}/policies/all/pulumi-analyzer-paif")
+    told = answer.stdout.split("Policies:\n", 1)[1].split("\n\n", 1)[0].splitlines()
+    headings, lines = [each for each in told if "paif@v" in each], [each for each in told if "paif@v" not in each]
+    assert len(headings) == 1
+    assert len(lines) <= 2, "\n".join(lines)
+
+
+def test_an_audit_judges_what_is_there_and_leaves_evidence(paif: Paif, tmp_path: Path) -> None:
+    paif.having("dev")
+    paif("policy", "audit", "dev", "--output", str(tmp_path))
+    evidence = json.loads((tmp_path / "policy-audit.json").read_text())
+    (dev,) = evidence["environments"]
+    assert dev["resources"] == len(paif.export("dev")["deployment"]["resources"])
+    verdicts = {(each["rule"], each["resource"].rsplit("::", 1)[1]): each["verdict"] for each in dev["judgements"]}
+    assert verdicts["platform/dlvm-persona", "acme-dev-dlvm-alice"] == "passed"
+    assert "refused" not in verdicts.values()
+    assert dev["settings"] in (tmp_path / "policy-audit.md").read_text()

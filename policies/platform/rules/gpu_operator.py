@@ -71,7 +71,7 @@ def gpu_operator_runtime(resource: Resource, run: Context) -> Findings:
     for each in gpu_operators(resource):
         key = "operator.defaultRuntime"
         found = None if each.form == "driver" or each.unread else each.get(key)
-        if found not in {None, "containerd"}:
+        if found is not None and found != "containerd":
             yield Violation("the runtime is not containerd", f"{each.path}.{key}", found)
 
 

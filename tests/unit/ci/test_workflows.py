@@ -18,7 +18,12 @@ from tools.obtain import ObtainError, go_command
 ROOT = Path(__file__).resolve().parents[3]
 GITHUB = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 GITLAB = [ROOT / ".gitlab-ci.yml", *sorted((ROOT / "ci" / "gitlab").glob("*.yml"))]
-ALLOWED = {"actions/checkout@v4", "actions/upload-artifact@v4", "actions/download-artifact@v4"}
+ALLOWED = {
+    "actions/checkout@v4",
+    "actions/upload-artifact@v4",
+    "actions/download-artifact@v4",
+    "github/codeql-action/upload-sarif@v3",
+}
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -83,7 +88,8 @@ def test_no_workflow_runs_a_forks_code_with_the_repositorys_rights(path: Path) -
     assert "pull_request_target" not in workflow["on"]
     if "workflow_run" in workflow["on"]:
         for step in steps(workflow):
-            assert "ref" not in step.get("with", {}), "after workflow_run only the default branch is checked out"
+            if not str(step.get("uses", "")).startswith("github/codeql-action/upload-sarif"):
+                assert "ref" not in step.get("with", {}), "after workflow_run only the default branch is checked out"
 
 
 @pytest.mark.parametrize("path", GITHUB, ids=lambda path: path.name)
@@ -97,7 +103,7 @@ def test_rights_are_stated_and_checkouts_leave_no_token(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", GITHUB, ids=lambda path: path.name)
-def test_only_the_three_known_actions_are_used(path: Path) -> None:
+def test_only_the_known_actions_are_used(path: Path) -> None:
     workflow = load(path)
     used = {step["uses"] for step in steps(workflow) if "uses" in step}
     used |= {job["uses"] for job in workflow["jobs"].values() if "uses" in job}
@@ -211,19 +217,24 @@ def test_every_command_and_option_that_a_workflow_uses_exists() -> None:
     import typer
 
     from cli.commands.drift import drift_command
+    from cli.commands.policy import policy_app
     from cli.commands.pull_request import changed_command, pr_comment_app
 
     app = typer.Typer()
     app.add_typer(pr_comment_app, name="pr-comment")
+    app.add_typer(policy_app, name="policy")
     app.command("changed")(changed_command)
     app.command("drift")(drift_command)
     root = typer.main.get_command(app)
     texts = [path.read_text() for path in [*GITHUB, *GITLAB]]
-    calls = re.findall(r"\./paif (pr-comment \w+|changed|drift)((?:[^\n|>]|>-\n)*(?:\n\s+--[^\n]*)*)", "\n".join(texts))
+    calls = re.findall(
+        r"\./paif (pr-comment \w+|policy \w+|changed|drift)((?:[^\n|>]|>-\n)*(?:\n\s+--[^\n]*)*)", "\n".join(texts)
+    )
     assert {call for call, _ in calls} == {
         "pr-comment record",
         "pr-comment render",
         "pr-comment post",
+        "policy audit",
         "changed",
         "drift",
     }
@@ -272,3 +283,29 @@ def test_a_release_builds_the_tagged_version_tries_it_and_publishes_nothing() ->
         './paif dist dist --tag "$TAG"',
         "./paif test -- -n0 -q tests/unit/cli/toolkit tests/lab/test_examples.py",
     ]
+
+
+def test_the_findings_that_a_preview_records_are_what_forges_are_given() -> None:
+    job = load(ROOT / "ci" / "gitlab" / "preview.yml")[".preview"]
+    given = {Path(each).name for each in job["artifacts"]["reports"].values()}
+    # All that ends in .sarif below the recordings is uploaded.
+    uploaded = [step for step in steps(named("preview-comment.yml")) if "upload-sarif" in str(step.get("uses"))]
+    assert [step["with"]["sarif_file"] for step in uploaded] == ["recording"]
+    written = {"policies.junit.xml", "policies.code-quality.json", "policies.sarif"}
+    source = (ROOT / "cli" / "pull_request" / "record.py").read_text()
+    assert given < written
+    assert all(f'"{name}"' in source for name in written)
+
+
+def test_who_uploads_findings_runs_nothing_of_the_pull_request() -> None:
+    job = named("preview-comment.yml")["jobs"]["code-scanning"]
+    assert not any("run" in step or "checkout" in str(step.get("uses")) for step in job["steps"])
+
+
+def test_the_nightly_audit_keeps_its_evidence_also_when_something_is_refused() -> None:
+    github = named("drift.yml")["jobs"]["drift"]["steps"]
+    audit = next(index for index, step in enumerate(github) if "policy audit" in step.get("run", ""))
+    assert all(step["if"] == "always()" for step in github[audit:])
+    gitlab = load(ROOT / "ci" / "gitlab" / "drift.yml")[".drift"]
+    assert any("policy audit" in line for line in gitlab["script"])
+    assert gitlab["artifacts"]["when"] == "always"

@@ -1,4 +1,4 @@
-"""What `policy check` makes of the engine's events: findings in order, secrets as they come, SARIF with places."""
+"""What `policy check` makes of the engine's events: findings in order, causes once, secrets as they come."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from cli.policy.packs import Finding, Report, policy_pack_options, read
+from cli.policy.packs import Report, policy_pack_options, read
+from cli.policy.rules import UnknownTopicError, chosen
 
 
 def _event(**policy: Any) -> str:
@@ -48,13 +49,16 @@ def test_one_cause_is_told_once_with_the_names_that_it_concerns() -> None:
     ]
     report = Report("dev", read("\n".join(events))[0])
     lines = report.lines()
-    heads = [line for line in lines if line.startswith("[")]
+    heads = [line for line in lines if not line.startswith(" ")]
     assert heads == [
         f"[mandatory] platform/dlvm-persona (high) {', '.join(f'm{number}' for number in range(41))}: the registry is "
         "not trusted (image)",
         "[mandatory] platform/dlvm-persona (high) m99: another problem",
-        "[advisory] platform/dlvm-persona (high) m1, m2: undecided: name is not known yet",
+        "2 checks of 1 rules are undecided until `up`: `./paif policy check dev --undecided` lists them",
     ]
+    assert "[advisory] platform/dlvm-persona (high) m1, m2: undecided: name is not known yet" in report.lines(
+        undecided=True
+    )
     assert lines[1:3] == ["    why: because", "    do: take it out"]
     # Programs have them one by one.
     assert len(report.as_dict()["findings"]) == 44
@@ -76,26 +80,36 @@ def test_only_a_mandatory_finding_refuses() -> None:
     assert Report("dev", found).refused
 
 
-def test_sarif_points_at_the_place_in_the_stack_file() -> None:
-    found, _ = read(_event())
-    run = Report("dev", found).sarif()["runs"][0]
-    assert run["tool"]["driver"]["rules"][0]["help"]["text"] == "take it out"
-    result = run["results"][0]
-    assert result["level"] == "error"
-    location = result["locations"][0]["physicalLocation"]
-    assert location["artifactLocation"]["uri"] == "stacks/Pulumi.dev.yaml"
-    assert location["region"]["startLine"] > 1
-
-
-def test_an_exempted_finding_is_a_suppressed_result_and_an_undecided_one_a_note() -> None:
-    exempted = Finding("naming", "name-pattern", "advisory", "low", "urn::x", "exempted until 2027-01-01 by me: why\nx")
-    undecided = Finding("naming", "name-pattern", "advisory", "low", "urn::y", "y: undecided: z is not known yet")
-    first, second = Report("dev", [exempted, undecided]).sarif()["runs"][0]["results"]
-    assert first["suppressions"][0]["justification"] == "exempted until 2027-01-01 by me: why"
-    assert second["level"] == "note"
-
-
 def test_the_packs_are_given_by_absolute_path() -> None:
     option, path = policy_pack_options()
     assert option == "--policy-pack"
     assert path.startswith("/")
+
+
+def test_what_nothing_tells_is_one_entry_whichever_rules_need_it() -> None:
+    text = "nothing in this run tells devices of VM class x, so that it cannot be checked\nwhy: {}\ndo: declare it"
+    events = [
+        _event(policyName=rule, message=f"m{number}: {text.format(rule)}", resourceUrn=f"urn::{number}")
+        for rule in ("vm-class-known", "vgpu-license-token")
+        for number in range(40)
+    ]
+    (head,) = [line for line in Report("dev", read("\n".join(events))[0]).lines() if line.startswith("[")]
+    assert "platform/vgpu-license-token, platform/vm-class-known" in head
+
+
+def test_what_a_reviewer_can_act_on_comes_before_what_is_exempted_or_undecided() -> None:
+    undecided = _event(enforcementLevel="advisory", severity="critical", message="a: undecided: x is not known yet")
+    exempted = _event(enforcementLevel="advisory", severity="critical", message="exempted until 2027-01-01 by me: b\nx")
+    found, _ = read(
+        "\n".join([undecided, exempted, _event(enforcementLevel="advisory", severity="low", message="c: d")])
+    )
+    assert [(each.exempted, each.undecided) for each in found] == [(False, False), (True, False), (False, True)]
+
+
+def test_a_topic_keeps_its_rules_and_what_is_wrong_with_the_settings() -> None:
+    wrong = _event(policyPackName="naming", policyName="naming-configuration")
+    found, _ = read("\n".join([_event(), _event(policyName="tls-issuer"), wrong]))
+    kept = Report("dev", found).only(chosen(["personas"]))
+    assert {each.rule for each in kept.findings} == {"dlvm-persona", "naming-configuration"}
+    with pytest.raises(UnknownTopicError, match="did you mean gpu-operator"):
+        chosen(["gpu-operater"])

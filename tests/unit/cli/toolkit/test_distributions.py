@@ -56,10 +56,11 @@ def _imports(package: str) -> Iterator[str]:
             yield from (name.split(".")[0] for name in names)
 
 
-def test_both_have_the_checkouts_version(wheels: list[Path]) -> None:
+def test_all_have_the_checkouts_version(wheels: list[Path]) -> None:
     assert [(_metadata(each)["Name"], _metadata(each)["Version"]) for each in wheels] == [
         ("pulumi-resource-vcf", VERSION),
         ("pulumi-paif", VERSION),
+        ("paif-policies", VERSION),
     ]
 
 
