@@ -78,6 +78,22 @@ The path must be absolute. Newer language hosts also take the folder (`--policy-
 - Levels: `advisory` is shown, `mandatory` stops the run, `remediate` puts it right (labels only) or stops the run,
   `disabled` does not run.
 
+## What is judged
+
+- **What an object is**, not how it was declared. The GPU Operator is the same one as a release, a rendered chart, an
+  archive, a part of another chart, a chart of Argo CD or Flux, and as the objects `ClusterPolicy` and `NVIDIADriver`.
+  Images, secrets in variables and requests for GPUs are found wherever they stand in an object of a cluster, also in
+  kinds of KServe, Knative, Ray, Kubeflow and NVIDIA's operators, in patches and in lists.
+- **Files**: value files and charts in folders are read where the packs run, with the content that the engine has seen.
+  What cannot be read is undecided, and refused at the end of a preview when a rule needs it: give it as values or text.
+- **What is a matter of Private AI.** Rules on where images, charts and libraries come from hold for a whole stack when
+  it has configuration of this toolkit (`paif:`), or something in it that is made for nothing else: Private AI Services,
+  endpoints, NIM, NeMo, the GPU Operator, classes and machines with GPUs. In any other stack they hold for what asks for
+  a GPU, or takes an image or a chart of NVIDIA's catalog. A shop's web server is its own business.
+- **Not judged**: objects of the platform's API groups (`vmware.com`, `nvidia.com`, `cluster.x-k8s.io` …) of a kind that
+  no rule knows, and charts whose values cannot be read, are counted in one line at the end of a preview.
+- Clusters of other providers of the Cluster API are not judged by what holds for VKS.
+
 ## Settings
 
 They are found by project and stack: `paif-policies/<project>/<stack>.yaml` in the folder of the program or one above,

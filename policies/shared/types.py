@@ -62,6 +62,8 @@ MACHINES = VM_SERVICE + VSPHERE_VM + CLUSTER + ENDPOINT
 """What brings machines."""
 LABELED = VM + CLUSTER + DATABASE + PAIS + ENDPOINT
 """Objects that people answer for, so that they carry labels."""
+WITHOUT_RULES = ("kubernetes:vmoperator.vmware.com/*:VirtualMachineService",)
+"""Known objects in which nothing is to be judged: an address of machines."""
 PLATFORM_OBJECT = (
     *NVIDIA_OBJECT,
     "kubernetes:vmware.com/*",
