@@ -23,7 +23,7 @@ from policies.platform.rules import (
     vgpu,
 )
 from policies.shared.pack import Pack
-from policies.shared.types import KUBERNETES, NEMO, NIM
+from policies.shared.types import CLUSTER_POLICY, NEMO, NIM, NVIDIA_DRIVER, WITHOUT_RULES
 
 RULES = [
     *unreadable.RULES.all,
@@ -43,12 +43,9 @@ RULES = [
     *supervisor.RULES.all,
     *unjudged.RULES.all,
 ]
-JUDGED = tuple(
-    sorted(
-        {*NIM, *NEMO, *(kind for rule in RULES for kind in rule.types if kind not in KUBERNETES and kind[-2:] != ":*")}
-    )
-)
-"""Types that rules look at for what they are; of every other object only its version, and what runs in it."""
+_KINDS = {kind for rule in RULES for kind in rule.types if not kind.endswith("*")}
+JUDGED = (*sorted(_KINDS), *NIM, *NEMO, *CLUSTER_POLICY, *NVIDIA_DRIVER, *WITHOUT_RULES)
+"""Kinds that rules look at for what they are; of every other object only its version, or what runs in it."""
 PACK: Pack[PlatformSettings, PlatformObservations] = Pack(
     name="platform",
     description="What the platform of a Private AI environment can do, and what production demands",

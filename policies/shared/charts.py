@@ -179,7 +179,7 @@ def _argo_chart(source: Mapping[str, Any], path: str, cluster: str) -> Chart:
         values = merge(values, given)
     parameters = helm.get("parameters")
     for each in parameters if isinstance(parameters, list) else []:
-        if isinstance(each, Mapping) and isinstance(each.get("name"), str):
+        if isinstance(each, Mapping) and isinstance(each.get("name"), str) and each["name"].count(".") < _LONGEST:
             values = merge(values, _nested(each["name"].split("."), _parameter(each)))
     name: Any = chart
     if chart is None:
@@ -206,6 +206,10 @@ def _parameter(parameter: Mapping[str, Any]) -> Any:
     """Value of a parameter, which is text that Helm reads as YAML unless it is told not to."""
     value = parameter.get("value")
     return parse_yaml(value) if isinstance(value, str) and parameter.get("forceString") is not True else value
+
+
+_LONGEST = 20
+"""Parts of a parameter's name at most."""
 
 
 def _nested(keys: list[str], value: Any) -> Any:

@@ -14,6 +14,8 @@ from typing import Any
 
 _LARGEST = 1 << 20
 """Bytes of a file that is read at most: values of charts have some tens of KiB."""
+_VALUES, _DEPTH = 20_000, 50
+"""Values in a text at most, and mappings in one another: those of the largest charts are a tenth of it."""
 
 
 def asset_text(asset: Any) -> str | None:
@@ -42,7 +44,20 @@ def parse_yaml(text: str | None) -> Any:
         loaded = yaml.load(text, Loader=YAML_LOADER)  # noqa: S506
     except (yaml.YAMLError, ValueError, RecursionError):
         return None
-    return {} if loaded is None else loaded
+    return {} if loaded is None else loaded if _is_small(loaded) else None
+
+
+def _is_small(data: Any) -> bool:
+    """Whether data can be walked through: aliases in a text of a few lines make millions of values, or never end."""
+    waiting, left = [(data, 0)], _VALUES
+    while waiting:
+        each, depth = waiting.pop()
+        inner = list(each.values()) if isinstance(each, dict) else each if isinstance(each, list) else []
+        left -= len(inner)
+        if left < 0 or depth > _DEPTH:
+            return False
+        waiting += [(one, depth + 1) for one in inner]
+    return True
 
 
 def _read(path: Path) -> bytes | None:

@@ -14,7 +14,15 @@ CLUSTER = ("kubernetes:cluster.x-k8s.io/*:Cluster",)
 DATABASE = ("kubernetes:databases.dataservices.vmware.com/*:PostgresCluster",)
 PAIS = ("kubernetes:pais.vmware.com/*:PAISConfiguration",)
 ENDPOINT = ("kubernetes:pais.vmware.com/*:ModelEndpoint",)
-NAMESPACE = ("vcf:index:Namespace", "vsphere:index/namespace:Namespace")
+NAMESPACE = (
+    "vcf:index:Namespace",
+    "vsphere:index/namespace:Namespace",
+    "kubernetes:infrastructure.cci.vmware.com/*:SupervisorNamespace",
+    "vcfa:index/supervisorNamespace:SupervisorNamespace",
+)
+"""Namespaces of a Supervisor, also as VCF Automation makes them."""
+SUPERVISOR = ("vsphere:index/supervisor:Supervisor",)
+"""A Supervisor that brings namespaces of its own."""
 VM_CLASS = (
     "vcf:index:VirtualMachineClass",
     "vsphere:index/virtualMachineClass:VirtualMachineClass",
@@ -54,6 +62,8 @@ MACHINES = VM_SERVICE + VSPHERE_VM + CLUSTER + ENDPOINT
 """What brings machines."""
 LABELED = VM + CLUSTER + DATABASE + PAIS + ENDPOINT
 """Objects that people answer for, so that they carry labels."""
+WITHOUT_RULES = ("kubernetes:vmoperator.vmware.com/*:VirtualMachineService",)
+"""Known objects in which nothing is to be judged: an address of machines."""
 PLATFORM_OBJECT = (
     *NVIDIA_OBJECT,
     "kubernetes:vmware.com/*",

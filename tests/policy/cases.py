@@ -255,7 +255,7 @@ _SMALL = changed(VM_CLASS, {"name": "acme-dev-class-vgpu-a100-20c", "vgpuProfile
 _BUNDLE = {"$secret": {"image-oneliner": base64.b64encode(b"docker run x/tensorflow:2").decode()}}
 _PAIS_CLI = {"$secret": {"user-data": base64.b64encode(b"#cloud-config\nruncmd: [vcf pais models push]").decode()}}
 _WHOLE_CLUSTER = changed(CLUSTER, {f"{_OVERRIDES}>0>value": DIRECTPATH_CLASS})
-_SERVICE = changed(VM, {}, "service", type="kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachineService")
+_SERVICE = changed(VM, {}, "service", type="kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachineSetResourcePolicy")
 _PROXY = {"$secret": {"user-data": base64.b64encode(b"HTTPS_PROXY=http://p:3128\n").decode()}}
 
 
@@ -387,7 +387,7 @@ PLATFORM = [
         by(VM, STACK),
         by(_SERVICE, _SERVICE, STACK),
         "",
-        "1 object is not judged: vmoperator.vmware.com/v1alpha3:VirtualMachineService",
+        "1 object is not judged: vmoperator.vmware.com/v1alpha3:VirtualMachineSetResourcePolicy",
     ),
     one("gpu-operator-runtime", RELEASE, {"values>operator>defaultRuntime": "docker"}),
     one("gpu-operator-vgpu-driver", RELEASE, {"values>driver>imagePullSecrets": []}),

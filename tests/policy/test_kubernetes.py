@@ -82,6 +82,22 @@ def test_a_folder_of_the_operators_name_that_is_not_there_is_undecided() -> None
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "&a [*a, *a]",
+        "a: &a [x,x,x,x,x,x,x,x,x]\n"
+        + "".join(f"{k}: &{k} [*{j},*{j},*{j},*{j},*{j}]\n" for j, k in zip("abcdefghi", "bcdefghij", strict=True)),
+        "[" * 200 + "]" * 200,
+        "- a list",
+        "{{ a template }}: {",
+        "a: !!python/object:x.y {}",
+    ],
+)
+def test_values_that_nobody_can_walk_through_are_not_read(text: str) -> None:
+    assert charts_of(_with_asset({"text": text}))[0].unread == "valueYamlFiles.0"
+
+
+@pytest.mark.parametrize(
     ("reference", "name", "version"),
     [
         ("gpu-operator", "gpu-operator", None),
