@@ -60,6 +60,17 @@ The path must be absolute. Newer language hosts also take the folder (`--policy-
   preview. During `up` nothing can wait: a machine before its class or Secret is refused. Take the name from the other
   one's output, as the components do, or declare under `existingClasses` and `existingBootstrapSecrets` what is made
   elsewhere (decisions/0006-order-of-registration.md).
+- **Form**: a value of another form than the platform takes there (a list for a mapping, text for a number) is told
+  once, by `unreadable-value`, with path, value and expectation. Of vSphere's plugin and this toolkit's, numbers,
+  booleans and text that the plugin turns into one another are in form; null is nothing everywhere. A `…Patch` is judged
+  as the object that it changes, in what it names.
+- **Machines**: a class is a class whether this toolkit, vSphere's plugin or the VM Operator makes it, a vGPU is one
+  also in `extraConfig` or `configSpec`. A Deep Learning VM is what says so: by its image, by an OVF property that only
+  this image has, or by a persona (a label; of a vSphere clone `persona: …` in the notes, a key of the extra
+  configuration that ends with `persona`, or the value of a custom attribute. A tag is an id that tells no name).
+- **What a machine starts** is read from OVF properties, cloud-init and command lists, out of base64 and gzip.
+- **Files and variables**: a kubeconfig given as a path is read where it lies on this machine, else undecided, as is a
+  vSphere provider without `allowUnverifiedSsl` where VSPHERE_ALLOW_UNVERIFIED_SSL switches verification off.
 - A rule that crashes fails its check under its name. Its message says where it crashed, and shows no value.
 - Secrets are shown as `[secret]`: by the engine's marks, by property names, and by the shape of a value.
 - Every rule has the address of its source, or says that it is a convention of this toolkit. A rule whose fact is "from

@@ -17,7 +17,7 @@ from cli.engine.stack import Stack
 from cli.engine.urns import type_and_name
 from cli.output.console import Failed
 from cli.policy.packs import EACH_FINDING, Finding, policy_pack_options, read
-from cli.policy.rules import VERSION, DescribedRule, described
+from cli.policy.rules import VERSION, DescribedRule, described, organization_files
 from cli.policy.settings import settings_file
 from cli.toolkit.checkout import git
 from lab.state import ROOT
@@ -46,6 +46,8 @@ class Audited:
     """SHA-256 of the packs' settings; empty when there is no file, so that their defaults judged."""
     stack_file: str
     """SHA-256 of the stack file."""
+    organization: dict[str, str]
+    """SHA-256 of the settings that all environments share, by file."""
     resources: int | None
     judgements: tuple[Judgement, ...] = ()
 
@@ -90,9 +92,12 @@ def audit(names: Sequence[str]) -> Evidence:
 
 def _audited(stack: Stack) -> Audited:
     state = _state(stack)
-    digests = (_digest(settings_file(stack.name)), _digest(ROOT / "stacks" / f"Pulumi.{stack.name}.yaml"))
+    shared = {path for rule in described().values() for path in organization_files(rule.pack).values()}
+    organization = {str(each.relative_to(ROOT)): _digest(each) for each in sorted(shared)}
+    settings = _digest(settings_file(stack.name))
+    stack_file = _digest(ROOT / "stacks" / f"Pulumi.{stack.name}.yaml")
     if state is None:
-        return Audited(stack.name, *digests, None)
+        return Audited(stack.name, settings, stack_file, organization, None)
     # The engine analyzes what it has, with the settings that are here.
     options = ["--stack", stack.name, "--json", *policy_pack_options()]
     answer = pulumi_cli.capture(stack, "policy", "analyze", *options, check=False, extra=EACH_FINDING)
@@ -101,7 +106,14 @@ def _audited(stack: Stack) -> Audited:
         output = "\n".join(errors) or (answer.stderr or answer.stdout).strip()[-3000:]
         raise Failed(f"the state of {stack.name} could not be judged:\n{output}")
     resources = [each for each in state["deployment"].get("resources") or [] if not each.get("delete")]
-    return Audited(stack.name, *digests, len(resources), tuple(judgements(resources, findings, described().values())))
+    return Audited(
+        stack.name,
+        settings,
+        stack_file,
+        organization,
+        len(resources),
+        tuple(judgements(resources, findings, described().values())),
+    )
 
 
 def _state(stack: Stack) -> dict[str, Any] | None:

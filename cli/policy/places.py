@@ -13,7 +13,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
 from cli.policy.packs import Finding
-from cli.policy.rules import setting_names
+from cli.policy.rules import organization_files, setting_names
 from cli.policy.settings import settings_file
 from lab.state import ROOT
 
@@ -48,6 +48,7 @@ class Places:
         file = root / settings_file(environment).relative_to(ROOT)
         self._settings_name = str(file.relative_to(root)) if file.is_file() else ""
         self._settings = _load(file)
+        self._root = root
 
     def of(self, finding: Finding) -> Place:
         """Where the finding is mended; the stack file's configuration when nothing tells more."""
@@ -57,11 +58,16 @@ class Places:
         said = _PATH.search(first)
         path = said.group(1) if said else ""
         names = setting_names(finding.pack)
+        if place := self._in_organization_file(finding.pack, path.split(".")):
+            return place
         if path.split(".")[0] in names and self._settings_name:
             return self._in_settings(finding.pack, path)
         if entry := self._entry(finding, path):
             return entry
         words = [*re.findall(r"[A-Za-z]\w*", first), *re.findall(r"[A-Za-z]\w*", "\n".join(rest))]
+        for each in words:
+            if place := self._in_organization_file(finding.pack, [each]):
+                return place
         setting = next((each for each in words if each in names), "")
         if setting and self._settings_name:
             return self._in_settings(finding.pack, setting)
@@ -75,16 +81,21 @@ class Places:
         return Place(self._stack_name)
 
     def _in_settings(self, pack: str, path: str) -> Place:
-        """The deepest part of a dotted path that the settings have below a pack."""
-        place, here = Place(self._settings_name or self._stack_name), self._settings
-        for part in (pack, *path.split(".")):
-            if isinstance(here, CommentedMap) and part in here:
-                place, here = _key(self._settings_name, here, part), here[part]
-            elif isinstance(here, CommentedSeq) and part.isdigit() and int(part) < len(here):
-                place, here = _item(self._settings_name, here, int(part)), here[int(part)]
-            elif part != pack or not isinstance(here, CommentedMap):
-                break
-        return place
+        """The deepest part of a dotted path that the settings have, below a pack or for all of them."""
+        parts = path.split(".")
+        file = self._settings_name or self._stack_name
+        return _deepest(file, self._settings, parts if parts[0] in self._settings else [pack, *parts]) or Place(file)
+
+    def _in_organization_file(self, pack: str, parts: list[str]) -> Place | None:
+        """The deepest part of a path in a file that all environments share; None when it has nothing of it."""
+        for key, path in organization_files(pack).items():
+            file = self._root / path.relative_to(ROOT)
+            name, content = str(file.relative_to(self._root)), _load(file)
+            if parts[0] == key and content:
+                return _deepest(name, content, parts[1:]) or Place(name)
+            if parts[0] in content:
+                return _deepest(name, content, parts)
+        return None
 
     def _exemption(self, finding: Finding) -> Place | None:
         section = self._settings.get(finding.pack)
@@ -114,6 +125,19 @@ class Places:
             if best is None or rank[:2] > best[:2]:
                 best = rank
         return best[2] if best else None
+
+
+def _deepest(file: str, here: Any, parts: list[str]) -> Place | None:
+    """The place of the deepest of nested keys and numbers that is there."""
+    place = None
+    for part in parts:
+        if isinstance(here, CommentedMap) and part in here:
+            place, here = _key(file, here, part), here[part]
+        elif isinstance(here, CommentedSeq) and part.isdigit() and int(part) < len(here):
+            place, here = _item(file, here, int(part)), here[int(part)]
+        else:
+            break
+    return place
 
 
 def _named(node: Any, section: str = "") -> Iterator[tuple[str, CommentedMap]]:

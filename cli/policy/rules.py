@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from paif_catalog.nearest_names import nearest
@@ -14,8 +15,17 @@ from policies.naming.pack import PACK as NAMING
 from policies.platform.pack import PACK as PLATFORM
 from policies.shared.describing import display_name, topic
 from policies.shared.pack import VERSION
+from policies.shared.settings_files import FOLDER
 
-__all__ = ["VERSION", "DescribedRule", "UnknownTopicError", "chosen", "described", "setting_names"]
+__all__ = [
+    "VERSION",
+    "DescribedRule",
+    "UnknownTopicError",
+    "chosen",
+    "described",
+    "organization_files",
+    "setting_names",
+]
 
 
 @dataclass(frozen=True)
@@ -90,6 +100,12 @@ def chosen(topics: Collection[str]) -> dict[str, DescribedRule]:
 
 def _topics(rules: Mapping[str, DescribedRule]) -> set[str]:
     return {each.topic for each in rules.values()}
+
+
+def organization_files(pack: str) -> dict[str, Path]:
+    """Files of settings that are the same for all environments, by key of the pack."""
+    models = {each.name: each.settings for each in (NAMING, LICENSING, PLATFORM)}
+    return {key: FOLDER / name for key, name in models[pack].organization_files.items()} if pack in models else {}
 
 
 @cache

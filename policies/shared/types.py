@@ -14,7 +14,15 @@ CLUSTER = ("kubernetes:cluster.x-k8s.io/*:Cluster",)
 DATABASE = ("kubernetes:databases.dataservices.vmware.com/*:PostgresCluster",)
 PAIS = ("kubernetes:pais.vmware.com/*:PAISConfiguration",)
 ENDPOINT = ("kubernetes:pais.vmware.com/*:ModelEndpoint",)
-NAMESPACE = ("vcf:index:Namespace", "vsphere:index/namespace:Namespace")
+NAMESPACE = (
+    "vcf:index:Namespace",
+    "vsphere:index/namespace:Namespace",
+    "kubernetes:infrastructure.cci.vmware.com/*:SupervisorNamespace",
+    "vcfa:index/supervisorNamespace:SupervisorNamespace",
+)
+"""Namespaces of a Supervisor, also as VCF Automation makes them."""
+SUPERVISOR = ("vsphere:index/supervisor:Supervisor",)
+"""A Supervisor that brings namespaces of its own."""
 VM_CLASS = (
     "vcf:index:VirtualMachineClass",
     "vsphere:index/virtualMachineClass:VirtualMachineClass",

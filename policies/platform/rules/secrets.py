@@ -108,9 +108,9 @@ def _plain_texts(resource: Resource) -> Iterator[Violation | Undecided]:
         # What a ConfigMap holds besides has a rule of its own.
         return
     for path, value in leaves(resource.properties):
-        if path in told or not isinstance(value, str) or resource.is_secret(path):
+        if not isinstance(value, str) or path in told or not has_token_shape(value):
             continue
-        if has_token_shape(value) and not is_secret_path(resource.type, path):
+        if not resource.is_secret(path) and not is_secret_path(resource.type, path):
             yield Violation("a secret stands in the text: [secret]", path)
 
 

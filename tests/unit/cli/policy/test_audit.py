@@ -17,6 +17,7 @@ from cli.engine.stack import Stack
 from cli.policy import audit
 from cli.policy.packs import Finding
 from cli.policy.rules import described
+from cli.policy.settings import settings_file
 
 ROOT = Path(__file__).resolve().parents[4]
 _CLUSTER = "urn:pulumi:dev::paif::kubernetes:cluster.x-k8s.io/v1beta1:Cluster::gpu"
@@ -88,7 +89,7 @@ def test_evidence_names_commit_and_digests_and_is_left_as_json_and_table(
     assert evidence["refused"] is True
     assert len(evidence["commit"]) == 40
     (dev,) = evidence["environments"]
-    assert dev["settings"] == hashlib.sha256((ROOT / "policies/config/dev.yaml").read_bytes()).hexdigest()
+    assert dev["settings"] == hashlib.sha256(settings_file("dev").read_bytes()).hexdigest()
     assert dev["resources"] == 2
     assert {each["verdict"] for each in dev["judgements"]} == {"refused", "passed"}
     table = (tmp_path / "evidence" / "policy-audit.md").read_text()

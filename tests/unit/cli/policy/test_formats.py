@@ -14,6 +14,7 @@ from cli.policy.formats import code_quality, junit, sarif
 from cli.policy.packs import Finding, Report
 from cli.policy.places import Place, Places
 from cli.policy.rules import VERSION, described
+from cli.policy.settings import relative_file
 
 _STACK = """\
 config:
@@ -47,7 +48,7 @@ _SCHEMA: dict[str, Any] = json.loads((Path(__file__).parent / "sarif-shape.json"
 
 @pytest.fixture
 def places(tmp_path: Path) -> Places:
-    for file, text in (("stacks/Pulumi.dev.yaml", _STACK), ("policies/config/dev.yaml", _SETTINGS)):
+    for file, text in (("stacks/Pulumi.dev.yaml", _STACK), (relative_file("dev"), _SETTINGS)):
         (tmp_path / file).parent.mkdir(parents=True)
         (tmp_path / file).write_text(text, encoding="utf-8")
     return Places("dev", tmp_path)
@@ -86,7 +87,7 @@ def _finding(rule: str, name: str, message: str, kind: str = "VirtualMachine", *
 def test_a_finding_is_at_the_line_that_mends_it(
     places: Places, finding: Finding, file: str, line: int, column: int
 ) -> None:
-    whole = {"stacks": "stacks/Pulumi.dev.yaml", "policies": "policies/config/dev.yaml"}[file]
+    whole = {"stacks": "stacks/Pulumi.dev.yaml", "policies": relative_file("dev")}[file]
     assert places.of(finding) == Place(whole, line, column)
 
 

@@ -23,7 +23,14 @@ from cli.toolkit import distributions
 
 ROOT = Path(__file__).resolve().parents[4]
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-_IMPORTED_AS = {"yaml": "pyyaml", "pyVmomi": "pyvmomi", "pyVim": "pyvmomi", "grpc": "pulumi", "google": "pulumi"}
+_IMPORTED_AS = {
+    "yaml": "pyyaml",
+    "pyVmomi": "pyvmomi",
+    "pyVim": "pyvmomi",
+    "grpc": "pulumi",
+    "google": "pulumi",
+    "pydantic_core": "pydantic",
+}
 """What a requirement is imported as, where that is not its own name; grpc and protobuf are the SDK's."""
 
 
