@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 HIDDEN = "[secret]"
@@ -56,6 +57,7 @@ _UNKNOWN_KEYS = re.compile(
 )
 
 
+@lru_cache(maxsize=8192)
 def is_secret_path(resource_type: str, path: str) -> bool:
     """Whether the catalog says that a property (dotted path) of a resource is secret."""
     if any(fnmatchcase(resource_type, kind) and fnmatchcase(path, pattern) for kind, pattern in SECRET_PATHS):
@@ -178,8 +180,10 @@ _LOGIN = re.compile(r"(?<=://)\S+(?=@)|[^\s/:@'\"]+:[^\s/@]+(?=@)")
 
 def has_token_shape(text: str) -> bool:
     """Whether text holds something that its own letters tell to be a secret, or an address with a password."""
-    text = _PUBLIC.sub("", text)
-    return any(each.pattern.search(text) for each in (*TOKENS, *_ADDRESSES) if each.finding)
+    return _CERTAIN.search(text) is not None
+
+
+_CERTAIN = re.compile("|".join(each.pattern.pattern for each in (*TOKENS, *_ADDRESSES) if each.finding), re.DOTALL)
 
 
 def has_secret_shape(text: str) -> bool:

@@ -60,12 +60,39 @@ The path must be absolute. Newer language hosts also take the folder (`--policy-
   preview. During `up` nothing can wait: a machine before its class or Secret is refused. Take the name from the other
   one's output, as the components do, or declare under `existingClasses` and `existingBootstrapSecrets` what is made
   elsewhere (decisions/0006-order-of-registration.md).
+- **Form**: a value of another form than the platform takes there (a list for a mapping, text for a number) is told
+  once, by `unreadable-value`, with path, value and expectation. Of vSphere's plugin and this toolkit's, numbers,
+  booleans and text that the plugin turns into one another are in form; null is nothing everywhere. A `…Patch` is judged
+  as the object that it changes, in what it names.
+- **Machines**: a class is a class whether this toolkit, vSphere's plugin or the VM Operator makes it, a vGPU is one
+  also in `extraConfig` or `configSpec`. A Deep Learning VM is what says so: by its image, by an OVF property that only
+  this image has, or by a persona (a label; of a vSphere clone `persona: …` in the notes, a key of the extra
+  configuration that ends with `persona`, or the value of a custom attribute. A tag is an id that tells no name).
+- **What a machine starts** is read from OVF properties, cloud-init and command lists, out of base64 and gzip.
+- **Files and variables**: a kubeconfig given as a path is read where it lies on this machine, else undecided, as is a
+  vSphere provider without `allowUnverifiedSsl` where VSPHERE_ALLOW_UNVERIFIED_SSL switches verification off.
 - A rule that crashes fails its check under its name. Its message says where it crashed, and shows no value.
 - Secrets are shown as `[secret]`: by the engine's marks, by property names, and by the shape of a value.
 - Every rule has the address of its source, or says that it is a convention of this toolkit. A rule whose fact is "from
   memory" refuses nothing.
 - Levels: `advisory` is shown, `mandatory` stops the run, `remediate` puts it right (labels only) or stops the run,
   `disabled` does not run.
+
+## What is judged
+
+- **What an object is**, not how it was declared. The GPU Operator is the same one as a release, a rendered chart, an
+  archive, a part of another chart, a chart of Argo CD or Flux, and as the objects `ClusterPolicy` and `NVIDIADriver`.
+  Images, secrets in variables and requests for GPUs are found wherever they stand in an object of a cluster, also in
+  kinds of KServe, Knative, Ray, Kubeflow and NVIDIA's operators, in patches and in lists.
+- **Files**: value files and charts in folders are read where the packs run, with the content that the engine has seen.
+  What cannot be read is undecided, and refused at the end of a preview when a rule needs it: give it as values or text.
+- **What is a matter of Private AI.** Rules on where images, charts and libraries come from hold for a whole stack when
+  it has configuration of this toolkit (`paif:`), or something in it that is made for nothing else: Private AI Services,
+  endpoints, NIM, NeMo, the GPU Operator, classes and machines with GPUs. In any other stack they hold for what asks for
+  a GPU, or takes an image or a chart of NVIDIA's catalog. A shop's web server is its own business.
+- **Not judged**: objects of the platform's API groups (`vmware.com`, `nvidia.com`, `cluster.x-k8s.io` …) of a kind that
+  no rule knows, and charts whose values cannot be read, are counted in one line at the end of a preview.
+- Clusters of other providers of the Cluster API are not judged by what holds for VKS.
 
 ## Settings
 

@@ -53,6 +53,8 @@ class RequestedResource:
     provider: str = "urn:pulumi:dev::paif::pulumi:providers:kubernetes::supervisor"
     after: tuple[str, ...] = ()
     """Names of those that it depends on in a run of the engine, which registers it after them."""
+    via: str = ""
+    """Name of the provider that it goes to in a run of the engine, when it is not the default one."""
 
 
 def urn(kind: str, name: str, stack: str = "dev", project: str = "paif") -> str:

@@ -98,7 +98,12 @@ class LicensingSettings(MachineSettings):
         description="containers and charts of NIM microservices; a mirror's belong here too",
     )
     nvaie_images: list[str] = Field(
-        default=["nvcr.io/nvaie/*", "nvcr.io/nvidia/vgpu/*", "helm.ngc.nvidia.com/nvaie/*"],
+        default=[
+            "nvcr.io/nvaie/*",
+            "nvcr.io/nvidia/vgpu/*",
+            "nvcr.io/nvidia/nemo-microservices/*",
+            "helm.ngc.nvidia.com/nvaie/*",
+        ],
         description="containers and charts that come with NVIDIA AI Enterprise only; a mirror's belong here too",
     )
 

@@ -8,9 +8,9 @@ from functools import cache
 import paif_catalog as catalog
 from policies.naming.configuration import Context, filled
 from policies.shared.deep_learning_vms import is_deep_learning_vm
-from policies.shared.model import Resource
+from policies.shared.model import Resource, value_at
 from policies.shared.selectors import is_type
-from policies.shared.types import CLUSTER, DATABASE, ENDPOINT, NAMESPACE, RELEASE, VM_CLASS, WORKSTATION
+from policies.shared.types import CLUSTER, DATABASE, ENDPOINT, NAMESPACE, RELEASE, SUPERVISOR, VM_CLASS, WORKSTATION
 
 DNS_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
 _KINDS: tuple[tuple[tuple[str, ...], str], ...] = (
@@ -18,7 +18,7 @@ _KINDS: tuple[tuple[tuple[str, ...], str], ...] = (
     (CLUSTER, "cluster"),
     (DATABASE, "database"),
     (ENDPOINT, "endpoint"),
-    (NAMESPACE, "namespace"),
+    (NAMESPACE + SUPERVISOR, "namespace"),
     (VM_CLASS, "vm-class"),
 )
 NAMED_TYPES = WORKSTATION + CLUSTER + DATABASE + ENDPOINT + NAMESPACE + VM_CLASS
@@ -40,14 +40,31 @@ def is_followed_by(resource: Resource, run: Context) -> bool:
 
 
 def name_path(resource: Resource) -> str:
-    """Property that holds the name on the platform."""
+    """Property that holds the name on the platform, or what such a name begins with."""
+    if resource.type.startswith("vcfa:"):
+        return "namePrefix"
+    if is_type(resource, NAMESPACE) and resource.get("metadata.name") is None and resource.get("metadata.generateName"):
+        return "metadata.generateName"
     return "metadata.name" if resource.type.startswith("kubernetes:") and not is_type(resource, RELEASE) else "name"
 
 
 def name_of(resource: Resource) -> str | None:
     """The name on the platform; None when the engine or the server makes it up. Raises UndecidedError."""
-    value = resource.get(name_path(resource))
+    path = name_path(resource)
+    value = resource.get(path)
+    if isinstance(value, str) and path in {"namePrefix", "metadata.generateName"}:
+        value = value.rstrip("-")
     return value if isinstance(value, str) and value else None
+
+
+def names_of(resource: Resource) -> list[tuple[str, str]]:
+    """Path and name of everything that a resource gives a name: a Supervisor to namespaces. Raises UndecidedError."""
+    if is_type(resource, SUPERVISOR):
+        listed = enumerate(resource.items("namespaces"))
+        named = [(f"namespaces.{index}.name", value_at(each, "name")) for index, each in listed]
+    else:
+        named = [(name_path(resource), name_of(resource))]
+    return [(path, name) for path, name in named if isinstance(name, str) and name]
 
 
 def organization_of(run: Context) -> str:

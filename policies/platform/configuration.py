@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -59,6 +59,9 @@ class PlatformSettings(MachineSettings):
     )
     backup_retention_days: int = Field(default=14, ge=1, description="days that those backups are kept at least")
     networks: list[str] = Field(default=[], description="networks in use around the clusters, in CIDR form")
+    list_unjudged: bool = Field(
+        default=False, description="every object that no rule knows is named, instead of the number of its kind"
+    )
     container_storage_gib: int = Field(default=100, description="GiB for images on GPU nodes at least")
 
     moved: ClassVar[Mapping[str, str]] = {
@@ -97,8 +100,22 @@ class PlatformObservations:
     classes: Classes = field(default_factory=dict)
     devices: dict[tuple[str, str], str] = field(default_factory=dict)
     """(host, PCI device) -> URN of the machine."""
-    operators: dict[str, str] = field(default_factory=dict)
-    """URN of a cluster's provider -> URN of its GPU Operator."""
+    operators: dict[tuple[str, str], str] = field(default_factory=dict)
+    """URN of a cluster's provider, and the cluster that an object names itself -> URN of its GPU Operator."""
+    operator_namespaces: dict[tuple[str, str], str] = field(default_factory=dict)
+    """URN of a cluster's provider, and a namespace -> URN of the GPU Operator in it."""
+    providers: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """URN of a provider -> names of the cluster that it goes to."""
+    pools: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Name of a cluster -> VM classes of its pools."""
+    matters: dict[str, str] = field(default_factory=dict)
+    """What makes the whole stack one of Private AI -> URN of the first resource that says so."""
+    unjudged: dict[str, str] = field(default_factory=dict)
+    """URN of an object that no rule knows -> its kind."""
+    unread: dict[str, str] = field(default_factory=dict)
+    """URN of a resource with a chart -> what of the chart's values cannot be read."""
+    judged: tuple[str, ...] = ()
+    """Types that rules look at for what they are."""
     sizes: dict[str, dict[int, str]] = field(default_factory=dict)
     """GPU -> its profile sizes in the order of registration, each with the URN of its first class."""
     pinned: dict[str, tuple[str, bool | None]] = field(default_factory=dict)

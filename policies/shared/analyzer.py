@@ -169,7 +169,11 @@ class Analyzer(Generic[S, M]):
         readers = {key: None for table_key in run.writes for key in self._readers.get(table_key, ())}
         repeated = [self._evaluations[key] for key in readers if key[1] != resource.urn]
         for rule in rules:
-            self._evaluate(_Evaluation(rule, resource), run, response)
+            evaluation = _Evaluation(rule, resource, pending=rule.at_end)
+            if rule.at_end:
+                self._evaluations[rule.name, resource.urn] = evaluation
+            else:
+                self._evaluate(evaluation, run, response)
         for evaluation in repeated:
             if not evaluation.blocked:
                 self._evaluate(evaluation, run, response)
@@ -245,11 +249,11 @@ class Analyzer(Generic[S, M]):
         key = (rule.name, resource.urn)
         run.reads.clear()
         violations, undecided, crash = judge(rule, resource, run, level)
-        if run.reads:
+        evaluation.pending = any(each.declare for each in undecided)
+        if run.reads or evaluation.pending:
             self._evaluations[key] = evaluation
             for table_key in run.reads:
                 self._readers.setdefault(table_key, {})[key] = None
-        evaluation.pending = any(each.declare for each in undecided)
         waiting = [each for each in dict.fromkeys(undecided) if run.dry_run and not (last and _must_be_told(each))]
         self._reporter.count_undecided(self.pack.name, *key, len(waiting))
         if not violations and not undecided and not crash:

@@ -95,7 +95,7 @@ def _narrow(value: str) -> str:
     """A pattern of URNs that names a type or a name: one that takes anything would switch its rule off unseen."""
     parts = value.split("::")
     own = parts[2:] if len(parts) > 2 else [part for part in parts[-1:] if not part.startswith("urn:")]
-    if not re.sub(r"[*?]", "", "".join(own)):
+    if not re.sub(r"\[.*?\]|[*?:$]", "", "".join(own)):
         raise unexpected(
             "a pattern with a resource's type or name in it: for everything set the rule's level under enforcement"
         )

@@ -156,6 +156,8 @@ class Resource:
     """Values of a form that nobody can read; each stands in its place among the properties."""
     told: set[str] = field(default_factory=set, compare=False)
     """Paths of those for which the resource was refused already, by any rule of any pack in this process."""
+    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What rules have found out about the resource by looking through all of it, for the rules after them."""
 
     def get(self, path: str, default: Any = None) -> Any:
         """The value at a dotted path such as spec.topology.class. Raises UndecidedError when it is not known yet."""
@@ -336,6 +338,8 @@ class Rule(Generic[S, M]):
     remedy: str
     source: str
     remediate: Callable[[Resource, Run[S, M]], Mapping[str, Mapping[str, str]]] | None = None
+    at_end: bool = False
+    """It is asked once, at the end of a preview, about all that was seen."""
 
     @property
     def address(self) -> str:
@@ -361,12 +365,13 @@ class Rules(Generic[S, M]):
         remedy: str,
         source: str,
         remediate: Callable[[Resource, Run[S, M]], Mapping[str, Mapping[str, str]]] | None = None,
+        at_end: bool = False,
     ) -> Callable[[Check[S, M]], Check[S, M]]:
         """Make a rule of a check; it is mandatory everywhere unless `levels` says otherwise."""
 
         def add(check: Check[S, M]) -> Check[S, M]:
             levels_ = levels or everywhere()
-            self.all.append(Rule(name, types, check, severity, levels_, reason, remedy, source, remediate))
+            self.all.append(Rule(name, types, check, severity, levels_, reason, remedy, source, remediate, at_end))
             return check
 
         return add

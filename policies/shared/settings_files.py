@@ -151,6 +151,10 @@ def judge(
     own = {key: each for key, each in section.items() if key not in OF_ALL_PACKS}
     above = {**common, **(shared or {})}
     values = {**above, **own, **overrides}
+    problems += [
+        SettingsProblem((pack, "kinds", name), LEVELS_EXPECTED, near=nearest(name, GUARDS))
+        for name in kinds_without_levels(overrides.get("kinds"))
+    ]
     kinds = values.get("kinds")
     names = [str(name) for name in kinds] if isinstance(kinds, dict) else []
     vocabulary = Vocabulary(frozenset(rules), model.renamed_rules, tuple(dict.fromkeys((*GUARDS, *names))))

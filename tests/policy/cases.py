@@ -27,6 +27,7 @@ from tests.policy.resources import (
     GALLERY,
     GONE,
     GPU_CLASS,
+    GUEST,
     IMAGE,
     INLINE_VM,
     LIBRARY,
@@ -253,6 +254,8 @@ _MIG = ["grid_a100-1-5c", "grid_a100-2-10c"]
 _SMALL = changed(VM_CLASS, {"name": "acme-dev-class-vgpu-a100-20c", "vgpuProfiles": ["grid_a100-20c"]}, "small")
 _BUNDLE = {"$secret": {"image-oneliner": base64.b64encode(b"docker run x/tensorflow:2").decode()}}
 _PAIS_CLI = {"$secret": {"user-data": base64.b64encode(b"#cloud-config\nruncmd: [vcf pais models push]").decode()}}
+_WHOLE_CLUSTER = changed(CLUSTER, {f"{_OVERRIDES}>0>value": DIRECTPATH_CLASS})
+_SERVICE = changed(VM, {}, "service", type="kubernetes:vmoperator.vmware.com/v1alpha3:VirtualMachineSetResourcePolicy")
 _PROXY = {"$secret": {"user-data": base64.b64encode(b"HTTPS_PROXY=http://p:3128\n").decode()}}
 
 
@@ -364,6 +367,27 @@ PLATFORM = [
         by(RELEASE, changed(RELEASE, {}, "second", provider=_OTHER)),
         by(RELEASE, changed(RELEASE, {"name": "gpu-operator-2"}, "second")),
         "chart",
+    ),
+    Case(
+        "gpu-operator-driver-nodes",
+        by(GUEST, CLUSTER, RELEASE),
+        by(GUEST, CLUSTER, changed(RELEASE, {"values>driver": {"enabled": True}})),
+        "values>driver",
+        "pool gpu of cluster acme-dev-vks-gpu has vGPUs",
+    ),
+    Case(
+        "gpu-operator-driver-passthrough",
+        by(GUEST, _WHOLE_CLUSTER, changed(RELEASE, {"values>driver": {"enabled": True}})),
+        by(GUEST, _WHOLE_CLUSTER, RELEASE),
+        "values>driver",
+        "has whole GPUs",
+    ),
+    Case(
+        "unjudged-objects",
+        by(VM, STACK),
+        by(_SERVICE, _SERVICE, STACK),
+        "",
+        "1 object is not judged: vmoperator.vmware.com/v1alpha3:VirtualMachineSetResourcePolicy",
     ),
     one("gpu-operator-runtime", RELEASE, {"values>operator>defaultRuntime": "docker"}),
     one("gpu-operator-vgpu-driver", RELEASE, {"values>driver>imagePullSecrets": []}),

@@ -12,7 +12,11 @@ import random
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from ruamel.yaml import YAML
 
 from policies.licensing.pack import PACK as LICENSING
 from policies.naming.pack import PACK as NAMING
@@ -25,7 +29,18 @@ from tests.policy.harness import Process, RequestedResource
 
 RUN = 25
 """Objects of one run: what a pack remembers of earlier ones is part of what is tried."""
+
+
+def _of_programs() -> Iterator[RequestedResource]:
+    """Resources of the table of programs, as strangers write them."""
+    for file in sorted((Path(__file__).parent / "programs").glob("*.yaml")):
+        for program in YAML(typ="safe").load(file.read_text(encoding="utf-8")).get("programs", ()):
+            for each in program["resources"]:
+                yield RequestedResource(each["type"], each.get("name", "it"), each.get("properties", {}))
+
+
 _SAMPLES = [each for _, each in sorted(vars(samples).items()) if isinstance(each, RequestedResource)]
+_SAMPLES += _of_programs()
 _FOREIGN = (
     "aws:ec2/instance:Instance",
     "random:index/randomPassword:RandomPassword",
@@ -208,9 +223,9 @@ def _value(rng: random.Random, depth: int) -> Any:
 
 
 def _deep(rng: random.Random) -> Any:
-    """As deep as a message of the engine's may be."""
+    """About as deep as a message of the engine's may be."""
     value: Any = rng.choice(_TEXTS)
-    for _ in range(20):
+    for _ in range(12):
         value = [value] if rng.random() < 0.5 else {rng.choice(_KEYS): value}
     return value
 
@@ -242,7 +257,11 @@ class Judge:
 
     def errors(self, resource: RequestedResource) -> list[str]:
         """What goes wrong in judging a resource; violations do not."""
-        request = Process.request(resource, "dev")
+        try:
+            request = Process.request(resource, "dev")
+        except DecodeError:
+            # Deeper than a message of the engine's may be: no pack gets to see it.
+            return []
         try:
             remediated = self.service.remediate(request)
             answer = self.service.analyze(request)

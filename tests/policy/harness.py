@@ -94,7 +94,8 @@ class Engine:
         self.run("stack", "init", self.stack)
         values = [part for key, value in self.config.items() for part in ("--plaintext", f"paif:{key}={value}")]
         values += [part for key, value in self.secrets.items() for part in ("--secret", f"paif:{key}={value}")]
-        self.run("config", "set-all", "--stack", self.stack, *values)
+        if values:
+            self.run("config", "set-all", "--stack", self.stack, *values)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -135,6 +136,7 @@ class Engine:
                 "properties": each.properties,
                 "protect": each.protect,
                 "after": each.after,
+                "via": each.via,
             }
             for each in asked
         ]

@@ -314,6 +314,12 @@ RELEASE = RequestedResource(
     },
     provider="urn:pulumi:dev::paif::pulumi:providers:kubernetes::guest",
 )
+GUEST = RequestedResource(
+    "pulumi:providers:kubernetes",
+    "guest",
+    {"clusterIdentifier": "acme-dev-vks-gpu", "kubeconfig": UNKNOWN},
+    provider="",
+)
 OPERATOR_NAMESPACE = RequestedResource(
     "kubernetes:core/v1:Namespace",
     "operator-namespace",

@@ -14,7 +14,7 @@ from policies.platform.rules.transport import tls_verification
 from policies.shared.boot_texts import plain_text
 from policies.shared.model import Resource, Undecided, UndecidedError, Unknown, Violation
 from tests.policy.harness import Process, RequestedResource
-from tests.policy.resources import CLUSTER, CONFIG, ENDPOINT, POOLS, SETTINGS, VM, changed
+from tests.policy.resources import BOOTSTRAP, CLUSTER, CONFIG, ENDPOINT, POOLS, SETTINGS, VM, changed
 
 
 def _verdict(kind: str, **properties: Any) -> list[str]:
@@ -88,6 +88,27 @@ _WRONG = {
         "expected a mapping, this is a list",
     ),
 }
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        changed(BOOTSTRAP, {"stringData": ["open-password"]}),
+        changed(BOOTSTRAP, {"stringData": {"password": ["open-password"]}}),
+        changed(ENDPOINT, {"spec>replicas": {"$secret": "open-password"}}),
+        changed(ENDPOINT, {"spec>model": [{"$secret": "open-password"}]}),
+        changed(
+            VM, {"metadata>labels": [{"a": {"$secret": "open-password"}}], "metadata>annotations": "open-password"}
+        ),
+    ],
+)
+def test_a_value_of_another_form_is_shown_without_its_secrets(
+    packs: dict[str, Process], resource: RequestedResource
+) -> None:
+    packs["platform"].start(pack="platform", settings=SETTINGS["platform"], config=CONFIG)
+    found = [each.message for each in packs["platform"].analyze(resource) if each.rule == "unreadable-value"]
+    assert found
+    assert "open-password" not in "".join(found)
 
 
 @pytest.mark.parametrize("dry_run", [True, False])

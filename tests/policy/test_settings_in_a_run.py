@@ -46,6 +46,12 @@ def test_a_kind_of_the_sites_own_has_the_levels_and_guards_that_it_says(packs: d
     assert "endpoint-replicas" not in {each.rule for each in found}
 
 
+def test_a_kind_of_the_sites_own_that_says_no_levels_is_no_kind_of_dev(packs: dict[str, Process]) -> None:
+    with pytest.raises(grpc.RpcError) as error:
+        _begin(packs["platform"], "platform", kind="preprod", kinds={"preprod": {"endpointReplicas": 2}})
+    assert "--policy-pack-config: platform.kinds.preprod: expected levels: whose rules" in error.value.details()
+
+
 def test_where_nothing_says_the_kind_the_run_says_that_it_is_judged_as_prod(packs: dict[str, Process]) -> None:
     _begin(packs["platform"], "platform")
     [message] = _said(packs["platform"].analyze(STACK, _STACK), "platform")

@@ -13,7 +13,7 @@ from policies.shared.containers import charts, find_references, images
 from policies.shared.model import Findings, Resource, Rules, Severity, Undecided, Violation
 from policies.shared.selectors import is_type
 from policies.shared.sources import GPU_GUIDE
-from policies.shared.types import ENDPOINT, NIM, RELEASE, SECRET, WORKLOAD, WORKSTATION
+from policies.shared.types import CHART, CHART_OBJECT, KUBERNETES, NEMO, NIM, SECRET, WORKSTATION
 
 RULES: Rules[LicensingSettings, LicensingObservations] = Rules()
 
@@ -25,7 +25,9 @@ def _unlicensed(resource: Resource, run: Context, patterns: Iterable[str], what:
     problem = f"{what}, and no NVIDIA AI Enterprise entitlement is declared"
 
     def is_one(reference: str) -> bool:
-        return any(fnmatchcase(each, pattern) for each in (reference, f"{reference}/") for pattern in patterns)
+        # A mirror that keeps the whole name of what it mirrors has it behind its own.
+        names = [reference, reference[max(reference.find("nvcr.io/"), reference.find("helm.ngc.nvidia.com/"), 0) :]]
+        return any(fnmatchcase(each, pattern) for name in names for each in (name, f"{name}/") for pattern in patterns)
 
     if is_type(resource, SECRET + WORKSTATION):
         for each in boot_texts(resource):
@@ -34,7 +36,7 @@ def _unlicensed(resource: Resource, run: Context, patterns: Iterable[str], what:
             elif any(is_one(name) for name in find_references(each[1])):
                 yield Violation(f"the machine starts it: {problem}", each[0])
         return
-    if is_type(resource, RELEASE):
+    if is_type(resource, CHART + CHART_OBJECT):
         for path, address in charts(resource):
             parts = urlsplit(address)
             if is_one(f"{parts.hostname}{parts.path}".rstrip("/")):
@@ -48,7 +50,7 @@ def _unlicensed(resource: Resource, run: Context, patterns: Iterable[str], what:
 
 @RULES.rule(
     "nim-entitlement",
-    WORKLOAD + RELEASE + ENDPOINT + NIM + SECRET + WORKSTATION,
+    KUBERNETES + WORKSTATION,
     severity=Severity.CRITICAL,
     reason="NIM microservices need NVIDIA AI Enterprise on either GPU path, also with DirectPath I/O",
     remedy="declare the entitlement, or serve an open model with vLLM",
@@ -65,11 +67,15 @@ def nim_entitlement(resource: Resource, run: Context) -> Findings:
 
 @RULES.rule(
     "nvaie-container-entitlement",
-    WORKLOAD + RELEASE + SECRET + WORKSTATION,
+    KUBERNETES + WORKSTATION,
     severity=Severity.CRITICAL,
     reason="containers of NVIDIA AI Enterprise may only be used with its license, on either GPU path",
     remedy="declare the entitlement, or use the public container",
     source=f"{GPU_GUIDE} (11.5.1)",
 )
 def nvaie_container_entitlement(resource: Resource, run: Context) -> Findings:
-    yield from _unlicensed(resource, run, run.settings.nvaie_images, "the container is part of NVIDIA AI Enterprise")
+    if is_type(resource, NEMO) and not entitlements_of("nvaie", run):
+        yield Violation("this is a NeMo microservice, and no NVIDIA AI Enterprise entitlement is declared", "kind")
+    else:
+        what = "the container is part of NVIDIA AI Enterprise"
+        yield from _unlicensed(resource, run, run.settings.nvaie_images, what)

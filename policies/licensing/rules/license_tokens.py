@@ -29,9 +29,10 @@ from policies.shared.model import (
     raw_value_at,
     require_known,
 )
-from policies.shared.selectors import has_vgpu_driver, is_gpu_operator, is_type, mapping_entries
+from policies.shared.operators import gpu_operators
+from policies.shared.selectors import is_type, mapping_entries
 from policies.shared.sources import GPU_GUIDE, GUIDE, NVAIE_VGPU
-from policies.shared.types import CONFIG_MAP, RELEASE, ROOT, SECRET, VM_SERVICE, VSPHERE_VM
+from policies.shared.types import CONFIG_MAP, GPU_OPERATOR, ROOT, SECRET, VM_SERVICE, VSPHERE_VM
 
 RULES: Rules[LicensingSettings, LicensingObservations] = Rules()
 
@@ -208,7 +209,7 @@ def _bootstrap_path(resource: Resource) -> str:
 
 @RULES.rule(
     "license-token-wasted",
-    VM_SERVICE + VSPHERE_VM + RELEASE + ROOT,
+    VM_SERVICE + VSPHERE_VM + GPU_OPERATOR + ROOT,
     severity=Severity.LOW,
     levels=everywhere(Level.ADVISORY),
     reason="the data-center driver of a whole GPU asks no license server: is a vGPU meant, or is the token left over?",
@@ -219,10 +220,11 @@ def license_token_wasted(resource: Resource, run: Context) -> Findings:
     if resource.type in ROOT:
         if gpu_mode(run) == "directpath" and "licenseToken" in {*run.secrets, *run.environment}:
             yield Violation("paif:gpu.mode is directpath and there is a license token", "paif:licenseToken")
-    elif resource.type in RELEASE:
-        data_center = is_gpu_operator(resource) and not has_vgpu_driver(resource)
-        if data_center and resource.get("values.driver.licensingConfig"):
-            yield Violation("the data-center driver gets a vGPU license", "values.driver.licensingConfig")
+    elif is_type(resource, GPU_OPERATOR):
+        for operator in gpu_operators(resource):
+            if operator.driver_kind() == "data-center" and operator.license_key()[1]:
+                path = operator.driver_setting("licensingConfig")
+                yield Violation("the data-center driver gets a vGPU license", path)
     else:
         found = machine_gpu(resource, run, run.observations.classes)
         if found is not None and found.devices and not found.profiles and _has_token(resource, run):
@@ -231,19 +233,23 @@ def license_token_wasted(resource: Resource, run: Context) -> Findings:
 
 @RULES.rule(
     "gpu-operator-license",
-    RELEASE,
+    GPU_OPERATOR,
     severity=Severity.HIGH,
     reason="the operator licenses vGPU guests with the token of a ConfigMap; without it every node runs unlicensed",
     remedy="set driver.licensingConfig.configMapName, and nlsEnabled to true",
     source=_OPERATOR,
 )
 def gpu_operator_license(resource: Resource, run: Context) -> Findings:
-    if not is_gpu_operator(resource) or not has_vgpu_driver(resource):
-        return
-    if not resource.get("values.driver.licensingConfig.configMapName"):
-        yield Violation("the vGPU driver has no license configuration", "values.driver.licensingConfig.configMapName")
-    elif resource.get("values.driver.licensingConfig.nlsEnabled") is not True:
-        yield Violation("the license system of the token is switched off", "values.driver.licensingConfig.nlsEnabled")
+    for operator in gpu_operators(resource):
+        if operator.driver_kind() != "vgpu":
+            continue
+        key, name = operator.license_key()
+        switch = "licensingConfig.nlsEnabled"
+        # Only in an object that no chart has made it is off by default (ClusterPolicy's IsNLSEnabled).
+        if not name:
+            yield Violation("the vGPU driver has no license configuration", operator.driver_setting(key))
+        elif operator.driver(switch, operator.form != "policy") is not True:
+            yield Violation("the license system of the token is switched off", operator.driver_setting(switch))
 
 
 @RULES.rule(

@@ -14,6 +14,7 @@ from policies.naming.convention import (
     matches,
     name_of,
     name_path,
+    names_of,
     organization_of,
     other_environment,
     shown_patterns,
@@ -28,6 +29,7 @@ from policies.shared.types import (
     NAMESPACE,
     RELEASE,
     ROOT,
+    SUPERVISOR,
     VM,
     VM_CLASS,
     VSPHERE_VM,
@@ -39,6 +41,7 @@ _RFC1123 = "https://www.rfc-editor.org/rfc/rfc1123"
 _VSPHERE = "https://kb.vmware.com/s/article/2051649 (80 characters); the rest: paif_catalog/naming.yaml"
 _DNS_NAMED = (
     *(each for each in NAMED_TYPES if each not in VSPHERE_VM),
+    *SUPERVISOR,
     *KUBERNETES_NAMESPACE,
     "kubernetes:core/v1:Service",
 )
@@ -51,7 +54,7 @@ def _adopted(resource: Resource) -> bool:
 
 @RULES.rule(
     "name-pattern",
-    NAMED_TYPES,
+    NAMED_TYPES + SUPERVISOR,
     severity=Severity.MEDIUM,
     levels=everywhere(),
     reason="a name tells whose it is, which environment it belongs to and what it is, in every list of every tool",
@@ -59,31 +62,31 @@ def _adopted(resource: Resource) -> bool:
     source=CONVENTION,
 )
 def name_pattern(resource: Resource, run: Context) -> Findings:
-    name = name_of(resource)
-    if name is None or _adopted(resource) or not is_followed_by(resource, run):
+    if _adopted(resource) or not is_followed_by(resource, run):
         return
     kind = kind_of(resource)
-    if not matches(name, kind, run):
-        yield Violation(f"the name does not follow {shown_patterns(kind, run)}", name_path(resource), name)
+    for path, name in names_of(resource):
+        if not matches(name, kind, run):
+            yield Violation(f"the name does not follow {shown_patterns(kind, run)}", path, name)
 
 
 @RULES.rule(
     "name-environment",
-    NAMED_TYPES,
+    NAMED_TYPES + SUPERVISOR,
     severity=Severity.HIGH,
     reason="something of one environment under another's name is changed or deleted by mistake",
     remedy="use the stack's own name as the environment in it",
     source=CONVENTION,
 )
 def name_environment(resource: Resource, run: Context) -> Findings:
-    name = name_of(resource)
-    if name is None or _adopted(resource):
+    if _adopted(resource):
         return
-    followed = matches(name, kind_of(resource), run)
-    said = [other_environment(each, run) for each in followed]
-    other = said[0] if said and all(said) else "" if said else _other_environment(name, run)
-    if other:
-        yield Violation(f"the name belongs to environment {other}, the stack is {run.stack}", name_path(resource), name)
+    for path, name in names_of(resource):
+        followed = matches(name, kind_of(resource), run)
+        said = [other_environment(each, run) for each in followed]
+        other = said[0] if said and all(said) else "" if said else _other_environment(name, run)
+        if other:
+            yield Violation(f"the name belongs to environment {other}, the stack is {run.stack}", path, name)
 
 
 def _other_environment(name: str, run: Context) -> str:
@@ -112,10 +115,10 @@ def _other_environment(name: str, run: Context) -> str:
     source=_RFC1123,
 )
 def name_dns_label(resource: Resource, run: Context) -> Findings:
-    name = name_of(resource)
-    labels = (name or "").split(".") if is_type(resource, ENDPOINT) else [name or ""]
-    if name is not None and not all(map(DNS_LABEL.fullmatch, labels)):
-        yield Violation("the name is no DNS label (RFC 1123)", name_path(resource), name)
+    for path, name in names_of(resource):
+        labels = name.split(".") if is_type(resource, ENDPOINT) else [name]
+        if not all(map(DNS_LABEL.fullmatch, labels)):
+            yield Violation("the name is no DNS label (RFC 1123)", path, name)
 
 
 @RULES.rule(
@@ -141,19 +144,19 @@ def name_length_kubernetes(resource: Resource, run: Context) -> Findings:
 
 @RULES.rule(
     "name-length-vsphere",
-    VSPHERE_VM + VM_CLASS + NAMESPACE,
+    VSPHERE_VM + VM_CLASS + NAMESPACE + SUPERVISOR,
     severity=Severity.HIGH,
     reason="vSphere refuses longer names, and the Supervisor longer names of classes and namespaces",
     remedy="shorten the name; paif_catalog/naming.yaml has the limit of each kind",
     source=_VSPHERE,
 )
 def name_length_vsphere(resource: Resource, run: Context) -> Findings:
-    name = name_of(resource)
     naming = catalog.naming()
     machine = is_type(resource, VSPHERE_VM)
     limit = naming.vsphere_max_length if machine else naming.kinds[kind_of(resource)].max_length
-    if name is not None and len(name) > limit:
-        yield Violation(f"the name has {len(name)} characters, at most {limit} fit", "name", name)
+    for path, name in names_of(resource):
+        if len(name) > limit:
+            yield Violation(f"the name has {len(name)} characters, at most {limit} fit", path, name)
 
 
 @RULES.rule(

@@ -8,6 +8,7 @@ from typing import Any
 
 from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import CAPI, OPERATOR, VKS
+from policies.shared.clusters import is_vks_cluster
 from policies.shared.machines import GpuClass, NodePool, class_or_undecided, node_pools
 from policies.shared.model import (
     Findings,
@@ -29,8 +30,14 @@ from policies.shared.types import CLUSTER
 RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
 
+def _pools(resource: Resource) -> Iterator[NodePool]:
+    """Node pools of a cluster of the Supervisor; of another's nothing is known here."""
+    if is_vks_cluster(resource):
+        yield from node_pools(resource)
+
+
 def _classes(resource: Resource, run: Context) -> Iterator[tuple[NodePool, GpuClass | Undecided | None]]:
-    for pool in node_pools(resource):
+    for pool in _pools(resource):
         yield pool, class_or_undecided(pool.vm_class, run, run.observations.classes)
 
 
@@ -130,7 +137,7 @@ def cpu_pool(resource: Resource, run: Context) -> Findings:
     source=VKS,
 )
 def autoscaler(resource: Resource, run: Context) -> Findings:
-    for pool in node_pools(resource):
+    for pool in _pools(resource):
         low, high = pool.min_size, pool.max_size
         if low is None and high is None:
             continue
@@ -156,6 +163,8 @@ def networks_in_use(run: Context) -> list[str]:
     source=CAPI,
 )
 def network_overlap(resource: Resource, run: Context) -> Findings:
+    if not is_vks_cluster(resource):
+        return
     used = networks_in_use(run)
     reserved = [(f"{each} (in use)", ipaddress.ip_network(each, strict=False)) for each in used]
     checked: list[tuple[str, Any]] = []
@@ -185,5 +194,5 @@ def network_overlap(resource: Resource, run: Context) -> Findings:
     source=VKS,
 )
 def service_network(resource: Resource, run: Context) -> Findings:
-    if not resource.items("spec.clusterNetwork.services.cidrBlocks"):
+    if is_vks_cluster(resource) and not resource.items("spec.clusterNetwork.services.cidrBlocks"):
         yield Violation("the service network is missing", "spec.clusterNetwork.services.cidrBlocks")

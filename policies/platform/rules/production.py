@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import GUARD, VKS
+from policies.shared.clusters import is_vks_cluster
 from policies.shared.model import Findings, Resource, Rules, Severity, Violation, value_at
+from policies.shared.selectors import is_type
 from policies.shared.types import CLUSTER, DATABASE, ENDPOINT
 
 RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
@@ -87,6 +89,8 @@ def backup_retention(resource: Resource, run: Context) -> Findings:
 def protection(resource: Resource, run: Context) -> Findings:
     # A deliberate removal says so in the run's own configuration, never here.
     resource.get("metadata.name")
+    if is_type(resource, CLUSTER) and not is_vks_cluster(resource):
+        return
     if run.guards.protected and not resource.protect:
         yield Violation(f"in {run.kind} expected the option protect")
 
@@ -100,6 +104,8 @@ def protection(resource: Resource, run: Context) -> Findings:
     source=GUARD,
 )
 def control_plane_replicas(resource: Resource, run: Context) -> Findings:
+    if not is_vks_cluster(resource):
+        return
     minimum = run.guards.control_plane_replicas
     path = "spec.topology.controlPlane.replicas"
     replicas = resource.get(path, 1)
@@ -118,5 +124,5 @@ def control_plane_replicas(resource: Resource, run: Context) -> Findings:
 def control_plane_odd(resource: Resource, run: Context) -> Findings:
     path = "spec.topology.controlPlane.replicas"
     replicas = resource.get(path, 1)
-    if replicas not in _REPLICAS:
+    if is_vks_cluster(resource) and replicas not in _REPLICAS:
         yield Violation("expected 1, 3 or 5", path, replicas)

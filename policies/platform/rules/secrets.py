@@ -10,6 +10,7 @@ from paif_catalog.redaction import has_secret_shape, has_token_shape, is_credent
 from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import VM_OPERATOR
 from policies.shared.boot_texts import boot_texts
+from policies.shared.charts import charts_of
 from policies.shared.deep_learning_vms import inline_properties
 from policies.shared.model import (
     Findings,
@@ -22,15 +23,14 @@ from policies.shared.model import (
 )
 from policies.shared.selectors import is_type
 from policies.shared.types import (
+    CHART,
+    CHART_OBJECT,
     CONFIG_MAP,
     KUBERNETES,
-    NIM,
     PROVIDER,
-    RELEASE,
     SECRET,
     VM_SERVICE,
     VSPHERE_VM,
-    WORKLOAD,
 )
 
 RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
@@ -62,7 +62,10 @@ def no_plain_secrets(resource: Resource, run: Context) -> Findings:
 def _secret_inputs(resource: Resource) -> Iterator[tuple[str, Any]]:
     """Path and value of what is a secret by its name."""
     if is_type(resource, KUBERNETES) and not is_type(resource, SECRET + CONFIG_MAP):
-        yield from _credentials(resource.properties, "", whole=is_type(resource, RELEASE + WORKLOAD + NIM))
+        yield from _credentials(resource.properties, "", chart=is_type(resource, CHART))
+        for each in charts_of(resource) if is_type(resource, CHART_OBJECT) else ():
+            # What stands there as text, or under a name, is put in its place.
+            yield from _credentials(each.values, each.values_path, chart=True)
         return
     for path, value in leaves(resource.properties):
         whole = isinstance(value, Unknown) and is_secret_path(resource.type, f"{path}.*")
@@ -105,20 +108,21 @@ def _plain_texts(resource: Resource) -> Iterator[Violation | Undecided]:
         # What a ConfigMap holds besides has a rule of its own.
         return
     for path, value in leaves(resource.properties):
-        if path in told or not isinstance(value, str) or resource.is_secret(path):
+        if not isinstance(value, str) or path in told or not has_token_shape(value):
             continue
-        if has_token_shape(value) and not is_secret_path(resource.type, path):
+        if not resource.is_secret(path) and not is_secret_path(resource.type, path):
             yield Violation("a secret stands in the text: [secret]", path)
 
 
-def _credentials(data: Any, path: str, *, whole: bool) -> Iterator[tuple[str, Any]]:
+def _credentials(data: Any, path: str, *, chart: bool) -> Iterator[tuple[str, Any]]:
     """Passwords and keys by the name of a setting, or of the environment variable that it is the value of.
 
-    `whole`: all of what is not known yet may hold one, as the values of a chart.
+    `chart`: all of the values of a chart may hold one while they are not known yet, as a container's variables may.
+    Beside the name of a Secret stand keys in it.
     """
     if isinstance(data, list):
         for index, each in enumerate(data):
-            yield from _credentials(each, f"{path}.{index}", whole=whole)
+            yield from _credentials(each, f"{path}.{index}", chart=chart)
     if not isinstance(data, dict):
         return
     for key, value in data.items():
@@ -126,12 +130,11 @@ def _credentials(data: Any, path: str, *, whole: bool) -> Iterator[tuple[str, An
         name = data.get("name") if key == "value" and isinstance(data.get("name"), str) else key
         if isinstance(value, dict | list):
             if not re.search(r"(?i)refs?$", str(key)):
-                yield from _credentials(value, inner, whole=whole)
+                yield from _credentials(value, inner, chart=chart)
         elif isinstance(value, Unknown):
-            # All of a chart's values, or of a container's variables, may hold one.
-            if (whole and key in {"values", "env"}) or is_credential_name(str(name)):
+            if key == "env" or (chart and key == "values") or is_credential_name(str(name)):
                 yield inner, value
-        elif is_credential_name(str(name)) and _REFERENCE.fullmatch(str(value)) is None:
+        elif is_credential_name(str(name)) and "secretName" not in data and _REFERENCE.fullmatch(str(value)) is None:
             yield inner, value
 
 

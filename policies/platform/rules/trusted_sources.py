@@ -6,12 +6,13 @@ import re
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
+from policies.platform.concern import is_private_ai, stack_is_private_ai
 from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import OPERATOR, PAIS_EXAMPLES
 from policies.shared.containers import charts, images
 from policies.shared.model import Findings, Resource, Rules, Severity, Undecided, Violation, mandatory_in
 from policies.shared.sources import OWN, POWERCLI_PAIF
-from policies.shared.types import ENDPOINT, GALLERY_LOGIN, GALLERY_MODEL, LIBRARY, NIM, RELEASE, WORKLOAD
+from policies.shared.types import CHART, CHART_OBJECT, ENDPOINT, GALLERY_LOGIN, GALLERY_MODEL, KUBERNETES, LIBRARY
 
 RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
@@ -27,7 +28,7 @@ RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 def library_source(resource: Resource, run: Context) -> Findings:
     path = "subscription.subscriptionUrl"
     url = resource.get(path)
-    if not isinstance(url, str) or not url:
+    if not isinstance(url, str) or not url or not stack_is_private_ai(run):
         return
     parts = urlsplit(url)
     if parts.scheme != "https":
@@ -48,7 +49,7 @@ def _registry(image: str) -> str:
 
 @RULES.rule(
     "trusted-registry",
-    WORKLOAD + ENDPOINT + GALLERY_MODEL + GALLERY_LOGIN + RELEASE + NIM,
+    KUBERNETES + GALLERY_MODEL + GALLERY_LOGIN,
     severity=Severity.HIGH,
     reason="images and models run with access to GPUs and data, so that they come from where somebody looks at them",
     remedy="copy it to the gallery, or add the host to trustedRegistries",
@@ -60,7 +61,8 @@ def trusted_registry(resource: Resource, run: Context) -> Findings:
         if isinstance(host, str) and not _trusted(host, run):
             yield Violation(f"registry {host} is not trusted", "registry", host)
         return
-    for each in images(resource):
+    found = list(images(resource))
+    for each in found if found and is_private_ai(resource, run) else ():
         if isinstance(each, Undecided):
             yield each
         elif not _trusted(_registry(each[1]), run):
@@ -69,14 +71,14 @@ def trusted_registry(resource: Resource, run: Context) -> Findings:
 
 @RULES.rule(
     "chart-source",
-    RELEASE,
+    CHART + CHART_OBJECT,
     severity=Severity.HIGH,
     reason="a chart runs with the rights of the cluster's administrator",
     remedy="take it from the vendor or from your own repository, and name its host in trustedRegistries",
     source="https://helm.sh/docs/topics/provenance/",
 )
 def chart_source(resource: Resource, run: Context) -> Findings:
-    for path, address in charts(resource):
+    for path, address in charts(resource) if is_private_ai(resource, run) else ():
         parts = urlsplit(address)
         # Without who logs in: that is a secret, and nothing that a host is trusted by.
         host = parts.netloc.rpartition("@")[2].lower()

@@ -7,10 +7,12 @@ import re
 import paif_catalog as catalog
 from policies.platform.configuration import Context, PlatformObservations, PlatformSettings
 from policies.platform.sources import VKS, VKS_CLASSES
-from policies.shared.model import Findings, Resource, Rules, Severity, Violation, raw_value_at
-from policies.shared.selectors import is_gpu_operator
+from policies.shared.clusters import is_vks_cluster
+from policies.shared.model import Findings, Resource, Rules, Severity, Undecided, Violation, raw_value_at, require_known
+from policies.shared.operators import gpu_operators
+from policies.shared.selectors import is_type
 from policies.shared.sources import OWN
-from policies.shared.types import CLUSTER, DATABASE, EXTENSION, RELEASE
+from policies.shared.types import CLUSTER, DATABASE, EXTENSION, GPU_OPERATOR
 
 RULES: Rules[PlatformSettings, PlatformObservations] = Rules()
 
@@ -27,20 +29,26 @@ def _unsupported(version: str, fact: str, run: Context) -> str:
 
 @RULES.rule(
     "gpu-operator-version",
-    RELEASE,
+    GPU_OPERATOR,
     severity=Severity.HIGH,
     reason="the baseline was put together and tried with these versions; others bring other drivers and settings",
     remedy="use a chart version of the catalog's range",
     source=_VERSIONS,
 )
 def gpu_operator_version(resource: Resource, run: Context) -> Findings:
-    if not is_gpu_operator(resource):
-        return
-    version = resource.get("version")
-    if not version:
-        yield Violation("no version is given: the newest one would be taken", "version")
-    elif expected := _unsupported(str(version), "gpu-operator", run):
-        yield Violation(f"expected {expected}", "version", version)
+    for operator in gpu_operators(resource):
+        # An object of the operator says its version only where a chart has made it.
+        version, path = require_known(operator.version), operator.version_path
+        if not version and operator.form != "driver":
+            version, path = operator.get("operator.version"), f"{operator.path}.operator.version"
+        if version:
+            if expected := _unsupported(str(version), "gpu-operator", run):
+                yield Violation(f"expected {expected}", path, version)
+        elif operator.brought:
+            declare = f"say it as {path}, which is the version of the operator's image"
+            yield Undecided(f"the version of the GPU Operator that the chart brings ({operator.path})", declare)
+        elif operator.form == "chart":
+            yield Violation("no version is given: the newest one would be taken", operator.version_path)
 
 
 @RULES.rule(
@@ -52,6 +60,8 @@ def gpu_operator_version(resource: Resource, run: Context) -> Findings:
     source=VKS,
 )
 def kubernetes_release(resource: Resource, run: Context) -> Findings:
+    if not is_vks_cluster(resource):
+        return
     path = "spec.topology.version"
     version = str(resource.get(path, ""))
     if catalog.Release.parse(version) is None:
@@ -69,6 +79,8 @@ def kubernetes_release(resource: Resource, run: Context) -> Findings:
     source=_CLASSES,
 )
 def cluster_class(resource: Resource, run: Context) -> Findings:
+    if not is_vks_cluster(resource):
+        return
     classes = run.platform.cluster_classes
     name, path = resource.get("spec.topology.class"), "spec.topology.class"
     if name is None:
@@ -104,6 +116,8 @@ def cluster_class(resource: Resource, run: Context) -> Findings:
 def api_version(resource: Resource, run: Context) -> Findings:
     group_version, kind = resource.type.removeprefix("kubernetes:").rsplit(":", 1)
     group = group_version.split("/", 1)[0]
+    if is_type(resource, CLUSTER) and not is_vks_cluster(resource):
+        return
     if group == "run.tanzu.vmware.com":
         yield Violation(f"{kind} is deprecated: use Cluster of cluster.x-k8s.io")
     elif group == "pais.vcf.broadcom.com":

@@ -20,9 +20,9 @@ from policies.shared.model import (
     mandatory_in,
     require_known,
 )
-from policies.shared.selectors import has_vgpu_driver, is_gpu_operator
+from policies.shared.operators import gpu_operators
 from policies.shared.sources import GPU_GUIDE, GUIDE, NVAIE_VGPU
-from policies.shared.types import RELEASE, VM_CLASS, VM_SERVICE, VSPHERE_VM
+from policies.shared.types import GPU_OPERATOR, VM_CLASS, VM_SERVICE, VSPHERE_VM
 from policies.shared.vm_classes import class_devices
 from policies.shared.vm_classes import class_profiles as declared_profiles
 
@@ -127,7 +127,7 @@ def mig_one_kind(resource: Resource, run: Context) -> Findings:
 
 @RULES.rule(
     "driver-branch",
-    RELEASE,
+    GPU_OPERATOR,
     severity=Severity.CRITICAL,
     reason="a vGPU guest driver loads with a host driver of its own branch or of the next one, never of an older",
     remedy="take a guest driver of the hosts' branch or of the branch before, or update the hosts first",
@@ -135,17 +135,24 @@ def mig_one_kind(resource: Resource, run: Context) -> Findings:
 )
 def driver_branch(resource: Resource, run: Context) -> Findings:
     host = run.settings.host_driver
-    if host is None or not is_gpu_operator(resource) or not has_vgpu_driver(resource):
+    if host is None:
         return
-    path = "values.driver.version"
-    text = str(resource.get(path, ""))
-    guest = int(text.split(".", 1)[0]) if re.match(r"\d+\.", text) else 0
-    branches = run.settings.driver_branches
-    if host.branch not in branches or guest not in branches:
-        if guest != host.branch:
-            yield Violation(f"branch {guest or text!r} is not known beside the hosts' {host.branch}", path, text)
-    elif branches.index(host.branch) - branches.index(guest) not in {0, 1}:
-        yield Violation(f"guests of branch {guest} do not go with hosts of branch {host.branch}", path, text)
+    for operator in gpu_operators(resource):
+        # A version that is missing is told by gpu-operator-vgpu-driver.
+        if operator.driver_kind() == "vgpu" and (version := operator.driver("version")):
+            problem = _branch_problem(str(version), host.branch, run.settings.driver_branches)
+            if problem:
+                yield Violation(problem, operator.driver_setting("version"), version)
+
+
+def _branch_problem(version: str, host: int, branches: list[int]) -> str:
+    """Why guests with a driver of this version do not go with hosts of this branch; nothing when they do."""
+    guest = int(version.split(".", 1)[0]) if re.match(r"\d+\.", version) else 0
+    if host not in branches or guest not in branches:
+        return f"branch {guest or version!r} is not known beside the hosts' {host}" if guest != host else ""
+    if branches.index(host) - branches.index(guest) not in {0, 1}:
+        return f"guests of branch {guest} do not go with hosts of branch {host}"
+    return ""
 
 
 @RULES.rule(

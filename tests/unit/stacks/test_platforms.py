@@ -186,7 +186,7 @@ def test_a_pack_judges_an_environment_by_its_platform() -> None:
 def test_a_pack_that_is_not_told_its_platform_says_what_to_set() -> None:
     from policies.shared.configuration import ConfigurationError
 
-    with pytest.raises(ConfigurationError, match=r"platformVersion of policies/.*since there are several"):
+    with pytest.raises(ConfigurationError, match=r"platformVersion of the settings, .*since there are several"):
         refusals(_declared(_environments()[0]), {key: value for key, value in COMPLETE.items() if key != "platform"})
 
 

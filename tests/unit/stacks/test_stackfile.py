@@ -84,7 +84,8 @@ def test_every_mistake_is_found_at_its_line_and_column(tmp_path: Path) -> None:
 def test_a_problem_reads_as_file_line_column_and_message(tmp_path: Path) -> None:
     file = _written(tmp_path, _TEXT)
     assert str(read(file).problems[1]) == (
-        f"{file}:3:14: paif:kind is 'devv': expected one of dev, qa, staging or prod (did you mean 'dev'?)"
+        f"{file}:3:14: paif:kind is 'devv': expected one of dev, qa, staging, prod, sandbox, uat or dr "
+        "(did you mean 'dev'?)"
     )
 
 

@@ -230,6 +230,15 @@ def test_init_adds_settings_to_an_environment_that_has_none(root: Path) -> None:
     assert stack.read_text() == text
 
 
+def test_init_takes_every_kind_and_tells_the_nearest_of_what_is_none(root: Path) -> None:
+    for number, kind in enumerate(KINDS):
+        assert CliRunner().invoke(commands.app, ["init", f"site{number}", "--kind", kind]).exit_code == 0
+        assert f"paif:kind: {kind}\n" in (root / f"stacks/Pulumi.site{number}.yaml").read_text()
+    result = CliRunner().invoke(commands.app, ["init", "other", "--kind", "sandbx"])
+    assert result.exit_code == 2
+    assert "did you mean 'sandbox'?" in result.stderr
+
+
 def test_init_leaves_a_wrong_stack_file_alone(root: Path) -> None:
     (root / "stacks" / "Pulumi.site1.yaml").write_text("config: {paif:kind: production}\n")
     with pytest.raises(Problems):

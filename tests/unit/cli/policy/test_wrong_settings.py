@@ -168,6 +168,7 @@ WRONG = [
         "a pattern with a resource's type or name",
         "",
     ),
+    (_exempting(resource="'*::*:*::[a-z]*'"), "3:38", "naming.exemptions[0].resource", "a pattern with", ""),
     (_exempting(resource="'**'"), "3:38", "naming.exemptions[0].resource", "a pattern with a resource's type", ""),
     (
         _exempting(resource="'urn:pulumi:*'"),

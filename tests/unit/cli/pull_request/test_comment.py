@@ -292,6 +292,14 @@ def test_undecided_and_exempted_are_told_apart_from_warnings(tmp_path: Path) -> 
     assert "1 not decided before `up`, 1 warning, 1 exempted" in text
 
 
+def test_what_the_settings_disable_or_override_is_told_to_a_reviewer(tmp_path: Path) -> None:
+    said = "settings differ from the defaults: protection is disabled instead of mandatory"
+    event = {"policyName": "platform-configuration", "policyPackName": "platform", "enforcementLevel": "advisory"}
+    text = render([write(tmp_path, "prod", events=[{"policyEvent": {**event, "message": said, "resourceUrn": ""}}])])
+    assert "**warning** `platform platform-configuration`" in text
+    assert said in text
+
+
 def test_a_pack_that_did_not_run_is_no_pass(tmp_path: Path) -> None:
     assert "no pack ran, so nothing was checked" in comment(tmp_path, dev="unchanged")
 

@@ -86,7 +86,11 @@ _MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"gpuu": {}}, "paif:gpuu is a mapping: expected one of the keys", "gpu"),
     ({"gpu.modle": "x"}, "paif:gpu.modle is 'x': expected one of the keys mode, model", "mode"),
     ({"vmClasses.0.cpuCounts": 4}, "paif:vmClasses[0].cpuCounts is 4: expected one of the keys", "cpuCount"),
-    ({"kind": "production"}, "paif:kind is 'production': expected one of dev, qa, staging or prod", "prod"),
+    (
+        {"kind": "production"},
+        "paif:kind is 'production': expected one of dev, qa, staging, prod, sandbox, uat or dr",
+        "prod",
+    ),
     ({"owner": GONE}, "paif:owner: expected a value: this key is required", ""),
     ({"vmClasses.0.memoryGib": "64"}, "paif:vmClasses[0].memoryGib is '64': expected a whole number", ""),
     ({"namespace.adopt": "yes"}, "paif:namespace.adopt is 'yes': expected true or false", ""),
