@@ -32,7 +32,7 @@ def messages_of(
     found: list[tuple[str, Hashable]] = []
     for violation in violations:
         message = _violation_message(rule, resource, run, violation, redactor)
-        found.append((message, (rule.name, message.removeprefix(label))))
+        found.append((message, (rule.name, violation.cause or message.removeprefix(label))))
     if crash:
         message = (
             f"{resource.label}: the check itself failed, so the resource counts as violating ({crash})\n"

@@ -111,11 +111,16 @@ _MISSING: Any = object()
 
 @dataclass(frozen=True)
 class Violation:
-    """One breach of a rule: what is wrong, at which property (dotted path), with which value."""
+    """One breach of a rule: what is wrong, at which property (dotted path), with which value.
+
+    `cause` is what it has in common with breaches that other resources have in other words, as an overuse that each
+    further machine adds to: a preview tells it once. Without, the words are the cause.
+    """
 
     problem: str
     path: str = ""
     value: Any = _MISSING
+    cause: str = ""
 
     @property
     def has_value(self) -> bool:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from policies.reference import PACKS as MODULES
+from policies.shared.configuration import Settings
 from policies.shared.describing import display_name, topic
 from policies.shared.diagnostics import remedy_for
-from policies.shared.pack import VERSION
+from policies.shared.model import Resource, Rules, Severity, Violation
+from policies.shared.pack import VERSION, Pack
+from policies.shared.protocol import messages
 from policies.shared.reporting import list_command
+from policies.shared.server import Service
+from policies.shared.sources import OWN
 from tests.policy.harness import Engine, Process, RequestedResource, started
 from tests.policy.resources import CONFIG, ENDPOINT, NAMESPACE_, SETTINGS, STACK, UNKNOWN, VM, changed
 
@@ -66,6 +72,24 @@ def test_a_preview_tells_a_cause_at_its_first_resource_and_counts_the_others(qui
     assert [each.urn.rsplit("::", 1)[1] for each in found] == ["e0"]
     (summary,) = [each for each in quiet.analyze_stack() if each.rule == "paif-summary"]
     assert "platform/trusted-registry says the same of 2 more: acme-dev-ep-e1, acme-dev-ep-e2" in summary.message
+
+
+def test_a_cause_that_a_rule_names_is_told_once_in_whatever_words() -> None:
+    def check(resource: Resource, _: Any) -> Iterator[Violation]:
+        yield Violation(f"with this one they are {resource.get('number')} of 1", cause="GPUs")
+
+    rules: Rules[Settings, dict[str, str]] = Rules()
+    rules.rule("overuse", ("x:y:Z",), severity=Severity.HIGH, reason="r", remedy="d", source=OWN)(check)
+    pack: Pack[Any, Any] = Pack("shop", "", Settings, rules.all, dict)
+    for dry_run, told in ((True, 1), (False, 3)):
+        service = Service("shop", "", [pack])
+        service.configure_stack(messages.AnalyzerStackConfigureRequest(stack="dev", project="shop", dry_run=dry_run))
+        asked = (RequestedResource("x:y:Z", f"m{n}", {"number": n}) for n in (2, 3, 4))
+        answers = [service.analyze(Process.request(each)) for each in asked]
+        found = [each.message for answer in answers for each in answer.diagnostics if each.policyName == "overuse"]
+        assert len(found) == told
+        summary = [each.message for each in service.analyze_stack(None).diagnostics]
+        assert summary == (["shop/overuse says the same of 2 more: m3, m4"] if dry_run else [])
 
 
 def test_during_up_every_resource_that_is_refused_is_told(quiet: Process) -> None:
