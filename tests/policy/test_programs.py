@@ -21,7 +21,7 @@ from cli.policy.packs import Finding, read
 from tests.policy.harness import Engine, RequestedResource
 
 _FOLDER = Path(__file__).resolve().parent / "programs"
-_AT_LEAST, _LEGITIMATE = 0, 0
+_AT_LEAST, _LEGITIMATE = 150, 40
 _STACK = "team"
 """An environment for which policies/config has no file: a program's settings are all there are."""
 _OWN = ("-configuration", "-exemptions")
