@@ -20,7 +20,7 @@ from paif_catalog.models import ClassReference, ClusterClass, ClusterClasses, Co
 from paif_catalog.nearest_names import nearest
 from paif_catalog.reading import YAML_LOADER, read
 from paif_catalog.version_ranges import least, satisfies
-from paif_catalog.vgpu_profiles import Profile, names_gpu, parse_profile
+from paif_catalog.vgpu_profiles import Profile, model_of_profile, names_gpu, parse_profile
 
 __all__ = [
     "YAML_LOADER",
@@ -40,6 +40,7 @@ __all__ = [
     "gpus",
     "least",
     "mmio_window_gib",
+    "model_of_profile",
     "names_gpu",
     "naming",
     "nearest",

@@ -98,6 +98,8 @@ class Gpu(Fact):
     profile_prefixes: list[str] = Field(min_length=1)
     profile_sizes_gib: list[int] = Field(min_length=1)
     mmio_gib: int = Field(gt=0)
+    gpus_per_card: int = Field(default=1, gt=0)
+    nvaie_included: bool = False
 
     def profiles(self) -> list[str]:
         """Names of all time-sliced compute (C series) profiles, smallest first, the usual prefix before the others."""

@@ -55,3 +55,18 @@ def parse_profile(name: str) -> Profile | None:
         series=match["series"],  # type: ignore[arg-type]  # the pattern admits these four letters only
         slices=int(slices) if slices else None,
     )
+
+
+def model_of_profile(profile: Profile, gpus: Gpus, expected: str = "") -> str | None:
+    """Model of the GPUs that offer a vGPU profile, or None.
+
+    Models of one name with other memory share a prefix: the expected one is taken where it may be, else the first that
+    usually has the size.
+    """
+    fitting = [
+        model
+        for model, gpu in gpus.gpus.items()
+        if profile.prefix in gpu.profile_prefixes and profile.framebuffer_gib <= gpu.framebuffer_gib
+    ]
+    usual = [each for each in fitting if profile.framebuffer_gib in gpus.gpus[each].profile_sizes_gib]
+    return expected if expected in fitting else next(iter([*usual, *fitting]), None)

@@ -52,7 +52,7 @@ The path must be absolute. Newer language hosts also take the folder (`--policy-
 ## How a rule decides
 
 - It looks at each resource before it is created. What it refuses is not created, also with `--skip-preview`. Rules on
-  the configuration (seats, collisions, networks) look at the stack itself, which comes first: then nothing is created.
+  the configuration (licenses, names, networks) look at the stack itself, which comes first: then nothing is created.
 - **Undecided**: a value that is not known at preview is listed as `undecided` under the rule's name, and the rule is
   enforced during `up`, before the resource is created.
 - **Order**: a rule may need what another resource has, as the GPU of a machine's class or the token in its Secret. Once
@@ -164,7 +164,7 @@ def _settings(model: type[Settings]) -> str:
     for name, field in model.model_fields.items():
         if name in own:
             alias = str(field.alias)
-            default = schema[alias].get("default")
+            default = None if name in model.organization_files else schema[alias].get("default")
             shown = "" if default in (None, "", [], {}) else f"`{default}`"
             rows.append(f"| `{alias}` | {shown} | {field.description} |\n")
     return "".join(rows)

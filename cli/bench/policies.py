@@ -26,8 +26,10 @@ MAX_RATIO, MAX_SECONDS = 1.3, 1.0
 _SETTINGS: dict[str, dict[str, Any]] = {
     "naming-configuration": {"organization": "acme"},
     "licensing-configuration": {
-        "entitlements": [{"edition": "nvaie", "seats": 1000, "expires": "2099-12-31"}],
-        "paifAddOn": {"cores": 896, "expires": "2099-12-31"},
+        "licenses": {
+            "nvaie": {"owned": [{"gpus": 1000, "ends": "2099-12-31"}]},
+            "paifAddOn": {"owned": [{"cores": 896, "ends": "2099-12-31"}]},
+        },
         "licenseTokenForm": "any",
     },
     "platform-configuration": {"hostDriver": {"branch": 550, "nvaieMajor": 5}},

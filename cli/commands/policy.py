@@ -13,6 +13,7 @@ from cli.configuration.stack_files import stack_names
 from cli.engine import runs
 from cli.output.console import BAD_INPUT, json_result, show, stop
 from cli.policy import packs
+from stacks.document import Unreadable
 
 policy_app = typer.Typer(no_args_is_help=True, help="The policy packs: naming, licensing, platform.")
 
@@ -58,6 +59,38 @@ def policy_check(
         show("\n".join(report.lines(undecided=undecided)) or f"the packs have nothing to say of {env}")
     if report.refused:
         raise typer.Exit(1)
+
+
+@policy_app.command("licenses")
+def policy_licenses(
+    which: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[ENV | FILE]...",
+            help="environments, and files of `pulumi stack export` of other projects; all environments by default",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="print the environments as CSV")] = False,
+) -> None:
+    """What is owned, shared and used of each product, by environment and GPU model; nothing is contacted."""
+    from cli.policy import licenses  # noqa: PLC0415 - it loads the packs' rules
+
+    names = stack_names()
+    given = which or []
+    environments = [each for each in given if each in names]
+    files = [Path(each) for each in given if each not in names]
+    wrong = [str(each) for each in files if not each.is_file()]
+    if wrong:
+        raise stop(f"{', '.join(wrong)}: expected a file, or an environment: {', '.join(names)}", BAD_INPUT)
+    try:
+        found = licenses.report(environments if environments or files else names, files)
+    except (Unreadable, ValueError) as error:
+        raise stop(str(error), BAD_INPUT) from None
+    if as_json:
+        json_result(found.as_dict())
+    else:
+        show(found.as_csv().rstrip("\n") if as_csv else "\n".join(found.lines()))
 
 
 @policy_app.command("audit")

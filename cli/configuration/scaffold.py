@@ -7,7 +7,7 @@ from pathlib import Path
 import paif_catalog as catalog
 from cli.configuration.stack_files import Problems
 from cli.output.console import Failed
-from cli.policy.settings import settings_file, template
+from cli.policy.settings import licenses_file, licenses_template, settings_file, template
 from lab.state import ROOT
 from stacks.environment import SHORT_NAME
 from stacks.problems import Problem
@@ -59,6 +59,8 @@ config:
 def create(name: str, kind: str, organization: str) -> list[str]:
     """Write ``stacks/Pulumi.<name>.yaml`` and ``policies/config/paif/<name>.yaml``; returns their paths from the root.
 
+    So is the file of what the organization owns, where there is none.
+
     Of an environment that has a stack file only the settings are written, for the kind and organization it names.
     Raises ``Failed`` when both files are there already, ``Problems`` when a name is no short DNS label or the stack
     file that is there is wrong.
@@ -87,6 +89,8 @@ def create(name: str, kind: str, organization: str) -> list[str]:
         written[stack] = TEMPLATE.format(name=name, kind=kind, organization=organization)
     if not policies.is_file():
         written[policies] = template(name, kind, organization)
+    if not licenses_file().is_file():
+        written[licenses_file()] = licenses_template()
     for path, text in written.items():
         path.write_text(text, encoding="utf-8")
     return [_relative_path(path) for path in written]

@@ -6,19 +6,19 @@ The packs' own models judge them, so that a mistake is told with its line instea
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import TypeAdapter
-
 import paif_catalog as catalog
+from cli.configuration.stack_files import stack_names
 from cli.engine.backend import PROJECT
 from lab.state import ROOT
+from paif_catalog.nearest_names import nearest
 from paif_catalog.predicates import KINDS
-from policies.licensing.configuration import Entitlement, edition_of, entitled
+from policies.licensing.configuration import LICENSES_FILE, LicensingSettings
+from policies.licensing.counting.balance import PRODUCTS
 from policies.licensing.pack import PACK as LICENSING
 from policies.naming.pack import PACK as NAMING
 from policies.platform.configuration import TRUSTED_REGISTRIES
@@ -45,15 +45,8 @@ _TEMPLATE = """\
 kind: {kind}
 naming:
   organization: {organization}
-licensing:
-  # vGPU mode is refused until the licenses that this environment may use stand here; DirectPath I/O needs none.
-  # Editions: nvaie for C profiles, vws for Q, vpc for B, vapps for A. `seats` are machines that may run at once.
-  entitlements: []
-  #  - {{edition: nvaie, seats: 8, expires: 2027-12-31}}
-  # The add-on VMware Private AI Foundation with NVIDIA, and the GPU hosts whose cores it must cover.
-  # paifAddOn: {{cores: 256, expires: 2027-12-31}}
-  # gpuHosts:
-  #   - {{count: 2, sockets: 2, coresPerSocket: 64}}
+# What licenses the organization owns, and how many of them this environment may use, stands in licenses.yaml in the
+# folder above. vGPU mode is refused until it does; DirectPath I/O needs none for the GPU itself.
 platform:
   # The vGPU driver on the hosts, so that guests of another branch are refused.
   # hostDriver: {{branch: 550, nvaieMajor: 5}}
@@ -62,6 +55,38 @@ platform:
   trustedRegistries:
     - harbor.example.com
 """
+
+
+_LICENSES_TEMPLATE = """\
+# What the organization owns, once for all environments, in the unit that each product is bought in; docs/licenses.md.
+# `./paif check` checks this file, `./paif policy licenses` shows what is owned, shared and used.
+nvaie:
+  owned: []
+  #  - {gpus: 8, ends: 2027-12-31}
+  #  - {gpus: 4, term: perpetual}
+  # What came with H100 PCIe, H100 NVL or H200 NVL covers these GPUs only.
+  # included:
+  #   - {model: H100-NVL, gpus: 4, ends: 2030-06-30}
+  # shares: {site1: 4}
+# Q, B and A profiles, by machines that run at once.
+# vws: {owned: [{concurrentUsers: 10, ends: 2027-12-31}]}
+# vpc: {owned: [{concurrentUsers: 10, ends: 2027-12-31}]}
+# vapps: {owned: [{concurrentUsers: 10, ends: 2027-12-31}]}
+# The add-on VMware Private AI Foundation with NVIDIA, and the GPU hosts whose cores it must cover.
+# paifAddOn:
+#   owned: [{cores: 256, ends: 2027-12-31}]
+#   hosts: [{count: 2, cpus: 2, coresPerCpu: 64}]
+"""
+
+
+def licenses_file() -> Path:
+    """Where it stands what the organization owns."""
+    return ROOT / "policies" / "config" / LICENSES_FILE
+
+
+def licenses_template() -> str:
+    """A file of what is owned to fill in; it declares nothing."""
+    return _LICENSES_TEMPLATE
 
 
 def relative_file(name: str) -> str:
@@ -91,26 +116,49 @@ def missing(name: str) -> str:
 
 
 def problems(name: str) -> list[Problem]:
-    """Everything that is wrong with the settings of ``name``, in the order of the file; nothing when there are none."""
+    """Everything that is wrong with the settings of ``name``, and with what the organization owns, file by file."""
     file = settings_file(name)
-    if not file.is_file():
-        former = file.parents[1] / file.name
+    former = file.parents[1] / file.name
+    found = _file_problems(file, relative_file(name), lambda data: (*_judged(data), *_kind_mismatch(data, name)))
+    if not file.is_file() and former.is_file() and former != licenses_file():
         expected = f"nothing: settings are found by project and stack, move it to {relative_file(name)}"
-        here = f"policies/config/{former.name}"
-        return [Problem("the file", expected, file=here, line=1, column=1)] if former.is_file() else []
-    here = relative_file(name)
+        found.append(Problem("the file", expected, file=f"policies/config/{former.name}", line=1, column=1))
+    return found + _file_problems(licenses_file(), f"policies/config/{LICENSES_FILE}", _license_problems)
+
+
+def _file_problems(file: Path, here: str, judged: Callable[[Any], Iterable[SettingsProblem]]) -> list[Problem]:
+    if not file.is_file():
+        return []
     try:
         node, data = load(file, here)
     except Unreadable as unreadable:
         return [unreadable.problem]
     places = {(): (1, 1)} | (dict(positions(node)) if node else {})
     found = list(dict.fromkeys(_duplicate_keys(each, here) for each in mistakes(node))) if node else []
-    for each in (*_judged(data), *_kind_mismatch(data, name)):
+    for each in judged(data):
         line, column = position_of(each, places)
         given = each.given.isoformat() if isinstance(each.given, dt.date) else each.given
         value = "" if given is NOTHING else display_value(given)
         found.append(Problem(each.path, each.expected, value, each.near, here, line, column))
     return sorted(dict.fromkeys(found), key=lambda each: (each.line, each.column))
+
+
+def _license_problems(data: Any) -> Iterator[SettingsProblem]:
+    """What is wrong with the file of what is owned. A share under a name that no environment has helps nobody."""
+    model, rules = _PACKS[LICENSING.name]
+    settings, found = judge(LICENSING.name, model, rules, {}, {}, {"licenses": {} if data is None else data})
+    for each in found:
+        where = each.where[1:]
+        yield replace(each, where=(*where, "shares") if each.expected.startswith("shares") else where)
+    if not isinstance(settings, LicensingSettings) or settings.licenses.made_up_for:
+        # The lab's stay when its example environments go: they count nowhere else.
+        return
+    names = stack_names()
+    for product in PRODUCTS:
+        for share in getattr(settings.licenses, product).shares:
+            if "/" not in share and share not in names:
+                expected = f"an environment, {', '.join(names)}, or project/stack of another project"
+                yield SettingsProblem((product, "shares", share), expected, near=nearest(share, names))
 
 
 def _judged(data: Any) -> Iterator[SettingsProblem]:
@@ -124,23 +172,6 @@ def _judged(data: Any) -> Iterator[SettingsProblem]:
 def _duplicate_keys(found: Mistake, file: str) -> Problem:
     mark = found.node.start_mark
     return Problem(found.key or "the file", found.expected, file=file, line=mark.line + 1, column=mark.column + 1)
-
-
-def entitled_seats(text: str, profiles: Collection[str]) -> int | None:
-    """Seats that machines with these vGPU profiles may take, one profile for each, by the ``text`` of a settings file.
-
-    None when it declares no entitlement. An edition licenses its own series only: where one has too few seats, those
-    of another that are left over do not count.
-    """
-    try:
-        listed = TypeAdapter(list[Entitlement]).validate_python(yaml.safe_load(text)["licensing"]["entitlements"])
-    except (yaml.YAMLError, ValueError, RecursionError, KeyError, TypeError):
-        return None
-    seats = entitled(listed, dt.datetime.now(dt.UTC).date())
-    used = Counter(edition_of(each) for each in profiles)
-    if any(count > seats[edition] for edition, count in used.items()):
-        return (used & seats).total()
-    return sum(seats[edition] for edition in used or seats)
 
 
 def _kind_mismatch(data: Any, name: str) -> Iterator[SettingsProblem]:

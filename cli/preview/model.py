@@ -50,12 +50,14 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Seats(_Model):
-    """License seats: machines that take one, how many are entitled (None: not declared), and who takes how many."""
+class LicenseFigure(_Model):
+    """Licenses of one product: how many are needed, of how many (None: not declared), and who needs what."""
 
+    product: str
+    unit: str = ""
     used: int = Field(ge=0)
-    entitled: int | None = Field(default=None, ge=0)
-    by: dict[str, int] = {}
+    allowed: int | None = Field(default=None, ge=0)
+    by: dict[str, str] = {}
 
 
 class Capacity(_Model):
@@ -144,7 +146,7 @@ class Recording:
     policies: list[PolicyResult] = field(default_factory=list)
     packs: list[str] = field(default_factory=list)
     rules_passed: int = 0
-    seats: BeforeAfter[Seats] | None = None
+    licenses: BeforeAfter[list[LicenseFigure]] | None = None
     gpu: BeforeAfter[list[Capacity]] | None = None
 
     @property

@@ -10,7 +10,7 @@ from typing import Literal
 
 from cli.forge.client import LIMITS
 from cli.output.markdown import block, code, plural
-from cli.preview.model import BeforeAfter, Capacity, Change, Level, PolicyResult, Recording, Seats, Severity
+from cli.preview.model import BeforeAfter, Capacity, Change, Level, LicenseFigure, PolicyResult, Recording, Severity
 from paif_catalog.redaction import scrub
 
 MARKER = "<!-- paif: preview of this change -->"
@@ -108,25 +108,32 @@ def _policy_item(result: PolicyResult) -> str:
     return f"{head}\n{block(result.text, '  ', 1500)}"
 
 
-def _seats_lines(figures: BeforeAfter[Seats] | None) -> Iterator[str]:
+def _license_lines(figures: BeforeAfter[list[LicenseFigure]] | None) -> Iterator[str]:
     if figures is None:
         return
-    before, after = figures.before, figures.after
-    entitled = after.entitled if after else before.entitled if before else None
-    of = "no entitlement is declared" if entitled is None else f"of {entitled} entitled"
-    if before and after and before.entitled != entitled:
-        of += f" (before: {'none declared' if before.entitled is None else before.entitled})"
-    over = ""
-    if after and entitled is not None and after.used > entitled:
-        over = f" — **{after.used - entitled} too many**"
-    yield f"License seats (vGPU, autoscaling at its maximum): {_before_after(before, after)} {of}{over}"
-    if after and after.by:
-        rows = sorted(after.by.items(), key=lambda item: (-item[1], item[0]))
-        takers = ", ".join(f"{code(who, 80)} {count}" for who, count in rows[:12])
-        yield f"- {takers}{f' and {len(rows) - 12} more' if len(rows) > 12 else ''}"
+    before = {each.product: each for each in figures.before or []}
+    after = {each.product: each for each in figures.after or []}
+    for product in {**before, **after}:
+        one, other = before.get(product), after.get(product)
+        last = other or one
+        assert last is not None  # noqa: S101 - for the type checker
+        if not any(each.used for each in (one, other) if each):
+            continue
+        of = "none is declared" if last.allowed is None else f"of {last.allowed}"
+        if one and other and one.allowed != other.allowed:
+            of += f" (before: {'none declared' if one.allowed is None else one.allowed})"
+        over = ""
+        if other and other.allowed is not None and other.used > other.allowed:
+            over = f" — **{other.used - other.allowed} too many**"
+        what = f"Licenses, {code(product, 80)} ({last.unit}, autoscaling at its maximum)"
+        yield f"{what}: {_before_after(one, other)} {of}{over}"
+        if other and other.by:
+            rows = sorted(other.by.items())
+            takers = ", ".join(f"{code(who, 80)} {code(need, 80)}" for who, need in rows[:12])
+            yield f"- {takers}{f' and {len(rows) - 12} more' if len(rows) > 12 else ''}"
 
 
-def _before_after(before: Seats | Capacity | None, after: Seats | Capacity | None) -> str:
+def _before_after(before: LicenseFigure | Capacity | None, after: LicenseFigure | Capacity | None) -> str:
     # Not there and not known look alike here: promotion, for one, knows of no revision before.
     one, other = (str(each.used) if each else "none known" for each in (before, after))
     return f"**{other}** (unchanged)" if one == other else f"{one} → **{other}**"
@@ -160,7 +167,7 @@ def _blocks(recording: Recording) -> Iterator[_Block]:
     name = recording.environment
     for index, problem in enumerate(recording.problems):
         yield _Block(0 if index < _MAX_URGENT else 5, name, "problem", block(problem), "reason")
-    for line in (*_seats_lines(recording.seats), *_gpu_lines(recording.gpu)):
+    for line in (*_license_lines(recording.licenses), *_gpu_lines(recording.gpu)):
         yield _Block(0, name, "figure", line if line.startswith("- ") else f"\n{line}", "figure")
     ranks: dict[Level, int] = {"mandatory": 1, "undecided": 5, "advisory": 5, "exempted": 6}
     for index, result in enumerate(recording.policies):

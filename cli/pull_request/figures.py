@@ -1,31 +1,20 @@
-"""License seats and GPU demand of an environment, from its stack file before and after a change."""
+"""Licenses and GPU demand of an environment, from its stack file before and after a change."""
 
 from __future__ import annotations
 
-import re
+import datetime as dt
 import tempfile
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from cli.policy.settings import entitled_seats, relative_file
-from cli.preview.model import BeforeAfter, Capacity, Seats
+from cli.policy.licenses import configuration_of, configured_use, license_figures, owned_licenses, pack_settings
+from cli.policy.settings import licenses_file, relative_file
+from cli.preview.model import BeforeAfter, Capacity, LicenseFigure
 from cli.toolkit.checkout import git
 from lab.state import ROOT
-from stacks.capacity import demands, gpu_machines, read_inventory
+from stacks.capacity import demands, read_inventory
 from stacks.environment import Environment
 from stacks.stackfile import read as read_stack_file
-
-
-def seats_of(environment: Environment, licenses: str) -> Seats:
-    """vGPU seats that an environment takes, by who takes them, autoscaling at its maximum; of how many it may take.
-
-    ``licenses`` is the text of its policies/config file.
-    """
-    found = [(re.sub(r" \d+ of \d+$", "", each.name), each.vm_class.profile) for each in gpu_machines(environment)]
-    takers = Counter(name for name, profile in found if profile)
-    entitled = entitled_seats(licenses, [profile for _, profile in found if profile])
-    return Seats(used=takers.total(), entitled=entitled, by=dict(sorted(takers.items())))
 
 
 def gpus_of(environment: Environment, inventory: Path | None = None) -> list[Capacity]:
@@ -36,14 +25,15 @@ def gpus_of(environment: Environment, inventory: Path | None = None) -> list[Cap
 
 def figures(
     name: str, revision: str | None, inventory: Path | None = None
-) -> tuple[BeforeAfter[Seats], BeforeAfter[list[Capacity]]]:
-    """Seats and GPU demand of an environment at git ``revision`` (None: unknown) and in the working tree.
+) -> tuple[BeforeAfter[list[LicenseFigure]], BeforeAfter[list[Capacity]]]:
+    """Licenses and GPU demand of an environment at git ``revision`` (None: unknown) and in the working tree.
 
     ``inventory`` is a file in which the program wrote which GPUs there are.
     """
-    stack, licenses = f"stacks/Pulumi.{name}.yaml", relative_file(name)
+    stack, policies = f"stacks/Pulumi.{name}.yaml", relative_file(name)
+    owned = str(licenses_file().relative_to(ROOT))
 
-    def at(get: Callable[[str], str | None]) -> tuple[Seats | None, list[Capacity] | None]:
+    def at(get: Callable[[str], str | None]) -> tuple[list[LicenseFigure] | None, list[Capacity] | None]:
         text = get(stack)
         if text is None:
             return None, None
@@ -53,7 +43,14 @@ def figures(
             environment = read_stack_file(file).environment
         if environment is None:
             return None, None
-        return seats_of(environment, get(licenses) or ""), gpus_of(environment, inventory)
+        use = configured_use(
+            name,
+            configuration_of(text),
+            pack_settings(get(policies) or ""),
+            owned_licenses(get(owned) or ""),
+            dt.datetime.now(dt.UTC).date(),
+        )
+        return license_figures(use), gpus_of(environment, inventory)
 
     def here(path: str) -> str | None:
         file = ROOT / path

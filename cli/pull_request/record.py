@@ -15,7 +15,7 @@ from cli.labctl import daemon
 from cli.output.console import BAD_INPUT, Failed
 from cli.policy import formats, packs, places, rules, settings
 from cli.preview.documents import read_event_log
-from cli.preview.model import BeforeAfter, Capacity, Recording, Seats
+from cli.preview.model import BeforeAfter, Capacity, LicenseFigure, Recording
 from cli.preview.steps import preview_redactor
 from cli.pull_request.changed import merge_base
 from cli.pull_request.comment import render
@@ -59,8 +59,8 @@ def record(name: str, folder: Path, base: str | None, plan: Path | None = None) 
     return status, recording
 
 
-def _write_figures(target: Path, seats: BeforeAfter[Seats], gpus: BeforeAfter[list[Capacity]]) -> None:
-    _write(target / "seats.json", seats.model_dump())
+def _write_figures(target: Path, licenses: BeforeAfter[list[LicenseFigure]], gpus: BeforeAfter[list[Capacity]]) -> None:
+    _write(target / "licenses.json", licenses.model_dump())
     _write(target / "gpu.json", gpus.model_dump())
 
 

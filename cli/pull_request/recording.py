@@ -4,7 +4,7 @@ A recording is a folder per environment with
     preview.json   what `pulumi preview --json` printed (or `pulumi refresh --preview-only --json`, for drift)
     events.jsonl   its event log; policy results are in there only, since the engine leaves them out of preview.json
     failure.txt    only if it failed or was refused: why there is no preview, or what was printed on standard error
-    seats.json     {"before": SEATS or null, "after": SEATS or null}, see ``Seats``
+    licenses.json  {"before": LICENSES or null, "after": LICENSES or null}, see ``LicenseFigure``
     gpu.json       {"before": [CAPACITY], "after": [CAPACITY]}, see ``Capacity``
 and beside those folders, as `./paif changed --json` prints them,
     environments.json   the environments that the change touches
@@ -22,7 +22,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from cli.preview.documents import read_event_log, read_untrusted_json, read_untrusted_text
-from cli.preview.model import BeforeAfter, Capacity, Recording, Seats
+from cli.preview.model import BeforeAfter, Capacity, LicenseFigure, Recording
 from cli.preview.reader import read_engine
 
 ENVIRONMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -66,7 +66,7 @@ def read(folder: Path, environment: str) -> Recording:
         recording.missing = recording.failed = True
         return recording
     read_engine(recording, preview, events, failure)
-    recording.seats = _figures(source / "seats.json", BeforeAfter[Seats], recording)
+    recording.licenses = _figures(source / "licenses.json", BeforeAfter[list[LicenseFigure]], recording)
     recording.gpu = _figures(source / "gpu.json", BeforeAfter[list[Capacity]], recording)
     return recording
 

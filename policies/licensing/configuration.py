@@ -2,62 +2,21 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-import paif_catalog as catalog
 from paif_catalog.predicates import Kind
+from policies.licensing.counting.need import Demand
+from policies.licensing.counting.owned import Licenses
 from policies.shared.configuration import Model
 from policies.shared.machines import Classes, MachineDemand, MachineSettings
 from policies.shared.model import Run, Undecided
 
-Edition = Literal["nvaie", "vws", "vpc", "vapps"]
-EDITION_OF_SERIES: dict[str, Edition] = {"c": "nvaie", "q": "vws", "b": "vpc", "a": "vapps"}
-"""What licenses a series of vGPU profiles."""
-
-
-class Entitlement(Model):
-    """Licenses of one NVIDIA product that this environment may use."""
-
-    edition: Edition = Field(description="nvaie (AI Enterprise, C profiles), vws (Q), vpc (B) or vapps (A)")
-    seats: int = Field(ge=0, description="machines that may run at once")
-    expires: dt.date = Field(description="last day of the license or subscription")
-    evaluation: bool = Field(default=False, description="an evaluation license")
-
-
-def edition_of(profile: str) -> Edition:
-    """What licenses a vGPU profile. A name that is none (profile-known refuses it) counts as AI Enterprise's."""
-    parsed = catalog.parse_profile(profile)
-    return EDITION_OF_SERIES[parsed.series] if parsed else "nvaie"
-
-
-def entitled(entitlements: Iterable[Entitlement], today: dt.date) -> Counter[Edition]:
-    """Seats of each edition that have not expired."""
-    seats: Counter[Edition] = Counter()
-    for each in entitlements:
-        if each.expires >= today:
-            seats[each.edition] += each.seats
-    return seats
-
-
-class AddOn(Model):
-    """VMware Private AI Foundation with NVIDIA, the add-on to VCF."""
-
-    cores: int = Field(gt=0, description="licensed cores")
-    expires: dt.date = Field(description="last day of the subscription")
-
-
-class Hosts(Model):
-    """GPU hosts of one build, for the number of cores to license."""
-
-    count: int = Field(gt=0)
-    sockets: int = Field(gt=0)
-    cores_per_socket: int = Field(gt=0)
+LICENSES_FILE = "licenses.yaml"
+"""What the organization owns, beside the settings of its environments."""
 
 
 class LicenseServer(Model):
@@ -76,10 +35,30 @@ class BootstrapSecret(Model):
 class LicensingSettings(MachineSettings):
     """What a site declares about its licenses."""
 
-    entitlements: list[Entitlement] = Field(default=[], description="NVIDIA licenses that this environment may use")
-    paif_add_on: AddOn | None = Field(default=None, description="the VMware PAIF add-on")
-    gpu_hosts: list[Hosts] = Field(default=[], description="GPU hosts, for the add-on's cores")
-    minimum_cores_per_socket: int = Field(default=16, description="cores that are counted per socket at least")
+    organization_files: ClassVar[Mapping[str, str]] = {"licenses": LICENSES_FILE}
+    moved: ClassVar[Mapping[str, str]] = {
+        "entitlements": f"this stands in policies/config/{LICENSES_FILE} now, once for all environments and in the "
+        "unit that is bought: nvaie: {owned: [{gpus: 8, ends: 2027-12-31}], shares: {dev: 4}}; vws, vpc and vapps have "
+        "concurrentUsers instead of gpus; `evaluation: true` is `term: evaluation`",
+        "paifAddOn": f"this is paifAddOn in policies/config/{LICENSES_FILE} now: {{owned: [{{cores: 896, ends: "
+        "2027-12-31}], hosts: [...]}",
+        "gpuHosts": f"this is paifAddOn.hosts in policies/config/{LICENSES_FILE} now: [{{count: 7, cpus: 2, "
+        "coresPerCpu: 64}]",
+        "minimumCoresPerSocket": f"this is paifAddOn.minimumCoresPerCpu in policies/config/{LICENSES_FILE} now",
+    }
+    renamed_rules: ClassVar[Mapping[str, str]] = {
+        "vgpu-seats": "license-overuse",
+        "vgpu-seats-in-use": "license-overuse",
+        "license-token-wasted": "license-token-without-vgpu",
+    }
+
+    licenses: Licenses = Field(
+        default=Licenses(),
+        description=f"what the organization owns, in a file of its own: policies/config/{LICENSES_FILE}",
+    )
+    mixed_size_gpus: bool = Field(
+        default=False, description="the hosts' GPUs are in mixed-size mode: vGPUs of several sizes share one"
+    )
     existing_bootstrap_secrets: dict[str, BootstrapSecret] = Field(
         default={},
         description="Secrets with OVF properties of machines that are not made here: {name: {licenseToken: true}}",
@@ -115,9 +94,18 @@ class LicensingObservations:
     classes: Classes = field(default_factory=dict)
     machines: dict[str, list[MachineDemand]] = field(default_factory=dict)
     """URN -> machines that it brings, in the order of registration."""
+    containers: dict[str, list[Demand]] = field(default_factory=dict)
+    """URN -> GPUs that its containers of NVIDIA AI Enterprise ask for, in the order of registration."""
     tokens: dict[tuple[str | None, str], bool | Undecided] = field(default_factory=dict)
     """Namespace (None while not known) and name of a Secret -> whether it holds a license token."""
+    software: dict[tuple[str, str], bool] = field(default_factory=dict)
+    """Namespace and name of a Secret -> whether a machine that boots with it starts NVIDIA AI Enterprise software."""
 
 
 Context = Run[LicensingSettings, LicensingObservations]
 """What every rule of the pack gets beside the resource."""
+
+
+def licenses_of(run: Context) -> Licenses:
+    """What counts in this environment: what is made up for the lab is not there elsewhere."""
+    return run.settings.licenses.of_target(run.environment.get("target"))

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from policies.licensing.configuration import Context, Edition, Entitlement
+from policies.licensing.configuration import LICENSES_FILE, Context, licenses_of
+from policies.licensing.counting.balance import PRODUCTS
+from policies.licensing.counting.need import Product
 from policies.shared.model import Resource
 from policies.shared.vm_classes import class_profiles
 
 
-def entitlements_of(edition: Edition, run: Context) -> list[Entitlement]:
-    """What is declared of an edition, expired or not."""
-    return [each for each in run.settings.entitlements if each.edition == edition]
+def is_declared(product: Product, run: Context) -> bool:
+    """Whether a product was ever bought, or came with hardware; B profiles may have vWS as well."""
+    licenses = licenses_of(run)
+    return licenses.declares(product) or (product == "vpc" and licenses.declares("vws"))
+
+
+def nothing_declared(run: Context) -> bool:
+    """Whether no NVIDIA license is declared at all."""
+    return not any(licenses_of(run).declares(each) for each in PRODUCTS)
+
+
+def undeclared(run: Context) -> str:
+    """How a finding says that nothing is declared."""
+    made_up = run.settings.licenses.made_up_for
+    if made_up and made_up != run.environment.get("target"):
+        file = f"policies/config/{LICENSES_FILE}"
+        return f": {file} is made up for the {made_up} and counts only where paif:target is {made_up}"
+    return ""
 
 
 def class_vgpu_profiles(resource: Resource) -> list[tuple[str, Any]]:

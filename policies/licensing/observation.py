@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from policies.licensing.configuration import Context
+from policies.licensing.demands import container_demands, starts_software
 from policies.licensing.rules.license_tokens import OVF_TOKEN_KEY, brings_token
+from policies.licensing.rules.quantities import USERS
 from policies.shared.boot_texts import boot_texts
 from policies.shared.machines import machine_demands, observe_class
 from policies.shared.model import Resource, Undecided, UndecidedError, Unknown, WrongFormError, raw_value_at
@@ -18,7 +20,16 @@ def observe(resource: Resource, run: Context) -> None:
     elif is_type(resource, SECRET):
         _observe_secret(resource, run)
     else:
-        run.observations.machines[resource.urn] = list(machine_demands(resource))
+        _observe_demands(resource, run)
+
+
+def _observe_demands(resource: Resource, run: Context) -> None:
+    """Note what needs a GPU, in the order of registration; who is not known yet is told by the rules that ask."""
+    containers = container_demands(resource, run.settings)
+    machines = list(machine_demands(resource)) if is_type(resource, MACHINES) else []
+    if containers or machines:
+        run.observations.containers[resource.urn] = containers
+        run.observations.machines[resource.urn] = machines
 
 
 def _observe_secret(resource: Resource, run: Context) -> None:
@@ -29,6 +40,8 @@ def _observe_secret(resource: Resource, run: Context) -> None:
     if isinstance(namespace, Unknown):
         run.record(run.observations.tokens, (None, str(name)), Undecided(f"namespace of Secret {name}"))
         return
+    if starts_software(resource, run.settings):
+        run.record(run.observations.software, (str(namespace or ""), str(name)), True)
     has: bool | Undecided
     try:
         has = OVF_TOKEN_KEY in {**resource.mapping("data"), **resource.mapping("stringData")}
@@ -42,4 +55,4 @@ def _observe_secret(resource: Resource, run: Context) -> None:
     run.record(run.observations.tokens, (str(namespace or ""), str(name)), has)
 
 
-OBSERVED = VM_CLASS + SECRET + MACHINES
+OBSERVED = VM_CLASS + SECRET + USERS

@@ -8,7 +8,7 @@ from policies.licensing.rules import (
     license_server,
     license_tokens,
     paif_add_on,
-    seats,
+    quantities,
     vgpu_profiles,
 )
 from policies.shared.pack import Pack
@@ -21,7 +21,7 @@ PACK: Pack[LicensingSettings, LicensingObservations] = Pack(
         *vgpu_profiles.RULES.all,
         *license_tokens.RULES.all,
         *containers.RULES.all,
-        *seats.RULES.all,
+        *quantities.RULES.all,
         *entitlements.RULES.all,
         *paif_add_on.RULES.all,
         *license_server.RULES.all,

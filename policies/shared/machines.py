@@ -35,7 +35,10 @@ class GpuClass(Model):
     """A VM class that exists already: what it gives a machine."""
 
     profiles: list[str] = Field(default=[], description="vGPU profiles")
-    devices: int = Field(default=0, description="whole GPUs (DirectPath I/O)")
+    devices: int = Field(default=0, ge=0, description="whole GPUs (DirectPath I/O)")
+    gpu_model: str = Field(
+        default="", description="model of the whole GPUs as in paif:gpu.model, for licenses that come with hardware"
+    )
 
     @property
     def has_gpu(self) -> bool:
@@ -70,7 +73,10 @@ def observe_class(resource: Resource, run: Run[Any, Any], classes: Classes) -> N
 def _resource_class(resource: Resource, name: str) -> GpuClass | Undecided:
     try:
         profiles = [str(require_known(each)) for _, each in class_profiles(resource)]
-        return GpuClass(profiles=profiles, devices=len(class_devices(resource)))
+        devices = class_devices(resource)
+        ids = [value_at(each, "deviceId") for each in resource.items("directPathDevices") if isinstance(each, dict)]
+        models = {catalog.gpus().by_device(each) or "" for each in ids if isinstance(each, str)}
+        return GpuClass(profiles=profiles, devices=len(devices), gpu_model=models.pop() if len(models) == 1 else "")
     except (UndecidedError, WrongFormError):
         return Undecided(f"content of class {name}")
 
@@ -81,7 +87,9 @@ def configured_classes(environment: Mapping[str, Any], stack: str) -> dict[str, 
     for entry in _entries(environment, "vmClasses"):
         profile, gpus = entry.get("profile"), entry.get("gpus") or 0
         gpu_class = GpuClass(
-            profiles=[profile] if isinstance(profile, str) else [], devices=gpus if isinstance(gpus, int) else 0
+            profiles=[profile] if isinstance(profile, str) else [],
+            devices=gpus if isinstance(gpus, int) else 0,
+            gpu_model=_model_of(environment, entry.get("deviceId")),
         )
         name = str(entry.get("name"))
         classes[name] = gpu_class
@@ -89,6 +97,19 @@ def configured_classes(environment: Mapping[str, Any], stack: str) -> dict[str, 
             code = catalog.naming().kinds["vm-class"].code
             classes[f"{environment.get('organization')}-{stack}-{code}-{name}"] = gpu_class
     return classes
+
+
+def _model_of(environment: Mapping[str, Any], device_id: Any) -> str:
+    """Model of whole GPUs: that of the device where one is named, else the environment's."""
+    model = catalog.gpus().by_device(device_id) if isinstance(device_id, str) else None
+    return model or configured_model(environment)
+
+
+def configured_model(environment: Mapping[str, Any]) -> str:
+    """The environment's GPU model, or nothing when the configuration does not tell."""
+    gpu = environment.get("gpu")
+    model = gpu.get("model") if isinstance(gpu, dict) else None
+    return model if isinstance(model, str) else ""
 
 
 def gpu_class(name: Any, run: Run[Any, Any], classes: Classes) -> GpuClass | None:
@@ -126,23 +147,29 @@ class MachineDemand:
     count: int
     gpu: GpuClass | Undecided | None = None
     """What each machine has without any class: a clone's devices."""
+    node: bool = False
+    """Whether containers of a cluster run on them."""
+    boots: tuple[str, str] | None = None
+    """Namespace and name of the Secret that says what the machine starts, where that is known."""
 
 
 def machine_demands(resource: Resource) -> Iterator[MachineDemand]:
     """Machines that a resource brings, autoscaling's maximum included. Raises UndecidedError for an unknown number."""
     if is_type(resource, VM):
-        yield MachineDemand(f"workstation {resource.label}", machine_class(resource), 1)
+        yield MachineDemand(f"workstation {resource.label}", machine_class(resource), 1, boots=_boot_secret(resource))
     elif is_type(resource, VM_REPLICA_SET):
-        yield MachineDemand(
-            f"workstations {resource.label}", machine_class(resource), _count(resource, "spec.replicas")
-        )
+        count = _count(resource, "spec.replicas")
+        consumer = f"workstations {resource.label}"
+        yield MachineDemand(consumer, machine_class(resource), count, boots=_boot_secret(resource))
     elif is_type(resource, VSPHERE_VM):
         gpu = clone_gpu(resource)
         if isinstance(gpu, Undecided) or gpu.has_gpu:
             yield MachineDemand(f"workstation {resource.label}", None, 1, gpu)
     elif is_type(resource, CLUSTER):
         for pool in node_pools(resource):
-            yield MachineDemand(f"cluster {resource.label}, pool {pool.name}", pool.vm_class, pool.max_nodes)
+            consumer = f"cluster {resource.label}, pool {pool.name}"
+            yield MachineDemand(consumer, pool.vm_class, pool.max_nodes, node=True)
+        yield _control_plane(resource)
     elif is_type(resource, ENDPOINT):
         vm_class = raw_value_at(resource.properties, "spec.virtualMachineClassName")
         yield MachineDemand(f"endpoint {resource.label}", vm_class, _count(resource, "spec.replicas"))
@@ -222,6 +249,24 @@ def machine_gpu(resource: Resource, run: Run[Any, Any], classes: Classes) -> Gpu
     return found
 
 
+def _control_plane(resource: Resource) -> MachineDemand:
+    """The control plane's machines, which may have GPUs by mistake. Raises UndecidedError."""
+    path = "spec.topology.controlPlane"
+    variables = {
+        **_variables(resource.get("spec.topology.variables")),
+        **_variables(resource.get(f"{path}.variables.overrides")),
+    }
+    consumer = f"cluster {resource.label}, control plane"
+    return MachineDemand(consumer, variables.get("vmClass"), _count(resource, f"{path}.replicas"))
+
+
+def _boot_secret(resource: Resource) -> tuple[str, str] | None:
+    """Namespace and name of a VM Service machine's bootstrap Secret, as far as both are known."""
+    boots = raw_value_at(resource.properties, f"{machine_spec(resource)}.bootstrap.vAppConfig.rawProperties")
+    namespace = raw_value_at(resource.properties, "metadata.namespace", "")
+    return (namespace, boots) if isinstance(boots, str) and isinstance(namespace, str) else None
+
+
 @dataclass(frozen=True)
 class NodePool:
     """A machine deployment of a Cluster, with variables resolved: the pool's own override those of the cluster."""
@@ -286,16 +331,20 @@ def node_pools(resource: Resource) -> Iterator[NodePool]:
 
 def configured_demands(environment: Mapping[str, Any]) -> Iterator[MachineDemand]:
     """Machines that the stack's configuration asks for."""
+    guards = guards_of(environment.get("kind"))
     for entry in _entries(environment, "workstations"):
         if entry.get("route", "vm-service") == "vm-service":
             yield MachineDemand(f"workstation {entry.get('name')}", entry.get("class"), 1)
     for cluster in _entries(environment, "clusters"):
         for pool in _entries(cluster, "pools"):
             count = pool.get("maxReplicas") or pool.get("replicas") or 0
-            yield MachineDemand(
-                f"cluster {cluster.get('name')}, pool {pool.get('name')}", pool.get("class"), _int_or_zero(count)
-            )
-    replicas = guards_of(environment.get("kind")).endpoint_replicas
+            consumer = f"cluster {cluster.get('name')}, pool {pool.get('name')}"
+            yield MachineDemand(consumer, pool.get("class"), _int_or_zero(count), node=True)
+        plane = cluster.get("controlPlane")
+        plane = plane if isinstance(plane, dict) else {}
+        machines = _int_or_zero(plane.get("replicas", guards.control_plane_replicas))
+        yield MachineDemand(f"cluster {cluster.get('name')}, control plane", plane.get("class"), machines)
+    replicas = guards.endpoint_replicas
     for entry in _entries(environment, "modelEndpoints"):
         count = _int_or_zero(entry.get("replicas", replicas))
         yield MachineDemand(f"endpoint {entry.get('name')}", entry.get("class"), count)

@@ -52,17 +52,17 @@ def test_vgpu_without_a_declared_license_is_refused_before_anything_exists(site:
     assert f"{_NAME} has no policies/config/paif/{_NAME}.yaml" in site("check").stderr
 
 
-def test_more_seats_than_licensed_are_refused_before_anything_exists_also_without_a_preview(site: Paif) -> None:
+def test_more_gpus_than_licensed_are_refused_before_anything_exists_also_without_a_preview(site: Paif) -> None:
     yaml = YAML(typ="safe")
     folder = site.root / "policies" / "config" / "paif"
     settings = yaml.load(folder / "dev.yaml")
-    settings["licensing"]["entitlements"][0]["seats"] = 1
+    settings["licensing"]["licenses"] = {"nvaie": {"owned": [{"gpus": 1, "term": "perpetual"}]}}
     yaml.dump(settings, folder / f"{_NAME}.yaml")
     site.pulumi("stack", "select", _NAME, "--create")
     packs = ("--policy-pack", f"{site.root}/policies/all/pulumi-analyzer-paif")
     answer = site.pulumi("up", "--stack", _NAME, "--yes", "--skip-preview", *packs, check=False)
     assert answer.returncode
-    for part in ("vgpu-seats", "the configuration takes 5 vGPU seats of 1", "do: ask for fewer machines"):
+    for part in ("license-overuse", "the configuration needs 3 GPU licenses of 1", "do: ask for fewer machines"):
         assert part in answer.stdout
     assert "Previewing" not in answer.stdout
     _nothing_exists(site)

@@ -52,6 +52,7 @@ from tests.policy.resources import (
     VSPHERE_VM,
     changed,
     jwt,
+    owning,
 )
 
 
@@ -148,12 +149,27 @@ NAMING = [
     ),
 ]
 
-_NONE: dict[str, Any] = {"entitlements": []}
+_NONE: dict[str, Any] = {"licenses": {}}
+
+
+def _nvaie(gpus: int, *more: dict[str, Any], **purchase: Any) -> dict[str, Any]:
+    """Settings in which NVIDIA AI Enterprise is owned for so many GPUs."""
+    return {"licenses": owning(gpus, nvaie={"owned": [{"gpus": gpus, "ends": FUTURE, **purchase}, *more]})}
+
+
+_PLAIN = {"gpu": {}, "vmClasses": []}
+"""A configuration that says nothing of GPUs: the resources tell."""
+_ADD_ON = {"cores": 512, "ends": FUTURE}
 _CPU_CLASS = changed(VM_CLASS, {"vgpuProfiles": []})
 _POOL = {"clusters": [{"name": "gpu", "pools": [{"name": "gpu", "class": "vgpu-a100-40c", "maxReplicas": 6}]}]}
 LICENSING = [
-    one("vgpu-entitlement", _CPU_CLASS, {"vgpuProfiles": ["grid_a100-40c"]}, settings=_NONE),
-    one("profile-edition", VM_CLASS, {"vgpuProfiles": ["grid_a100-40q"]}, says="vws"),
+    Case(
+        "vgpu-entitlement",
+        by(_CPU_CLASS, config=_PLAIN, settings=_NONE),
+        by(VM_CLASS, config=_PLAIN, settings=_NONE),
+        "vgpuProfiles",
+    ),
+    one("profile-edition", VM_CLASS, {"vgpuProfiles": ["grid_a100-40q"]}, says="RTX vWS, which is not declared"),
     one("profile-compute", VM_CLASS, {"vgpuProfiles": ["grid_a100-40q"]}),
     one("profile-known", VM_CLASS, {"vgpuProfiles": ["a100-big"]}),
     one(
@@ -171,7 +187,7 @@ LICENSING = [
     ),
     Case("vgpu-license-token", by(BOOTSTRAP, VM), by(PLAIN_BOOTSTRAP, VM), "spec>className"),
     Case(
-        "license-token-wasted",
+        "license-token-without-vgpu",
         by(PLAIN_BOOTSTRAP, changed(VM, {"spec>className": DIRECTPATH_CLASS})),
         by(BOOTSTRAP, changed(VM, {"spec>className": DIRECTPATH_CLASS})),
         "spec>className",
@@ -181,18 +197,12 @@ LICENSING = [
     one("nim-entitlement", DEPLOYMENT, {IMAGE: "nvcr.io/nim/meta/llama3:1.0"}, settings=_NONE, says="NIM"),
     one("nvaie-container-entitlement", DEPLOYMENT, {IMAGE: "nvcr.io/nvaie/tritonserver:24"}, settings=_NONE),
     Case(
-        "vgpu-seats",
-        by(STACK, config=_POOL, settings={"entitlements": [{"edition": "nvaie", "seats": 6, "expires": FUTURE}]}),
-        by(STACK, config=_POOL, settings={"entitlements": [{"edition": "nvaie", "seats": 5, "expires": FUTURE}]}),
+        # 6 machines with half a GPU each: 3 GPUs.
+        "license-overuse",
+        by(STACK, config=_POOL, settings=_nvaie(3)),
+        by(STACK, config=_POOL, settings=_nvaie(2)),
         "",
-        "6 vGPU seats of 5",
-    ),
-    Case(
-        "vgpu-seats-in-use",
-        by(ENDPOINT, SCALED, settings={"entitlements": [{"edition": "nvaie", "seats": 7, "expires": FUTURE}]}),
-        by(ENDPOINT, SCALED, settings={"entitlements": [{"edition": "nvaie", "seats": 6, "expires": FUTURE}]}),
-        f"{POOLS}>1>variables>overrides>0>value",
-        "cluster acme-dev-vks-gpu, pool gpu",
+        "3 GPU licenses of 2",
     ),
     one(
         "vm-class-known",
@@ -203,42 +213,54 @@ LICENSING = [
     ),
     Case(
         "entitlement-expired",
-        by(VM_CLASS),
-        by(VM_CLASS, settings={"entitlements": [{"edition": "nvaie", "seats": 9, "expires": PAST}]}),
-        "vgpuProfiles",
+        by(STACK, config=_POOL, settings=_nvaie(9, {"gpus": 9, "ends": PAST})),
+        by(STACK, config=_POOL, settings=_nvaie(9, ends=PAST)),
+        "",
         PAST,
     ),
     Case(
         "entitlement-expires-soon",
-        by(STACK),
-        by(STACK, settings={"entitlements": [{"edition": "nvaie", "seats": 9, "expires": SOON}]}),
+        by(STACK, settings=_nvaie(9, {"gpus": 9, "starts": SOON, "ends": FUTURE}, ends=SOON)),
+        by(STACK, settings=_nvaie(9, ends=SOON)),
         "",
         "in 20 days",
     ),
     Case(
         "evaluation-in-production",
         by(
-            VM_CLASS,
-            settings={"entitlements": [{"edition": "nvaie", "seats": 9, "expires": FUTURE, "evaluation": True}]},
+            STACK,
+            config=_POOL,
+            settings={"kind": "prod", **_nvaie(3, {"gpus": 9, "term": "evaluation", "ends": FUTURE})},
         ),
         by(
-            VM_CLASS,
-            settings={
-                "kind": "prod",
-                "entitlements": [{"edition": "nvaie", "seats": 9, "expires": FUTURE, "evaluation": True}],
-            },
+            STACK,
+            config=_POOL,
+            settings={"kind": "prod", **_nvaie(2, {"gpus": 9, "term": "evaluation", "ends": FUTURE})},
         ),
-        "vgpuProfiles",
+        "",
+        "1 of the 3 GPU licenses",
     ),
-    Case("paif-add-on", by(VM), by(VM, settings={"paifAddOn": None}), "spec>className"),
+    Case("paif-add-on", by(VM), by(VM, settings=_NONE), "spec>className"),
     Case(
         "paif-add-on-cores",
         by(STACK),
-        by(STACK, settings={"gpuHosts": [{"count": 5, "sockets": 2, "coresPerSocket": 64}]}),
+        by(
+            STACK,
+            settings={
+                "licenses": {
+                    "paifAddOn": {"owned": [_ADD_ON], "hosts": [{"count": 5, "cpus": 2, "coresPerCpu": 64}]},
+                }
+            },
+        ),
         "",
         "640 cores",
     ),
-    Case("paif-add-on-expired", by(STACK), by(STACK, settings={"paifAddOn": {"cores": 512, "expires": PAST}}), ""),
+    Case(
+        "paif-add-on-expired",
+        by(STACK),
+        by(STACK, settings={"licenses": {"paifAddOn": {"owned": [{"cores": 512, "ends": PAST}]}}}),
+        "",
+    ),
     Case(
         "license-server-version",
         by(STACK, settings={"licenseServer": {"version": "3.4.0", "nvaieMajor": 6}}),

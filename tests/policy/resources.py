@@ -382,13 +382,24 @@ SUPERVISOR = RequestedResource(
     "vsphere:index/supervisorV2:SupervisorV2", "supervisor", {"name": "s", "zones": [{"name": "z1"}]}
 )
 
+
+def owning(gpus: int, **others: Any) -> dict[str, Any]:
+    """What an organization owns: NVIDIA AI Enterprise for so many GPUs, and the PAIF add-on for its hosts."""
+    return {
+        "nvaie": {"owned": [{"gpus": gpus, "ends": FUTURE}]},
+        "paifAddOn": {
+            "owned": [{"cores": 512, "ends": FUTURE}],
+            "hosts": [{"count": 4, "cpus": 2, "coresPerCpu": 64}],
+        },
+        **others,
+    }
+
+
 SETTINGS: dict[str, dict[str, Any]] = {
     "naming": {"organization": "acme"},
     "licensing": {
         "licenseTokenForm": "jwt",
-        "entitlements": [{"edition": "nvaie", "seats": 100, "expires": FUTURE}],
-        "paifAddOn": {"cores": 512, "expires": FUTURE},
-        "gpuHosts": [{"count": 4, "sockets": 2, "coresPerSocket": 64}],
+        "licenses": owning(100),
         "existingClasses": {
             GPU_CLASS: {"profiles": ["grid_a100-40c"]},
             DIRECTPATH_CLASS: {"devices": 1},

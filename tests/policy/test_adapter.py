@@ -31,6 +31,7 @@ from tests.policy.resources import (
     VM_CLASS,
     VSPHERE_VM,
     changed,
+    owning,
 )
 
 HERE = Path(__file__).resolve().parent
@@ -130,12 +131,18 @@ def test_a_crash_fails_the_check_under_the_rules_name_without_a_traceback() -> N
 
 
 def test_wrong_settings_stop_the_run_with_every_problem(packs: dict[str, Process]) -> None:
-    settings = {"entitlements": [{"edition": "gold", "seats": -1, "expires": "soon"}], "nonsense": 1}
+    licenses = {"nvaie": {"owned": [{"gpus": -1, "term": "gold", "ends": "soon"}]}}
+    settings = {"licenses": licenses, "nonsense": 1}
     with pytest.raises(grpc.RpcError) as error:
         begin(packs["licensing"], "licensing", settings=settings)
     text = error.value.details()
     assert "the settings of policy pack licensing are wrong" in text
-    for path in ("entitlements[0].edition", "entitlements[0].seats", "entitlements[0].expires", "nonsense"):
+    for path in (
+        "licenses.nvaie.owned[0].gpus",
+        "licenses.nvaie.owned[0].term",
+        "licenses.nvaie.owned[0].ends",
+        "nonsense",
+    ):
         assert f"--policy-pack-config: licensing.{path}: " in text
 
 
@@ -147,7 +154,7 @@ def test_a_rule_that_does_not_exist_is_named_with_the_nearest(packs: dict[str, P
 
 
 def test_the_committed_file_of_an_environment_is_used(packs: dict[str, Process]) -> None:
-    packs["licensing"].start(pack="licensing", stack="prod", config={"kind": "prod"})
+    packs["licensing"].start(pack="licensing", stack="prod", config={"kind": "prod", "target": "lab"})
     found = packs["licensing"].analyze(VM_CLASS, "prod")
     assert "vgpu-entitlement" not in {each.rule for each in found}
 
@@ -231,55 +238,97 @@ def test_an_exemption_that_nothing_needs_is_reported(packs: dict[str, Process]) 
     assert ["was not needed" in each.message for each in packs["platform"].analyze_stack()] == [True]
 
 
-def test_seats_are_shown_as_a_table_of_who_uses_how_many(packs: dict[str, Process]) -> None:
+def test_an_overuse_is_shown_as_a_table_of_who_needs_how_many(packs: dict[str, Process]) -> None:
     config = {
         "workstations": [{"name": "alice", "class": "vgpu-a100-40c"}, {"name": "cpu", "class": "best-effort-large"}],
         "modelEndpoints": [{"name": "llama", "class": "vgpu-a100-40c", "replicas": 2}],
         "clusters": [{"name": "gpu", "pools": [{"name": "gpu", "class": "vgpu-a100-40c", "maxReplicas": 6}]}],
     }
-    entitlements = [{"edition": "nvaie", "seats": 8, "expires": FUTURE}]
-    begin(packs["licensing"], "licensing", config=config, settings={"entitlements": entitlements})
-    found = [each.message for each in packs["licensing"].analyze(STACK) if each.rule == "vgpu-seats"]
-    rows = [line.split() for line in found[0].splitlines() if line.startswith("  ")]
+    begin(packs["licensing"], "licensing", config=config, settings={"licenses": owning(4)})
+    (found,) = [each.message for each in packs["licensing"].analyze(STACK) if each.rule == "license-overuse"]
+    # 9 halves of a GPU are 5 GPUs.
+    assert "the configuration needs 5 GPU licenses of 4 (NVIDIA AI Enterprise):" in found
+    rows = [" ".join(line.split()) for line in found.splitlines() if line.startswith("  ")]
     assert rows == [
-        ["workstation", "alice", "1"],
-        ["cluster", "gpu,", "pool", "gpu", "6"],
-        ["endpoint", "llama", "2"],
-        ["in", "all", "9"],
-        ["entitled", "8"],
+        "cluster gpu, pool gpu 6 x grid_a100-40c",
+        "endpoint llama 2 x grid_a100-40c",
+        "workstation alice 1 x grid_a100-40c",
+        "on A100 5 GPU licenses (9 vGPUs, 5 GPUs)",
+        "needed 5",
+        "owned 4",
+        "missing 1",
+        "buy 1 more",
     ]
 
 
-def test_seats_of_an_edition_serve_machines_of_its_own_series_only(packs: dict[str, Process]) -> None:
-    classes = [{"name": "c", "profile": "grid_a100-40c"}, {"name": "q", "profile": "grid_l40s-8q"}]
-    entitlements = [{"edition": each, "seats": n, "expires": FUTURE} for each, n in (("nvaie", 1), ("vws", 100))]
+_BOTH = {
+    "nvaie": {"owned": [{"gpus": 1, "ends": FUTURE}]},
+    "vws": {"owned": [{"concurrentUsers": 100, "ends": FUTURE}]},
+}
+
+
+def test_licenses_of_a_product_serve_machines_of_its_own_series_only(packs: dict[str, Process]) -> None:
+    classes = [{"name": "c", "profile": "grid_a100-80c"}, {"name": "q", "profile": "grid_l40s-8q"}]
 
     def said(machines: dict[str, int]) -> list[str]:
         config = {
             "vmClasses": classes,
             "modelEndpoints": [{"name": f"of-{name}", "class": name, "replicas": n} for name, n in machines.items()],
         }
-        begin(packs["licensing"], "licensing", config=config, settings={"entitlements": entitlements})
-        return [each.message for each in packs["licensing"].analyze(STACK) if each.rule == "vgpu-seats"]
+        begin(packs["licensing"], "licensing", config=config, settings={"licenses": _BOTH})
+        return [each.message for each in packs["licensing"].analyze(STACK) if each.rule == "license-overuse"]
 
     assert said({"c": 1, "q": 100}) == []
     (found,) = said({"c": 50, "q": 2})
-    assert "takes 50 vGPU seats of 1 (nvaie):" in found
-    rows = [line.split() for line in found.splitlines() if line.startswith("  ")]
-    assert rows == [["endpoint", "of-c", "50"], ["in", "all", "50"], ["entitled", "1"]]
+    assert "needs 50 GPU licenses of 1 (NVIDIA AI Enterprise):" in found
+    assert "of-q" not in found
     assert len(said({"c": 2, "q": 101})) == 2
 
 
-def test_a_machine_answers_for_the_seats_of_its_own_edition_only(packs: dict[str, Process]) -> None:
-    entitlements = [{"edition": each, "seats": n, "expires": FUTURE} for each, n in (("nvaie", 1), ("vws", 100))]
-    classes = {"c": {"profiles": ["grid_a100-40c"]}, "q": {"profiles": ["grid_l40s-8q"]}}
-    settings = {"entitlements": entitlements, "existingClasses": classes}
-    begin(packs["licensing"], "licensing", settings=settings)
+def test_a_machine_answers_for_the_licenses_of_its_own_product_only(packs: dict[str, Process]) -> None:
+    classes = {"c": {"profiles": ["grid_a100-80c"]}, "q": {"profiles": ["grid_l40s-8q"]}}
+    begin(packs["licensing"], "licensing", dry_run=False, settings={"licenses": _BOTH, "existingClasses": classes})
     verdicts = []
     for name, vm_class in (("one", "c"), ("two", "c"), ("three", "q")):
         asked = changed(VM, {"metadata>name": name, "spec>className": vm_class}, name)
-        verdicts.append("vgpu-seats-in-use" in {each.rule for each in packs["licensing"].analyze(asked)})
+        verdicts.append("license-overuse" in {each.rule for each in packs["licensing"].analyze(asked)})
     assert verdicts == [False, True, False]
+
+
+@pytest.mark.parametrize("target", ["lab", "vcf", None])
+def test_licenses_that_are_made_up_for_the_lab_count_only_there(packs: dict[str, Process], target: str | None) -> None:
+    config = {"target": target} if target else {}
+    settings = {"licenses": {"madeUpFor": "lab", **owning(9)}}
+    begin(packs["licensing"], "licensing", config=config, settings=settings)
+    # Once: the class is the configuration's own.
+    asked = (STACK, VM_CLASS)
+    found = [
+        each.message for one in asked for each in packs["licensing"].analyze(one) if each.rule == "vgpu-entitlement"
+    ]
+    assert len(found) == (target != "lab")
+    assert all("is made up for the lab and counts only where paif:target is lab" in each for each in found)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"entitlements": [{"edition": "nvaie"}]}, "this stands in policies/config/licenses.yaml now"),
+        ({"paifAddOn": {"cores": 1}}, "this is paifAddOn in policies/config/licenses.yaml now"),
+        ({"gpuHosts": []}, "this is paifAddOn.hosts in policies/config/licenses.yaml now"),
+        ({"minimumCoresPerSocket": 16}, "this is paifAddOn.minimumCoresPerCpu in policies/config/licenses.yaml now"),
+        ({"enforcement": {"vgpu-seats": "advisory"}}, "vgpu-seats: expected license-overuse, as it is called now"),
+        (
+            {"enforcement": {"license-token-wasted": "advisory"}},
+            "expected license-token-without-vgpu, as it is called now",
+        ),
+    ],
+)
+def test_a_form_of_before_is_told_its_form_of_now(
+    packs: dict[str, Process], settings: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        begin(packs["licensing"], "licensing", settings=settings)
+    assert said in str(caught.value)
 
 
 def test_a_snapshot_is_undecided_while_the_devices_of_a_machine_are(packs: dict[str, Process]) -> None:

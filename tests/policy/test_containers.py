@@ -13,13 +13,13 @@ from tests.policy.resources import (
     BOOTSTRAP,
     CONFIG,
     DEPLOYMENT,
-    FUTURE,
     INLINE_VM,
     LIBRARY,
     RELEASE,
     SETTINGS,
     VSPHERE_VM,
     changed,
+    owning,
 )
 
 
@@ -81,37 +81,36 @@ OTHERS = {
 }
 
 
-def _said(process: Process, asked: RequestedResource, rule: str, entitlements: list[dict[str, Any]]) -> list[str]:
-    settings = {**SETTINGS["licensing"], "entitlements": entitlements}
+def _said(process: Process, asked: RequestedResource, rule: str, licenses: dict[str, Any]) -> list[str]:
+    settings = {**SETTINGS["licensing"], "licenses": licenses}
     process.start(pack="licensing", settings=settings, config=CONFIG)
     return [each.message for each in process.analyze(asked) if each.rule == rule]
 
 
 @pytest.mark.parametrize("which", NIMS)
 def test_a_nim_needs_its_entitlement_however_it_is_started(packs: dict[str, Process], which: str) -> None:
-    (found,) = _said(packs["licensing"], NIMS[which], "nim-entitlement", [])
+    (found,) = _said(packs["licensing"], NIMS[which], "nim-entitlement", {})
     assert "this is a NIM microservice, and no NVIDIA AI Enterprise entitlement is declared" in found
     assert "NGC_API_KEY" not in found
-    declared = [{"edition": "nvaie", "seats": 1, "expires": FUTURE}]
-    assert _said(packs["licensing"], NIMS[which], "nim-entitlement", declared) == []
+    assert _said(packs["licensing"], NIMS[which], "nim-entitlement", owning(1)) == []
 
 
 @pytest.mark.parametrize("which", OTHERS)
 def test_what_is_no_nim_needs_no_entitlement_of_one(packs: dict[str, Process], which: str) -> None:
-    assert _said(packs["licensing"], OTHERS[which], "nim-entitlement", []) == []
+    assert _said(packs["licensing"], OTHERS[which], "nim-entitlement", {}) == []
 
 
 def test_a_container_of_ai_enterprise_in_a_boot_script_needs_its_entitlement(packs: dict[str, Process]) -> None:
     asked = _boot("user-data", "#cloud-config\nruncmd: [docker run nvcr.io/nvaie/tritonserver:24]\n")
-    assert len(_said(packs["licensing"], asked, "nvaie-container-entitlement", [])) == 1
+    assert len(_said(packs["licensing"], asked, "nvaie-container-entitlement", {})) == 1
     image = "spec>template>spec>containers>0>image"
     plain = changed(DEPLOYMENT, {image: "nvcr.io/nvaie/tritonserver:24"})
-    assert len(_said(packs["licensing"], plain, "nvaie-container-entitlement", [])) == 1
+    assert len(_said(packs["licensing"], plain, "nvaie-container-entitlement", {})) == 1
 
 
 def test_what_a_chart_runs_is_undecided_while_its_values_are_not_known(packs: dict[str, Process]) -> None:
     for values in ({"$unknown": True}, {"image": {"repository": {"$unknown": True}}}):
-        (found,) = _said(packs["licensing"], _chart(chart="x", values=values), "nim-entitlement", [])
+        (found,) = _said(packs["licensing"], _chart(chart="x", values=values), "nim-entitlement", {})
         assert "undecided: values" in found
 
 

@@ -67,12 +67,12 @@ def test_what_is_right_comes_up_and_a_second_run_changes_nothing(engine: Engine)
 def test_a_violation_in_the_configuration_stops_up_before_anything_exists(
     engine: Engine, flags: tuple[str, ...]
 ) -> None:
-    workstations = [{"name": f"w{index}", "class": "vgpu-a100-40c"} for index in range(101)]
+    workstations = [{"name": f"w{index}", "class": "vgpu-a100-40c"} for index in range(201)]
     engine.run("config", "set", "--stack", "dev", "paif:workstations", json.dumps(workstations))
     engine.resources(*GOOD)
     said = _failed(engine, "up", *flags)
     assert engine.created() == []
-    for part in ("vgpu-seats", "101 vGPU seats of 100", "workstation w100", "ask for fewer machines"):
+    for part in ("license-overuse", "101 GPU licenses of 100", "workstation w200", "ask for fewer machines"):
         assert part in said
 
 
@@ -175,11 +175,11 @@ def test_an_expired_exemption_of_a_pack_that_puts_labels_right_fails_the_run(eng
 
 
 def test_a_wrong_setting_is_one_readable_message(engine: Engine) -> None:
-    settings = {"licensing-configuration": {"entitlements": [{"edition": "nvaie", "seats": 1, "expires": "never"}]}}
+    settings = {"licensing-configuration": {"licenses": {"nvaie": {"owned": [{"gpus": 1, "ends": "never"}]}}}}
     (engine.folder / "licensing.json").write_text(json.dumps(settings))
     engine.resources(*GOOD)
     said = _failed(engine, "preview")
-    assert "licensing-configuration: entitlements.0.expires" in said
+    assert "licensing-configuration: licenses.nvaie.owned.0.ends" in said
     assert "Traceback" not in said
 
 

@@ -36,6 +36,7 @@ from tests.policy.resources import (
     VM_CLASS,
     VSPHERE_VM,
     changed,
+    owning,
 )
 
 UNKNOWN = {"$unknown": True}
@@ -57,7 +58,9 @@ class Pair:
 
 _CPU = changed(VM_CLASS, {"vgpuProfiles": []})
 _WHOLE = changed(DIRECTPATH, {"name": GPU_CLASS}, "class")
-_NO_SEATS = {"entitlements": [{"edition": "nvaie", "seats": 0, "expires": FUTURE}]}
+_LEFT_TO_OVERUSE = {"entitlement-expired", "evaluation-in-production"}
+"""Rules that ask the same of machines as license-overuse, which says for all of them what is not decided."""
+_NO_LICENSES = {"licenses": owning(0)}
 _BARE = changed(
     CLUSTER,
     {
@@ -72,12 +75,18 @@ PAIRS = {
     "licensing": [
         Pair("vgpu-license-token", VM, BOOTSTRAP, PLAIN_BOOTSTRAP, (VM_CLASS,)),
         Pair("vgpu-license-token", VM, _CPU, VM_CLASS, (PLAIN_BOOTSTRAP,)),
-        Pair("license-token-wasted", _WHOLE_VM, PLAIN_BOOTSTRAP, BOOTSTRAP, (DIRECTPATH,)),
-        Pair("license-token-wasted", VM, VM_CLASS, _WHOLE, (BOOTSTRAP,)),
-        Pair("vgpu-seats-in-use", VM, _CPU, VM_CLASS, settings=_NO_SEATS),
-        Pair("vgpu-seats-in-use", CLUSTER, _CPU, VM_CLASS, settings=_NO_SEATS),
-        Pair("vgpu-seats-in-use", ENDPOINT, _CPU, VM_CLASS, settings=_NO_SEATS),
-        Pair("paif-add-on", VM, _CPU, VM_CLASS, settings={"paifAddOn": None}),
+        Pair("license-token-without-vgpu", _WHOLE_VM, PLAIN_BOOTSTRAP, BOOTSTRAP, (DIRECTPATH,)),
+        Pair("license-token-without-vgpu", VM, VM_CLASS, _WHOLE, (BOOTSTRAP,)),
+        Pair("license-overuse", VM, _CPU, VM_CLASS, settings=_NO_LICENSES),
+        Pair("license-overuse", CLUSTER, _CPU, VM_CLASS, settings=_NO_LICENSES),
+        Pair("license-overuse", ENDPOINT, _CPU, VM_CLASS, settings=_NO_LICENSES),
+        Pair(
+            "paif-add-on",
+            VM,
+            _CPU,
+            VM_CLASS,
+            settings={"licenses": {"nvaie": {"owned": [{"gpus": 9, "ends": FUTURE}]}}},
+        ),
     ],
     "platform": [
         Pair("dlvm-host-driver", VM, _WHOLE, VM_CLASS, settings={"hostDriver": {"branch": 570, "nvaieMajor": 7}}),
@@ -265,7 +274,8 @@ def test_every_rule_that_reads_what_is_remembered_is_tried_in_either_order(pack:
             one = Process.request(asked, case.bad.stack)
             analyzer.analyze(one, partial(decode, one), messages.AnalyzeResponse())
         read |= {rule for readers in analyzer._readers.values() for rule, _ in readers}
-    assert read - _TRIED_ELSEWHERE.get(pack, set()) == {pair.rule for pair in PAIRS.get(pack, [])}
+    others = _TRIED_ELSEWHERE.get(pack, set()) | (_LEFT_TO_OVERUSE if pack == "licensing" else set())
+    assert read - others == {pair.rule for pair in PAIRS.get(pack, [])}
 
 
 _TWICE = [
@@ -342,23 +352,31 @@ def test_a_class_that_is_made_otherwise_than_declared_is_refused_for_its_machine
     assert found[0].message.startswith("acme-dev-dlvm-alice: the machine has a vGPU")
 
 
-def test_seats_are_refused_to_the_machines_that_came_last(packs: dict[str, Process]) -> None:
-    seats = {"entitlements": [{"edition": "nvaie", "seats": 1, "expires": FUTURE}]}
-    second = changed(VM, {"metadata>name": "acme-dev-dlvm-carol"}, "carol")
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_licenses_are_refused_to_the_machines_that_came_last(packs: dict[str, Process], dry_run: bool) -> None:
+    # Two machines with half a GPU each share a license.
+    carol, dave, erin = (
+        changed(VM, {"metadata>name": f"acme-dev-dlvm-{name}"}, name) for name in ("carol", "dave", "erin")
+    )
     verdicts = []
-    for asked in ((VM_CLASS, VM, second), (VM, second, VM_CLASS)):
-        begin(packs["licensing"], "licensing", settings=seats)
-        verdicts.append(refusals(said(packs["licensing"], "vgpu-seats-in-use", *asked)))
-    assert verdicts[0] == verdicts[1]
-    assert [each.split(":")[0] for each in verdicts[0]] == ["acme-dev-dlvm-carol"]
+    for asked in ((VM_CLASS, VM, carol, dave, erin), (VM, carol, dave, erin, VM_CLASS)):
+        if not dry_run and asked[0] is VM:
+            # During up nothing waits for a class: a machine before it has been refused.
+            continue
+        begin(packs["licensing"], "licensing", dry_run=dry_run, settings={"licenses": owning(1)})
+        verdicts.append(refusals(said(packs["licensing"], "license-overuse", *asked)))
+    assert all(each == verdicts[0] for each in verdicts)
+    # A preview tells it once, where it begins; during up whoever comes later is refused as well.
+    late = ["acme-dev-dlvm-dave"] if dry_run else ["acme-dev-dlvm-dave", "acme-dev-dlvm-erin"]
+    assert sorted(each.split(":")[0] for each in verdicts[0]) == late
 
 
-def test_two_machines_of_one_name_take_two_seats(packs: dict[str, Process]) -> None:
-    seats = {"entitlements": [{"edition": "nvaie", "seats": 1, "expires": FUTURE}]}
-    begin(packs["licensing"], "licensing", settings=seats)
+def test_machines_of_one_name_count_each(packs: dict[str, Process]) -> None:
+    whole = changed(VM_CLASS, {"vgpuProfiles": ["grid_a100-80c"]})
+    begin(packs["licensing"], "licensing", settings={"licenses": owning(1)})
     elsewhere = changed(VM, {"metadata>namespace": "acme-dev-ns-other"}, "elsewhere")
-    (found,) = said(packs["licensing"], "vgpu-seats-in-use", VM_CLASS, VM, elsewhere)
-    assert "2 vGPU seats of 1" in found.message
+    (found,) = said(packs["licensing"], "license-overuse", whole, VM, elsewhere)
+    assert "2 GPU licenses of 1" in found.message
 
 
 def test_an_exemption_lets_a_machine_through_before_its_secret_and_is_shown(packs: dict[str, Process]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from pydantic import Field
 
 from policies.licensing.configuration import LicensingSettings
+from policies.licensing.counting.owned import Licenses
 from policies.platform.configuration import TRUSTED_REGISTRIES, PlatformSettings
 from policies.shared import settings_files
 from policies.shared.configuration import ConfigurationError, Settings
@@ -24,7 +25,7 @@ def _load(folder: Path, text: str) -> LicensingSettings:
 
 @pytest.mark.parametrize("text", ["", "# nothing yet\n", "licensing:\n", "kind: dev\n"])
 def test_a_file_that_says_nothing_of_the_pack_gives_its_defaults(tmp_path: Path, text: str) -> None:
-    assert _load(tmp_path, text).entitlements == []
+    assert _load(tmp_path, text).licenses == Licenses()
 
 
 @pytest.mark.parametrize(
@@ -146,3 +147,27 @@ def test_a_rule_of_before_is_told_what_it_is_called_now() -> None:
     overrides = {"enforcement": {"rule-of-before": "advisory"}}
     with pytest.raises(ConfigurationError, match="rule-of-before: expected rule-of-now, as it is called now"):
         load(_Owned, "licensing", None, overrides, ["rule-of-now"])
+
+
+_LICENSES = """
+nvaie:
+  owned:
+    - {gpus: 8, ends: 2020-12-31}
+    - {gpus: 8, starts: 2021-01-01, ends: 2099-12-31}
+  shares: {dev: 3, prod: %d}
+"""
+
+
+def test_shares_of_more_than_is_ever_owned_at_once_are_an_error(program: Path) -> None:
+    file = settings_files.FOLDER / "licenses.yaml"
+    file.write_text(_LICENSES % 5)
+    shared = organization_files(LicensingSettings, program)
+    found = load(LicensingSettings, "licensing", None, {}, [], shared)
+    assert [each.gpus for each in found.licenses.nvaie.owned] == [8, 8]
+    # The ended subscription and its renewal are 8, not 16.
+    file.write_text(_LICENSES % 6)
+    said = (
+        r"licenses.yaml:\d+:\d+: nvaie: expected shares of no more than 8 GPUs, .* they are 9: 3 \(dev\) \+ 6 \(prod\)"
+    )
+    with pytest.raises(ConfigurationError, match=said):
+        load(LicensingSettings, "licensing", None, {}, [], shared)

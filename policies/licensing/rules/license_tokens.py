@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from policies.licensing.configuration import Context, LicensingObservations, LicensingSettings
-from policies.licensing.declarations import entitlements_of, gpu_mode
+from policies.licensing.declarations import gpu_mode, is_declared
 from policies.licensing.sources import VGPU_LICENSING
 from policies.shared.boot_texts import boot_texts
 from policies.shared.deep_learning_vms import inline_properties
@@ -31,7 +31,7 @@ from policies.shared.model import (
 )
 from policies.shared.operators import gpu_operators
 from policies.shared.selectors import is_type, mapping_entries
-from policies.shared.sources import GPU_GUIDE, GUIDE, NVAIE_VGPU
+from policies.shared.sources import GPU_GUIDE, NVAIE_VGPU, OWN
 from policies.shared.types import CONFIG_MAP, GPU_OPERATOR, ROOT, SECRET, VM_SERVICE, VSPHERE_VM
 
 RULES: Rules[LicensingSettings, LicensingObservations] = Rules()
@@ -208,15 +208,17 @@ def _bootstrap_path(resource: Resource) -> str:
 
 
 @RULES.rule(
-    "license-token-wasted",
+    "license-token-without-vgpu",
     VM_SERVICE + VSPHERE_VM + GPU_OPERATOR + ROOT,
     severity=Severity.LOW,
     levels=everywhere(Level.ADVISORY),
-    reason="the data-center driver of a whole GPU asks no license server: is a vGPU meant, or is the token left over?",
-    remedy="remove the token, or give the machine a vGPU; containers of AI Enterprise need the license, not a token",
-    source=f"{GUIDE} (part 1: DirectPath I/O without NVAIE)",
+    reason="the data-center driver of a whole GPU asks no license server; whether the token is meant for something "
+    "else only its owner knows",
+    remedy="is the token needed? NIM and AI Enterprise containers are covered by what is owned, not by a token",
+    source=f"{OWN}: nothing says that a token on DirectPath I/O does harm, and a token where none is used is one more "
+    "to keep",
 )
-def license_token_wasted(resource: Resource, run: Context) -> Findings:
+def license_token_without_vgpu(resource: Resource, run: Context) -> Findings:
     if resource.type in ROOT:
         if gpu_mode(run) == "directpath" and "licenseToken" in {*run.secrets, *run.environment}:
             yield Violation("paif:gpu.mode is directpath and there is a license token", "paif:licenseToken")
@@ -267,5 +269,5 @@ def vgpu_feature_type(resource: Resource, run: Context) -> Findings:
         return
     if match[1] not in {"1", "2", "4"}:
         yield Violation(f"FeatureType={match[1]} takes no license", "data.gridd.conf")
-    elif match[1] == "2" and not entitlements_of("vws", run):
+    elif match[1] == "2" and not is_declared("vws", run):
         yield Violation("FeatureType=2 takes an RTX vWS license, which is not declared", "data.gridd.conf")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from policies.licensing.configuration import Context, LicensingObservations, LicensingSettings
+from policies.licensing.configuration import Context, LicensingObservations, LicensingSettings, licenses_of
+from policies.licensing.declarations import undeclared
 from policies.shared.deep_learning_vms import is_deep_learning_vm
 from policies.shared.machines import machine_gpu
 from policies.shared.model import Findings, Resource, Rules, Severity, Violation
@@ -20,11 +21,11 @@ _CORES = "https://knowledge.broadcom.com/external/article/313548 (physical cores
     PAIS + ENDPOINT + VM_SERVICE + VSPHERE_VM,
     severity=Severity.HIGH,
     reason="Deep Learning VMs and Private AI Services are part of the PAIF add-on to VCF, which is licensed by core",
-    remedy="declare the add-on under licensing.paifAddOn, with cores and last day",
+    remedy="declare the add-on under paifAddOn in policies/config/licenses.yaml, with cores and last day",
     source=f"{GUIDE} (part 1)",
 )
 def paif_add_on(resource: Resource, run: Context) -> Findings:
-    if run.settings.paif_add_on is not None:
+    if licenses_of(run).paif_add_on.owned:
         return
     if is_type(resource, VM_SERVICE + VSPHERE_VM):
         if not is_deep_learning_vm(resource, run):
@@ -32,27 +33,26 @@ def paif_add_on(resource: Resource, run: Context) -> Findings:
         found = machine_gpu(resource, run, run.observations.classes)
         if found is not None and not found.has_gpu:
             return
-    yield Violation("the PAIF add-on is not declared")
+    yield Violation(f"the PAIF add-on is not declared{undeclared(run)}")
+
+
+def _cores(run: Context) -> int:
+    """Cores that are licensed today."""
+    return sum(each.cores for each in licenses_of(run).paif_add_on.owned if each.holds(run.today))
 
 
 @RULES.rule(
     "paif-add-on-cores",
     ROOT,
     severity=Severity.HIGH,
-    reason="every core of every GPU host counts, 16 per socket at least",
+    reason="every core of every GPU host counts, 16 per CPU at least",
     remedy="license the cores that are missing, or keep hosts out of the GPU cluster",
     source=_CORES,
 )
 def paif_add_on_cores(resource: Resource, run: Context) -> Findings:
-    settings = run.settings
-    if settings.paif_add_on is None:
-        return
-    minimum = settings.minimum_cores_per_socket
-    required = sum(each.count * each.sockets * max(each.cores_per_socket, minimum) for each in settings.gpu_hosts)
-    if required > settings.paif_add_on.cores:
-        yield Violation(
-            f"the GPU hosts have {required} cores to license, the add-on covers {settings.paif_add_on.cores}"
-        )
+    required, cores = licenses_of(run).paif_add_on.required, _cores(run)
+    if 0 < cores < required:
+        yield Violation(f"the GPU hosts have {required} cores to license, the add-on covers {cores}")
 
 
 @RULES.rule(
@@ -60,10 +60,10 @@ def paif_add_on_cores(resource: Resource, run: Context) -> Findings:
     ROOT + PAIS,
     severity=Severity.HIGH,
     reason="without the subscription there is neither support nor the right to use it",
-    remedy="renew the add-on and declare its new date",
+    remedy="renew the add-on and declare the renewal beside it in policies/config/licenses.yaml",
     source=_CORES,
 )
 def paif_add_on_expired(resource: Resource, run: Context) -> Findings:
-    add_on = run.settings.paif_add_on
-    if add_on is not None and add_on.expires < run.today:
-        yield Violation(f"the PAIF add-on has expired on {add_on.expires}")
+    ended = [each.ends for each in licenses_of(run).paif_add_on.owned if each.ended(run.today) and each.ends]
+    if ended and not _cores(run):
+        yield Violation(f"the PAIF add-on has expired on {max(ended)}")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import paif_catalog as catalog
-from policies.licensing.configuration import EDITION_OF_SERIES, Context, LicensingObservations, LicensingSettings
-from policies.licensing.declarations import class_vgpu_profiles, entitlements_of, gpu_mode
+from policies.licensing.configuration import Context, LicensingObservations, LicensingSettings
+from policies.licensing.counting.balance import TITLES
+from policies.licensing.counting.need import PRODUCT_OF_SERIES
+from policies.licensing.declarations import class_vgpu_profiles, gpu_mode, is_declared, nothing_declared, undeclared
 from policies.shared.machines import configured_classes
 from policies.shared.model import Findings, Resource, Rules, Severity, Undecided, Unknown, Violation, mandatory_in
 from policies.shared.sources import GPU_GUIDE, NVAIE_VGPU, POWERCLI_PAIF
@@ -31,19 +33,21 @@ def _parsed(resource: Resource) -> Iterator[tuple[str, catalog.Profile] | Undeci
     severity=Severity.CRITICAL,
     reason="every vGPU needs an NVIDIA license, for compute that of NVIDIA AI Enterprise; without, it is slowed "
     "down and then loses CUDA, and an audit costs",
-    remedy="declare the entitlement under licensing.entitlements of the environment, or use DirectPath I/O",
+    remedy="declare the entitlement in policies/config/licenses.yaml, or use DirectPath I/O",
     source=NVAIE_VGPU,
 )
 def vgpu_entitlement(resource: Resource, run: Context) -> Findings:
-    if run.settings.entitlements:
+    if not nothing_declared(run):
         return
+    used = any(each.profiles for each in configured_classes(run.environment, run.stack).values())
+    told_with_the_stack = gpu_mode(run) == "vgpu" and used
     if resource.type in ROOT:
-        used = [name for name, each in configured_classes(run.environment, run.stack).items() if each.profiles]
-        if gpu_mode(run) == "vgpu" and used:
-            yield Violation("the configuration uses vGPU and no NVIDIA entitlement is declared")
-    elif class_vgpu_profiles(resource):
+        if told_with_the_stack:
+            yield Violation(f"the configuration uses vGPU and no NVIDIA entitlement is declared{undeclared(run)}")
+    elif class_vgpu_profiles(resource) and not told_with_the_stack:
         yield Violation(
-            "the class has a vGPU and no NVIDIA entitlement is declared", class_vgpu_profiles(resource)[0][0]
+            f"the class has a vGPU and no NVIDIA entitlement is declared{undeclared(run)}",
+            class_vgpu_profiles(resource)[0][0],
         )
 
 
@@ -51,22 +55,23 @@ def vgpu_entitlement(resource: Resource, run: Context) -> Findings:
     "profile-edition",
     VM_CLASS,
     severity=Severity.HIGH,
-    reason="each series of profiles is licensed by its own product: C by AI Enterprise, Q by vWS, B by vPC, A by vApps",
-    remedy="use a profile of a licensed series, or declare an entitlement of that edition",
+    reason="each series of profiles is licensed by its own product: C by AI Enterprise, Q by vWS, B by vPC or "
+    "vWS, A by vApps",
+    remedy="use a profile of a licensed series, or declare that product in policies/config/licenses.yaml",
     source=f"{GPU_GUIDE} (11.6)",
 )
 def profile_edition(resource: Resource, run: Context) -> Findings:
-    if not run.settings.entitlements:
+    if nothing_declared(run):
         return
     for each in _parsed(resource):
         if isinstance(each, Undecided):
             yield each
             continue
         path, profile = each
-        edition = EDITION_OF_SERIES[profile.series]
-        if not entitlements_of(edition, run):
+        product = PRODUCT_OF_SERIES[profile.series]
+        if not is_declared(product, run):
             yield Violation(
-                f"series {profile.series.upper()} needs {edition}, which is not among the entitlements",
+                f"series {profile.series.upper()} needs {TITLES[product]}, which is not declared",
                 path,
                 profile.name,
             )

@@ -53,8 +53,9 @@ def test_settings_of_any_bytes_are_right_or_have_problems_with_a_line(
     chance = random.Random(seed)  # noqa: S311 - it must be the same again
     file = tmp_path / "dev.yaml"
     monkeypatch.setattr(settings, "settings_file", lambda _: file)
-    good = settings.template("dev", "dev", "acme").replace("entitlements: []", "entitlements: &a").encode()
-    good = good.replace(b"  #  - {", b"    - {").replace(b"# paifAddOn", b"paifAddOn")
+    monkeypatch.setattr(settings, "licenses_file", lambda: tmp_path / "none.yaml")
+    good = settings.template("dev", "dev", "acme").replace("naming:", "naming: &a").encode()
+    good = good.replace(b"# hostDriver", b"hostDriver")
     for content in [*(_spoiled(chance, good) for _ in range(40)), chance.randbytes(200)]:
         file.write_bytes(content)
         for problem in settings.problems("dev"):
@@ -81,7 +82,7 @@ def test_utf_16_is_told_as_such_and_a_mark_of_utf_8_is_passed_over_as_pulumi_doe
         (b"kind: dev\nnaming: &a\n  x: *a\n", 2, "a value that does not contain itself (*alias)"),
         (b"kind: dev\nkind: dev\n", 2, "each key once (line 1 has it too)"),
         (b"kind: dev\nnaming: {organization: !x acme}\n", 2, "valid YAML (could not determine a constructor"),
-        (b"kind: dev\nlicensing: {paifAddOn: {cores: 1, expires: 2027-02-30}}\n", 1, "valid YAML (day is out of range"),
+        (b"kind: dev\nlicensing: {exemptions: [{expires: 2027-02-30}]}\n", 1, "valid YAML (day is out of range"),
     ],
 )
 def test_what_is_wrong_with_a_settings_file_itself_is_told_at_its_line(

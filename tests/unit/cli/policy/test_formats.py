@@ -33,7 +33,7 @@ _SETTINGS = """\
 kind: dev
 licensing:
   # years
-  entitlements:
+  nimImages:
     - {edition: nvaie, seats: 8, expires: 2020-12-31}
     - edition: vws
       expires: 2020-12-31
@@ -72,10 +72,10 @@ def _finding(rule: str, name: str, message: str, kind: str = "VirtualMachine", *
         (_finding("vgpu-class-name", "acme-dev-class-gpu", "x: no", "VirtualMachineClass"), "stacks", 4, 7),
         (_finding("autoscaler", "acme-dev-vks-big-gpu", "x: no", "Cluster"), "stacks", 11, 7),
         (
-            _finding("entitlement-expired", "paif-dev", "paif-dev: over (entitlements.1.expires is 2020)", "Stack"),
+            _finding("entitlement-expired", "paif-dev", "paif-dev: over (nimImages.1.expires is 2020)", "Stack"),
             *("policies", 7, 7),
         ),
-        (_finding("paif-add-on", "paif-dev", "paif-dev: none\ndo: entitlements", "Stack"), "policies", 4, 3),
+        (_finding("paif-add-on", "paif-dev", "paif-dev: none\ndo: nimImages", "Stack"), "policies", 4, 3),
         (
             _finding("naming-exemptions", "paif-dev", "the exemption of *::old from name-pattern", pack="naming"),
             *("policies", 10, 7),

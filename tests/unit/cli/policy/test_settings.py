@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -43,20 +44,17 @@ def test_the_committed_settings_have_no_mistake() -> None:
 def test_the_template_is_valid_and_declares_no_license(written: Path, kind: str) -> None:
     text = settings.template("site1", kind, "acme")
     assert found(written, text) == []
-    licensing = settings._PACKS["licensing"][0].model_validate(yaml.safe_load(text)["licensing"])
-    assert licensing.model_dump()["entitlements"] == []
-    assert licensing.model_dump()["paif_add_on"] is None
+    assert "licensing" not in yaml.safe_load(text)
+    assert yaml.safe_load(settings.licenses_template()) == {"nvaie": {"owned": []}}
 
 
 def test_the_template_is_valid_with_every_example_taken_in(written: Path) -> None:
     lines = []
     for line in settings.template("site1", "dev", "acme").splitlines():
-        example = line.strip().startswith(("#  - {", "# paifAddOn", "# gpuHosts", "#   - {", "# hostDriver"))
-        lines.append(line.replace("# ", "", 1) if example else line.replace("entitlements: []", "entitlements:"))
+        example = line.strip().startswith("# hostDriver")
+        lines.append(line.replace("# ", "", 1) if example else line)
     assert found(written, "\n".join(lines)) == []
     data = yaml.safe_load(written.read_text())
-    assert data["licensing"]["entitlements"][0]["edition"] == "nvaie"
-    assert data["licensing"]["gpuHosts"]
     assert data["platform"]["hostDriver"]
 
 
@@ -65,10 +63,10 @@ def test_every_mistake_is_told_with_its_place_expectation_and_nearest_name(writt
 kind: production
 namings: {}
 licensing:
-  entitlements:
-    - {edition: nvaie, seats: -1, expires: 2099-12-31}
-    - {edition: nvaie, seats: 1}
-  paifAddon: {cores: 1, expires: 2099-12-31}
+  evaluationIn: dev
+  warnDays: -1
+  licenseServer: {version: 3.4.0}
+  warndays: 1
 platform:
   hostDriver: {brunch: 550, branch: 550, nvaieMajor: 5}
 naming:
@@ -81,9 +79,10 @@ naming:
     assert found(written, text) == [
         f"{here}:1:7: kind is 'production': expected {kinds} (did you mean 'prod'?)",
         f"{here}:2:1: namings: expected one of {', '.join((*OF_ALL_PACKS, *PACKS))} (did you mean 'naming'?)",
-        f"{here}:5:31: licensing.entitlements[0].seats is -1: expected greater than or equal to 0",
-        f"{here}:6:7: licensing.entitlements[1].expires: expected a value: it is required",
-        f"{here}:7:3: licensing.paifAddon: expected one of {', '.join(_licensing_keys())} (did you mean 'paifAddOn'?)",
+        f"{here}:4:17: licensing.evaluationIn is 'dev': expected a valid list",
+        f"{here}:5:13: licensing.warnDays is -1: expected greater than or equal to 0",
+        f"{here}:6:3: licensing.licenseServer.nvaieMajor: expected a value: it is required",
+        f"{here}:7:13: licensing.warndays: expected one of {', '.join(_licensing_keys())} (did you mean 'warnDays'?)",
         f"{here}:9:24: platform.hostDriver.brunch: expected one of branch, nvaieMajor (did you mean 'branch'?)",
         f"{here}:11:30: naming.enforcement.name-patern is 'name-patern': expected the name of a rule; docs/policies.md "
         "lists them (did you mean 'name-pattern'?)",
@@ -96,23 +95,91 @@ naming:
     ]
 
 
-_C, _Q = "grid_a100-40c", "grid_a100-40q"
+_OWNED = """\
+nvaie:
+  owned:
+    - {seats: 8, ends: 2099-12-31}
+    - {gpus: 4}
+    - {gpus: 4, term: perpetuall}
+  included: [{model: L40S, gpus: 1, ends: 2099-12-31}]
+vws:
+  owned: [{gpus: 3, ends: 2099-12-31}]
+vpcs: {}
+vapps:
+  owned:
+    - {concurrentUsers: 3, ends: 2099-12-31}
+  shares: {dev: 2, prod: 2}
+"""
+
+
+@pytest.fixture
+def owned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
+    """Problems of a file of what is owned, as texts."""
+    file = tmp_path / "licenses.yaml"
+    monkeypatch.setattr(settings, "licenses_file", lambda: file)
+
+    def told(text: str) -> list[str]:
+        file.write_text(text)
+        return [str(each) for each in settings.problems("dev")]
+
+    return told
+
+
+def test_every_mistake_in_what_is_owned_is_told_with_its_line(owned: Callable[[str], list[str]]) -> None:
+    found = owned(_OWNED)
+    here = "policies/config/licenses.yaml"
+    for said in (
+        f"{here}:3:15: nvaie.owned[0].seats: expected one of ",
+        f"{here}:3:7: nvaie.owned[0].gpus: expected a value: it is required",
+        f"{here}:4:7: nvaie.owned[1]: expected ends, its last day, or term: perpetual",
+        f"{here}:5:23: nvaie.owned[2].term is 'perpetuall': expected ",
+        f"{here}:6:14: nvaie.included[0]: expected model to be one that NVIDIA AI Enterprise comes with: H100, H",
+        f"{here}:8:11: vws.owned[0].concurrentUsers: expected a value",
+        f"{here}:9:1: vpcs: expected one of ",
+        f"{here}:13:3: vapps.shares: expected shares of no more than 3 concurrent users, which are owned at most; they "
+        "are 4: 2 (dev) + 2 (prod)",
+    ):
+        assert any(each.startswith(said) for each in found), (said, found)
+    assert any("(did you mean 'vpc'?)" in each for each in found)
+
+
+def test_a_share_of_an_environment_that_does_not_exist_is_told_with_the_nearest(
+    owned: Callable[[str], list[str]],
+) -> None:
+    text = "nvaie:\n  owned: [{gpus: 9, term: perpetual}]\n  shares:\n    prd: 1\n    other/prod: 2\n"
+    (found,) = owned(text)
+    assert found.startswith("policies/config/licenses.yaml:4:10: nvaie.shares.prd: expected an environment, dev, ")
+    assert found.endswith("(did you mean 'prod'?)")
+
+
+def test_the_template_of_what_is_owned_is_valid_as_it_is_and_with_its_examples(
+    owned: Callable[[str], list[str]],
+) -> None:
+    text = settings.licenses_template()
+    assert owned(text) == []
+    text = text.replace("owned: []", "owned:").replace("  #  - ", "    - ").replace("  # included", "  included")
+    text = text.replace("  #   - ", "    - ").replace("  # shares: {site1: 4}", "  shares: {dev: 4}")
+    lines = [
+        each.removeprefix("# ") if each.startswith(("# v", "# paifAddOn", "#   ")) else each
+        for each in text.splitlines()
+    ]
+    assert owned("\n".join(lines)) == []
+    assert "paifAddOn:" in lines
+    assert "  owned: [{cores: 256, ends: 2027-12-31}]" in lines
 
 
 @pytest.mark.parametrize(
-    ("machines", "seats"),
-    [([_C] * 2, 3), ([_C] * 50, 3), ([_C, _Q], 103), ([_C] * 5 + [_Q] * 2, 5), ([_Q] * 7, 100), ([], 103)],
+    ("line", "said"),
+    [
+        ("entitlements: []", "licensing.entitlements: expected nothing: this stands in policies/config/licenses.yaml"),
+        ("paifAddOn: {}", "licensing.paifAddOn: expected nothing: this is paifAddOn in policies/config/licenses.yaml"),
+        ("gpuHosts: []", "licensing.gpuHosts: expected nothing: this is paifAddOn.hosts"),
+        ("enforcement: {vgpu-seats-in-use: advisory}", "expected license-overuse, as it is called now"),
+    ],
 )
-def test_an_edition_serves_its_own_series_only(machines: list[str], seats: int) -> None:
-    text = """licensing: {entitlements: [
-        {edition: nvaie, seats: 1, expires: 2999-01-01}, {edition: nvaie, seats: 2, expires: "2999-01-01"},
-        {edition: vws, seats: 100, expires: 2999-01-01}, {edition: nvaie, seats: 70, expires: 2001-01-01}]}"""
-    assert settings.entitled_seats(text, machines) == seats
-
-
-@pytest.mark.parametrize("text", ["", "licensing: {}", "licensing: {entitlements: [{edition: gold}]}", "a: ["])
-def test_without_a_readable_declaration_no_seats_are_told(text: str) -> None:
-    assert settings.entitled_seats(text, [_C]) is None
+def test_a_form_of_before_is_told_its_form_of_now(written: Path, line: str, said: str) -> None:
+    (problem,) = found(written, f"licensing:\n  {line}\n")
+    assert said in problem
 
 
 def _licensing_keys() -> list[str]:
@@ -210,7 +277,12 @@ def test_a_stack_file_that_names_no_kind_contradicts_nothing(root: Path, stack: 
 
 
 def test_init_writes_the_stack_file_and_the_settings(root: Path) -> None:
-    assert initial.create("site1", "qa", "umbrella") == ["stacks/Pulumi.site1.yaml", "policies/config/paif/site1.yaml"]
+    owned = "policies/config/licenses.yaml"
+    made = initial.create("site1", "qa", "umbrella")
+    assert made == ["stacks/Pulumi.site1.yaml", "policies/config/paif/site1.yaml", owned]
+    (root / owned).write_text("nvaie: {}\n")
+    assert initial.create("site2", "qa", "umbrella") == ["stacks/Pulumi.site2.yaml", "policies/config/paif/site2.yaml"]
+    assert (root / owned).read_text() == "nvaie: {}\n"
     assert "paif:organization: umbrella" in (root / "stacks/Pulumi.site1.yaml").read_text()
     text = (root / "policies/config/paif/site1.yaml").read_text()
     assert "kind: qa" in text
@@ -223,6 +295,7 @@ def test_init_adds_settings_to_an_environment_that_has_none(root: Path) -> None:
     stack = root / "stacks" / "Pulumi.site1.yaml"
     text = (Path(__file__).resolve().parents[4] / "stacks" / "Pulumi.prod.yaml").read_text()
     stack.write_text(text)
+    (root / "policies/config/licenses.yaml").write_text("nvaie: {}\n")
     assert initial.create("site1", "dev", "other") == ["policies/config/paif/site1.yaml"]
     settings_text = (root / "policies/config/paif/site1.yaml").read_text()
     assert "kind: prod" in settings_text

@@ -237,7 +237,7 @@ WRONG = [
         "existingClasses: {a: {profile: x}}\n",
         "1:32",
         "existingClasses.a.profile",
-        "one of devices, profiles",
+        "one of devices, gpuModel, profiles",
         "profiles",
     ),
     ("existingClasses: {a: {devices: two}}\n", "1:32", "existingClasses.a.devices", "a valid integer", ""),

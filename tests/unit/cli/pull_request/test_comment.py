@@ -158,7 +158,7 @@ def test_preview_of_the_real_program_reads_as_a_reviewer_needs_it(tmp_path: Path
     assert rows[0] == "| high | **delete** | `VirtualMachineClass` | `acme-staging-class-vgpu-a100-40c` |  |"
     assert rows[-1].startswith("| none | create | `VirtualMachineClass`")
     assert "- **refused** `naming vgpu-class-name` (`low`) on `acme-staging-class-vgpu-a100-40c-dense`" in text
-    assert "4 → **5** of 12 entitled" in text
+    assert "2 → **3** of 12" in text
     assert "GPU capacity, `NVIDIA A100 80 GB`: 2 → **3** of 16" in text
     assert "GPU capacity, `vGPU grid_a100-40c`: 4 → **5** of 32" in text
 
@@ -314,26 +314,32 @@ def test_packs_of_a_preview_that_failed_have_not_passed(tmp_path: Path) -> None:
 
 
 def test_figures_that_nobody_knows_are_not_said_to_be_none(tmp_path: Path) -> None:
-    assert "none known → **9**" in render([write(tmp_path, "dev", seats={"after": {"used": 9}})])
+    assert "none known → **9**" in render([write(tmp_path, "dev", licenses={"after": [{"product": "vPC", "used": 9}]})])
 
 
-def test_seats_and_gpus_stand_before_and_after(tmp_path: Path) -> None:
-    seats = {"before": {"used": 6, "entitled": 8}, "after": {"used": 9, "entitled": 8, "by": {"worker of chat": 3}}}
+def test_licenses_and_gpus_stand_before_and_after(tmp_path: Path) -> None:
+    product = {"product": "NVIDIA AI Enterprise", "unit": "GPU licenses", "allowed": 8}
+    takers = {"endpoint chat": "3 x grid_a100-80c"}
+    licenses = {"before": [{**product, "used": 6}], "after": [{**product, "used": 9, "by": takers}]}
     what = {"what": "vGPU grid_a100-40c", "total": 32}
     gpu = {"before": [{**what, "used": 6}], "after": [{**what, "used": 9}]}
-    text = render([write(tmp_path, "dev", seats=seats, gpu=gpu)])
-    assert "6 → **9** of 8 entitled — **1 too many**" in text
-    assert "`worker of chat` 3" in text
+    text = render([write(tmp_path, "dev", licenses=licenses, gpu=gpu)])
+    assert (
+        "Licenses, `NVIDIA AI Enterprise` (GPU licenses, autoscaling at its maximum): 6 → **9** of 8 — **1 too" in text
+    )
+    assert "`endpoint chat` `3 x grid_a100-80c`" in text
     assert "GPU capacity, `vGPU grid_a100-40c`: 6 → **9** of 32" in text
 
 
 @pytest.mark.parametrize(
     ("before", "after", "said"),
-    [(8, 12, "of 12 entitled (before: 8)"), (None, 12, "of 12 entitled (before: none declared)")],
+    [(8, 12, "of 12 (before: 8)"), (None, 12, "of 12 (before: none declared)")],
 )
 def test_a_changed_entitlement_is_told(tmp_path: Path, before: int | None, after: int, said: str) -> None:
-    seats = {"before": {"used": 6, "entitled": before}, "after": {"used": 6, "entitled": after}}
-    assert f"**6** (unchanged) {said}" in render([write(tmp_path, "dev", seats=seats)])
+    licenses = {
+        each: [{"product": "vPC", "used": 6, "allowed": n}] for each, n in (("before", before), ("after", after))
+    }
+    assert f"**6** (unchanged) {said}" in render([write(tmp_path, "dev", licenses=licenses)])
 
 
 def test_link_to_the_full_plan_is_a_link_only_if_it_is_one(tmp_path: Path) -> None:
@@ -441,7 +447,7 @@ LEAKS = {
 
 
 @pytest.mark.parametrize("shape", PLANTED)
-@pytest.mark.parametrize("place", ["diagnostic", "policy", "name", "value", "path", "failure", "pack", "seats"])
+@pytest.mark.parametrize("place", ["diagnostic", "policy", "name", "value", "path", "failure", "pack", "licenses"])
 def test_planted_secret_of_each_shape_gets_out_nowhere(tmp_path: Path, shape: str, place: str) -> None:
     secret, leak = PLANTED[shape], LEAKS.get(shape, "PLANTED")
     steps = []
@@ -458,8 +464,8 @@ def test_planted_secret_of_each_shape_gets_out_nowhere(tmp_path: Path, shape: st
         steps = [step("update", CONFIG, "a", old={"inputs": {"data": {"x": secret}}}, detailedDiff={"data.x": {}})]
     elif place == "path":
         steps = [step("update", CONFIG, "a", detailedDiff={f'data["{secret}"]': {"kind": "update"}})]
-    elif place == "seats":
-        others["seats"] = {"after": {"used": 1, "by": {secret: 1}}}
+    elif place == "licenses":
+        others["licenses"] = {"after": [{"product": secret, "used": 1, "by": {secret: secret}}]}
     recording = write(tmp_path, "dev", *steps, **others)
     if place == "failure":
         (tmp_path / "dev" / "preview.json").unlink()

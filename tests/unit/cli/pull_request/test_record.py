@@ -241,21 +241,25 @@ def test_figures_before_are_those_where_the_change_began(
     assert set(asked) == {"0123abc:stacks/Pulumi.dev.yaml"}
 
 
-def test_seats_and_gpus_are_those_of_the_stack_file_before_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_licenses_and_gpus_are_those_of_the_stack_file_before_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
     text = (ROOT / "stacks" / "Pulumi.staging.yaml").read_text()
     before, found = re.subn(r"(name: gpu, class: [\w-]+, replicas:) 2", r"\1 1", text)
     assert found == 1
-    licenses = """licensing: {entitlements: [
-        {edition: nvaie, seats: 4, expires: 2999-01-01}, {edition: nvaie, seats: 1, expires: "2999-01-01"},
-        {edition: nvaie, seats: 70, expires: 2001-01-01}, {edition: vws, seats: 900, expires: 2999-01-01}]}"""
-    answers = {"stacks": before, "policies": licenses}
-    monkeypatch.setattr(figures, "git", lambda *given, **_: answers[given[-1].split(":")[1].split("/")[0]])
-    seats, gpus = figures.figures("staging", "main")
-    assert seats.before is not None
-    assert seats.after is not None
-    assert seats.after.used == seats.before.used + 1
-    assert seats.before.entitled == 5
-    assert seats.after.by["node of gpu/gpu"] == 2
+    owned = """nvaie: {owned: [{gpus: 4, ends: 2999-01-01}, {gpus: 1, term: perpetual}, {gpus: 70, ends: 2001-01-01}]}
+vws: {owned: [{concurrentUsers: 900, ends: 2999-01-01}]}"""
+    answers = {"Pulumi.staging.yaml": before, "staging.yaml": "", "licenses.yaml": owned}
+    monkeypatch.setattr(figures, "git", lambda *given, **_: answers[given[-1].rsplit("/", 1)[1]])
+    licenses, gpus = figures.figures("staging", "main")
+    assert licenses.before is not None
+    assert licenses.after is not None
+    # 3 halves of a GPU need 2, as 4 do; the other product is owned and not used.
+    assert [(each.product, each.used, each.allowed) for each in licenses.before] == [
+        ("NVIDIA AI Enterprise", 2, 5),
+        ("RTX vWS", 0, 900),
+    ]
+    assert [(each.used, each.allowed) for each in licenses.after] == [(2, 12)]
+    assert licenses.before[0].by["cluster gpu, pool gpu"] == "1 x grid_a100-40c"
+    assert licenses.after[0].by["cluster gpu, pool gpu"] == "2 x grid_a100-40c"
     assert gpus.before is not None
     assert gpus.after is not None
     assert [each.what for each in gpus.after] == ["NVIDIA A100 80 GB", "vGPU grid_a100-40c"]
@@ -306,19 +310,20 @@ def test_a_change_that_mends_the_bytes_of_a_file_has_figures_after_it(
     (tmp_path / "stacks/Pulumi.staging.yaml").write_bytes(good)
     monkeypatch.setattr(figures, "ROOT", tmp_path)
     monkeypatch.setattr(checkout, "ROOT", tmp_path)
-    seats, _ = figures.figures("staging", "HEAD")
-    assert seats.before is None
-    assert seats.after is not None
-    assert seats.after.entitled is None
+    monkeypatch.setattr(figures, "licenses_file", lambda: tmp_path / "policies/config/licenses.yaml")
+    licenses, _ = figures.figures("staging", "HEAD")
+    assert licenses.before is None
+    assert licenses.after is not None
+    assert [each.allowed for each in licenses.after] == [None]
 
 
-def test_directpath_takes_no_seat(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_directpath_alone_needs_no_license(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figures, "git", lambda *_, **__: None)
     found = {name: figures.figures(name, "main") for name in ("dev", "qa", "staging", "prod")}
     whole = [name for name, (_, gpus) in found.items() if "vGPU" not in str(gpus.after)]
     assert whole, "one of the example environments uses DirectPath I/O"
     for name in whole:
-        seats, _ = found[name]
-        assert seats.before is None
-        assert seats.after is not None
-        assert seats.after.used == 0
+        licenses, _ = found[name]
+        assert licenses.before is None
+        assert licenses.after is not None
+        assert [each.used for each in licenses.after] == [0]

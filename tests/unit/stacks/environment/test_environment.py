@@ -98,7 +98,12 @@ _MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"database": []}, "paif:database is a list: expected a mapping", ""),
     ({"vmClasses.0.cpuCount": 0}, "paif:vmClasses[0].cpuCount is 0: expected more than 0", ""),
     ({"namespace.storage": []}, "paif:namespace.storage is a list: expected at least 1 entry", ""),
-    ({"gpu.model": "A1000"}, "paif:gpu.model is 'A1000': expected one of A100, A100-40GB, H100, L40S", "A100"),
+    (
+        {"gpu.model": "A1000"},
+        "paif:gpu.model is 'A1000': expected one of A100, A100-40GB, A16, A30, A40, H100, H100-NVL, "
+        "H200, H200-NVL, L4, L40, L40S, RTX-PRO-6000",
+        "A100",
+    ),
     (
         {"vmClasses.1.profile": "grid_a100-41c"},
         "paif:vmClasses[1].profile is 'grid_a100-41c': expected a profile that a NVIDIA A100 80 GB has: grid_a100-4c, ",
