@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -151,31 +151,42 @@ def _preview(folder: Path, keys: list[str]) -> dict[str, list[Finding]]:
     return said
 
 
+Said = Callable[[str], list[Finding]]
+
+
 @pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> dict[str, list[Finding]]:
-    """Findings by program, of those programs that this run is about."""
-    wanted = {item.callspec.params["key"] for item in request.session.items if hasattr(item, "callspec")
-              and item.callspec.params.get("key") in _table()}  # fmt: skip
+def said(tmp_path_factory: pytest.TempPathFactory) -> Said:
+    """What is said of a program: each preview is made when the first of its programs asks for it."""
     found: dict[str, list[Finding]] = {}
-    for keys in _batches().values():
-        chosen = [key for key in keys if key in wanted]
-        if chosen:
-            found |= _preview(tmp_path_factory.mktemp("programs"), chosen)
-    return found
+
+    def of(key: str) -> list[Finding]:
+        if key not in found:
+            batch = next(keys for keys in _batches().values() if key in keys)
+            found.update(_preview(tmp_path_factory.mktemp("programs"), batch))
+        return found[key]
+
+    return of
+
+
+_KEYS = [
+    pytest.param(key, marks=pytest.mark.xdist_group(f"programs {number}"))
+    for number, keys in enumerate(_batches().values())
+    for key in keys
+]
 
 
 @pytest.mark.skipif(shutil.which("pulumi") is None, reason="no pulumi on PATH; ./paif test has it")
-@pytest.mark.xdist_group("programs")
-@pytest.mark.parametrize("key", list(_table()))
-def test_a_program_gets_the_verdict_that_it_should(said: dict[str, list[Finding]], key: str) -> None:
+@pytest.mark.parametrize("key", _KEYS)
+def test_a_program_gets_the_verdict_that_it_should(said: Said, key: str) -> None:
     program, _ = _table()[key]
-    told = "\n".join(f"[{each.level}] {each.pack}/{each.rule} {each.name}: {each.message}" for each in said[key])
+    findings = said(key)
+    told = "\n".join(f"[{each.level}] {each.pack}/{each.rule} {each.name}: {each.message}" for each in findings)
     assert "the check itself failed" not in told
     rules = {
-        "refused": {f"{each.pack}/{each.rule}" for each in said[key] if each.level != "advisory"},
-        "undecided": {f"{each.pack}/{each.rule}" for each in said[key] if each.undecided},
+        "refused": {f"{each.pack}/{each.rule}" for each in findings if each.level != "advisory"},
+        "undecided": {f"{each.pack}/{each.rule}" for each in findings if each.undecided},
         "advisory": {
-            f"{each.pack}/{each.rule}" for each in said[key] if each.level == "advisory" and not each.undecided
+            f"{each.pack}/{each.rule}" for each in findings if each.level == "advisory" and not each.undecided
         },
     }
     wanted = {"refused": program.refused, "undecided": program.undecided, "advisory": program.advisory}

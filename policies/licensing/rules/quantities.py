@@ -79,7 +79,8 @@ def license_overuse(resource: Resource, run: Context) -> Findings:
         trial = balance.evaluation if run.kind in run.settings.evaluation_in else 0
         there = balance.covered + balance.allowed + trial
         what = f"{balance.used} {UNITS[balance.product]} of {there} ({TITLES[balance.product]})"
-        yield Violation(f"{how} {what}:\n{table(balance, need)}\n  {buy(balance)}")
+        text = f"{how} {what}:\n{table(balance, need)}\n  {buy(balance)}"
+        yield Violation(text, cause=str(balance.product))
 
 
 @RULES.rule(
@@ -97,7 +98,8 @@ def entitlement_expired(resource: Resource, run: Context) -> Findings:
         need, balance, _ = each
         yield Violation(
             f"{balance.ended} {UNITS[balance.product]} of {TITLES[balance.product]} have ended on {balance.ended_on}, "
-            f"and {balance.missing} of them are needed:\n{table(balance, need)}"
+            f"and {balance.missing} of them are needed:\n{table(balance, need)}",
+            cause=str(balance.product),
         )
 
 
@@ -117,7 +119,8 @@ def evaluation_in_production(resource: Resource, run: Context) -> Findings:
         _, balance, _ = each
         yield Violation(
             f"{balance.missing} of the {balance.used} {UNITS[balance.product]} of {TITLES[balance.product]} are an "
-            f"evaluation's, and the environment is of kind {run.kind}"
+            f"evaluation's, and the environment is of kind {run.kind}",
+            cause=str(balance.product),
         )
 
 
