@@ -110,6 +110,7 @@ What all packs know stands once at the top, above a section for each pack:
 ```yaml
 kind: dev                         # of the environment; another one than its stack file says is refused
 platformVersion: vcf-9.0.1        # likewise: of the platform; for `pulumi policy analyze`, where several are known
+target: vcf                       # likewise: the lab, for which licenses may be made up, or a real site
 kinds:                            # guards of kinds of environment that differ (docs/reference/configuration.md)
   prod: {{endpointReplicas: 5}}
   preprod: {{levels: staging}}      # a kind of your own: levels of rules, and all other guards, are staging's

@@ -78,17 +78,17 @@ def configured_use(
     """What a stack's configuration needs."""
     found = demands_of_configuration(config, name, settings.existing_classes)
     need = need_of(found, mixed=settings.mixed_size_gpus, expected=configured_model(config))
-    owned = licenses.of_target(config.get("target"))
+    owned = licenses.of_target(config.get("target") or settings.target)
     return Use(name, need, balances(need, owned, (f"paif/{name}", name), today))
 
 
 def state_use(export: Any, settings: LicensingSettings, licenses: Licenses, today: dt.date) -> Use:
-    """What an exported state needs. Nothing says that it is of the lab, so that made-up licenses do not count."""
+    """What an exported state needs. Made-up licenses count where the settings say that it is of the lab."""
     project, stack = stack_of(export)
     found, undecided = state_demands(export, settings)
     need = need_of(found, mixed=settings.mixed_size_gpus)
     name = f"{project}/{stack}"
-    owned = licenses.of_target(None)
+    owned = licenses.of_target(settings.target)
     return Use(name, need, balances(need, owned, (name, stack), today), tuple(undecided))
 
 

@@ -175,11 +175,15 @@ def _duplicate_keys(found: Mistake, file: str) -> Problem:
 
 
 def _kind_mismatch(data: Any, name: str) -> Iterator[SettingsProblem]:
-    """Kind and platform by which the packs would judge ``name`` otherwise than the environment that it is."""
+    """Kind, platform and target by which the packs would judge ``name`` otherwise than the environment that it is."""
     stack = ROOT / "stacks" / f"Pulumi.{name}.yaml"
     try:
         config = load(stack)[1]["config"]
-        own = {"kind": config["paif:kind"], "platform": config.get("paif:platform")}
+        own = {
+            "kind": config["paif:kind"],
+            "platform": config.get("paif:platform"),
+            "target": config.get("paif:target"),
+        }
     except (Unreadable, KeyError, TypeError, AttributeError):
         return
     if not isinstance(data, dict):
@@ -187,6 +191,7 @@ def _kind_mismatch(data: Any, name: str) -> Iterator[SettingsProblem]:
     for key, what, known in (
         ("kind", "kind", list(KINDS)),
         ("platformVersion", "platform", list(catalog.all_baselines())),
+        ("target", "target", ["lab", "vcf"]),
     ):
         said = data.get(key)
         if own[what] in known and said in known and said != own[what]:

@@ -14,6 +14,7 @@ from policies.licensing.counting.owned import Licenses
 from policies.shared.configuration import Model
 from policies.shared.machines import Classes, MachineDemand, MachineSettings
 from policies.shared.model import Run, Undecided
+from policies.shared.runs import target_of
 
 LICENSES_FILE = "licenses.yaml"
 """What the organization owns, beside the settings of its environments."""
@@ -108,4 +109,4 @@ Context = Run[LicensingSettings, LicensingObservations]
 
 def licenses_of(run: Context) -> Licenses:
     """What counts in this environment: what is made up for the lab is not there elsewhere."""
-    return run.settings.licenses.of_target(run.environment.get("target"))
+    return run.settings.licenses.of_target(target_of(run))

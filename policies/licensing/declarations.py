@@ -8,6 +8,7 @@ from policies.licensing.configuration import LICENSES_FILE, Context, licenses_of
 from policies.licensing.counting.balance import PRODUCTS
 from policies.licensing.counting.need import Product
 from policies.shared.model import Resource
+from policies.shared.runs import target_of
 from policies.shared.vm_classes import class_profiles
 
 
@@ -25,7 +26,7 @@ def nothing_declared(run: Context) -> bool:
 def undeclared(run: Context) -> str:
     """How a finding says that nothing is declared."""
     made_up = run.settings.licenses.made_up_for
-    if made_up and made_up != run.environment.get("target"):
+    if made_up and made_up != target_of(run):
         file = f"policies/config/{LICENSES_FILE}"
         return f": {file} is made up for the {made_up} and counts only where paif:target is {made_up}"
     return ""

@@ -10,7 +10,7 @@ import datetime as dt
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 from pydantic.alias_generators import to_camel
@@ -162,6 +162,11 @@ class Settings(Model):
     platform_version: Annotated[str, AfterValidator(_known_platform)] | None = Field(
         default=None,
         description="version of the platform; that of the stack's configuration by default, else the only one known",
+    )
+    target: Literal["lab", "vcf"] | None = Field(
+        default=None,
+        description="lab or vcf; that of the stack's configuration by default: what is made up for the lab counts only "
+        "there",
     )
     labels: dict[LabelName, LabelKey] = Field(
         default={}, description="the site's own label keys, by what they say, as persona: example.com/role"

@@ -64,6 +64,12 @@ def platform_name(settings: Settings, info: RunInfo | None) -> str:
     return settings.platform_version or str((info.environment.get("platform") if info else None) or "")
 
 
+def target_of(run: Run[Any, Any]) -> str | None:
+    """Whether the run is about the lab or a real site, as its stack says or, where that is not told, its settings."""
+    target = run.environment.get("target") or run.settings.target
+    return None if target is None else str(target)
+
+
 def start(pack: Pack[S, M], info: RunInfo, overrides: Mapping[str, Any]) -> Run[S, M]:
     """A run of which nothing has been seen yet. Raises ConfigurationError for settings that are wrong."""
     settings = settings_of(pack, info, overrides)
@@ -95,6 +101,7 @@ def differences(run: Run[S, M]) -> Iterator[tuple[str, Level]]:
     for key, name, given, what in (
         ("kind", "kind", run.settings.kind, "its guards would be another kind's"),
         ("platform", "platformVersion", run.settings.platform_version, "it would be judged by another platform"),
+        ("target", "target", run.settings.target, "licenses that are made up would count, or owned ones not"),
     ):
         own = run.environment.get(key)
         if given is not None and own is not None and own != given:

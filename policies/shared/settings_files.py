@@ -34,7 +34,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "config"
 CALLERS_FOLDER = "paif-policies"
 """The folder of settings in a repository of somebody else's."""
 PACKS = ("naming", "licensing", "platform")
-OF_ALL_PACKS = ("kind", "kinds", "platformVersion", "labels", "existingClasses")
+OF_ALL_PACKS = ("kind", "kinds", "platformVersion", "target", "labels", "existingClasses")
 """What a file says once for all packs."""
 
 KeyPath = tuple[str | int, ...]

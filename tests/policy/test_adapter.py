@@ -295,18 +295,34 @@ def test_a_machine_answers_for_the_licenses_of_its_own_product_only(packs: dict[
     assert verdicts == [False, True, False]
 
 
-@pytest.mark.parametrize("target", ["lab", "vcf", None])
-def test_licenses_that_are_made_up_for_the_lab_count_only_there(packs: dict[str, Process], target: str | None) -> None:
+@pytest.mark.parametrize(
+    ("target", "said", "counts"),
+    [("lab", {}, True), ("vcf", {}, False), (None, {}, False), (None, {"target": "lab"}, True)],
+    ids=["lab", "vcf", "not told", "settings"],
+)
+def test_licenses_that_are_made_up_for_the_lab_count_only_there(
+    packs: dict[str, Process], target: str | None, said: dict[str, str], counts: bool
+) -> None:
     config = {"target": target} if target else {}
-    settings = {"licenses": {"madeUpFor": "lab", **owning(9)}}
-    begin(packs["licensing"], "licensing", config=config, settings=settings)
+    settings = {"licenses": {"madeUpFor": "lab", **owning(9)}, **said}
+    # A stack for which this repository has no settings.
+    begin(packs["licensing"], "licensing", stack="team", config=config, settings=settings)
     # Once: the class is the configuration's own.
     asked = (STACK, VM_CLASS)
     found = [
-        each.message for one in asked for each in packs["licensing"].analyze(one) if each.rule == "vgpu-entitlement"
+        each.message
+        for one in asked
+        for each in packs["licensing"].analyze(one, "team")
+        if each.rule == "vgpu-entitlement"
     ]
-    assert len(found) == (target != "lab")
+    assert len(found) == (not counts)
     assert all("is made up for the lab and counts only where paif:target is lab" in each for each in found)
+
+
+def test_a_real_site_whose_settings_say_the_lab_is_refused(packs: dict[str, Process]) -> None:
+    begin(packs["licensing"], "licensing", config={"target": "vcf"}, settings={"target": "lab"})
+    [told] = [each for each in packs["licensing"].analyze(STACK) if "the settings say target lab" in each.message]
+    assert told.level == "mandatory"
 
 
 @pytest.mark.parametrize(
