@@ -97,6 +97,8 @@ class LicensingObservations:
     """URN -> machines that it brings, in the order of registration."""
     containers: dict[str, list[Demand]] = field(default_factory=dict)
     """URN -> GPUs that its containers of NVIDIA AI Enterprise ask for, in the order of registration."""
+    resolved: dict[str, tuple[Demand, ...]] = field(default_factory=dict)
+    """URN -> what its machines and containers ask for, as far as the classes and Secrets so far tell."""
     tokens: dict[tuple[str | None, str], bool | Undecided] = field(default_factory=dict)
     """Namespace (None while not known) and name of a Secret -> whether it holds a license token."""
     software: dict[tuple[str, str], bool] = field(default_factory=dict)

@@ -71,6 +71,13 @@ def container_demands(resource: Resource, settings: LicensingSettings) -> list[D
 
     Raises UndecidedError.
     """
+    if "container_demands" not in resource.memo:
+        resource.memo["container_demands"] = _container_demands(resource, settings)
+    found: list[Demand] = resource.memo["container_demands"]
+    return found
+
+
+def _container_demands(resource: Resource, settings: LicensingSettings) -> list[Demand]:
     if is_type(resource, VSPHERE_VM):
         devices = len(resource.items("pciDeviceIds"))
         software = devices > 0 and starts_software(resource, settings)

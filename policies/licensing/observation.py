@@ -16,6 +16,7 @@ from policies.shared.types import MACHINES, SECRET, VM_CLASS
 def observe(resource: Resource, run: Context) -> None:
     """Note classes, Secrets with a license token, and machines; what is not known yet counts when it is."""
     if is_type(resource, VM_CLASS):
+        run.observations.resolved.clear()
         observe_class(resource, run, run.observations.classes)
     elif is_type(resource, SECRET):
         _observe_secret(resource, run)
@@ -30,6 +31,7 @@ def _observe_demands(resource: Resource, run: Context) -> None:
     if containers or machines:
         run.observations.containers[resource.urn] = containers
         run.observations.machines[resource.urn] = machines
+        run.observations.resolved.pop(resource.urn, None)
 
 
 def _observe_secret(resource: Resource, run: Context) -> None:
@@ -41,6 +43,7 @@ def _observe_secret(resource: Resource, run: Context) -> None:
         run.record(run.observations.tokens, (None, str(name)), Undecided(f"namespace of Secret {name}"))
         return
     if starts_software(resource, run.settings):
+        run.observations.resolved.clear()
         run.record(run.observations.software, (str(namespace or ""), str(name)), True)
     has: bool | Undecided
     try:

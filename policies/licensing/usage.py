@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from policies.licensing.configuration import Context, licenses_of
 from policies.licensing.counting.balance import Balance, balances
@@ -25,6 +27,17 @@ def configured_usage(run: Context) -> Usage:
     return usage_of(demands_of_configuration(run.environment, run.stack, run.settings.existing_classes), run)
 
 
+def quick_usage(demands: Iterable[Demand], run: Context) -> Usage:
+    """The same figures without who asks for what: demands of one kind are counted together."""
+    counts: Counter[tuple[object, ...]] = Counter()
+    kinds: dict[tuple[object, ...], Demand] = {}
+    for each in demands:
+        kind = each.kind
+        kinds.setdefault(kind, each)
+        counts[kind] += each.count
+    return usage_of((replace(each, count=counts[kind]) for kind, each in kinds.items()), run)
+
+
 def own_demands(resource: Resource, run: Context) -> Iterator[Demand | Undecided]:
     """What one resource asks for. Raises UndecidedError where its containers leave that open."""
     observed = run.observations.containers.get(resource.urn)
@@ -37,11 +50,16 @@ def registered_until(resource: Resource, run: Context, *, included: bool = True)
 
     Who came later answers for what is missing. What is not decided counts once it is.
     """
-    for urn, machines in run.observations.machines.items():
+    seen = run.observations
+    # Whatever becomes known of a class or a Secret may change what others ask for.
+    run.all_entries(seen.classes)
+    run.all_entries(seen.software)
+    for urn, machines in seen.machines.items():
         if urn == resource.urn and not included:
             return
-        yield from run.observations.containers.get(urn, ())
-        found = demands_of_machines(machines, run)
-        yield from (each for each in found if not isinstance(each, Undecided))
+        if urn not in seen.resolved:
+            found = (each for each in demands_of_machines(machines, run) if not isinstance(each, Undecided))
+            seen.resolved[urn] = (*seen.containers.get(urn, ()), *found)
+        yield from seen.resolved[urn]
         if urn == resource.urn:
             return

@@ -35,6 +35,11 @@ class Demand:
     containers: int = 0
 
     @property
+    def kind(self) -> tuple[object, ...]:
+        """What it has in common with demands that count as more of the same."""
+        return (self.profiles, self.devices, self.model, self.software, self.node, self.containers)
+
+    @property
     def products(self) -> set[Product]:
         """What licenses it."""
         found: set[Product] = {product_of(each) for each in self.profiles}

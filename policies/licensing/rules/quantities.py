@@ -9,7 +9,7 @@ from policies.licensing.counting.balance import TITLES, UNITS, Balance, Verdict,
 from policies.licensing.counting.need import Need, Product
 from policies.licensing.demands import demands_of_machines
 from policies.licensing.sources import ISSUE, NVAIE_EULA, NVAIE_GUIDE, VGPU_LICENSING
-from policies.licensing.usage import Usage, configured_usage, own_demands, registered_until, usage_of
+from policies.licensing.usage import Usage, configured_usage, own_demands, quick_usage, registered_until, usage_of
 from policies.shared.machines import machine_demands
 from policies.shared.model import Findings, Resource, Rules, Severity, Undecided, Violation, mandatory_in
 from policies.shared.types import KUBERNETES, MACHINES, ROOT
@@ -46,17 +46,18 @@ def _findings(resource: Resource, run: Context, wanted: Verdict) -> Iterator[tup
     if "vws" in own:
         # What it takes of vWS is no longer there for B profiles.
         own.add("vpc")
-    with_it = list(_judged(usage_of(registered_until(resource, run), run), run, wanted))
+    with_it = [balance for _, balance in _judged(quick_usage(registered_until(resource, run), run), run, wanted)]
     if not with_it:
         return
     told = {each.product: each for _, each in _judged(configured_usage(run), run, wanted)}
     if run.dry_run:
-        before = usage_of(registered_until(resource, run, included=False), run)
+        before = quick_usage(registered_until(resource, run, included=False), run)
         told |= {each.product: each for _, each in _judged(before, run, wanted) if each.product not in told}
-    for need, balance in with_it:
+    for balance in with_it:
         known = told.get(balance.product)
         repeated = known is not None and (run.dry_run or known.missing >= balance.missing)
         if balance.product in own and not repeated:
+            need, _ = usage_of(registered_until(resource, run), run)
             yield need, balance, "with this one they are"
 
 
