@@ -16,7 +16,7 @@ from .values import Props, Unknown, has_unknown
 from .vcenter import VCenter
 
 DEFAULT_TIMEOUT = 600.0
-LOOK_AHEAD_SECONDS = 60.0
+LOOK_AHEAD_SECONDS = 30.0
 """How long an answer to a look-up before anything is made may take.
 
 Nobody there is found out in the ten seconds of a connection. A server that is there and slow, or a busy machine on this

@@ -222,11 +222,21 @@ def _dev(paif: Paif) -> str:
     return (paif.root / "stacks" / "Pulumi.dev.yaml").read_text(encoding="utf-8")
 
 
-def test_all_that_is_wrong_is_told_in_one_preview_at_its_line_and_nothing_is_made(paif: Paif, tmp_path: Path) -> None:
-    there = paif.elsewhere(tmp_path)
+Look = Callable[..., PreflightResult]
+
+
+@pytest.fixture(scope="module")
+def site(paif: Paif) -> Paif:
+    """A lab as a first environment finds it."""
+    paif.without("dev", "qa", "staging")
+    return paif
+
+
+def test_all_that_is_wrong_is_told_in_one_preview_at_its_line_and_nothing_is_made(site: Paif, tmp_path: Path) -> None:
+    there = site.elsewhere(tmp_path)
     mistakes = tuple(each for each in _WRONG if each.together)
     assert len(mistakes) >= 18
-    bad = _changed(_dev(paif), mistakes)
+    bad = _changed(_dev(site), mistakes)
     (there.root / "stacks" / "Pulumi.wrong.yaml").write_text(bad, encoding="utf-8")
     answer = there("up", "wrong", "--yes", check=False)
     assert answer.returncode == 2, answer.stdout + answer.stderr
@@ -241,22 +251,12 @@ def test_all_that_is_wrong_is_told_in_one_preview_at_its_line_and_nothing_is_mad
             assert part in said, mistake.name
     assert len(told) == len(mistakes)
     assert not there.export("wrong")["deployment"].get("resources")
-    assert _vcenter(paif, "/api/vcenter/namespaces/instances/v2/acme-wrong-ns-ai").status_code == httpx.codes.NOT_FOUND
+    assert _vcenter(site, "/api/vcenter/namespaces/instances/v2/acme-wrong-ns-ai").status_code == httpx.codes.NOT_FOUND
 
 
 def _vcenter(paif: Paif, path: str) -> httpx.Response:
     with vcenter_session(paif) as client:
         return client.get(path)
-
-
-Look = Callable[..., PreflightResult]
-
-
-@pytest.fixture(scope="module")
-def site(paif: Paif) -> Paif:
-    """A lab as a first environment finds it."""
-    paif.without("dev", "qa", "staging")
-    return paif
 
 
 @pytest.fixture
