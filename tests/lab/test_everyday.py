@@ -31,7 +31,7 @@ def daily(paif: Paif, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Paif
     text = text.replace("acme-dev-ns-ai", f"acme-{_NAME}-ns-ai")
     text = text.replace("kubernetesLibrary: kubernetes-releases", "kubernetesLibrary: dlvm-images")
     (there.root / "stacks" / f"Pulumi.{_NAME}.yaml").write_text(text, encoding="utf-8")
-    settings = there.root / "policies" / "config"
+    settings = there.root / "policies" / "config" / "paif"
     (settings / f"{_NAME}.yaml").write_bytes((settings / "dev.yaml").read_bytes())
     assert there("check", _NAME).stdout.strip() == f"{_NAME} is fine"
     there("up", _NAME, "--until", "data")

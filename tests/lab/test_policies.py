@@ -17,11 +17,12 @@ _NAME = "site1"
 
 @pytest.fixture(scope="module")
 def site(paif: Paif, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Paif]:
-    """A checkout with an environment of its own, like dev and without settings for the packs; nothing of it is left."""
+    """A checkout with an environment of its own, like dev, without settings for the packs and licenses; nothing is left."""
     paif("lab", "up")
     toolkit = paif.elsewhere(tmp_path_factory.mktemp("site"))
     text = (toolkit.root / "stacks" / "Pulumi.dev.yaml").read_text()
     (toolkit.root / "stacks" / f"Pulumi.{_NAME}.yaml").write_text(text.replace("acme-dev", f"acme-{_NAME}"))
+    (toolkit.root / "policies" / "config" / "licenses.yaml").unlink()
     yield toolkit
     toolkit.pulumi("stack", "rm", _NAME, "--yes")
     assert not (toolkit.state / "pulumi" / ".pulumi" / "stacks" / "paif" / f"{_NAME}.json").exists()
