@@ -17,7 +17,7 @@ _NAME = "site1"
 
 @pytest.fixture(scope="module")
 def site(paif: Paif, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Paif]:
-    """A checkout with an environment of its own, like dev, without settings for the packs and licenses; nothing is left."""
+    """A checkout with an environment of its own, like dev, but without settings and licenses; nothing of it is left."""
     paif("lab", "up")
     toolkit = paif.elsewhere(tmp_path_factory.mktemp("site"))
     text = (toolkit.root / "stacks" / "Pulumi.dev.yaml").read_text()
